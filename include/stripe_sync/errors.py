@@ -1,0 +1,148 @@
+"""The one hierarchy of errors.
+
+::
+
+    StripeSyncError
+    ├── ConfigurationError           a setting, parameter or name is wrong; retrying cannot help
+    ├── CatalogError                 the shipped catalogue contradicts itself
+    ├── StripeError                  Stripe answered, or failed to
+    │   ├── AuthenticationError      401: the key is wrong, revoked or expired
+    │   ├── PermissionDenied         403: names the permission that the key lacks
+    │   ├── InvalidRequest           400, 402: Stripe refuses these parameters
+    │   │   ├── CursorVanished       the object behind starting_after / ending_before is gone
+    │   │   └── EventCursorExpired   the Stripe event behind a cursor aged out of retention
+    │   ├── IdempotencyConflict      the same idempotency key came with other parameters
+    │   ├── NotFound                 404: no such object
+    │   ├── EndpointRetired          404: no such URL in this API version
+    │   ├── RateLimited              429 with a reason, after all retries
+    │   ├── ObjectLocked             429 without a reason, after all retries
+    │   ├── StripeUnavailable        5xx, after all retries
+    │   └── StripeUnreachable        no (whole) answer, after all retries
+    ├── WarehouseError               the warehouse refuses or cannot be reached
+    │   └── SyncBusy                 another process holds what this one needs
+    └── LakeError                    the lake cannot be written or read
+
+Every message names the cause and, where there is one, the remedy. No message carries a secret.
+"""
+
+from __future__ import annotations
+
+
+class StripeSyncError(Exception):
+    """Root of all errors raised by this project."""
+
+
+class ConfigurationError(StripeSyncError):
+    """A setting, parameter or name is wrong; retrying cannot help."""
+
+
+class CatalogError(StripeSyncError):
+    """The shipped catalogue contradicts itself."""
+
+
+class StripeError(StripeSyncError):
+    """Stripe refused a request or could not be asked.
+
+    Args:
+        message: What happened, with the remedy where one is known.
+        status: HTTP status of the last answer, None when there was none.
+        code: Stripe's ``error.code``, where present.
+        request_id: Stripe's ``Request-Id`` header, for support requests.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+
+
+class AuthenticationError(StripeError):
+    """401: the key is wrong, revoked or expired."""
+
+
+class PermissionDenied(StripeError):
+    """403: the key may not do this; ``permission`` is the ``rak_…`` name that it lacks."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        permission: str | None = None,
+        status: int | None = 403,
+        code: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message, status=status, code=code, request_id=request_id)
+        self.permission = permission
+
+
+class InvalidRequest(StripeError):
+    """400 or 402: Stripe refuses these parameters."""
+
+
+class CursorVanished(InvalidRequest):
+    """The object behind ``starting_after`` or ``ending_before`` is gone from the list."""
+
+
+class EventCursorExpired(InvalidRequest):
+    """The Stripe event behind a cursor aged out of Stripe's 30-day retention."""
+
+
+class IdempotencyConflict(StripeError):
+    """The same idempotency key was used with other parameters."""
+
+
+class NotFound(StripeError):
+    """404: there is no such object."""
+
+
+class EndpointRetired(StripeError):
+    """404: there is no such URL in this API version."""
+
+
+class RateLimited(StripeError):
+    """429 with a reason; ``reason`` is Stripe's ``Stripe-Rate-Limited-Reason``."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str,
+        status: int | None = 429,
+        code: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message, status=status, code=code, request_id=request_id)
+        self.reason = reason
+
+
+class ObjectLocked(StripeError):
+    """429 without a reason: another request holds the object; nothing else need slow down."""
+
+
+class StripeUnavailable(StripeError):
+    """5xx, after all retries."""
+
+
+class StripeUnreachable(StripeError):
+    """No answer, or a truncated one, after all retries."""
+
+
+class WarehouseError(StripeSyncError):
+    """The warehouse refuses or cannot be reached."""
+
+
+class SyncBusy(WarehouseError):
+    """Another process holds what this one needs."""
+
+
+class LakeError(StripeSyncError):
+    """The lake cannot be written or read."""

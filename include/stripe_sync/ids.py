@@ -1,0 +1,42 @@
+"""Deterministic ids: replaying the same input gives the same rows.
+
+All are UUIDv5. The namespace below is part of the data contract: changing it changes every id.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid5
+
+NAMESPACE = UUID("6f1d3a52-61f5-5d0b-9b6e-0c2f4c1e7a10")
+
+
+def sync_id(name: str) -> UUID:
+    """Id of the sync with this name."""
+    return uuid5(NAMESPACE, f"sync:{name}")
+
+
+def resource_id(account_id: str, *, livemode: bool) -> UUID:
+    """Id of a Stripe account in one mode."""
+    return uuid5(NAMESPACE, f"stripe:{account_id}:{'live' if livemode else 'test'}")
+
+
+def record_id(sync: UUID, collection_id: str, upstream_id: str) -> UUID:
+    """Id of the record of one object."""
+    return uuid5(sync, f"record:{collection_id}:{upstream_id}")
+
+
+def stripe_event_change_id(sync: UUID, stripe_event_id: str) -> UUID:
+    """Id of the change event that stands for one Stripe event."""
+    return uuid5(sync, f"stripe_event:{stripe_event_id}")
+
+
+def observed_change_id(sync: UUID, collection_id: str, upstream_id: str, version: int) -> UUID:
+    """Id of a change event that was found by comparing states, not told by Stripe.
+
+    Args:
+        sync: The sync.
+        collection_id: The record's collection.
+        upstream_id: The record's Stripe id.
+        version: The record's ``updated_idx`` after the change.
+    """
+    return uuid5(sync, f"version:{collection_id}:{upstream_id}:{version}")

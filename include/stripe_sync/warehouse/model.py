@@ -1,0 +1,189 @@
+"""What writers hand to the warehouse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from stripe_sync.jsonio import JsonObject
+
+
+class Source(StrEnum):
+    """Who found a change."""
+
+    BACKFILL = "backfill"
+    POLL = "poll"
+    MUTATION = "mutation"
+    RECONCILE = "reconcile"
+
+
+class ChangeType(StrEnum):
+    """What happened to a record."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class StripeEvent:
+    """What GET /v1/events said of one change.
+
+    Attributes:
+        id: ``evt_…``.
+        type: Stripe's event type, ``customer.updated``.
+        change: The kind of change, by the catalogue's routing; None when the type does not tell
+            (``charge.succeeded``): created for a record never seen, else updated.
+        created: Stripe's ``created``.
+        previous_attributes: Old values of the changed keys; None where Stripe sends none.
+        api_version: Version that the event's own payload is rendered in.
+    """
+
+    id: str
+    type: str
+    change: ChangeType | None
+    created: datetime
+    previous_attributes: JsonObject | None
+    api_version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One object as Stripe showed it at a moment, and the Stripe event that led there, if any.
+
+    An observation without a Stripe event makes a change event only where the state differs from
+    the stored one. An observation with a Stripe event makes exactly one change event, whatever the
+    state, unless that Stripe event was applied before.
+
+    Attributes:
+        collection_id: ``stripe:customer``.
+        upstream_id: Key of the object within its collection.
+        payload: The object, redacted, nested lists complete; when ``deleted``, the last snapshot
+            known, which is stored only for a record never seen.
+        payload_json: Its canonical JSON text, which goes to the lake and the warehouse.
+        payload_hash: Hash of the canonical JSON without the volatile fields.
+        deleted: Whether the object is gone from Stripe.
+        observed_at: When the request that showed it was sent: no later state can be older.
+        upstream_updated_at: When Stripe last changed it, as far as is known.
+        api_version: Version the payload is rendered in.
+        stripe_event: The Stripe event that led here.
+    """
+
+    collection_id: str
+    upstream_id: str
+    payload: JsonObject
+    payload_json: bytes
+    payload_hash: str
+    deleted: bool
+    observed_at: datetime
+    upstream_updated_at: datetime
+    api_version: str
+    stripe_event: StripeEvent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """How far a collection's backfill has come; committed together with its data.
+
+    Attributes:
+        collection_id: The collection.
+        generation: Counts full backfills; part of the lake file's name.
+        chunk: Number of the chunk that this commit lands; the next one is ``chunk + 1``.
+        position: Where the extraction goes on (opaque to the warehouse).
+        objects: Objects seen so far in this generation.
+        requests: Requests made so far in this generation.
+        percent: 0 to 100 where it can be known.
+    """
+
+    collection_id: str
+    generation: int
+    chunk: int
+    position: JsonObject
+    objects: int
+    requests: int
+    percent: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one transaction applies, in stream order.
+
+    Attributes:
+        sync_id: The sync.
+        resource_id: The Stripe account and mode.
+        source: Who found the changes.
+        observations: In the order that the stream shall have.
+        checkpoint: Backfill progress to commit with the data.
+        poll_position: Poller's position to commit with the data (opaque to the warehouse).
+    """
+
+    sync_id: UUID
+    resource_id: UUID
+    source: Source
+    observations: list[Observation]
+    checkpoint: Checkpoint | None = None
+    poll_position: JsonObject | None = None
+
+
+@dataclass(slots=True)
+class RecordRow:
+    """The new state of one record, as it goes to the lake and to ``stripe_raw.records``."""
+
+    id: UUID
+    sync_id: UUID
+    resource_id: UUID
+    collection_id: str
+    upstream_id: str
+    deleted: bool
+    payload_json: bytes
+    payload_hash: str
+    inserted_at: datetime
+    updated_at: datetime
+    upstream_updated_at: datetime
+    updated_idx: int
+    observed_at: datetime
+    api_version: str
+
+
+@dataclass(slots=True)
+class EventRow:
+    """One change event, as it goes to the lake and to ``stripe_raw.events``."""
+
+    id: UUID
+    sync_id: UUID
+    resource_id: UUID
+    collection_id: str
+    upstream_id: str
+    event_type: ChangeType
+    changes: JsonObject | None
+    data_json: bytes
+    created_at: datetime
+    upstream_updated_at: datetime
+    source: Source
+    stripe_event_id: str | None
+    api_version: str
+
+
+@dataclass(slots=True)
+class LoadResult:
+    """What one transaction changed.
+
+    Attributes:
+        created: Records made.
+        updated: Records changed.
+        deleted: Records marked as deleted.
+        unchanged: Observations that said nothing new.
+        stale: Observations older than what is stored, left out.
+        events: Change events written.
+        last_seq: Position of the newest one, None when none was written.
+    """
+
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+    stale: int = 0
+    events: int = 0
+    last_seq: int | None = None
