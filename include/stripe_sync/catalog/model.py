@@ -2,25 +2,56 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from stripe_sync.jsonio import JsonObject
+
 PINNED_API_VERSION = "2026-10-28.endive"
 """The Stripe-Version every payload is rendered in, unless a sync pins another."""
+
+ID_PREFIX = "stripe:"
+
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+
+
+class ChangeType(StrEnum):
+    """What happened to a record."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    DELETED = "deleted"
 
 
 class Obtained(StrEnum):
     """How the objects of a collection are obtained."""
 
     TOP_LEVEL_LIST = "top_level_list"
+    """Listed by themselves."""
     NESTED_LIST = "nested_list"
+    """Listed for each object of a parent collection."""
     EMBEDDED = "embedded"
+    """Found inside objects of other collections."""
     EXPANDED = "expanded"
+    """Found inside objects of other collections, once the field is expanded."""
     RETRIEVE_ONLY = "retrieve_only"
+    """Retrieved one by one, by ids that other objects name."""
     PREVIEW = "preview"
+    """Computed by Stripe for each object of a parent collection."""
     EVENT_ONLY = "event_only"
+    """Seen in Stripe events only."""
     CREATE_ONLY = "create_only"
+    """Seen in the answer to their creation only."""
+
+
+class Availability(StrEnum):
+    """Whether Stripe still serves a collection."""
+
+    CURRENT = "current"
+    LEGACY = "legacy"
+    """Only in an older API version, if at all."""
 
 
 class _Row(BaseModel):
@@ -28,96 +59,166 @@ class _Row(BaseModel):
 
 
 class ListCall(_Row):
-    """One list endpoint of a collection.
+    """One list endpoint.
 
     Attributes:
-        path: Path with parents in braces, ``/v1/customers/{customer}/tax_ids``.
+        path: A nested list has one placeholder, filled with the parent's id, here or in a
+            parameter: ``/v1/customers/{customer}/tax_ids``.
         parent: Catalogue id of the parent collection, None for a top-level list.
-        params: Parameters always sent, e.g. ``{"status": "all"}``.
+        params: Parameters always sent, ``{"status": "all"}``.
         variants: Parameter sets that are asked for one after the other and united, where no single
-            one returns everything, e.g. ``[{"active": "true"}, {"active": "false"}]``.
-        required: Parameters without which Stripe answers 400; filled from the parent.
-        filters: Names of the filters that the endpoint accepts.
-        created_filter: Whether ``created[gte]``… is among them.
-        paged: Whether ``limit`` and the cursors are accepted.
+            one returns everything, ``[{"active": "true"}, {"active": "false"}]``.
+        filters: Names of the filters that the endpoint accepts, besides cursors and page size.
+        embedded: Field of the parent that holds the beginning of this list, None where none does.
+        paged: Whether page size and cursors are accepted.
     """
 
     path: str
     parent: str | None = None
     params: dict[str, str] = Field(default_factory=dict)
     variants: tuple[dict[str, str], ...] = ()
-    required: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
-    created_filter: bool = False
+    embedded: str | None = None
     paged: bool = True
+
+    @property
+    def created_filter(self) -> bool:
+        """Whether ``created[gte]`` and the like are accepted."""
+        return "created" in self.filters
+
+    @property
+    def placeholders(self) -> tuple[str, ...]:
+        """Names of the placeholders in path and parameters."""
+        return placeholders(self.path, *self.params.values())
+
+
+class PreviewCall(_Row):
+    """The call that makes Stripe compute an object (a POST that changes nothing).
+
+    Attributes:
+        path: Path of the call.
+        parent: Catalogue id of the collection whose objects are previewed.
+        params: Parameters; the placeholder is filled with the parent's id.
+    """
+
+    path: str
+    parent: str
+    params: dict[str, str]
+
+
+class SourceField(_Row):
+    """A field of another collection that holds or names objects.
+
+    Attributes:
+        collection: Catalogue id of that collection.
+        field: Dotted path; ``*`` stands for every element of an array or object.
+        params: List parameters that narrow that collection to objects worth looking at.
+    """
+
+    collection: str
+    field: str
+    params: dict[str, str] = Field(default_factory=dict)
 
 
 class EventRouting(_Row):
     """Which Stripe events speak of a collection, by the kind of change they stand for.
 
-    Routing itself goes by ``data.object.object``; these names tell created, deleted and the rest
-    (updated) apart, and which ones must not touch a record.
+    Which collection a Stripe event speaks of goes by ``data.object.object``, never by these names.
+
+    Attributes:
+        created: The object came into being.
+        updated: An object that existed before changed.
+        deleted: The object is gone from Stripe.
+        either: The name does not tell whether the object is new: ``charge.succeeded``.
+        ignored: Says nothing of the record: previews, questions.
+        legacy: Those of the above that Stripe no longer sends.
     """
 
     created: tuple[str, ...] = ()
     updated: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
+    either: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     legacy: tuple[str, ...] = ()
 
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every name, in the order of the roles."""
+        return self.created + self.updated + self.deleted + self.either + self.ignored
+
 
 class Mutations(_Row):
-    """Calls that change objects of a collection: ``"POST /v1/customers"`` and the like."""
+    """Calls that change objects of a collection, ``"POST /v1/customers/{id}"``.
+
+    ``{id}`` is the object's own id; any other placeholder names a field of the object.
+    """
 
     create: tuple[str, ...] = ()
     update: tuple[str, ...] = ()
     delete: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
 
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every call, in the order of the verbs."""
+        return self.create + self.update + self.delete + self.actions
+
 
 class Collection(_Row):
     """One row of the catalogue.
 
+    Paths into payloads are dotted keys, ``period.start``; arrays on the way are passed through,
+    so that the rest of the path applies to each element.
+
     Attributes:
         id: ``stripe:customer``; the id used in the streams.
-        title: Name in the specification, ``Customer Balance Transaction``.
+        title: Name in the user interface, ``Customer Balance Transaction``.
         object: The ``object`` string in payloads.
         view: Name of the typed view in schema ``stripe``.
-        id_prefixes: Usual beginnings of ids; empty where ids are chosen by the user.
+        hidden: Whether it only serves as a parent of others and is not synced itself.
+        id_prefixes: Usual beginnings of ids; empty where ids have none or are chosen by the user.
         key: Paths into the payload that together identify an object; ``("id",)`` mostly.
         created_field: Payload field with the creation time, None where there is none.
         obtained: How objects are obtained.
-        lists: List endpoints, best first; empty where there is none.
-        retrieve: Path that returns one object, None where there is none.
-        expand: Fields to expand on list and retrieve, without ``data.``; only includable ones,
-            so that list and retrieve render the same shape.
-        how: One sentence: how the collection is obtained where it isn't listed.
-        sources: Payload fields of other collections that hold or name these objects.
-        events: Stripe-event routing.
+        availability: Whether Stripe still serves them.
         api_version: Stripe-Version to ask with, None for the sync's own.
-        availability: ``current``, ``legacy`` (needs ``api_version``).
-        sensitive: Payload paths redacted before storing.
+        lists: List endpoints; together they give the whole collection.
+        fallback_lists: Asked instead where ``lists`` are refused.
+        retrieve: Path that returns one object, None where there is none. ``{id}`` is the object's
+            own id; any other placeholder names a field of the object.
+        retrieve_alternatives: Paths for objects that lack a field named in ``retrieve``.
+        expand: Fields to expand on list and retrieve, without ``data.``: only those that Stripe
+            otherwise leaves out, never references to other objects.
+        sources: Fields of other collections that hold or name these objects.
+        preview: The call that computes these objects.
+        how: How the collection is obtained, where it isn't listed by itself.
+        events: Stripe events that speak of it.
+        sensitive: Payload paths redacted before storing: what logs its holder in or moves money.
         volatile: Payload paths left out of ``payload_hash``: they differ from fetch to fetch.
         mutations: Calls that change objects.
-        note: What a reader of the data should know, in one or two sentences.
+        note: What a reader of the data should know.
     """
 
     id: str
     title: str
     object: str
     view: str
+    hidden: bool = False
     id_prefixes: tuple[str, ...] = ()
     key: tuple[str, ...] = ("id",)
     created_field: str | None = "created"
     obtained: Obtained
-    lists: tuple[ListCall, ...] = ()
-    retrieve: str | None = None
-    expand: tuple[str, ...] = ()
-    how: str | None = None
-    sources: tuple[str, ...] = ()
-    events: EventRouting = Field(default_factory=EventRouting)
+    availability: Availability = Availability.CURRENT
     api_version: str | None = None
-    availability: str = "current"
+    lists: tuple[ListCall, ...] = ()
+    fallback_lists: tuple[ListCall, ...] = ()
+    retrieve: str | None = None
+    retrieve_alternatives: tuple[str, ...] = ()
+    expand: tuple[str, ...] = ()
+    sources: tuple[SourceField, ...] = ()
+    preview: PreviewCall | None = None
+    how: str | None = None
+    events: EventRouting = Field(default_factory=EventRouting)
     sensitive: tuple[str, ...] = ()
     volatile: tuple[str, ...] = ()
     mutations: Mutations = Field(default_factory=Mutations)
@@ -126,4 +227,53 @@ class Collection(_Row):
     @property
     def name(self) -> str:
         """The short name, ``customer`` for ``stripe:customer``."""
-        return self.id.removeprefix("stripe:")
+        return self.id.removeprefix(ID_PREFIX)
+
+    def change_of(self, event_type: str) -> ChangeType | None:
+        """The kind of change that a Stripe event stands for, as far as its type tells.
+
+        Args:
+            event_type: Stripe's event type, of an event that carries one of these objects.
+
+        Returns:
+            None where the type does not tell, which holds for types not known here as well:
+            created for a record never seen, else updated.
+        """
+        for change in ChangeType:
+            if event_type in getattr(self.events, change):
+                return change
+        return None
+
+    def ignores(self, event_type: str) -> bool:
+        """Whether a Stripe event of this type must not touch the record that it carries."""
+        return event_type in self.events.ignored
+
+    def retrieval(self, payload: JsonObject) -> tuple[str, dict[str, str]] | None:
+        """How to ask Stripe for the current state of an object.
+
+        Args:
+            payload: The object as last seen, which names its id and its owner.
+
+        Returns:
+            Path and values of its placeholders; None where no path returns single objects or the
+            payload lacks what the paths need.
+        """
+        for path in (self.retrieve, *self.retrieve_alternatives):
+            if path:
+                values = {name: _reference(payload.get(name)) for name in placeholders(path)}
+                filled = {name: value for name, value in values.items() if value}
+                if len(filled) == len(values):
+                    return path, filled
+        return None
+
+
+def placeholders(*texts: str) -> tuple[str, ...]:
+    """Names of the placeholders in paths and parameters, in order."""
+    return tuple(name for text in texts for name in _PLACEHOLDER.findall(text))
+
+
+def _reference(value: object) -> str | None:
+    """The id that a field names, be it the id alone or the object itself."""
+    if isinstance(value, dict):
+        value = value.get("id")
+    return value if isinstance(value, str) else None

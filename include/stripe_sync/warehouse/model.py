@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from stripe_sync import jsonio
+from stripe_sync.catalog.model import ChangeType
 from stripe_sync.jsonio import JsonObject
 
 
@@ -17,14 +19,6 @@ class Source(StrEnum):
     POLL = "poll"
     MUTATION = "mutation"
     RECONCILE = "reconcile"
-
-
-class ChangeType(StrEnum):
-    """What happened to a record."""
-
-    CREATED = "created"
-    UPDATED = "updated"
-    DELETED = "deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +54,20 @@ class Observation:
     Attributes:
         collection_id: ``stripe:customer``.
         upstream_id: Key of the object within its collection.
-        payload: The object, redacted, nested lists complete; when ``deleted``, the last snapshot
-            known, which is stored only for a record never seen.
-        payload_json: Its canonical JSON text, which goes to the lake and the warehouse.
+        payload_json: The object, redacted, nested lists complete, as canonical JSON text; when
+            ``deleted``, the last snapshot known, which is stored only for a record never seen.
         payload_hash: Hash of the canonical JSON without the volatile fields.
         deleted: Whether the object is gone from Stripe.
         observed_at: When the request that showed it was sent: no later state can be older.
         upstream_updated_at: When Stripe last changed it, as far as is known.
         api_version: Version the payload is rendered in.
         stripe_event: The Stripe event that led here.
+        fallback: Whether the payload is only a Stripe event's snapshot, in whatever version and
+            with lists cut: stored for a record never seen, never in place of what is stored.
     """
 
     collection_id: str
     upstream_id: str
-    payload: JsonObject
     payload_json: bytes
     payload_hash: str
     deleted: bool
@@ -81,6 +75,13 @@ class Observation:
     upstream_updated_at: datetime
     api_version: str
     stripe_event: StripeEvent | None = None
+    fallback: bool = False
+
+    @property
+    def payload(self) -> JsonObject:
+        """The object, parsed anew at each call: text takes a tenth of the memory of objects."""
+        payload: JsonObject = jsonio.loads(self.payload_json)
+        return payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,26 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class PollCheckpoint:
+    """How far polling has come; committed together with its data.
+
+    Attributes:
+        position: Where polling goes on (opaque to the warehouse).
+        polls: Polls since the last checkpoint.
+        requests: Requests made since the last checkpoint.
+        stripe_events: New Stripe events seen since the last checkpoint.
+        owner: Holder of the poll lease; the commit is refused when somebody else took it over.
+            None commits whoever holds it.
+    """
+
+    position: JsonObject
+    polls: int = 1
+    requests: int = 0
+    stripe_events: int = 0
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """What one transaction applies, in stream order.
 
@@ -116,7 +137,7 @@ class Batch:
         source: Who found the changes.
         observations: In the order that the stream shall have.
         checkpoint: Backfill progress to commit with the data.
-        poll_position: Poller's position to commit with the data (opaque to the warehouse).
+        poll: Polling progress to commit with the data.
     """
 
     sync_id: UUID
@@ -124,7 +145,7 @@ class Batch:
     source: Source
     observations: list[Observation]
     checkpoint: Checkpoint | None = None
-    poll_position: JsonObject | None = None
+    poll: PollCheckpoint | None = None
 
 
 @dataclass(slots=True)

@@ -1,0 +1,36 @@
+"""Which collections exist and how each is obtained, as data.
+
+The rows are in ``collections/*.json``, one array a subject; ``model`` says what a row means and
+``checks`` what must hold. Adding a collection is adding a row.
+"""
+
+from __future__ import annotations
+
+from stripe_sync.catalog.catalog import Catalog, load_catalog
+from stripe_sync.catalog.model import (
+    PINNED_API_VERSION,
+    Availability,
+    ChangeType,
+    Collection,
+    EventRouting,
+    ListCall,
+    Mutations,
+    Obtained,
+    PreviewCall,
+    SourceField,
+)
+
+__all__ = [
+    "PINNED_API_VERSION",
+    "Availability",
+    "Catalog",
+    "ChangeType",
+    "Collection",
+    "EventRouting",
+    "ListCall",
+    "Mutations",
+    "Obtained",
+    "PreviewCall",
+    "SourceField",
+    "load_catalog",
+]

@@ -1,0 +1,173 @@
+"""The shared request budget in Postgres: one question and one answer at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from stripe_sync.client.pacing import Lane, PacingLimits
+from stripe_sync.clock import Clock
+from stripe_sync.errors import WarehouseError
+
+WHOLE_ACCOUNT = "*"
+
+# Slots are laid out for 96 % of a limit. The rest absorbs how unevenly requests reach Stripe: no
+# one-second window holds more than the limit as long as delays differ by less than 1/0.96 - 1 s,
+# that is 41 ms.
+_MARGIN = 0.96
+# How far ahead each lane may reserve, in seconds. Live requests never wait for more of the backfill
+# than what it holds ahead, and displace all of it when they need the whole budget.
+_HORIZON = {Lane.LIVE: 0.1, Lane.BACKFILL: 0.03}
+_LEAD = 0.03
+
+_RESERVE = """
+SELECT server_now, slots, ask_again_in
+FROM stripe_sync.reserve_slots(%s, %s, %s, %s, %s, %s, %s, %s, %s)
+"""
+_SLOW = "SELECT stripe_sync.slow_pacing(%s, %s)"
+_CONNECT_SECONDS = 10
+_SETTINGS = "SET synchronous_commit = off; SET statement_timeout = '10s'"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What the budget gives.
+
+    Attributes:
+        slots: Times on the local monotonic counter at which one request each may leave, ascending.
+        ask_again_in: Seconds after which asking for more makes sense.
+    """
+
+    slots: Sequence[float]
+    ask_again_in: float
+
+
+class ServerClock:
+    """Converts times of the database server into local monotonic ones.
+
+    Each exchange proves that the difference of the clocks lies in an interval as wide as the round
+    trip. The estimate moves only when an interval excludes it, so a slow answer, or one that was
+    read late by a busy process, does not shift it.
+    """
+
+    def __init__(self) -> None:
+        self._ahead: float | None = None
+
+    def saw(self, server_now: float, *, sent: float, received: float) -> None:
+        """Take in one exchange.
+
+        Args:
+            server_now: The server's time, read between the other two; epoch seconds.
+            sent: Local counter before asking.
+            received: Local counter after the answer.
+        """
+        least, most = server_now - received, server_now - sent
+        if self._ahead is None:
+            self._ahead = (least + most) / 2
+        self._ahead = min(max(self._ahead, least), most)
+
+    def local(self, server_time: float) -> float:
+        """A time of the server on the local counter; ``saw`` comes first."""
+        return server_time - (self._ahead or 0.0)
+
+
+class SharedBudget:
+    """One account's budget, over one connection that is opened on demand and reopened when lost.
+
+    Args:
+        warehouse_url: ``postgresql://…``.
+        account_key: Names the account and mode; whoever uses the same one shares the budget.
+        limits: Requests per second; the same in all processes.
+        clock: Its monotonic counter is what slots are told in.
+    """
+
+    def __init__(
+        self, warehouse_url: str, account_key: str, limits: PacingLimits, clock: Clock
+    ) -> None:
+        self._url = warehouse_url
+        self._account_key = account_key
+        self._rates = tuple(
+            rate * _MARGIN for rate in (limits.total, limits.backfill, limits.per_endpoint)
+        )
+        self._clock = clock
+        self._server_clock = ServerClock()
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    async def reserve(self, endpoint: str, lane: Lane, wanted: int) -> Grant:
+        """Reserve up to ``wanted`` slots.
+
+        Raises:
+            WarehouseError: The budget cannot be reached.
+        """
+        backfill = lane is Lane.BACKFILL
+        asked = (self._account_key, endpoint, backfill, wanted, *self._rates)
+        async with self._one_at_a_time:
+            # Sent is read anew by _ask after a reconnect: connecting is no part of the round trip.
+            (server_now, slots, ask_again_in), sent = await self._ask(
+                _RESERVE, (*asked, _HORIZON[lane], _LEAD)
+            )
+            self._server_clock.saw(server_now, sent=sent, received=self._clock.monotonic())
+        return Grant([self._server_clock.local(slot) for slot in slots], ask_again_in)
+
+    async def slow_down(self, scope: str) -> None:
+        """Cut the rate of an endpoint, or of ``WHOLE_ACCOUNT``, for everyone.
+
+        Raises:
+            WarehouseError: The budget cannot be reached.
+        """
+        async with self._one_at_a_time:
+            await self._ask(_SLOW, (self._account_key, scope))
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def _ask(self, query: str, values: tuple[Any, ...]) -> tuple[tuple[Any, ...], float]:
+        """The one row of an answer, and when the question was sent.
+
+        A connection found broken is replaced once: the server may have been restarted since.
+        """
+        used_before = self._connection is not None
+        try:
+            return await self._ask_once(query, values)
+        except psycopg.OperationalError as error:
+            await self.aclose()
+            if not used_before:
+                raise self._unreachable(error) from error
+        except psycopg.Error as error:
+            raise self._unreachable(error) from error
+        try:
+            return await self._ask_once(query, values)
+        except psycopg.Error as error:
+            await self.aclose()
+            raise self._unreachable(error) from error
+
+    async def _ask_once(self, query: str, values: tuple[Any, ...]) -> tuple[tuple[Any, ...], float]:
+        if self._connection is None:
+            self._connection = await psycopg.AsyncConnection.connect(
+                self._url, autocommit=True, connect_timeout=_CONNECT_SECONDS
+            )
+            await self._connection.execute(_SETTINGS)
+        sent = self._clock.monotonic()
+        cursor = await self._connection.execute(query, values)
+        row = await cursor.fetchone()
+        if row is None:
+            message = "the warehouse's pacing function returned nothing"
+            raise WarehouseError(message)
+        return row, sent
+
+    def _unreachable(self, error: psycopg.Error) -> WarehouseError:
+        known = psycopg.conninfo.conninfo_to_dict(self._url)
+        place = f"{known.get('host', 'its default host')}, database {known.get('dbname', '')!r}"
+        said = " ".join(str(error).split())
+        message = f"the request budget in the warehouse at {place} cannot be used: {said}"
+        if isinstance(error, psycopg.errors.UndefinedFunction | psycopg.errors.UndefinedTable):
+            message = f"{message}; run the warehouse's migrations"
+        return WarehouseError(message)

@@ -1,0 +1,151 @@
+"""HTTP beneath the official SDK: one shared session, bodies passed by untouched."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import stripe
+from yarl import URL
+
+from stripe_sync import __version__, jsonio
+from stripe_sync.client.redact import redacted
+
+ACCOUNT_DEFAULT_VERSION = "account-default"
+"""Asks the transport to send no Stripe-Version; the SDK itself always sends one."""
+
+CONNECTIONS = 100
+_READ_BUFFER_BYTES = 1 << 18
+_SUCCESS = range(200, 300)
+_EXCERPT_CHARACTERS = 200
+
+# The SDK keeps both for the whole process. Telemetry would add a header to each request and tell
+# Stripe about the machine; the app info is what Stripe's own logs name the caller by.
+stripe.enable_telemetry = False
+stripe.set_app_info("airflow-stripe-sync", version=__version__)
+
+# At INFO the SDK tells of each single request with its parameters. Whoever wants to read that sets
+# the level of its logger.
+if (_sdk_logger := logging.getLogger("stripe")).level == logging.NOTSET:
+    _sdk_logger.setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Limits of one attempt, in seconds.
+
+    Attributes:
+        connect: Until the connection stands.
+        total: Until the whole answer is there.
+    """
+
+    connect: float = 10.0
+    total: float = 80.0
+
+
+class PassedBody(str):
+    """An empty JSON object to whoever parses it, with the true body alongside.
+
+    The SDK parses each successful body into ordered dictionaries with the standard library, which
+    costs several times what this project may spend on an object. It is given this stand-in
+    instead, keeps it as ``StripeResponse.body``, and the client parses ``content`` itself.
+    """
+
+    content: bytes
+
+    def __new__(cls, content: bytes) -> PassedBody:
+        """Wrap the true body."""
+        stand_in = super().__new__(cls, "{}")
+        stand_in.content = content
+        return stand_in
+
+
+class Transport(stripe.AIOHTTPClient):
+    """The SDK's asynchronous transport over one keep-alive session.
+
+    Must be created while the event loop runs.
+    """
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        # The certificate authorities are the SDK's own, as with any other of its transports.
+        context = ssl.create_default_context(cafile=stripe.ca_bundle_path)
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=context),
+            timeout=aiohttp.ClientTimeout(total=timeouts.total, sock_connect=timeouts.connect),
+            read_bufsize=_READ_BUFFER_BYTES,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            middlewares=[_once],
+        )
+        super().__init__(session=self._http)
+
+    async def request_async(
+        self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
+    ) -> tuple[Any, int, Mapping[str, str]]:
+        """Send one request and read the whole answer.
+
+        Raises:
+            stripe.APIConnectionError: No answer, or one cut short.
+        """
+        if headers.get("Stripe-Version") == ACCOUNT_DEFAULT_VERSION:
+            headers = {name: value for name, value in headers.items() if name != "Stripe-Version"}
+        try:
+            # Redirects are not followed: the key goes to the configured host only.
+            async with self._http.request(
+                method,
+                URL(url, encoded=True),
+                headers=headers,
+                data=post_data,
+                allow_redirects=False,
+            ) as response:
+                body = await response.read()
+        except TimeoutError as error:
+            cause = f"timed out: {error or type(error).__name__}"
+        except (aiohttp.ClientError, OSError) as error:
+            cause = _described(error)
+        else:
+            if response.status in _SUCCESS:
+                return PassedBody(body), response.status, response.headers
+            return _error_body(body), response.status, response.headers
+        # Raised outside the handlers, since aiohttp's errors hold the request with its key.
+        raise stripe.APIConnectionError(redacted(cause))  # type: ignore[no-untyped-call]
+
+    async def close_async(self) -> None:
+        """Close the session and its connections."""
+        await self._http.close()
+
+
+async def _once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Keep aiohttp from sending a request again by itself, which no pacer would know of."""
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientConnectionError(_described(error)) from error
+
+
+def _described(error: Exception) -> str:
+    if type(error) is aiohttp.ClientConnectionError:
+        return str(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def _error_body(body: bytes) -> bytes:
+    """An error answer as the SDK reads it without losing the headers, with no key in it.
+
+    Stripe's message about a wrong key quotes part of it, and the SDK logs bodies. Proxies answer
+    in HTML, for which the SDK's exception would carry no headers, Retry-After among them.
+    """
+    text = redacted(body.decode("utf-8", errors="replace"))
+    try:
+        answer = jsonio.loads(text)
+    except ValueError:
+        answer = None
+    if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
+        return text.encode()
+    excerpt = " ".join(text.split())[:_EXCERPT_CHARACTERS]
+    return jsonio.dumps({"error": {"type": "api_error", "message": f"no JSON error: {excerpt}"}})

@@ -1,0 +1,1 @@
+"""Pages of Stripe objects, turned into observations of one shape."""

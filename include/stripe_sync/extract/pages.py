@@ -1,0 +1,152 @@
+"""One page of a list, read and completed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from stripe_sync.catalog import Collection, ListCall
+from stripe_sync.client import Lane, StripeApi
+from stripe_sync.clock import Clock
+from stripe_sync.extract.shape import Shaper
+from stripe_sync.jsonio import JsonObject
+from stripe_sync.warehouse.model import Observation
+
+PAGE_SIZE = 100
+"""Stripe's largest page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One object of a page.
+
+    Attributes:
+        id: Its Stripe id, which is what cursors take.
+        created: Unix seconds, None where the object does not say.
+        observation: The object, shaped.
+    """
+
+    id: str
+    created: int | None
+    observation: Observation
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page as Stripe gives it: newest first."""
+
+    items: list[Item]
+    has_more: bool
+
+
+class PageReader:
+    """Reads pages of one list endpoint and completes the objects on them.
+
+    Args:
+        api: The client.
+        collection: The catalogue's row.
+        call: Which of its lists.
+        shaper: Shapes the objects.
+        clock: Tells when a request is sent.
+        variant: One of the list's variants.
+        lane: Priority of the requests.
+    """
+
+    def __init__(
+        self,
+        api: StripeApi,
+        collection: Collection,
+        call: ListCall,
+        *,
+        shaper: Shaper,
+        clock: Clock,
+        variant: Mapping[str, str] | None = None,
+        lane: Lane = Lane.BACKFILL,
+    ) -> None:
+        self._api = api
+        self._collection = collection
+        self._call = call
+        self._shaper = shaper
+        self._clock = clock
+        self._filters = {**call.params, **(variant or {})}
+        self._lane = lane
+
+    async def read(self, params: Mapping[str, Any]) -> Page:
+        """Read one page.
+
+        Args:
+            params: Filters and cursor; page size and expansions are added.
+
+        Raises:
+            StripeError: As the client raises it.
+        """
+        query: dict[str, Any] = {**self._filters, **params, "limit": PAGE_SIZE}
+        if self._collection.expand:
+            query["expand"] = [f"data.{path}" for path in self._collection.expand]
+        observed_at = self._clock.now()
+        answer = await self._api.get(
+            self._call.path,
+            params=query,
+            lane=self._lane,
+            api_version=self._collection.api_version,
+        )
+        objects: list[JsonObject] = answer["data"]
+        await complete_lists(self._api, objects, self._lane, self._collection.api_version)
+        return Page([self._item(obj, observed_at) for obj in objects], answer["has_more"])
+
+    def _item(self, obj: JsonObject, observed_at: datetime) -> Item:
+        # Taken first: observing redacts the object in place.
+        created = self._shaper.created(obj)
+        return Item(obj["id"], created, self._shaper.observe(obj, observed_at=observed_at))
+
+
+async def complete_lists(
+    api: StripeApi, objects: list[JsonObject], lane: Lane, api_version: str | None = None
+) -> None:
+    """Complete the lists that Stripe embeds at the top level of objects and cuts at 10.
+
+    Args:
+        api: The client.
+        objects: Objects as Stripe sent them; completed in place.
+        lane: Priority of the requests.
+        api_version: Stripe-Version to ask with, None for the client's own.
+
+    Raises:
+        StripeError: As the client raises it.
+    """
+    cut = [
+        (obj, value)
+        for obj in objects
+        for value in obj.values()
+        if type(value) is dict
+        and value.get("object") == "list"
+        and value.get("has_more")
+        # Without the object's id the url would list those of all objects.
+        and obj["id"] in value["url"]
+    ]
+    if cut:
+        await asyncio.gather(*(_complete(api, o, nested, lane, api_version) for o, nested in cut))
+
+
+async def _complete(
+    api: StripeApi, obj: JsonObject, nested: JsonObject, lane: Lane, api_version: str | None
+) -> None:
+    parts = urlsplit(nested["url"])
+    # The url names the object; its template is what rate limits count.
+    template = "/".join("{id}" if part == obj["id"] else part for part in parts.path.split("/"))
+    params: dict[str, Any] = dict(parse_qsl(parts.query))
+    while nested["has_more"]:
+        cursor = {"starting_after": nested["data"][-1]["id"]} if nested["data"] else {}
+        page = await api.get(
+            template,
+            {"id": obj["id"]} if "{id}" in template else None,
+            {**params, **cursor, "limit": PAGE_SIZE},
+            lane=lane,
+            api_version=api_version,
+        )
+        nested["data"] += page["data"]
+        nested["has_more"] = page["has_more"] and bool(page["data"])

@@ -1,0 +1,160 @@
+"""From a raw Stripe object to an observation: key, redaction, canonical text, hash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from stripe_sync import jsonio
+from stripe_sync.catalog import Catalog, Collection
+from stripe_sync.clock import from_unix
+from stripe_sync.errors import StripeSyncError
+from stripe_sync.jsonio import JsonObject
+from stripe_sync.warehouse.model import Observation, StripeEvent
+
+REDACTED = "[redacted]"
+
+
+class Shaper:
+    """Shapes the objects of one collection.
+
+    Args:
+        collection: The catalogue's row.
+        api_version: Version that the objects are rendered in.
+        redact: Whether the collection's sensitive fields are redacted.
+    """
+
+    def __init__(self, collection: Collection, *, api_version: str, redact: bool = True) -> None:
+        self._collection = collection
+        self._api_version = api_version
+        self._sensitive = _split(collection.sensitive) if redact else ()
+        self._volatile = _split(collection.volatile)
+        self._key = _split(collection.key)
+
+    def upstream_id(self, obj: JsonObject) -> str:
+        """The object's key within its collection: its id, or a composite joined by colons.
+
+        Raises:
+            StripeSyncError: A part of the key is missing.
+        """
+        parts = [_pick(obj, path) for path in self._key]
+        if any(part is None for part in parts):
+            missing = [".".join(p) for p, part in zip(self._key, parts, strict=True) if not part]
+            message = f"{self._collection.id}: Stripe sent an object without {', '.join(missing)}"
+            raise StripeSyncError(message)
+        return ":".join(str(part) for part in parts)
+
+    def created(self, obj: JsonObject) -> int | None:
+        """When Stripe made the object, in Unix seconds; None where it does not say."""
+        field = self._collection.created_field
+        value = obj.get(field) if field else None
+        return value if isinstance(value, int) else None
+
+    def observe(
+        self,
+        obj: JsonObject,
+        *,
+        observed_at: datetime,
+        deleted: bool = False,
+        stripe_event: StripeEvent | None = None,
+        fallback: bool = False,
+        api_version: str | None = None,
+    ) -> Observation:
+        """Make an observation; sensitive fields of ``obj`` are overwritten in place.
+
+        Args:
+            obj: The object, nested lists complete.
+            observed_at: When the request that showed it was sent.
+            deleted: Whether the object is gone; ``obj`` is then its last snapshot.
+            stripe_event: The Stripe event that led here.
+            fallback: Whether ``obj`` is only a Stripe event's snapshot.
+            api_version: Version that ``obj`` is rendered in, if not this shaper's.
+
+        Raises:
+            StripeSyncError: A part of the key is missing.
+        """
+        self.redact(obj)
+        text = jsonio.canonical(obj)
+        hashed = text
+        if self._volatile:
+            hashed = jsonio.canonical(_without(obj, self._volatile))
+        changed = stripe_event.created if stripe_event else self._changed(obj) or observed_at
+        return Observation(
+            collection_id=self._collection.id,
+            upstream_id=self.upstream_id(obj),
+            payload_json=text,
+            payload_hash=jsonio.payload_hash(hashed),
+            deleted=deleted,
+            observed_at=observed_at,
+            upstream_updated_at=changed,
+            api_version=api_version or self._api_version,
+            stripe_event=stripe_event,
+            fallback=fallback,
+        )
+
+    def redact(self, obj: JsonObject) -> None:
+        """Overwrite the sensitive fields of an object, or of a part of it, in place."""
+        for path in self._sensitive:
+            _redact(obj, path)
+
+    def _changed(self, obj: JsonObject) -> datetime | None:
+        known = [v for v in (self.created(obj), obj.get("updated")) if isinstance(v, int)]
+        return from_unix(max(known)) if known else None
+
+
+class StripeEventShaper(Shaper):
+    """Shapes Stripe events as records: what they carry is redacted as its own collection is."""
+
+    def __init__(
+        self, catalog: Catalog, collection: Collection, *, api_version: str, redact: bool = True
+    ) -> None:
+        super().__init__(collection, api_version=api_version, redact=redact)
+        self._carried = {
+            row.object: Shaper(row, api_version=api_version, redact=redact)
+            for row in catalog.values()
+            if row.sensitive
+        }
+
+    def redact(self, obj: JsonObject) -> None:
+        """Overwrite the sensitive fields of the object carried and of its old values."""
+        data = obj["data"]
+        if carried := self._carried.get(data["object"].get("object", "")):
+            carried.redact(data["object"])
+            carried.redact(data.get("previous_attributes") or {})
+
+
+def _split(paths: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(path.split(".")) for path in paths)
+
+
+def _pick(value: Any, path: tuple[str, ...]) -> Any:
+    for part in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(part)
+    # A parent may be given as its id or as the object itself.
+    return value.get("id") if isinstance(value, dict) else value
+
+
+def _redact(value: Any, path: tuple[str, ...]) -> None:
+    if isinstance(value, list):
+        for item in value:
+            _redact(item, path)
+    elif isinstance(value, dict) and path[0] in value:
+        head, rest = path[0], path[1:]
+        if rest:
+            _redact(value[head], rest)
+        elif value[head] is not None:
+            value[head] = REDACTED
+
+
+def _without(obj: JsonObject, paths: Iterable[tuple[str, ...]]) -> JsonObject:
+    """A copy without the given paths; what is not on a path is shared, not copied."""
+    result = dict(obj)
+    for head, *rest in paths:
+        if not rest:
+            result.pop(head, None)
+        elif isinstance(inner := result.get(head), dict):
+            result[head] = _without(inner, [tuple(rest)])
+    return result

@@ -1,0 +1,7 @@
+"""The lake: Parquet files of records and change events."""
+
+from __future__ import annotations
+
+from stripe_sync.lake.store import Lake
+
+__all__ = ["Lake"]

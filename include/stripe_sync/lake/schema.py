@@ -1,0 +1,115 @@
+"""Shape of the Parquet files; part of the data contract.
+
+Ids are text, moments are microseconds in UTC, payloads are the objects' canonical JSON text,
+without any loss. A position in the stream (``seq``) is not here: it belongs to one warehouse and
+would be another one after a rebuild; the version of a record (``updated_idx``) is what orders it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from stripe_sync import jsonio
+from stripe_sync.jsonio import JsonObject
+from stripe_sync.warehouse.model import EventRow, RecordRow
+
+_MOMENT = pa.timestamp("us", tz="UTC")
+
+RECORDS = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("sync_id", pa.string(), nullable=False),
+        pa.field("resource_id", pa.string(), nullable=False),
+        pa.field("collection_id", pa.string(), nullable=False),
+        pa.field("upstream_id", pa.string(), nullable=False),
+        pa.field("deleted", pa.bool_(), nullable=False),
+        pa.field("payload", pa.large_string(), nullable=False),
+        pa.field("payload_hash", pa.string(), nullable=False),
+        pa.field("inserted_at", _MOMENT, nullable=False),
+        pa.field("updated_at", _MOMENT, nullable=False),
+        pa.field("upstream_updated_at", _MOMENT, nullable=False),
+        pa.field("updated_idx", pa.int32(), nullable=False),
+        pa.field("observed_at", _MOMENT, nullable=False),
+        pa.field("api_version", pa.string(), nullable=False),
+    ]
+)
+
+EVENTS = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("sync_id", pa.string(), nullable=False),
+        pa.field("resource_id", pa.string(), nullable=False),
+        pa.field("collection_id", pa.string(), nullable=False),
+        pa.field("upstream_id", pa.string(), nullable=False),
+        pa.field("event_type", pa.string(), nullable=False),
+        pa.field("changes", pa.large_string()),
+        pa.field("data", pa.large_string(), nullable=False),
+        pa.field("created_at", _MOMENT, nullable=False),
+        pa.field("upstream_updated_at", _MOMENT, nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("stripe_event_id", pa.string()),
+        pa.field("api_version", pa.string(), nullable=False),
+    ]
+)
+
+# Columns whose values repeat; a dictionary of the others would only cost time.
+REPEATING = [
+    "sync_id",
+    "resource_id",
+    "collection_id",
+    "event_type",
+    "source",
+    "api_version",
+    "created_at",
+    "inserted_at",
+    "updated_at",
+    "observed_at",
+]
+
+_AS_TEXT = frozenset({"id", "sync_id", "resource_id"})
+
+
+def records_table(rows: Sequence[RecordRow]) -> pa.Table:
+    """Records as an Arrow table."""
+    return _table(RECORDS, rows, {"payload": [_text(row.payload_json) for row in rows]})
+
+
+def events_table(rows: Sequence[EventRow]) -> pa.Table:
+    """Change events as an Arrow table."""
+    return _table(
+        EVENTS,
+        rows,
+        {
+            "data": [_text(row.data_json) for row in rows],
+            "changes": [_changes(row.changes) for row in rows],
+        },
+    )
+
+
+def _table(schema: Any, rows: Sequence[object], ready: dict[str, list[str | None]]) -> pa.Table:
+    columns = []
+    for field in schema:
+        values: list[Any] | None = ready.get(field.name)
+        if values is None:
+            values = [getattr(row, field.name) for row in rows]
+        if field.name in _AS_TEXT:
+            values = _texts(values)
+        columns.append(pa.array(values, field.type))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _texts(values: list[Any]) -> list[str]:
+    """Ids as text; those of sync and account are the same all through, so they are made once."""
+    known = {value: str(value) for value in set(values)}
+    return [known[value] for value in values]
+
+
+def _text(json_text: bytes) -> str:
+    return json_text.decode()
+
+
+def _changes(changes: JsonObject | None) -> str | None:
+    return None if changes is None else jsonio.canonical(changes).decode()

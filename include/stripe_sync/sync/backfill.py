@@ -1,0 +1,304 @@
+"""Backfill: read everything, oldest first, land it in the lake, then in the warehouse."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from stripe_sync.catalog import Collection, ListCall, Obtained
+from stripe_sync.clock import to_unix
+from stripe_sync.errors import EndpointRetired, PermissionDenied, StripeSyncError
+from stripe_sync.extract.pages import PageReader
+from stripe_sync.extract.stripe_events import newest_created
+from stripe_sync.extract.windows import CursorList, Slice, WindowedList
+from stripe_sync.jsonio import JsonObject
+from stripe_sync.sync.connections import Connections
+from stripe_sync.sync.landing import Landing
+from stripe_sync.sync.session import Session, open_session
+
+log = logging.getLogger(__name__)
+
+QUEUED_SLICES = 4
+"""Slices read ahead of the load."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a backfill has come.
+
+    Attributes:
+        collection: Short name.
+        objects: Objects landed so far.
+        requests: Requests made so far.
+        percent: Share of the time range covered, None where the list has no time.
+        seconds: Since the start.
+    """
+
+    collection: str
+    objects: int
+    requests: int
+    percent: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillReport:
+    """What one backfill of one collection did.
+
+    Attributes:
+        collection: Short name.
+        status: done, empty, forbidden or retired.
+        message: Why, for anything but done.
+        objects: Objects that Stripe listed.
+        requests: Requests it took.
+        seconds: How long it took.
+        created: Records that are new.
+        updated: Records that changed.
+        unchanged: Objects that were in the warehouse already.
+    """
+
+    collection: str
+    status: str
+    message: str | None
+    objects: int
+    requests: int
+    seconds: float
+    created: int
+    updated: int
+    unchanged: int
+
+
+def plan_backfill(
+    connections: Connections, sync_name: str, collections: Sequence[str] | None = None
+) -> list[str]:
+    """Take the fence and say which collections to backfill.
+
+    The fence is the newest Stripe event of this moment: polling starts from it, so that what
+    changes while the backfill runs is not lost.
+
+    Args:
+        connections: How to reach Stripe, warehouse and lake.
+        sync_name: The sync; made when it does not exist.
+        collections: Names in any accepted spelling; None or empty for all.
+
+    Returns:
+        Short names of the collections to backfill, in the catalogue's order. Collections that
+        cannot be obtained yet are left out and say so in their status.
+
+    Raises:
+        StripeSyncError: A name is unknown, or as ``open_session`` raises it.
+    """
+    return asyncio.run(_plan(connections, sync_name, collections))
+
+
+async def _plan(
+    connections: Connections, sync_name: str, collections: Sequence[str] | None
+) -> list[str]:
+    async with open_session(connections, sync_name) as session:
+        asked = {session.catalog.resolve(name).id for name in collections or session.catalog}
+        rows = [row for row in session.catalog.values() if row.id in asked]
+        await take_fence(session)
+        ready = [row for row in rows if row.obtained is Obtained.TOP_LEVEL_LIST]
+        for row in rows:
+            if row in ready:
+                session.warehouse.queue_collection(session.sync.id, row.id)
+            else:
+                session.warehouse.finish_collection(
+                    session.sync.id, row.id, "not_implemented", "not implemented yet"
+                )
+        return [row.name for row in ready]
+
+
+async def take_fence(session: Session) -> None:
+    """Note the newest Stripe event, unless that was done before.
+
+    A key that may not read Stripe events can still backfill; its sync then has no live changes.
+    """
+    if session.warehouse.fence(session.sync.id) is not None:
+        return
+    try:
+        fence = await newest_created(session.api)
+    except PermissionDenied as error:
+        log.warning("No live changes for sync %s: %s", session.sync.name, error)
+        return
+    session.warehouse.set_fence(session.sync.id, fence)
+
+
+def backfill_collection(
+    connections: Connections,
+    sync_name: str,
+    collection: str,
+    *,
+    since: datetime | None = None,
+    restart_key: str | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> BackfillReport:
+    """Backfill one collection, going on where an interrupted run stopped.
+
+    Args:
+        connections: How to reach Stripe, warehouse and lake.
+        sync_name: The sync.
+        collection: Name in any accepted spelling.
+        since: Leave out objects created earlier.
+        restart_key: Start over, unless what is to be resumed was begun under this same key.
+        progress: Called after each chunk.
+
+    Raises:
+        SyncBusy: Another process is backfilling this collection.
+        StripeSyncError: The backfill failed; its status says why, and the next run goes on.
+    """
+    return asyncio.run(
+        _backfill(
+            connections,
+            sync_name,
+            collection,
+            since=since,
+            restart_key=restart_key,
+            progress=progress or _ignore,
+        )
+    )
+
+
+def _ignore(_: Progress) -> None:
+    return
+
+
+async def _backfill(
+    connections: Connections,
+    sync_name: str,
+    name: str,
+    *,
+    since: datetime | None,
+    restart_key: str | None,
+    progress: Callable[[Progress], None],
+) -> BackfillReport:
+    async with open_session(connections, sync_name) as session:
+        row = session.catalog.resolve(name)
+        with session.warehouse.backfill_lock(session.sync.id, row.id):
+            landing = Landing(session, row, since, restart_key)
+            run = _Run(session, row, since, progress, landing, session.clock.monotonic())
+            try:
+                await run.all()
+            except PermissionDenied as error:
+                return run.finish("forbidden", str(error), error.permission)
+            except EndpointRetired as error:
+                return run.finish("retired", f"retired by Stripe: {error}")
+            except (StripeSyncError, OSError) as error:
+                run.finish("failed", str(error))
+                raise
+            return run.finish("done" if landing.objects else "empty", None)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One backfill of one collection, under its lock."""
+
+    session: Session
+    row: Collection
+    since: datetime | None
+    progress: Callable[[Progress], None]
+    landing: Landing
+    started: float
+
+    async def all(self) -> None:
+        """Read and land everything from the position on."""
+        position = self.landing.begin()
+        queue: asyncio.Queue[Slice | Exception | None] = asyncio.Queue(QUEUED_SLICES)
+        reading = asyncio.create_task(self._read(position, queue))
+        try:
+            while (piece := await queue.get()) is not None:
+                if isinstance(piece, Exception):
+                    raise piece
+                if await self.landing.add(piece):
+                    self._report_progress()
+            await self.landing.land()
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            self.landing.close()
+
+    async def _read(
+        self, position: JsonObject, queue: asyncio.Queue[Slice | Exception | None]
+    ) -> None:
+        """Read one part of the collection after the other."""
+        try:
+            parts = _parts(self.row)
+            first = position.get("part", 0)
+            for number in range(first, len(parts)):
+                call, variant = parts[number]
+                resume = position.get("list") if number == first else None
+                async for piece in self._list(call, variant, resume).slices():
+                    after: JsonObject = {"part": number, "list": piece.position}
+                    if piece.position is None:
+                        after = {"part": number + 1}
+                    await queue.put(replace(piece, position=after))
+            await queue.put(None)
+        except (StripeSyncError, OSError) as error:
+            await queue.put(error)
+
+    def _list(
+        self, call: ListCall, variant: dict[str, str], resume: JsonObject | None
+    ) -> WindowedList | CursorList:
+        reader = PageReader(
+            self.session.api,
+            self.row,
+            call,
+            shaper=self.session.shaper(self.row),
+            clock=self.session.clock,
+            variant=variant,
+        )
+        if not call.created_filter:
+            return CursorList(reader, position=resume)
+        since = to_unix(self.since) if self.since else None
+        return WindowedList(reader, since=since, position=resume)
+
+    def _report_progress(self) -> None:
+        self.progress(
+            Progress(
+                collection=self.row.name,
+                objects=self.landing.objects,
+                requests=self.landing.requests,
+                percent=self.landing.percent(),
+                seconds=self.session.clock.monotonic() - self.started,
+            )
+        )
+
+    def finish(
+        self, status: str, message: str | None, permission: str | None = None
+    ) -> BackfillReport:
+        """Write the status and give the report."""
+        seconds = self.session.clock.monotonic() - self.started
+        self.session.warehouse.finish_collection(
+            self.session.sync.id,
+            self.row.id,
+            status,
+            message,
+            permission=permission,
+            requests=self.landing.requests,
+            seconds=seconds,
+        )
+        totals = self.landing.totals
+        return BackfillReport(
+            collection=self.row.name,
+            status=status,
+            message=message,
+            objects=self.landing.objects,
+            requests=self.landing.requests,
+            seconds=round(seconds, 3),
+            created=totals.created,
+            updated=totals.updated,
+            unchanged=totals.unchanged,
+        )
+
+
+def _parts(row: Collection) -> list[tuple[ListCall, dict[str, str]]]:
+    """The lists, and variants of lists, that together are the collection."""
+    return [
+        (call, variant)
+        for call in row.lists
+        if call.parent is None
+        for variant in call.variants or ({},)
+    ]

@@ -1,0 +1,74 @@
+"""What a use case must be given to reach Stripe, the warehouse and the lake."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from stripe_sync.catalog import PINNED_API_VERSION
+from stripe_sync.client import Credential, PacingLimits
+from stripe_sync.errors import ConfigurationError
+
+
+class SyncSettings(BaseModel):
+    """Settings of one sync; stored with it.
+
+    Attributes:
+        api_version: Stripe-Version that every payload is rendered in.
+        redact: Whether client secrets and the like are redacted before they are stored.
+        requests_per_second: Ceiling for backfills; None for 50 in live mode, 20 in test mode.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    api_version: str = PINNED_API_VERSION
+    redact: bool = True
+    requests_per_second: float | None = Field(default=None, gt=0)
+
+    @classmethod
+    def parse(cls, values: dict[str, object]) -> SyncSettings:
+        """Settings from plain values.
+
+        Raises:
+            ConfigurationError: A value is unknown or wrong; the message names it.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            message = f"sync setting {name}: {first['msg']}"
+            raise ConfigurationError(message) from None
+
+    def limits(self, *, livemode: bool) -> PacingLimits:
+        """The request budget of the account.
+
+        Raises:
+            ConfigurationError: The ceiling is above what Stripe allows an account.
+        """
+        limits = PacingLimits.for_key(livemode=livemode)
+        if self.requests_per_second is None:
+            return limits
+        return PacingLimits(
+            total=limits.total,
+            backfill=self.requests_per_second,
+            per_endpoint=limits.per_endpoint,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """What a use case must be given.
+
+    Attributes:
+        credential: The Stripe key and where to use it.
+        warehouse_url: ``postgresql://user:password@host:port/database``.
+        lake_url: Folder or fsspec URL.
+        settings: The sync's settings.
+    """
+
+    credential: Credential
+    warehouse_url: str = field(repr=False)
+    lake_url: str
+    settings: SyncSettings = field(default_factory=SyncSettings)

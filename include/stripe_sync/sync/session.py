@@ -1,0 +1,114 @@
+"""Everything that one sync needs, opened together and closed together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from stripe_sync import ids
+from stripe_sync.catalog import Catalog, Collection, load_catalog
+from stripe_sync.client import Lane, PostgresPacer, StripeApi, Unpaced
+from stripe_sync.clock import Clock, SystemClock
+from stripe_sync.errors import ConfigurationError, PermissionDenied
+from stripe_sync.extract.shape import Shaper, StripeEventShaper
+from stripe_sync.lake import Lake
+from stripe_sync.sync.connections import Connections, SyncSettings
+from stripe_sync.warehouse import Sync, Warehouse
+
+log = logging.getLogger(__name__)
+
+STRIPE_EVENTS = "stripe:event"
+"""The collection of Stripe events, which are records too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An open sync."""
+
+    sync: Sync
+    settings: SyncSettings
+    api: StripeApi
+    warehouse: Warehouse
+    lake: Lake
+    clock: Clock
+    catalog: Catalog
+    shapers: dict[str, Shaper] = field(default_factory=dict)
+
+    def shaper(self, collection: Collection) -> Shaper:
+        """A shaper for this sync's version and redaction; made once per collection."""
+        if collection.id not in self.shapers:
+            self.shapers[collection.id] = self._shaper(collection)
+        return self.shapers[collection.id]
+
+    def _shaper(self, collection: Collection) -> Shaper:
+        version = collection.api_version or self.settings.api_version
+        redact = self.settings.redact
+        if collection.id == STRIPE_EVENTS:
+            return StripeEventShaper(self.catalog, collection, api_version=version, redact=redact)
+        return Shaper(collection, api_version=version, redact=redact)
+
+
+@asynccontextmanager
+async def open_session(
+    connections: Connections, sync_name: str, *, clock: Clock | None = None
+) -> AsyncIterator[Session]:
+    """Open a sync: bring the warehouse up to date, check the key, make the sync's row.
+
+    Raises:
+        AuthenticationError: Stripe refuses the key.
+        ConfigurationError: The sync belongs to another account or mode than the key.
+        WarehouseError: The warehouse cannot be reached or changed.
+        LakeError: The lake cannot be reached.
+    """
+    clock = clock or SystemClock()
+    credential, settings = connections.credential, connections.settings
+    lake = Lake(connections.lake_url, sync_name)
+    warehouse = Warehouse(connections.warehouse_url)
+    try:
+        warehouse.upgrade()
+        account_id = await _account_id(connections) or f"unknown:{sync_name}"
+        livemode = credential.livemode
+        sync = warehouse.ensure_sync(
+            sync_name,
+            account_id=account_id,
+            resource_id=ids.resource_id(account_id, livemode=livemode),
+            livemode=livemode,
+            api_version=settings.api_version,
+            settings=settings.model_dump(mode="json"),
+        )
+        _check_account(sync, account_id, livemode=livemode)
+        pacer = PostgresPacer(
+            connections.warehouse_url,
+            f"{account_id}:{'live' if livemode else 'test'}",
+            settings.limits(livemode=livemode),
+        )
+        async with StripeApi(
+            credential, api_version=settings.api_version, pacer=pacer, clock=clock
+        ) as api:
+            yield Session(sync, settings, api, warehouse, lake, clock, load_catalog())
+    finally:
+        warehouse.close()
+
+
+async def _account_id(connections: Connections) -> str | None:
+    """The account behind the key; None when the key may not ask."""
+    async with StripeApi(
+        connections.credential, api_version=connections.settings.api_version, pacer=Unpaced()
+    ) as api:
+        try:
+            return str((await api.get("/v1/account", lane=Lane.LIVE))["id"])
+        except PermissionDenied:
+            return None
+
+
+def _check_account(sync: Sync, account_id: str, *, livemode: bool) -> None:
+    if (sync.account_id, sync.livemode) == (account_id, livemode):
+        return
+    mode = {True: "live", False: "test"}
+    message = (
+        f"sync {sync.name!r} holds account {sync.account_id} in {mode[sync.livemode]} mode, but the"
+        f" key is for {account_id} in {mode[livemode]} mode: use another sync name for it"
+    )
+    raise ConfigurationError(message)

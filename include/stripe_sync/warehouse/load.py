@@ -1,0 +1,276 @@
+"""Loading: one batch, one transaction, all of it or nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg
+from psycopg import errors as pg_errors
+from psycopg.types.json import Jsonb
+from tenacity import (
+    Retrying,
+    before_sleep_log,
+    retry_if_exception_type,
+    retry_if_result,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_random_exponential,
+)
+
+from stripe_sync import jsonio
+from stripe_sync.clock import Clock, SystemClock
+from stripe_sync.errors import SyncBusy, WarehouseError
+from stripe_sync.warehouse import lookup
+from stripe_sync.warehouse.changes import Changes, decide, needing_payload
+from stripe_sync.warehouse.connect import open_connection
+from stripe_sync.warehouse.locks import lock_key
+from stripe_sync.warehouse.model import (
+    Batch,
+    EventRow,
+    LoadResult,
+    RecordRow,
+)
+from stripe_sync.warehouse.staging import COPY_STAGE, CREATE_STAGE, MERGE, copy_blocks
+
+logger = logging.getLogger(__name__)
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+BeforeCommit = Callable[[list[RecordRow], list[EventRow]], None]
+
+_ATTEMPTS = 5
+_MAX_WAIT_SECONDS = 2.0
+# How long to ask for the fate of a transaction whose COMMIT got no answer.
+_FATE_SECONDS = 30.0
+
+_LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key"
+
+_CHECKPOINT = """
+INSERT INTO stripe_sync.collection_state AS c (
+    sync_id, collection_id, status, generation, chunk, position, objects, requests, percent,
+    updated_at)
+VALUES (%(sync_id)s, %(collection_id)s, 'running', %(generation)s, %(chunk)s, %(position)s,
+    %(objects)s, %(requests)s, %(percent)s, %(now)s)
+ON CONFLICT (sync_id, collection_id) DO UPDATE SET
+    generation = excluded.generation, chunk = excluded.chunk, position = excluded.position,
+    objects = excluded.objects, requests = excluded.requests, percent = excluded.percent,
+    updated_at = excluded.updated_at
+"""
+
+_POLL = """
+UPDATE stripe_sync.poll_state SET
+    position = %(position)s, polled_at = %(now)s, polls = polls + %(polls)s,
+    requests = requests + %(requests)s, stripe_events = stripe_events + %(stripe_events)s,
+    changes = changes + %(changes)s
+WHERE sync_id = %(sync_id)s
+    AND (%(owner)s::text IS NULL OR lease_owner IS NOT DISTINCT FROM %(owner)s)
+"""
+
+
+class _TransactionLost(Exception):
+    """The warehouse gave the transaction up; trying again is safe."""
+
+
+class Loader:
+    """Loads batches over one connection of its own; not for several threads at once.
+
+    Any number of loaders may run side by side. Those that write the same collection of a sync
+    take turns, so that what one compares with cannot change under it; all others only meet at the
+    very end, where positions in the sync's stream are given out.
+
+    Args:
+        url: The warehouse.
+        clock: Gives ``created_at`` and ``updated_at``.
+    """
+
+    def __init__(self, url: str, clock: Clock | None = None) -> None:
+        self._url = url
+        self._clock = clock or SystemClock()
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the next load opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def load(self, batch: Batch, before_commit: BeforeCommit | None = None) -> LoadResult:
+        """Apply a batch: events, records, Stripe events seen and checkpoints in one transaction.
+
+        Loading the same batch again changes nothing.
+
+        Args:
+            batch: What was observed.
+            before_commit: Called with the new records and events before they are loaded, with the
+                batch's collections locked; what it raises undoes the batch. It may be called more
+                than once when the warehouse gives a transaction up.
+
+        Raises:
+            SyncBusy: Another poller has taken over the lease that the batch polls under.
+            WarehouseError: The warehouse cannot be reached or refuses the batch, or it does not
+                know the sync.
+        """
+        retrying = Retrying(
+            retry=retry_if_exception_type(_TransactionLost),
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=wait_random_exponential(multiplier=0.05, max=_MAX_WAIT_SECONDS),
+            before_sleep=before_sleep_log(logger, logging.INFO),
+            reraise=True,
+        )
+        try:
+            return retrying(self._attempt, batch, before_commit)
+        except _TransactionLost as lost:
+            msg = f"the warehouse gave up a load {_ATTEMPTS} times: {lost}; run again later"
+            raise WarehouseError(msg) from lost.__cause__
+
+    def _attempt(self, batch: Batch, before_commit: BeforeCommit | None) -> LoadResult:
+        connection = self._open()
+        try:
+            return self._apply(connection, batch, before_commit)
+        except (pg_errors.DeadlockDetected, pg_errors.SerializationFailure) as error:
+            self.close()
+            raise _TransactionLost(_cause(error)) from error
+        except psycopg.Error as error:
+            lost = connection.broken
+            self.close()
+            if lost:
+                raise _TransactionLost(_cause(error)) from error
+            msg = f"the warehouse refused a load: {_cause(error)}"
+            raise WarehouseError(msg) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _apply(
+        self, connection: Connection, batch: Batch, before_commit: BeforeCommit | None
+    ) -> LoadResult:
+        with connection.cursor() as cursor:
+            _lock_collections(cursor, batch)
+            changes = self._compare(cursor, batch)
+            if before_commit is not None:
+                before_commit(changes.records, changes.events)
+            result = changes.result
+            if changes.events:
+                with cursor.copy(COPY_STAGE) as copy:
+                    for block in copy_blocks(changes):
+                        copy.write(block)
+            self._save_checkpoints(cursor, batch, result.events)
+            transaction = None
+            if changes.events:
+                result.last_seq, transaction = _merge(cursor, batch, result.events)
+        self._commit(connection, transaction)
+        return result
+
+    def _compare(self, cursor: lookup.Cursor, batch: Batch) -> Changes:
+        keys = dict.fromkeys((o.collection_id, o.upstream_id) for o in batch.observations)
+        told = [o.stripe_event.id for o in batch.observations if o.stripe_event]
+        stored = lookup.stored_records(cursor, batch.sync_id, keys)
+        applied = lookup.applied_stripe_events(cursor, batch.sync_id, told)
+        needed = needing_payload(batch, stored, applied)
+        stored = lookup.with_payloads(cursor, batch.sync_id, stored, needed)
+        return decide(batch, stored, applied, self._clock.now())
+
+    def _save_checkpoints(self, cursor: lookup.Cursor, batch: Batch, changes: int) -> None:
+        now = self._clock.now()
+        common = {"sync_id": batch.sync_id, "now": now}
+        if batch.checkpoint is not None:
+            position = Jsonb(batch.checkpoint.position, jsonio.dumps)
+            cursor.execute(
+                _CHECKPOINT, {**asdict(batch.checkpoint), **common, "position": position}
+            )
+        if batch.poll is not None:
+            position = Jsonb(batch.poll.position, jsonio.dumps)
+            cursor.execute(
+                _POLL, {**asdict(batch.poll), **common, "position": position, "changes": changes}
+            )
+            if cursor.rowcount == 0:
+                msg = "another process polls this sync now; this one has to stop"
+                raise SyncBusy(msg) if batch.poll.owner else _unknown_sync(batch)
+
+    def _commit(self, connection: Connection, transaction: str | None) -> None:
+        try:
+            connection.commit()
+        except psycopg.OperationalError as error:
+            self.close()
+            # The answer to COMMIT got lost. Trying again would be safe for the warehouse, but its
+            # result, and what the lake is told, would then be that nothing changed.
+            if transaction is None or not self._was_committed(transaction):
+                raise _TransactionLost(_cause(error)) from error
+
+    def _was_committed(self, transaction: str) -> bool:
+        retrying = Retrying(
+            retry=retry_if_result(lambda status: status == "in progress"),
+            stop=stop_after_delay(_FATE_SECONDS),
+            wait=wait_random_exponential(multiplier=0.05, max=_MAX_WAIT_SECONDS),
+            retry_error_callback=lambda state: state.outcome and state.outcome.result(),
+        )
+        connection = self._open()
+        status = retrying(_transaction_status, connection, transaction)
+        if status not in ("committed", "aborted"):
+            msg = "the warehouse does not tell whether it committed the last load; run again later"
+            raise WarehouseError(msg)
+        return bool(status == "committed")
+
+    def _open(self) -> Connection:
+        if self._connection is None:
+            connection = open_connection(self._url)
+            # What was read before a lock was granted must not decide what is written after it.
+            connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+            connection.execute(CREATE_STAGE)
+            connection.commit()
+            self._connection = connection
+        return self._connection
+
+
+def _lock_collections(cursor: lookup.Cursor, batch: Batch) -> None:
+    collections = {observation.collection_id for observation in batch.observations}
+    if batch.checkpoint is not None:
+        collections.add(batch.checkpoint.collection_id)
+    # Everybody locks in the same order, so nobody waits in a circle.
+    keys = sorted(lock_key("load", batch.sync_id, collection) for collection in collections)
+    cursor.execute(_LOCK, (keys,))
+
+
+def _merge(cursor: lookup.Cursor, batch: Batch, count: int) -> tuple[int, str]:
+    cursor.execute(
+        MERGE,
+        {
+            "sync_id": batch.sync_id,
+            "resource_id": batch.resource_id,
+            "source": batch.source,
+            "count": count,
+        },
+    )
+    row = cursor.fetchone()
+    if row is None:
+        raise _unknown_sync(batch)
+    return row[0], row[1]
+
+
+def _transaction_status(connection: Connection, transaction: str) -> str | None:
+    row = connection.execute("SELECT pg_xact_status(%s::xid8)", (transaction,)).fetchone()
+    connection.commit()
+    return row[0] if row else None
+
+
+def _unknown_sync(batch: Batch) -> WarehouseError:
+    return WarehouseError(f"the warehouse does not know the sync {batch.sync_id}")
+
+
+def _cause(error: psycopg.Error) -> str:
+    """The server's own words without its details, which may quote a customer's data."""
+    return error.diag.message_primary or str(error).strip().partition("\n")[0]

@@ -1,0 +1,52 @@
+"""Advisory locks: what only one process may do at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from stripe_sync.errors import SyncBusy
+from stripe_sync.warehouse.connect import explain
+
+
+def lock_key(*parts: object) -> int:
+    """A signed 64-bit key for PostgreSQL's advisory locks, the same in every process."""
+    text = "\x1f".join(["stripe_sync", *map(str, parts)])
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), signed=True)
+
+
+class LockStore:
+    """Takes locks on behalf of a process."""
+
+    engine: Engine
+
+    @contextmanager
+    def backfill_lock(self, sync_id: UUID, collection_id: str) -> Iterator[None]:
+        """Hold the right to backfill one collection of a sync.
+
+        The lock belongs to a connection of its own, so it goes away with the process that held it.
+
+        Raises:
+            SyncBusy: Another process holds it.
+            WarehouseError: The warehouse cannot be reached.
+        """
+        key = lock_key("backfill", sync_id, collection_id)
+        with explain(self.engine.url):
+            connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(key))):
+                msg = (
+                    f"another process is backfilling {collection_id} of this sync; "
+                    "wait until it ends, or stop it and run again"
+                )
+                raise SyncBusy(msg)
+            yield
+        finally:
+            # Closing for good releases the lock whatever state the connection is in.
+            connection.invalidate()
+            connection.close()

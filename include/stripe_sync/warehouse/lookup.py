@@ -1,0 +1,106 @@
+"""What the warehouse holds of the records and Stripe events that a batch touches."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from stripe_sync import jsonio
+from stripe_sync.warehouse.changes import RecordKey
+from stripe_sync.warehouse.model import RecordRow
+
+# LIMIT keeps the planner at one index probe a key, whatever it believes of the table's size.
+_RECORDS = """
+SELECT r.id, r.sync_id, r.resource_id, r.collection_id, r.upstream_id, r.deleted, r.payload_hash,
+    r.inserted_at, r.updated_at, r.upstream_updated_at, r.updated_idx, r.observed_at, r.api_version
+FROM unnest(%(collections)s::text[], %(upstreams)s::text[]) AS k (collection_id, upstream_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM stripe_raw.records
+    WHERE collection_id = k.collection_id COLLATE "C" AND sync_id = %(sync_id)s
+        AND upstream_id = k.upstream_id COLLATE "C"
+    LIMIT 1
+) AS r
+"""
+
+_PAYLOADS = """
+SELECT r.collection_id, r.upstream_id, r.payload_exact, r.payload::text
+FROM unnest(%(collections)s::text[], %(upstreams)s::text[]) AS k (collection_id, upstream_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM stripe_raw.records
+    WHERE collection_id = k.collection_id COLLATE "C" AND sync_id = %(sync_id)s
+        AND upstream_id = k.upstream_id COLLATE "C"
+    LIMIT 1
+) AS r
+"""
+
+_LEDGER = """
+SELECT stripe_event_id FROM stripe_sync.stripe_event_ledger
+WHERE sync_id = %(sync_id)s AND stripe_event_id = ANY (%(stripe_event_ids)s)
+"""
+
+Cursor = psycopg.Cursor[tuple[Any, ...]]
+
+
+def stored_records(
+    cursor: Cursor, sync_id: UUID, keys: Collection[RecordKey]
+) -> dict[RecordKey, RecordRow]:
+    """Those of these records that exist, with empty payloads."""
+    if not keys:
+        return {}
+    cursor.execute(_RECORDS, _key_parameters(sync_id, keys), binary=True)
+    return {(row[3], row[4]): _record(row) for row in cursor}
+
+
+def with_payloads(
+    cursor: Cursor,
+    sync_id: UUID,
+    records: dict[RecordKey, RecordRow],
+    keys: Collection[RecordKey],
+) -> dict[RecordKey, RecordRow]:
+    """The same records; those under ``keys`` with their payloads as canonical JSON text."""
+    if not keys:
+        return records
+    cursor.execute(_PAYLOADS, _key_parameters(sync_id, keys), binary=True)
+    full = dict(records)
+    for collection_id, upstream_id, exact, text in cursor:
+        key = (collection_id, upstream_id)
+        full[key] = replace(records[key], payload_json=canonical_text(exact, text))
+    return full
+
+
+def applied_stripe_events(
+    cursor: Cursor, sync_id: UUID, stripe_event_ids: Collection[str]
+) -> set[str]:
+    """Those of these Stripe events that were applied before."""
+    if not stripe_event_ids:
+        return set()
+    cursor.execute(_LEDGER, {"sync_id": sync_id, "stripe_event_ids": list(stripe_event_ids)})
+    return {row[0] for row in cursor}
+
+
+def _record(row: tuple[Any, ...]) -> RecordRow:
+    before, after = row[:6], row[6:]
+    return RecordRow(*before, b"", *after)  # type: ignore[call-arg]
+
+
+def canonical_text(exact: str | None, jsonb_text: str) -> bytes:
+    """A payload as canonical JSON text again, from the two columns that hold it.
+
+    Args:
+        exact: The text, where jsonb cannot hold the payload.
+        jsonb_text: What jsonb made of it: the same values, written in another way.
+    """
+    return exact.encode() if exact is not None else jsonio.canonical(jsonio.loads(jsonb_text))
+
+
+def _key_parameters(sync_id: UUID, keys: Iterable[RecordKey]) -> dict[str, object]:
+    collections, upstreams = zip(*keys, strict=True)
+    return {
+        "sync_id": sync_id,
+        "collections": list(collections),
+        "upstreams": list(upstreams),
+    }

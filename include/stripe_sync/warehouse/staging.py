@@ -1,0 +1,169 @@
+"""How rows travel: one COPY into a temporary table, one merge from there.
+
+Each change event is one staged row; the newest one of a record also carries the record, so a
+payload crosses the wire and is parsed once though both tables store it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from stripe_sync import jsonio
+from stripe_sync.warehouse.changes import Changes
+from stripe_sync.warehouse.jsontext import for_jsonb
+from stripe_sync.warehouse.model import EventRow, RecordRow
+
+_COPY_BUFFER_BYTES = 256 * 1024
+
+CREATE_STAGE = """
+CREATE TEMPORARY TABLE stripe_stage (
+    ordinal int NOT NULL,
+    event_id uuid NOT NULL,
+    collection_id text COLLATE "C" NOT NULL,
+    upstream_id text COLLATE "C" NOT NULL,
+    event_type text NOT NULL,
+    changes jsonb,
+    created_at timestamptz NOT NULL,
+    upstream_updated_at timestamptz NOT NULL,
+    stripe_event_id text,
+    api_version text NOT NULL,
+    record_id uuid,
+    deleted boolean,
+    payload_hash text,
+    inserted_at timestamptz,
+    record_upstream_updated_at timestamptz,
+    updated_idx int,
+    observed_at timestamptz,
+    payload_exact text,
+    payload jsonb NOT NULL
+) ON COMMIT DELETE ROWS
+"""
+
+COPY_STAGE = "COPY pg_temp.stripe_stage FROM STDIN"
+
+# The position row is locked by this last statement and stays locked until the commit: the order
+# of positions is the order of commits.
+MERGE = """
+WITH base AS (
+    UPDATE stripe_sync.stream_position SET last_seq = last_seq + %(count)s
+    WHERE sync_id = %(sync_id)s
+    RETURNING last_seq - %(count)s AS seq
+), new_events AS (
+    INSERT INTO stripe_raw.events (
+        sync_id, seq, id, resource_id, collection_id, upstream_id, event_type, changes, data,
+        data_exact, created_at, upstream_updated_at, source, stripe_event_id, api_version)
+    SELECT %(sync_id)s, base.seq + ordinal, event_id, %(resource_id)s, collection_id, upstream_id,
+        event_type, changes, payload, payload_exact, created_at, upstream_updated_at, %(source)s,
+        stripe_event_id, api_version
+    FROM base, pg_temp.stripe_stage
+), new_records AS (
+    INSERT INTO stripe_raw.records AS r (
+        collection_id, sync_id, upstream_id, id, resource_id, deleted, payload, payload_exact,
+        payload_hash, inserted_at, updated_at, upstream_updated_at, updated_idx, seq, observed_at,
+        api_version)
+    SELECT collection_id, %(sync_id)s, upstream_id, record_id, %(resource_id)s, deleted, payload,
+        payload_exact, payload_hash, inserted_at, created_at, record_upstream_updated_at,
+        updated_idx, base.seq + ordinal, observed_at, api_version
+    FROM base, pg_temp.stripe_stage
+    WHERE record_id IS NOT NULL
+    ON CONFLICT (collection_id, sync_id, upstream_id) DO UPDATE SET
+        resource_id = excluded.resource_id, deleted = excluded.deleted, payload = excluded.payload,
+        payload_exact = excluded.payload_exact, payload_hash = excluded.payload_hash,
+        updated_at = excluded.updated_at, upstream_updated_at = excluded.upstream_updated_at,
+        updated_idx = excluded.updated_idx, seq = excluded.seq,
+        observed_at = excluded.observed_at, api_version = excluded.api_version
+), new_ledger AS (
+    INSERT INTO stripe_sync.stripe_event_ledger (sync_id, stripe_event_id, created)
+    SELECT %(sync_id)s, stripe_event_id, upstream_updated_at
+    FROM pg_temp.stripe_stage
+    WHERE stripe_event_id IS NOT NULL
+)
+SELECT seq + %(count)s, pg_current_xact_id()::text, pg_notify('stripe_sync', %(sync_id)s::text)
+FROM base
+"""
+
+
+def copy_blocks(changes: Changes) -> Iterator[bytes]:
+    """The rows in the text format of COPY, in blocks of some hundred kilobytes."""
+    newest = {(row.collection_id, row.upstream_id): row for row in changes.records}
+    moments = _Moments()
+    block: list[bytes] = []
+    size = 0
+    # A record's newest event comes last, so walking backwards meets it first.
+    rows: list[tuple[EventRow, RecordRow | None]] = [
+        (event, newest.pop((event.collection_id, event.upstream_id), None))
+        for event in reversed(changes.events)
+    ]
+    for ordinal, (event, record) in enumerate(reversed(rows), start=1):
+        line = _line(ordinal, event, record, moments)
+        block.append(line)
+        size += len(line)
+        if size >= _COPY_BUFFER_BYTES:
+            yield b"".join(block)
+            block.clear()
+            size = 0
+    if block:
+        yield b"".join(block)
+
+
+class _Moments(dict[datetime, str]):
+    """Moments as text; most rows of a batch share them."""
+
+    def __missing__(self, moment: datetime) -> str:
+        text = self[moment] = moment.isoformat()
+        return text
+
+
+def _line(ordinal: int, event: EventRow, record: RecordRow | None, moments: _Moments) -> bytes:
+    payload = for_jsonb(event.data_json)
+    exact = rb"\N" if payload == event.data_json else _escape(event.data_json)
+    changes = rb"\N"
+    if event.changes is not None:
+        changes = _escape(for_jsonb(jsonio.canonical(event.changes)))
+    told = event.stripe_event_id
+    head = (
+        f"{ordinal}\t{event.id.hex}\t{_text(event.collection_id)}\t{_text(event.upstream_id)}"
+        f"\t{event.event_type}\t"
+    )
+    middle = (
+        f"\t{moments[event.created_at]}\t{moments[event.upstream_updated_at]}"
+        f"\t{_text(told) if told else _NULL}\t{_text(event.api_version)}\t"
+    )
+    tail = _NO_RECORD if record is None else _record_fields(record, moments)
+    return b"".join(
+        (
+            head.encode(),
+            changes,
+            middle.encode(),
+            tail.encode(),
+            exact,
+            b"\t",
+            _escape(payload),
+            b"\n",
+        )
+    )
+
+
+_NULL = r"\N"
+_NO_RECORD = "\t".join([_NULL] * 7) + "\t"
+
+
+def _record_fields(record: RecordRow, moments: _Moments) -> str:
+    return (
+        f"{record.id.hex}\t{'t' if record.deleted else 'f'}\t{record.payload_hash}"
+        f"\t{moments[record.inserted_at]}\t{moments[record.upstream_updated_at]}"
+        f"\t{record.updated_idx}\t{moments[record.observed_at]}\t"
+    )
+
+
+def _escape(json_text: bytes) -> bytes:
+    """JSON text holds no control characters, so the backslash is all there is to escape."""
+    return json_text.replace(b"\\", b"\\\\")
+
+
+_SPECIAL = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
+
+def _text(value: str) -> str:
+    return value.translate(_SPECIAL)

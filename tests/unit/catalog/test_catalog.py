@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import pytest
+
+from stripe_sync.catalog import Availability, ChangeType, Obtained, load_catalog
+from stripe_sync.catalog.checks import STREAM_VIEWS
+from stripe_sync.errors import ConfigurationError
+
+TITLES = """
+Balance Transaction | Bank Account | Billing Portal Session | Bitcoin Receiver | Bitcoin Transaction
+Capability | Charge | Checkout Session | Connect Collection Transfer | Coupon | Credit Note
+Credit Note Line Item | Customer | Customer Balance Transaction | Discount | Dispute | Event
+Fee Refund | Invoice | Invoice Item | Issuing Authorization | Issuing Card | Issuing Cardholder
+Issuing Dispute | Issuing Transaction | Item | Line Item | Mandate | Order | Order Return
+Payment Intent | Payment Method | Payout | Person | Plan | Platform Tax Fee | Price | Product
+Promotion Code | Recipient | Refund | Reserve Transaction | Review | Setup Attempt | Setup Intent
+Source | Source Mandate Notification | Source Transaction | Subscription | Subscription Item
+Subscription Schedule | Tax Deducted At Source | Tax Id | Three D Secure | Token | Transfer
+Transfer Reversal | Upcoming Customer Invoice | Upcoming Line Item | Upcoming Subscription Invoice
+Usage Record | Usage Record Summary
+"""
+SPECIFIED = [title.strip() for line in TITLES.split("\n") for title in line.split("|") if title]
+
+CATALOG = load_catalog()
+
+
+def test_holds_the_specified_collections_in_their_order() -> None:
+    assert len(SPECIFIED) == 62
+    assert [row.title for row in CATALOG.values()] == SPECIFIED
+
+
+def test_thirty_three_are_listed_by_themselves() -> None:
+    top_level = CATALOG.top_level()
+    assert len(top_level) == 33
+    assert all(row.lists[0].parent is None for row in top_level)
+
+
+def test_hidden_parents_are_known_but_not_offered() -> None:
+    names = ["account", "application_fee", "payment_link", "quote"]
+    assert [row.name for row in CATALOG.hidden.values()] == names
+    for row in CATALOG.hidden.values():
+        assert row.id not in CATALOG
+        assert CATALOG.parent(row.id) is row
+        assert CATALOG.route(row.object) == ()
+
+
+def test_every_named_parent_can_be_had() -> None:
+    for row in CATALOG.values():
+        for call in row.lists + row.fallback_lists:
+            if call.parent:
+                assert CATALOG.parent(call.parent).id == call.parent
+
+
+def test_the_streams_keep_their_names() -> None:
+    assert not {row.view for row in CATALOG.values()} & set(STREAM_VIEWS)
+
+
+@pytest.mark.parametrize("spelling", ["stripe:{}", "stripe.{}", "{}", " {} "])
+@pytest.mark.parametrize("row", CATALOG.values(), ids=lambda row: row.name)
+def test_resolves_each_spelling(row: object, spelling: str) -> None:
+    assert CATALOG.resolve(spelling.format(row.name)) is row  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("name", "suggested"),
+    [
+        ("custmer", "customer"),
+        ("stripe:customers", "customer"),
+        ("stripe.checkout_sessions", "checkout.session"),
+        ("Invoice Item", "invoiceitem"),
+        ("stripe:issuing_card", "issuing.card"),
+    ],
+)
+def test_suggests_close_names(name: str, suggested: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"'{name}': did you mean .*{suggested}"):
+        CATALOG.resolve(name)
+
+
+@pytest.mark.parametrize("name", ["", "stripe:", "zzzzzz", "stripe:account"])
+def test_refuses_what_is_no_collection(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="there is no collection"):
+        CATALOG.resolve(name)
+
+
+@pytest.mark.parametrize(
+    ("object_name", "names"),
+    [
+        ("customer", ["customer"]),
+        ("invoice", ["invoice"]),
+        ("line_item", ["line_item"]),
+        ("bank_account", ["bank_account"]),
+        ("card", []),
+        ("discount", ["discount"]),
+        ("dispute", ["dispute"]),
+        ("issuing.dispute", ["issuing.dispute"]),
+        ("checkout.session", ["checkout.session"]),
+        ("billing_portal.session", ["billing_portal.session"]),
+        ("refund", ["refund"]),
+        ("application_fee", []),
+        ("balance", []),
+        ("", []),
+    ],
+)
+def test_routes_payloads_by_their_object_name(object_name: str, names: list[str]) -> None:
+    assert [row.name for row in CATALOG.route(object_name)] == names
+
+
+def test_every_collection_but_previews_is_reached_by_routing() -> None:
+    for row in CATALOG.values():
+        reached = row in CATALOG.route(row.object)
+        assert reached is (row.obtained is not Obtained.PREVIEW)
+
+
+@pytest.mark.parametrize(
+    ("name", "event_type", "change"),
+    [
+        ("customer", "customer.created", ChangeType.CREATED),
+        ("customer", "customer.updated", ChangeType.UPDATED),
+        ("customer", "customer.deleted", ChangeType.DELETED),
+        ("coupon", "coupon.deleted", ChangeType.DELETED),
+        ("product", "product.deleted", ChangeType.DELETED),
+        ("price", "price.deleted", ChangeType.DELETED),
+        ("plan", "plan.deleted", ChangeType.DELETED),
+        ("invoice", "invoice.deleted", ChangeType.DELETED),
+        ("invoiceitem", "invoiceitem.deleted", ChangeType.DELETED),
+        ("tax_id", "customer.tax_id.deleted", ChangeType.DELETED),
+        ("bank_account", "customer.source.deleted", ChangeType.DELETED),
+        ("bank_account", "account.external_account.deleted", ChangeType.DELETED),
+        ("person", "person.deleted", ChangeType.DELETED),
+        ("discount", "customer.discount.deleted", ChangeType.DELETED),
+        ("source", "customer.source.deleted", ChangeType.UPDATED),
+        ("subscription", "customer.subscription.deleted", ChangeType.UPDATED),
+        ("payment_method", "payment_method.detached", ChangeType.UPDATED),
+        ("review", "review.opened", ChangeType.CREATED),
+        ("review", "review.closed", ChangeType.UPDATED),
+        ("charge", "charge.refunded", ChangeType.UPDATED),
+        ("refund", "charge.refund.updated", ChangeType.UPDATED),
+        ("dispute", "charge.dispute.created", ChangeType.CREATED),
+        ("invoiceitem", "invoiceitem.updated", ChangeType.UPDATED),
+        ("charge", "charge.succeeded", None),
+        ("invoice", "invoice.paid", None),
+        ("payment_intent", "payment_intent.succeeded", None),
+        ("payment_method", "payment_method.attached", None),
+        ("checkout.session", "checkout.session.completed", None),
+        ("customer", "customer.something_new", None),
+    ],
+)
+def test_tells_the_kind_of_change(name: str, event_type: str, change: ChangeType | None) -> None:
+    row = CATALOG.resolve(name)
+    assert row.change_of(event_type) is change
+    assert not row.ignores(event_type)
+
+
+@pytest.mark.parametrize(
+    ("name", "event_type"),
+    [
+        ("invoice", "invoice.upcoming"),
+        ("issuing.authorization", "issuing_authorization.request"),
+    ],
+)
+def test_previews_and_questions_do_not_touch_records(name: str, event_type: str) -> None:
+    assert CATALOG.resolve(name).ignores(event_type)
+
+
+def test_only_names_that_say_deleted_mean_deleted() -> None:
+    deleting = [name for row in CATALOG.values() for name in row.events.deleted]
+    assert deleting
+    assert all(name.endswith(".deleted") for name in deleting)
+
+
+def test_lists_ask_for_what_stripe_leaves_out_silently() -> None:
+    assert CATALOG.resolve("subscription").lists[0].params == {"status": "all"}
+    both = ({"active": "true"}, {"active": "false"})
+    for name in ("price", "plan", "product", "promotion_code"):
+        assert CATALOG.resolve(name).lists[0].variants == both
+    assert {"type": "custom"} in CATALOG.resolve("payment_method").lists[0].variants
+    assert [call.parent for call in CATALOG.resolve("tax_id").lists] == [None, "stripe:customer"]
+
+
+def test_legacy_collections_pin_a_version_that_served_them() -> None:
+    legacy = {r.name: r.api_version for r in CATALOG.values() if r.availability is LEGACY}
+    assert legacy == {
+        "bitcoin_receiver": "2020-08-27",
+        "bitcoin_transaction": "2020-08-27",
+        "order": "2020-08-27",
+        "order_return": "2020-08-27",
+        "platform_tax_fee": "2024-04-10",
+        "recipient": "2020-08-27",
+        "three_d_secure": "2020-08-27",
+        "usage_record": "2025-02-24.acacia",
+        "usage_record_summary": "2025-02-24.acacia",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "expected"),
+    [
+        ("customer", {"id": "cus_1"}, ("/v1/customers/{id}", {"id": "cus_1"})),
+        (
+            "bank_account",
+            {"id": "ba_1", "customer": "cus_1", "account": None},
+            ("/v1/customers/{customer}/sources/{id}", {"id": "ba_1", "customer": "cus_1"}),
+        ),
+        (
+            "bank_account",
+            {"id": "ba_1", "customer": None, "account": {"id": "acct_1", "object": "account"}},
+            (
+                "/v1/accounts/{account}/external_accounts/{id}",
+                {"id": "ba_1", "account": "acct_1"},
+            ),
+        ),
+        (
+            "discount",
+            {"id": "di_1", "customer": "cus_1"},
+            ("/v1/customers/{customer}/discount", {"customer": "cus_1"}),
+        ),
+        ("discount", {"id": "di_1", "customer": None}, None),
+        ("line_item", {"id": "il_1", "invoice": "in_1"}, None),
+    ],
+)
+def test_finds_the_way_to_one_object(name: str, payload: object, expected: object) -> None:
+    assert CATALOG.resolve(name).retrieval(payload) == expected  # type: ignore[arg-type]
+
+
+LEGACY = Availability.LEGACY

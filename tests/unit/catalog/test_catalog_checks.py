@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from stripe_sync import jsonio
+from stripe_sync.catalog import Catalog
+from stripe_sync.catalog.catalog import read_rows
+from stripe_sync.errors import CatalogError
+
+WIDGET_LIST = {"path": "/v1/widgets", "filters": ["created", "status"]}
+NESTED = {"path": "/v1/widgets/{widget}/parts", "parent": "stripe:widget"}
+SOURCE = {"collection": "stripe:widget", "field": "part"}
+
+
+def widget(**changes: Any) -> dict[str, Any]:
+    row = {
+        "id": "stripe:widget",
+        "title": "Widget",
+        "object": "widget",
+        "view": "widgets",
+        "obtained": "top_level_list",
+        "lists": [WIDGET_LIST],
+        "retrieve": "/v1/widgets/{id}",
+    }
+    return {**row, **changes}
+
+
+def part(**changes: Any) -> dict[str, Any]:
+    row = {
+        "id": "stripe:part",
+        "title": "Part",
+        "object": "part",
+        "view": "parts",
+        "obtained": "nested_list",
+        "lists": [NESTED],
+    }
+    return {**row, **changes}
+
+
+def catalog(*rows: dict[str, Any]) -> Catalog:
+    return Catalog(read_rows("test.json", jsonio.dumps(rows)))
+
+
+def test_accepts_rows_that_agree() -> None:
+    assert list(catalog(widget(), part())) == ["stripe:part", "stripe:widget"]
+
+
+def test_a_hidden_parent_is_enough() -> None:
+    rows = catalog(widget(hidden=True), part())
+    assert list(rows) == ["stripe:part"]
+    assert list(rows.hidden) == ["stripe:widget"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"id": "widget"}, "the id must look like stripe:customer"),
+        ({"id": "stripe.widget"}, "the id must look like"),
+        ({"view": "3d"}, "view '3d' is no free SQL name"),
+        ({"view": "Widgets"}, "no free SQL name"),
+        ({"view": "events"}, "view 'events' is no free SQL name"),
+        ({"key": []}, "the key is empty"),
+        ({"key": ["id."]}, "key 'id.' is no dotted path"),
+        ({"key": ["id", "id"]}, "key repeats itself"),
+        ({"sensitive": ["a..b"]}, "sensitive 'a..b' is no dotted path"),
+        ({"volatile": [""]}, "volatile '' is no dotted path"),
+        ({"expand": ["data.*"]}, r"expand 'data.\*' is no dotted path"),
+        ({"retrieve": "/v1/widgets"}, "no path with a placeholder"),
+        ({"retrieve": "v1/widgets/{id}"}, "no path with a placeholder"),
+        ({"retrieve": None, "retrieve_alternatives": ["/v1/w/{id}"]}, "need retrieve"),
+        ({"mutations": {"create": ["PUT /v1/widgets"]}}, "is not METHOD /path"),
+        ({"mutations": {"delete": ["DELETE widgets"]}}, "is not METHOD /path"),
+        ({"events": {"created": ["w.made"], "updated": ["w.made"]}}, "w.made has two roles"),
+        ({"events": {"created": ["w.made", "w.made"]}}, "w.made has two roles"),
+        ({"events": {"legacy": ["w.made"]}}, "legacy Stripe event w.made has no role"),
+        ({"availability": "legacy"}, "an api_version goes with availability legacy"),
+        ({"api_version": "2020-08-27"}, "an api_version goes with availability legacy"),
+        ({"availability": "legacy", "api_version": "old"}, "'old' is no Stripe-Version"),
+    ],
+)
+def test_refuses_a_row_that_contradicts_itself(changes: dict[str, Any], cause: str) -> None:
+    with pytest.raises(CatalogError, match=cause) as error:
+        catalog(widget(**changes))
+    assert changes.get("id", "stripe:widget") in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"path": "widgets"}, "malformed path"),
+        ({"path": "/v1/Widgets"}, "malformed path"),
+        ({"path": "/v1/widgets/"}, "malformed path"),
+        ({"path": "/v1/widgets/{widget}/parts"}, "placeholders and embedded need a parent"),
+        ({"embedded": "parts"}, "placeholders and embedded need a parent"),
+        ({"params": {"colour": "red"}}, "parameter 'colour' is not among the filters"),
+        ({"params": {"colour[in]": "red"}}, "parameter 'colour' is not among the filters"),
+        ({"variants": [{"size": "s"}]}, "parameter 'size' is not among the filters"),
+        (
+            {"params": {"status": "all"}, "variants": [{"status": "open"}]},
+            "a variant overrides a parameter",
+        ),
+    ],
+)
+def test_refuses_a_list_that_cannot_be_asked(changes: dict[str, Any], cause: str) -> None:
+    with pytest.raises(CatalogError, match=f"stripe:widget: list .*{cause}"):
+        catalog(widget(lists=[{**WIDGET_LIST, **changes}]))
+
+
+@pytest.mark.parametrize("path", ["/v1/parts", "/v1/widgets/{widget}/parts/{part}"])
+def test_a_nested_list_has_exactly_one_placeholder(path: str) -> None:
+    with pytest.raises(CatalogError, match=r"stripe:part: list .* exactly one placeholder"):
+        catalog(widget(), part(lists=[{**NESTED, "path": path}]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "needed"),
+    [
+        ({"obtained": "top_level_list"}, "a list without parent"),
+        ({"obtained": "top_level_list", "lists": []}, "a list without parent"),
+        ({"obtained": "nested_list", "lists": [WIDGET_LIST]}, "a list with parent"),
+        ({"obtained": "embedded"}, "sources"),
+        ({"obtained": "expanded"}, "sources"),
+        ({"obtained": "retrieve_only", "sources": [SOURCE]}, "sources and a retrieve path"),
+        ({"obtained": "retrieve_only", "retrieve": "/v1/p/{id}"}, "sources and a retrieve path"),
+        ({"obtained": "preview"}, "a preview call or sources"),
+        ({"obtained": "event_only"}, "Stripe events"),
+        ({"obtained": "create_only"}, "a create call"),
+    ],
+)
+def test_each_way_of_obtaining_has_what_it_needs(changes: dict[str, Any], needed: str) -> None:
+    with pytest.raises(CatalogError, match=f"stripe:part: obtained by .* needs {needed}"):
+        catalog(widget(), part(**changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lists": [{**NESTED, "parent": "stripe:gone"}]},
+        {"fallback_lists": [{**NESTED, "parent": "stripe:gone"}]},
+        {"sources": [{"collection": "stripe:gone", "field": "part"}]},
+        {"preview": {"path": "/v1/p", "parent": "stripe:gone", "params": {"widget": "{widget}"}}},
+    ],
+)
+def test_named_collections_must_exist(changes: dict[str, Any]) -> None:
+    with pytest.raises(CatalogError, match="stripe:part: names stripe:gone"):
+        catalog(widget(), part(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"id": "stripe:widget"}, "stripe:widget: id is not unique"),
+        ({"view": "widgets"}, "widgets: view is not unique"),
+        ({"title": "Widget"}, "Widget: title is not unique"),
+        ({"object": "widget"}, "object widget belongs to 2 collections"),
+    ],
+)
+def test_refuses_rows_that_cannot_be_told_apart(changes: dict[str, Any], cause: str) -> None:
+    with pytest.raises(CatalogError, match=cause):
+        catalog(widget(), part(**changes))
+
+
+def test_a_preview_may_look_like_what_it_foretells() -> None:
+    preview = {"path": "/v1/preview", "parent": "stripe:widget", "params": {"widget": "{widget}"}}
+    rows = catalog(widget(), part(obtained="preview", object="widget", lists=[], preview=preview))
+    assert [row.name for row in rows.route("widget")] == ["widget"]
+
+
+@pytest.mark.parametrize("params", [{}, {"widget": "w_1"}, {"a": "{widget}", "b": "{part}"}])
+def test_a_preview_names_its_parent_once(params: dict[str, str]) -> None:
+    preview = {"path": "/v1/preview", "parent": "stripe:widget", "params": params}
+    with pytest.raises(CatalogError, match="stripe:part: preview needs"):
+        catalog(widget(), part(obtained="preview", preview=preview))
+
+
+def test_a_source_is_a_dotted_path() -> None:
+    source = {**SOURCE, "field": "part[]"}
+    with pytest.raises(CatalogError, match="stripe:part: source 'part\\[\\]' is no dotted path"):
+        catalog(widget(), part(sources=[source]))
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(CatalogError, match=r"stripe:part: .*; stripe:widget: "):
+        catalog(widget(key=[]), part(key=[]))
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (b"[", "test.json: "),
+        (b"{}", "test.json: not an array of rows"),
+        (b"[7]", "test.json: row 0: "),
+        (b'[{"id": "stripe:x"}]', "test.json: stripe:x: title: Field required"),
+    ],
+)
+def test_an_unreadable_file_is_named(text: bytes, cause: str) -> None:
+    with pytest.raises(CatalogError, match=cause):
+        read_rows("test.json", text)
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"obtained": "somehow"}, "stripe:widget: obtained: "),
+        ({"colour": "red"}, "stripe:widget: colour: Extra inputs"),
+        ({"lists": [{"path": "/v1/w", "order": "x"}]}, "stripe:widget: lists.0.order: Extra"),
+    ],
+)
+def test_an_unknown_word_in_a_row_is_named(changes: dict[str, Any], cause: str) -> None:
+    with pytest.raises(CatalogError, match=cause):
+        catalog(widget(**changes))
