@@ -6,8 +6,6 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit, urlunsplit
-from uuid import uuid4
 
 # Airflow reads its settings at import, so they stand before anything that may import it.
 _AIRFLOW_HOME = tempfile.mkdtemp(prefix="stripe-sync-airflow-")
@@ -25,8 +23,9 @@ os.environ.update(
     }
 )
 
-import psycopg  # noqa: E402
 import pytest  # noqa: E402
+
+from databases import new_database  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -49,23 +48,11 @@ def postgres_url() -> Iterator[str]:
             server.cleanup()
 
 
-def database_url(server_url: str, name: str) -> str:
-    """The same server, another database."""
-    parts = urlsplit(server_url)
-    if not parts.netloc or "host" in parse_qs(parts.query):
-        return f"postgresql://{parts.netloc}/{name}?{parts.query}"
-    return urlunsplit(parts._replace(path=f"/{name}"))
-
-
 @pytest.fixture
 def warehouse_url(postgres_url: str) -> Iterator[str]:
     """A fresh, empty database."""
-    name = f"wh_{uuid4().hex}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    yield database_url(postgres_url, name)
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    with new_database(postgres_url) as url:
+        yield url
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ _NAMES = ("host", "port", "user", "password", "dbname", "sslmode")
 
 def dbt_command(project: Path, *arguments: str) -> list[str]:
     """The command line that runs dbt on a project, by this interpreter."""
+    program = "from dbt.cli.main import cli; cli()"
     folders = ("--project-dir", str(project), "--profiles-dir", str(project))
-    return [sys.executable, "-m", "dbt.cli.main", *arguments, *folders]
+    return [sys.executable, "-c", program, *arguments, *folders]
 
 
 def dbt_environment(warehouse_url: str, scratch: Path) -> dict[str, str]:

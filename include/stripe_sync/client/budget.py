@@ -11,7 +11,7 @@ import psycopg
 
 from stripe_sync.client.pacing import Lane, PacingLimits
 from stripe_sync.clock import Clock
-from stripe_sync.errors import WarehouseError
+from stripe_sync.errors import ConfigurationError, WarehouseError
 
 WHOLE_ACCOUNT = "*"
 
@@ -29,6 +29,7 @@ SELECT server_now, slots, ask_again_in
 FROM stripe_sync.reserve_slots(%s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 _SLOW = "SELECT stripe_sync.slow_pacing(%s, %s)"
+_MISSING = (psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName)
 _CONNECT_SECONDS = 10
 _SETTINGS = "SET synchronous_commit = off; SET statement_timeout = '10s'"
 
@@ -83,12 +84,16 @@ class SharedBudget:
         account_key: Names the account and mode; whoever uses the same one shares the budget.
         limits: Requests per second; the same in all processes.
         clock: Its monotonic counter is what slots are told in.
+
+    Raises:
+        ConfigurationError: The URL is not one of PostgreSQL.
     """
 
     def __init__(
         self, warehouse_url: str, account_key: str, limits: PacingLimits, clock: Clock
     ) -> None:
         self._url = warehouse_url
+        self._place = _place(warehouse_url)
         self._account_key = account_key
         self._rates = tuple(
             rate * _MARGIN for rate in (limits.total, limits.backfill, limits.per_endpoint)
@@ -107,7 +112,6 @@ class SharedBudget:
         backfill = lane is Lane.BACKFILL
         asked = (self._account_key, endpoint, backfill, wanted, *self._rates)
         async with self._one_at_a_time:
-            # Sent is read anew by _ask after a reconnect: connecting is no part of the round trip.
             (server_now, slots, ask_again_in), sent = await self._ask(
                 _RESERVE, (*asked, _HORIZON[lane], _LEAD)
             )
@@ -164,10 +168,21 @@ class SharedBudget:
         return row, sent
 
     def _unreachable(self, error: psycopg.Error) -> WarehouseError:
-        known = psycopg.conninfo.conninfo_to_dict(self._url)
-        place = f"{known.get('host', 'its default host')}, database {known.get('dbname', '')!r}"
         said = " ".join(str(error).split())
-        message = f"the request budget in the warehouse at {place} cannot be used: {said}"
-        if isinstance(error, psycopg.errors.UndefinedFunction | psycopg.errors.UndefinedTable):
+        message = f"the request budget in the warehouse at {self._place} cannot be used: {said}"
+        if isinstance(error, _MISSING):
             message = f"{message}; run the warehouse's migrations"
         return WarehouseError(message)
+
+
+def _place(url: str) -> str:
+    """Host and database, for messages."""
+    try:
+        known = psycopg.conninfo.conninfo_to_dict(url)
+    except psycopg.Error:
+        known = None
+    if known is None:
+        # Raised without its cause, which repeats the URL with its password.
+        message = "the warehouse URL must look like postgresql://user:password@host:5432/database"
+        raise ConfigurationError(message)
+    return f"{known.get('host', 'localhost')}, database {known.get('dbname', '')!r}"

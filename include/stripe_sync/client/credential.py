@@ -11,7 +11,7 @@ from stripe_sync.errors import ConfigurationError
 
 STRIPE_API_BASE = "https://api.stripe.com"
 
-_KEY = re.compile(r"[sr]k_(?:[a-z]+_)?(?P<mode>live|test)_[!-~]+")
+_KEY = re.compile(r"[sr]k_(?:[a-z]+_)?(?P<mode>live|test)_\w+", re.ASCII)
 _ACCOUNT = re.compile(r"acct_\w+", re.ASCII)
 
 

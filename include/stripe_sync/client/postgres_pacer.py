@@ -97,14 +97,17 @@ class _Queue:
         waiter: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         if self._server is None:
-            self._server = asyncio.create_task(self._serve())
-            self._server.add_done_callback(self._ended)
+            self._start()
         return await waiter
 
     async def aclose(self) -> None:
         if self._server is not None:
             self._server.cancel()
             await asyncio.wait([self._server])
+
+    def _start(self) -> None:
+        self._server = asyncio.create_task(self._serve())
+        self._server.add_done_callback(self._ended)
 
     async def _serve(self) -> None:
         while wanted := self._still_waiting():
@@ -127,9 +130,12 @@ class _Queue:
         return len(self._waiting)
 
     def _ended(self, server: asyncio.Task[None]) -> None:
-        """Pass on to all who wait what ended the task; the next one to come starts a new one."""
+        """Tell all who wait what ended the task; serve who came while it was ending."""
         self._server = None
         error = None if server.cancelled() else server.exception()
+        if error is None and not server.cancelled() and self._still_waiting():
+            self._start()
+            return
         while self._still_waiting():
             waiter = self._waiting.popleft()
             if error is None:

@@ -7,13 +7,14 @@ would be another one after a rebuild; the version of a record (``updated_idx``) 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from stripe_sync import jsonio
 from stripe_sync.jsonio import JsonObject
+from stripe_sync.lake import columns
 from stripe_sync.warehouse.model import EventRow, RecordRow
 
 _MOMENT = pa.timestamp("us", tz="UTC")
@@ -69,47 +70,37 @@ REPEATING = [
     "observed_at",
 ]
 
-_AS_TEXT = frozenset({"id", "sync_id", "resource_id"})
-
 
 def records_table(rows: Sequence[RecordRow]) -> pa.Table:
     """Records as an Arrow table."""
-    return _table(RECORDS, rows, {"payload": [_text(row.payload_json) for row in rows]})
+    payload = columns.texts([row.payload_json for row in rows], pa.large_string())
+    return _table(RECORDS, rows, {"payload": payload})
 
 
 def events_table(rows: Sequence[EventRow]) -> pa.Table:
     """Change events as an Arrow table."""
-    return _table(
-        EVENTS,
-        rows,
-        {
-            "data": [_text(row.data_json) for row in rows],
-            "changes": [_changes(row.changes) for row in rows],
-        },
-    )
+    data = columns.texts([row.data_json for row in rows], pa.large_string())
+    changes = columns.texts([_changes(row.changes) for row in rows], pa.large_string())
+    return _table(EVENTS, rows, {"data": data, "changes": changes})
 
 
-def _table(schema: Any, rows: Sequence[object], ready: dict[str, list[str | None]]) -> pa.Table:
-    columns = []
-    for field in schema:
-        values: list[Any] | None = ready.get(field.name)
-        if values is None:
-            values = [getattr(row, field.name) for row in rows]
-        if field.name in _AS_TEXT:
-            values = _texts(values)
-        columns.append(pa.array(values, field.type))
-    return pa.Table.from_arrays(columns, schema=schema)
+def _table(schema: pa.Schema, rows: Sequence[object], ready: dict[str, pa.Array]) -> pa.Table:
+    arrays = [
+        ready[field.name]
+        if field.name in ready
+        else _MAKERS[field.type]([getattr(row, field.name) for row in rows], field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _texts(values: list[Any]) -> list[str]:
-    """Ids as text; those of sync and account are the same all through, so they are made once."""
-    known = {value: str(value) for value in set(values)}
-    return [known[value] for value in values]
+def _changes(changes: JsonObject | None) -> bytes | None:
+    return None if changes is None else jsonio.canonical(changes)
 
 
-def _text(json_text: bytes) -> str:
-    return json_text.decode()
-
-
-def _changes(changes: JsonObject | None) -> str | None:
-    return None if changes is None else jsonio.canonical(changes).decode()
+_MAKERS: dict[pa.DataType, Callable[[list[Any], pa.DataType], pa.Array]] = {
+    pa.string(): columns.repeating_texts,
+    pa.bool_(): columns.flags,
+    pa.int32(): columns.integers,
+    _MOMENT: columns.moments,
+}

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import fsspec
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from stripe_sync.errors import LakeError
@@ -152,6 +151,8 @@ class Lake:
     def _batches(
         self, stream: str, shape: pa.Schema, collection: str | None
     ) -> Iterator[pa.RecordBatch]:
+        import pyarrow.dataset as ds  # brings pandas along, which writers do without
+
         folder = f"{self._root}/{stream}"
         if collection is not None:
             folder = f"{folder}/collection={collection}"

@@ -13,9 +13,8 @@ Two rules keep the streams in agreement:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from uuid import UUID
 
 from stripe_sync import ids, jsonio
 from stripe_sync.catalog.model import ChangeType
@@ -202,35 +201,56 @@ class _Fold:
             keep: The payload stays as it was.
             stale: The observation is older than what is stored.
         """
-        version = 1 if record is None else record.updated_idx + 1
         told = seen.stripe_event
         changed_at = told.created if told else seen.upstream_updated_at
-        source = record if keep and record is not None else seen
-        new = RecordRow(
-            id=self._record_id(key) if record is None else record.id,
-            sync_id=self._batch.sync_id,
-            resource_id=self._batch.resource_id,
-            collection_id=key[0],
-            upstream_id=key[1],
-            deleted=change is ChangeType.DELETED,
-            payload_json=source.payload_json,
-            payload_hash=source.payload_hash,
-            inserted_at=self._now if record is None else record.inserted_at,
-            updated_at=self._now,
-            upstream_updated_at=changed_at
-            if record is None
-            else max(record.upstream_updated_at, changed_at),
-            updated_idx=version,
-            observed_at=self._last_observed(key, record)
-            if stale and record is not None
-            else seen.observed_at,
-            api_version=source.api_version,
-        )
+        if record is None:
+            new = self._first(key, seen, changed_at)
+        else:
+            observed_at = self._last_observed(key, record) if stale else seen.observed_at
+            new = self._next(record, record if keep else seen, observed_at, changed_at)
+        new.deleted = change is ChangeType.DELETED
         self._observed[key] = new.observed_at
         self._current[key] = new
         self._written[key] = None
         self.events.append(self._event(new, change, changes, changed_at, told))
         self._count(change)
+
+    def _first(self, key: RecordKey, seen: Observation, changed_at: datetime) -> RecordRow:
+        return RecordRow(
+            id=ids.record_id(self._batch.sync_id, *key),
+            sync_id=self._batch.sync_id,
+            resource_id=self._batch.resource_id,
+            collection_id=key[0],
+            upstream_id=key[1],
+            deleted=seen.deleted,
+            payload_json=seen.payload_json,
+            payload_hash=seen.payload_hash,
+            inserted_at=self._now,
+            updated_at=self._now,
+            upstream_updated_at=changed_at,
+            updated_idx=1,
+            observed_at=seen.observed_at,
+            api_version=seen.api_version,
+        )
+
+    def _next(
+        self,
+        record: RecordRow,
+        state: RecordRow | Observation,
+        observed_at: datetime,
+        changed_at: datetime,
+    ) -> RecordRow:
+        return replace(
+            record,
+            resource_id=self._batch.resource_id,
+            payload_json=state.payload_json,
+            payload_hash=state.payload_hash,
+            updated_at=self._now,
+            upstream_updated_at=max(record.upstream_updated_at, changed_at),
+            updated_idx=record.updated_idx + 1,
+            observed_at=observed_at,
+            api_version=state.api_version,
+        )
 
     def _event(
         self,
@@ -260,9 +280,6 @@ class _Fold:
             stripe_event_id=told.id if told else None,
             api_version=record.api_version,
         )
-
-    def _record_id(self, key: RecordKey) -> UUID:
-        return ids.record_id(self._batch.sync_id, *key)
 
     def _count(self, change: ChangeType) -> None:
         result = self.result

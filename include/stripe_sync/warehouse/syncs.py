@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.engine import Engine
 
 from stripe_sync import ids
@@ -89,19 +89,11 @@ class SyncStore:
             "livemode": livemode,
             "api_version": api_version,
         }
-        changed: dict[str, Any] = {"api_version": api_version}
         if settings is not None:
-            values["settings"] = changed["settings"] = settings
-        differs = (_table.c[column].is_distinct_from(new) for column, new in changed.items())
-        statement = insert(_table).values(**values)
-        statement = statement.on_conflict_do_update(
-            index_elements=[_table.c.id],
-            set_={**changed, "updated_at": sa.func.now()},
-            where=sa.and_(_table.c.resource_id == resource_id, sa.or_(*differs)),
-        )
+            values["settings"] = settings
         with explain(self.engine.url), self.engine.begin() as connection:
             try:
-                connection.execute(statement)
+                connection.execute(_upsert(values))
             except sa.exc.IntegrityError as error:
                 msg = f"{name!r} is no name for a sync: use lower-case letters, digits, - and _"
                 raise ConfigurationError(msg) from error
@@ -136,3 +128,18 @@ class SyncStore:
         with explain(self.engine.url), self.engine.connect() as connection:
             rows = connection.execute(sa.select(_table).order_by(_table.c.name))
             return [Sync(**row) for row in rows.mappings()]
+
+
+def _upsert(values: dict[str, Any]) -> Insert:
+    """Insert a sync, or change what may change of the one that is there."""
+    changed = {name: values[name] for name in ("api_version", "settings") if name in values}
+    differs = (_table.c[name].is_distinct_from(value) for name, value in changed.items())
+    return (
+        insert(_table)
+        .values(**values)
+        .on_conflict_do_update(
+            index_elements=[_table.c.id],
+            set_={**changed, "updated_at": sa.func.now()},
+            where=sa.and_(_table.c.resource_id == values["resource_id"], sa.or_(*differs)),
+        )
+    )

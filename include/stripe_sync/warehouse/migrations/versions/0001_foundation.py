@@ -28,8 +28,11 @@ _BIG = sa.BigInteger()
 
 
 def upgrade() -> None:
-    _create_landed_tables()
-    _create_control_tables()
+    _create_records()
+    _create_events()
+    _create_syncs()
+    _create_progress()
+    _create_polling()
     _compress_fast()
 
 
@@ -62,7 +65,7 @@ def _of_sync(*more: str) -> tuple[Any, ...]:
     )
 
 
-def _create_landed_tables() -> None:
+def _create_records() -> None:
     op.create_table(
         "records",
         _column("collection_id", _KEY, "stripe:customer"),
@@ -87,6 +90,9 @@ def _create_landed_tables() -> None:
         comment="Current state of every object",
     )
     op.create_index("records_stream", "records", ["sync_id", "seq"], schema=_RAW)
+
+
+def _create_events() -> None:
     op.create_table(
         "events",
         _column("sync_id", _UUID, "The sync"),
@@ -119,8 +125,7 @@ def _create_landed_tables() -> None:
     op.create_index("events_of_record", "events", of_record, schema=_RAW)
 
 
-def _create_control_tables() -> None:
-    now = sa.func.now()
+def _create_syncs() -> None:
     op.create_table(
         "syncs",
         _column("id", _UUID, "UUIDv5 of the name"),
@@ -131,8 +136,8 @@ def _create_control_tables() -> None:
         _column("api_version", _TEXT, "Version all payloads are asked in"),
         _column("settings", _JSON, "The sync's own settings", "{}"),
         _column("status", _TEXT, "active or paused", "active"),
-        _column("created_at", _MOMENT, default=now),
-        _column("updated_at", _MOMENT, default=now),
+        _column("created_at", _MOMENT, default=sa.func.now()),
+        _column("updated_at", _MOMENT, default=sa.func.now()),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name", name="syncs_name"),
         sa.CheckConstraint("status IN ('active', 'paused')", name="syncs_status"),
@@ -148,6 +153,9 @@ def _create_control_tables() -> None:
         schema=_CONTROL,
         comment="End of each sync's stream",
     )
+
+
+def _create_progress() -> None:
     op.create_table(
         "collection_state",
         _column("sync_id", _UUID, "The sync"),
@@ -164,7 +172,7 @@ def _create_control_tables() -> None:
         _optional("seconds", pg.NUMERIC(12, 3), "Time that the last run took"),
         _optional("started_at", _MOMENT),
         _optional("finished_at", _MOMENT),
-        _column("updated_at", _MOMENT, default=now),
+        _column("updated_at", _MOMENT, default=sa.func.now()),
         *_of_sync("collection_id"),
         sa.CheckConstraint(
             "status IN ('pending', 'running', 'done', 'empty', 'forbidden', 'retired', 'failed',"
@@ -174,6 +182,9 @@ def _create_control_tables() -> None:
         schema=_CONTROL,
         comment="How the backfill of each collection stands",
     )
+
+
+def _create_polling() -> None:
     op.create_table(
         "poll_state",
         _column("sync_id", _UUID, "The sync"),

@@ -1,0 +1,31 @@
+-- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
+select
+    {{ as_text('id') }} as id,
+    {{ as_boolean('active') }} as active,
+    {{ as_bigint('amount') }} as amount,
+    {{ as_bigint('amount_received') }} as amount_received,
+    {{ as_bigint('bitcoin_amount') }} as bitcoin_amount,
+    {{ as_bigint('bitcoin_amount_received') }} as bitcoin_amount_received,
+    {{ as_text('bitcoin_uri') }} as bitcoin_uri,
+    {{ as_bigint('created') }} as created,
+    {{ as_timestamp('created') }} as created_ts,
+    {{ as_text('currency') }} as currency,
+    {{ as_id('customer') }} as customer,
+    {{ as_text('description') }} as description,
+    {{ as_text('email') }} as email,
+    {{ as_boolean('filled') }} as filled,
+    {{ as_text('inbound_address') }} as inbound_address,
+    {{ as_boolean('livemode') }} as livemode,
+    {{ as_json('metadata') }} as metadata,
+    {{ as_text('object') }} as object,
+    {{ as_id('payment') }} as payment,
+    {{ as_text('refund_address') }} as refund_address,
+    {{ as_json('transactions') }} as transactions,
+    {{ as_boolean('uncaptured_funds') }} as uncaptured_funds,
+    {{ as_boolean('used_for_payment') }} as used_for_payment,
+    sync_id as _sync_id,
+    deleted as _deleted,
+    updated_at as _updated_at,
+    seq as _seq
+from {{ source('stripe_raw', 'records') }}
+where collection_id = 'stripe:bitcoin_receiver'

@@ -1,0 +1,14 @@
+-- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
+select
+    {{ as_text('id') }} as id,
+    {{ as_bigint('amount') }} as amount,
+    {{ as_text('currency') }} as currency,
+    {{ as_id('destination') }} as destination,
+    {{ as_boolean('livemode') }} as livemode,
+    {{ as_text('object') }} as object,
+    sync_id as _sync_id,
+    deleted as _deleted,
+    updated_at as _updated_at,
+    seq as _seq
+from {{ source('stripe_raw', 'records') }}
+where collection_id = 'stripe:connect_collection_transfer'

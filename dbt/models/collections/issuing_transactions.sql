@@ -1,0 +1,31 @@
+-- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
+select
+    {{ as_text('id') }} as id,
+    {{ as_bigint('amount') }} as amount,
+    {{ as_json('amount_details') }} as amount_details,
+    {{ as_id('authorization') }} as "authorization",
+    {{ as_id('balance_transaction') }} as balance_transaction,
+    {{ as_id('card') }} as card,
+    {{ as_id('cardholder') }} as cardholder,
+    {{ as_bigint('created') }} as created,
+    {{ as_timestamp('created') }} as created_ts,
+    {{ as_text('currency') }} as currency,
+    {{ as_id('dispute') }} as dispute,
+    {{ as_boolean('livemode') }} as livemode,
+    {{ as_bigint('merchant_amount') }} as merchant_amount,
+    {{ as_text('merchant_currency') }} as merchant_currency,
+    {{ as_json('merchant_data') }} as merchant_data,
+    {{ as_json('metadata') }} as metadata,
+    {{ as_json('network_data') }} as network_data,
+    {{ as_text('object') }} as object,
+    {{ as_json('purchase_details') }} as purchase_details,
+    {{ as_id('token') }} as token,
+    {{ as_json('treasury') }} as treasury,
+    {{ as_text('type') }} as type,
+    {{ as_text('wallet') }} as wallet,
+    sync_id as _sync_id,
+    deleted as _deleted,
+    updated_at as _updated_at,
+    seq as _seq
+from {{ source('stripe_raw', 'records') }}
+where collection_id = 'stripe:issuing.transaction'

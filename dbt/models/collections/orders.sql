@@ -1,0 +1,31 @@
+-- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
+select
+    {{ as_text('id') }} as id,
+    {{ as_bigint('amount') }} as amount,
+    {{ as_bigint('amount_returned') }} as amount_returned,
+    {{ as_id('application') }} as application,
+    {{ as_bigint('application_fee') }} as application_fee,
+    {{ as_id('charge') }} as charge,
+    {{ as_bigint('created') }} as created,
+    {{ as_timestamp('created') }} as created_ts,
+    {{ as_text('currency') }} as currency,
+    {{ as_id('customer') }} as customer,
+    {{ as_text('email') }} as email,
+    {{ as_json('items') }} as items,
+    {{ as_boolean('livemode') }} as livemode,
+    {{ as_json('metadata') }} as metadata,
+    {{ as_text('object') }} as object,
+    {{ as_json('returns') }} as returns,
+    {{ as_text('selected_shipping_method') }} as selected_shipping_method,
+    {{ as_json('shipping') }} as shipping,
+    {{ as_json('shipping_methods') }} as shipping_methods,
+    {{ as_text('status') }} as status,
+    {{ as_json('status_transitions') }} as status_transitions,
+    {{ as_bigint('updated') }} as updated,
+    {{ as_timestamp('updated') }} as updated_ts,
+    sync_id as _sync_id,
+    deleted as _deleted,
+    updated_at as _updated_at,
+    seq as _seq
+from {{ source('stripe_raw', 'records') }}
+where collection_id = 'stripe:order'

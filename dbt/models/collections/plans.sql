@@ -1,0 +1,30 @@
+-- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
+select
+    {{ as_text('id') }} as id,
+    {{ as_boolean('active') }} as active,
+    {{ as_bigint('amount') }} as amount,
+    {{ as_numeric('amount_decimal') }} as amount_decimal,
+    {{ as_text('billing_scheme') }} as billing_scheme,
+    {{ as_bigint('created') }} as created,
+    {{ as_timestamp('created') }} as created_ts,
+    {{ as_text('currency') }} as currency,
+    {{ as_boolean('deleted') }} as deleted,
+    {{ as_text('interval') }} as interval,
+    {{ as_bigint('interval_count') }} as interval_count,
+    {{ as_boolean('livemode') }} as livemode,
+    {{ as_json('metadata') }} as metadata,
+    {{ as_text('meter') }} as meter,
+    {{ as_text('nickname') }} as nickname,
+    {{ as_text('object') }} as object,
+    {{ as_id('product') }} as product,
+    {{ as_json('tiers') }} as tiers,
+    {{ as_text('tiers_mode') }} as tiers_mode,
+    {{ as_json('transform_usage') }} as transform_usage,
+    {{ as_bigint('trial_period_days') }} as trial_period_days,
+    {{ as_text('usage_type') }} as usage_type,
+    sync_id as _sync_id,
+    deleted as _deleted,
+    updated_at as _updated_at,
+    seq as _seq
+from {{ source('stripe_raw', 'records') }}
+where collection_id = 'stripe:plan'

@@ -1,0 +1,31 @@
+-- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
+select
+    {{ as_text('id') }} as id,
+    {{ as_boolean('active') }} as active,
+    {{ as_text('billing_scheme') }} as billing_scheme,
+    {{ as_bigint('created') }} as created,
+    {{ as_timestamp('created') }} as created_ts,
+    {{ as_text('currency') }} as currency,
+    {{ as_json('currency_options') }} as currency_options,
+    {{ as_json('custom_unit_amount') }} as custom_unit_amount,
+    {{ as_boolean('deleted') }} as deleted,
+    {{ as_boolean('livemode') }} as livemode,
+    {{ as_text('lookup_key') }} as lookup_key,
+    {{ as_json('metadata') }} as metadata,
+    {{ as_text('nickname') }} as nickname,
+    {{ as_text('object') }} as object,
+    {{ as_id('product') }} as product,
+    {{ as_json('recurring') }} as recurring,
+    {{ as_text('tax_behavior') }} as tax_behavior,
+    {{ as_json('tiers') }} as tiers,
+    {{ as_text('tiers_mode') }} as tiers_mode,
+    {{ as_json('transform_quantity') }} as transform_quantity,
+    {{ as_text('type') }} as type,
+    {{ as_bigint('unit_amount') }} as unit_amount,
+    {{ as_numeric('unit_amount_decimal') }} as unit_amount_decimal,
+    sync_id as _sync_id,
+    deleted as _deleted,
+    updated_at as _updated_at,
+    seq as _seq
+from {{ source('stripe_raw', 'records') }}
+where collection_id = 'stripe:price'

@@ -1,0 +1,31 @@
+-- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
+select
+    {{ as_text('id') }} as id,
+    {{ as_boolean('active') }} as active,
+    {{ as_bigint('created') }} as created,
+    {{ as_timestamp('created') }} as created_ts,
+    {{ as_id('default_price') }} as default_price,
+    {{ as_boolean('deleted') }} as deleted,
+    {{ as_text('description') }} as description,
+    {{ as_json('images') }} as images,
+    {{ as_boolean('livemode') }} as livemode,
+    {{ as_json('marketing_features') }} as marketing_features,
+    {{ as_json('metadata') }} as metadata,
+    {{ as_text('name') }} as name,
+    {{ as_text('object') }} as object,
+    {{ as_json('package_dimensions') }} as package_dimensions,
+    {{ as_boolean('shippable') }} as shippable,
+    {{ as_text('statement_descriptor') }} as statement_descriptor,
+    {{ as_id('tax_code') }} as tax_code,
+    {{ as_json('tax_details') }} as tax_details,
+    {{ as_text('type') }} as type,
+    {{ as_text('unit_label') }} as unit_label,
+    {{ as_bigint('updated') }} as updated,
+    {{ as_timestamp('updated') }} as updated_ts,
+    {{ as_text('url') }} as url,
+    sync_id as _sync_id,
+    deleted as _deleted,
+    updated_at as _updated_at,
+    seq as _seq
+from {{ source('stripe_raw', 'records') }}
+where collection_id = 'stripe:product'

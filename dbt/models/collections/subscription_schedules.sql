@@ -1,0 +1,33 @@
+-- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
+select
+    {{ as_text('id') }} as id,
+    {{ as_id('application') }} as application,
+    {{ as_json('billing_mode') }} as billing_mode,
+    {{ as_bigint('canceled_at') }} as canceled_at,
+    {{ as_timestamp('canceled_at') }} as canceled_at_ts,
+    {{ as_bigint('completed_at') }} as completed_at,
+    {{ as_timestamp('completed_at') }} as completed_at_ts,
+    {{ as_bigint('created') }} as created,
+    {{ as_timestamp('created') }} as created_ts,
+    {{ as_json('current_phase') }} as current_phase,
+    {{ as_id('customer') }} as customer,
+    {{ as_text('customer_account') }} as customer_account,
+    {{ as_json('default_settings') }} as default_settings,
+    {{ as_text('end_behavior') }} as end_behavior,
+    {{ as_boolean('livemode') }} as livemode,
+    {{ as_json('metadata') }} as metadata,
+    {{ as_text('object') }} as object,
+    {{ as_json('pause_schedules') }} as pause_schedules,
+    {{ as_json('phases') }} as phases,
+    {{ as_bigint('released_at') }} as released_at,
+    {{ as_timestamp('released_at') }} as released_at_ts,
+    {{ as_text('released_subscription') }} as released_subscription,
+    {{ as_text('status') }} as status,
+    {{ as_id('subscription') }} as subscription,
+    {{ as_id('test_clock') }} as test_clock,
+    sync_id as _sync_id,
+    deleted as _deleted,
+    updated_at as _updated_at,
+    seq as _seq
+from {{ source('stripe_raw', 'records') }}
+where collection_id = 'stripe:subscription_schedule'

@@ -1,0 +1,19 @@
+-- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
+select
+    {{ as_text('id') }} as id,
+    {{ as_bigint('amount') }} as amount,
+    {{ as_boolean('authenticated') }} as authenticated,
+    {{ as_json('card') }} as card,
+    {{ as_bigint('created') }} as created,
+    {{ as_timestamp('created') }} as created_ts,
+    {{ as_text('currency') }} as currency,
+    {{ as_boolean('livemode') }} as livemode,
+    {{ as_text('object') }} as object,
+    {{ as_text('redirect_url') }} as redirect_url,
+    {{ as_text('status') }} as status,
+    sync_id as _sync_id,
+    deleted as _deleted,
+    updated_at as _updated_at,
+    seq as _seq
+from {{ source('stripe_raw', 'records') }}
+where collection_id = 'stripe:three_d_secure'

@@ -1,0 +1,13 @@
+{# Within a sync no two objects share a key, and every part of it is known. #}
+{% test unique_in_sync(model, columns) %}
+{%- set key = [] %}
+{%- for column in columns %}{% do key.append(adapter.quote(column)) %}{% endfor %}
+select
+    _sync_id,
+    {{ key | join(', ') }},
+    count(*) as objects
+from {{ model }}
+group by _sync_id, {{ key | join(', ') }}
+having count(*) > 1
+{%- for column in key %} or {{ column }} is null{% endfor %}
+{% endtest %}

@@ -1,0 +1,24 @@
+-- A record is what its newest event left: same payload, same position, same deletion.
+with newest_events as (
+    select distinct on (collection_id, sync_id, upstream_id)
+        collection_id,
+        sync_id,
+        upstream_id,
+        event_type,
+        data,
+        seq
+    from {{ ref('events') }}
+    order by collection_id, sync_id, upstream_id, seq desc
+)
+
+select
+    coalesce(records.sync_id, newest_events.sync_id) as sync_id,
+    coalesce(records.collection_id, newest_events.collection_id) as collection_id,
+    coalesce(records.upstream_id, newest_events.upstream_id) as upstream_id,
+    records.seq as record_seq,
+    newest_events.seq as event_seq
+from {{ ref('records') }} as records
+full join newest_events using (collection_id, sync_id, upstream_id)
+where records.seq is distinct from newest_events.seq
+    or records.payload is distinct from newest_events.data
+    or records.deleted is distinct from (newest_events.event_type = 'deleted')

@@ -1,0 +1,1 @@
+"""A local, stateful Stripe: for the demo, the tests and the benchmarks."""

@@ -1,0 +1,83 @@
+"""Who asks, and whether they may."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import replace
+
+from stripe_sandbox.errors import ApiError
+from stripe_sandbox.routes import Match
+from stripe_sandbox.state import Key, State
+
+_KIND_LENGTH = len("sk_test_")
+
+
+def masked(key: str) -> str:
+    """A key that can be shown."""
+    return f"{key[:_KIND_LENGTH]}***"
+
+
+def authenticate(state: State, headers: Mapping[str, str]) -> Key:
+    """The key that a request carries, opened for the account that it acts on.
+
+    Raises:
+        ApiError: 401 no or unknown key; 403 an account that the key does not reach.
+    """
+    text = _given_key(headers.get("authorization", ""))
+    if not text:
+        raise ApiError(
+            401,
+            "You did not provide an API key. You need to provide your API key in the "
+            "Authorization header, using Bearer auth (e.g. 'Authorization: Bearer "
+            "YOUR_SECRET_KEY').",
+        )
+    key = state.keys.get(text)
+    if key is None:
+        raise ApiError(401, f"Invalid API Key provided: {masked(text)}")
+    account = headers.get("stripe-account")
+    if account is None or account == key.account:
+        return key
+    if account not in state.versions:
+        raise ApiError(
+            403,
+            f"The provided key '{masked(text)}' does not have access to account '{account}' (or "
+            "that account does not exist). Application access may have been revoked.",
+            code="account_invalid",
+        )
+    return replace(key, account=account)
+
+
+def authorize(key: Key, match: Match, method: str) -> None:
+    """Refuse what a restricted key may not do.
+
+    Raises:
+        ApiError: 403; the message names the missing permission.
+    """
+    if key.permissions is None:
+        return
+    row = match.route.resource
+    needed = f"rak_{row.permission}_{'read' if method == 'GET' else 'write'}"
+    write = f"rak_{row.permission}_write"
+    if needed in key.permissions or write in key.permissions:
+        return
+    mode = "live" if key.livemode else "test"
+    raise ApiError(
+        403,
+        f"The provided key 'rk_{mode}_***' does not have the required permissions for this "
+        f"endpoint on account '{key.account}'. Having the '{needed}' permission would allow "
+        "this request to continue.",
+    )
+
+
+def _given_key(header: str) -> str:
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(value).decode("utf-8").partition(":")[0]
+        except (binascii.Error, UnicodeDecodeError):
+            return ""
+    return ""

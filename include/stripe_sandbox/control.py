@@ -1,0 +1,142 @@
+"""A client of the sandbox's control interface, for tests and demos."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+
+
+class SandboxControl:
+    """Arranges a running sandbox from outside.
+
+    Args:
+        base_url: Where it listens, such as ``http://127.0.0.1:12111``.
+        timeout: Seconds that a command may take.
+    """
+
+    def __init__(self, base_url: str, *, timeout: float = 120.0) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._timeout = timeout
+
+    def reset(self) -> None:
+        """Forget everything: objects, Stripe events, keys, settings, counters."""
+        self._call("POST", "reset", {})
+
+    def settings(self, **changes: Any) -> dict[str, Any]:
+        """Change settings (see ``stripe_sandbox.settings.Settings``). Returns all of them."""
+        found: dict[str, Any] = self._call("PATCH", "settings", changes)
+        return found
+
+    def fault(self, kind: str, **details: Any) -> None:
+        """Add a fault (see ``stripe_sandbox.settings.Fault``)."""
+        faults = self.settings()["faults"]
+        self.settings(faults=[*faults, {"kind": kind, **details}])
+
+    def no_faults(self) -> None:
+        """Take all faults away."""
+        self.settings(faults=[])
+
+    def seed(self, counts: Mapping[str, int], **details: Any) -> dict[str, int]:
+        """Make objects: start, end, seed, spread, emit, account, livemode may be given."""
+        made: dict[str, int] = self._call("POST", "seed", {"counts": dict(counts), **details})
+        return made
+
+    def demo(self, **place: Any) -> dict[str, int]:
+        """Make the small shop of the demo."""
+        made: dict[str, int] = self._call("POST", "demo", place)
+        return made
+
+    def put(self, *objects: Mapping[str, Any], emit: bool = False, **place: Any) -> None:
+        """Store objects exactly as they are; ``emit`` writes the Stripe events, too."""
+        self._call("POST", "put", {"objects": list(objects), "emit": emit, **place})
+
+    def mutate(self, kind: str, object_id: str, changes: Mapping[str, Any], **place: Any) -> None:
+        """Change top-level fields of an object without a Stripe event."""
+        body = {"object": kind, "id": object_id, "changes": dict(changes), **place}
+        self._call("POST", "mutate", body)
+
+    def remove(self, kind: str, object_id: str, **place: Any) -> None:
+        """Take an object away without a Stripe event."""
+        self._call("POST", "mutate", {"object": kind, "id": object_id, "remove": True, **place})
+
+    def append_events(
+        self,
+        events: Iterable[Mapping[str, Any]],
+        *,
+        after: float = 0.0,
+        delivered: bool = True,
+        **place: Any,
+    ) -> None:
+        """Append Stripe events as they are, visible after some seconds."""
+        body = {"events": list(events), "after": after, "delivered": delivered, **place}
+        self._call("POST", "events", body)
+
+    def objects(
+        self, kind: str, *, account: str | None = None, livemode: bool = False
+    ) -> list[Any]:
+        """All objects of a kind as stored, oldest first."""
+        query = f"livemode={str(livemode).lower()}" + (f"&account={account}" if account else "")
+        found: list[Any] = self._call("GET", f"objects/{kind}?{query}")
+        return found
+
+    def add_key(
+        self, key: str, *, account: str | None = None, permissions: Iterable[str] | None = None
+    ) -> None:
+        """Register an API key; permissions such as ``rak_customer_read`` restrict it."""
+        allowed = None if permissions is None else sorted(permissions)
+        self._call("POST", "keys", {"key": key, "permissions": allowed, **_account(account)})
+
+    def remove_key(self, key: str) -> None:
+        """Make a key unknown."""
+        self._call("POST", "keys/remove", {"key": key})
+
+    def add_account(self, account: str, *, api_version: str | None = None) -> None:
+        """Open a connected account, or change its default version."""
+        self._call("POST", "accounts", {"account": account, "api_version": api_version})
+
+    def clock(
+        self,
+        *,
+        advance: float | None = None,
+        freeze: float | None = None,
+        run: bool = False,
+    ) -> float:
+        """Move the clock by seconds, stop it at a second or let it run on. Returns the time."""
+        body = {"advance": advance, "freeze": freeze, "run": run}
+        return float(self._call("POST", "clock", body)["now"])
+
+    def stats(self, *, account: str | None = None, livemode: bool = False) -> dict[str, Any]:
+        """Request counters of an account and mode, and how many objects it has."""
+        query = f"livemode={str(livemode).lower()}" + (f"&account={account}" if account else "")
+        found: dict[str, Any] = self._call("GET", f"stats?{query}")
+        return found
+
+    def reset_stats(self) -> None:
+        """Start the counters anew."""
+        self._call("POST", "stats/reset", {})
+
+    def _call(self, method: str, path: str, body: Any = None) -> Any:
+        request = urllib.request.Request(  # noqa: S310 - the address is the caller's own sandbox
+            f"{self.base_url}/_sandbox/{path}",
+            method=method,
+            data=None if body is None else orjson.dumps(body),
+            headers={"content-type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=self._timeout) as answer:  # noqa: S310
+                return orjson.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            message = f"{method} {path}: {error.code} {error.read().decode('utf-8', 'replace')}"
+            raise ControlError(message) from None
+
+
+class ControlError(Exception):
+    """The sandbox refused a command."""
+
+
+def _account(account: str | None) -> dict[str, str]:
+    return {} if account is None else {"account": account}

@@ -1,0 +1,272 @@
+"""The control interface under ``/_sandbox``: everything a test or a demo wants to arrange.
+
+It has no password: the server binds the loopback address only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from stripe_sandbox import demo as demo_shop
+from stripe_sandbox import seeding
+from stripe_sandbox.errors import ApiError
+from stripe_sandbox.resources import RESOURCES
+from stripe_sandbox.settings import Settings
+from stripe_sandbox.state import ACCOUNT, Mode, State, StateHolder
+from stripe_sandbox.store import Doc
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Place(_Body):
+    """Which account and mode a command is about."""
+
+    account: str = ACCOUNT
+    livemode: bool = False
+
+
+class SeedBody(Place):
+    """How many objects of which kinds to make, created when."""
+
+    counts: dict[str, int]
+    start: int | None = None
+    end: int | None = None
+    seed: int = 0
+    spread: seeding.Spread = "even"
+    emit: bool = False
+
+
+class ClockBody(_Body):
+    """Move, stop (at a second) or restart the clock."""
+
+    advance: float | None = None
+    freeze: float | None = None
+    run: bool = False
+
+
+class KeyBody(_Body):
+    """An API key and what it may do; everything when ``permissions`` is null."""
+
+    key: str
+    account: str = ACCOUNT
+    permissions: list[str] | None = None
+
+
+class AccountBody(_Body):
+    """A connected account."""
+
+    account: str
+    api_version: str | None = None
+
+
+class MutateBody(Place):
+    """A change that no Stripe event tells of."""
+
+    object: str
+    id: str
+    changes: dict[str, Any] | None = None
+    remove: bool = False
+
+
+class EventsBody(Place):
+    """Stripe events to append as they are."""
+
+    events: list[dict[str, Any]]
+    after: float = 0.0
+    delivered: bool = True
+
+
+def control_app(holder: StateHolder) -> FastAPI:
+    """The control interface.
+
+    Args:
+        holder: Where the state is; ``reset`` puts a new one there.
+    """
+    app = FastAPI(title="Stripe sandbox", docs_url="/_sandbox/docs", redoc_url=None)
+    makers = (_settings_routes, _seed_routes, _object_routes, _account_routes)
+    for router in (make(holder) for make in makers):
+        app.include_router(router, prefix="/_sandbox")
+
+    @app.exception_handler(ApiError)
+    async def refuse(_: Request, error: Exception) -> Response:
+        body = error.body if isinstance(error, ApiError) else {}
+        status = error.status if isinstance(error, ApiError) else 500
+        return _json({"error": body}, status)
+
+    return app
+
+
+def _mode(holder: StateHolder, place: Place) -> Mode:
+    found = holder.state.modes.get((place.account, place.livemode))
+    if found is None:
+        raise HTTPException(404, f"no account {place.account}")
+    return found
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(value), status, media_type="application/json")
+
+
+def _settings_routes(holder: StateHolder) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/settings")
+    async def read_settings() -> Settings:
+        return holder.state.settings
+
+    @router.patch("/settings")
+    async def change_settings(changes: dict[str, Any]) -> Settings:
+        merged = {**holder.state.settings.model_dump(), **changes}
+        try:
+            holder.state.settings = Settings.model_validate(merged)
+        except ValidationError as error:
+            raise HTTPException(422, str(error)) from None
+        return holder.state.settings
+
+    @router.get("/clock")
+    async def read_clock() -> dict[str, Any]:
+        clock = holder.state.clock
+        return {"now": clock.now(), "frozen": clock.frozen is not None}
+
+    @router.post("/clock")
+    async def change_clock(body: ClockBody) -> dict[str, Any]:
+        clock = holder.state.clock
+        if body.run:
+            clock.frozen = None
+        if body.freeze is not None:
+            clock.frozen = body.freeze
+        if body.advance is not None:
+            clock.advance(body.advance)
+        return {"now": clock.now(), "frozen": clock.frozen is not None}
+
+    @router.post("/reset")
+    async def reset() -> dict[str, bool]:
+        holder.state = State(Settings())
+        return {"reset": True}
+
+    return router
+
+
+def _seed_routes(holder: StateHolder) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/seed")
+    async def seed(body: SeedBody) -> dict[str, int]:
+        for name in body.counts:
+            if name not in RESOURCES:
+                raise HTTPException(404, f"no collection {name}")
+        plan = seeding.Plan(
+            body.counts, body.start, body.end, body.seed, body.spread, emit=body.emit
+        )
+        return seeding.seed(holder.state, _mode(holder, body), plan)
+
+    @router.post("/demo")
+    async def demo(body: Place) -> dict[str, int]:
+        return demo_shop.fill(holder.state, _mode(holder, body))
+
+    return router
+
+
+def _object_routes(holder: StateHolder) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/put")
+    async def put(request: Request) -> Response:
+        body = orjson.loads(await request.body())
+        place = Place(account=body.get("account", ACCOUNT), livemode=body.get("livemode", False))
+        mode = _mode(holder, place)
+        count = 0
+        for doc in body["objects"]:
+            _put(mode, doc, emit=bool(body.get("emit")))
+            count += 1
+        return _json({"objects": count})
+
+    @router.post("/mutate")
+    async def mutate(body: MutateBody) -> Response:
+        collection = _mode(holder, body).store[body.object]
+        entry = collection.by_id.get(body.id)
+        if entry is None:
+            raise HTTPException(404, f"no {body.object} {body.id}")
+        if body.remove:
+            collection.remove(body.id)
+            return _json({"removed": body.id})
+        doc = {**entry.doc(), **(body.changes or {})}
+        return Response(collection.put(doc).raw, media_type="application/json")
+
+    @router.post("/events")
+    async def append_events(request: Request) -> Response:
+        body = EventsBody.model_validate(orjson.loads(await request.body()))
+        log = _mode(holder, body).log
+        for event in body.events:
+            log.append(event, after=body.after)
+            if not body.delivered:
+                log.undelivered.add(str(event["id"]))
+        return _json({"events": len(body.events)})
+
+    @router.get("/objects/{name}")
+    async def dump(name: str, account: str = ACCOUNT, *, livemode: bool = False) -> Response:
+        store = _mode(holder, Place(account=account, livemode=livemode)).store
+        raws = [entry.raw for entry in _entries(store.collections, name)]
+        return Response(b"[" + b",".join(raws) + b"]", media_type="application/json")
+
+    return router
+
+
+def _entries(collections: dict[str, Any], name: str) -> Iterator[Any]:
+    if name not in collections:
+        raise HTTPException(404, f"no collection {name}")
+    yield from collections[name].order
+
+
+def _put(mode: Mode, doc: Doc, *, emit: bool) -> None:
+    name = str(doc.get("object"))
+    if name not in RESOURCES:
+        raise HTTPException(404, f"no collection {name}")
+    collection, row = mode.store[name], RESOURCES[name]
+    old = collection.by_id.get(str(doc["id"]))
+    before = old.view() if old is not None else None
+    shown = collection.put(doc, as_given=True).view()
+    for kind in (row.events.created if before is None else row.events.updated) if emit else ():
+        mode.log.write(kind, shown, old=before)
+
+
+def _account_routes(holder: StateHolder) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/keys")
+    async def add_key(body: KeyBody) -> dict[str, bool]:
+        allowed = None if body.permissions is None else frozenset(body.permissions)
+        holder.state.add_key(body.key, body.account, allowed)
+        return {"added": True}
+
+    @router.post("/keys/remove")
+    async def remove_key(body: KeyBody) -> dict[str, bool]:
+        return {"removed": holder.state.keys.pop(body.key, None) is not None}
+
+    @router.post("/accounts")
+    async def add_account(body: AccountBody) -> dict[str, str]:
+        if body.account not in holder.state.versions:
+            holder.state.add_account(body.account, body.api_version)
+        holder.state.versions[body.account] = body.api_version
+        return {"account": body.account}
+
+    @router.get("/stats")
+    async def stats(account: str = ACCOUNT, *, livemode: bool = False) -> dict[str, Any]:
+        mode = _mode(holder, Place(account=account, livemode=livemode))
+        objects = {k: len(c) for k, c in mode.store.collections.items() if len(c)}
+        return {**mode.meter.report(), "objects": objects}
+
+    @router.post("/stats/reset")
+    async def reset_stats() -> dict[str, bool]:
+        for mode in holder.state.modes.values():
+            mode.meter.forget()
+        return {"reset": True}
+
+    return router

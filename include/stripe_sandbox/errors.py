@@ -1,0 +1,67 @@
+"""What the sandbox answers when it refuses a request, in Stripe's shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ApiError(Exception):
+    """A refusal that becomes an HTTP answer with Stripe's error body.
+
+    Args:
+        status: HTTP status.
+        message: The text for people.
+        kind: Stripe's ``error.type``.
+        code: Stripe's ``error.code``, absent when None.
+        param: The offending parameter, absent when None.
+        headers: Extra response headers.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        kind: str = "invalid_request_error",
+        code: str | None = None,
+        param: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers or {}
+        self.body: dict[str, Any] = {"message": message, "type": kind}
+        if code is not None:
+            self.body["code"] = code
+            self.body["doc_url"] = f"https://stripe.com/docs/error-codes/{code.replace('_', '-')}"
+        if param is not None:
+            self.body["param"] = param
+
+
+def bad_request(message: str, *, code: str | None = None, param: str | None = None) -> ApiError:
+    """A 400 for a request that cannot be understood."""
+    return ApiError(400, message, code=code, param=param)
+
+
+def unknown_parameter(name: str) -> ApiError:
+    """A 400 for a parameter that the endpoint does not have."""
+    return bad_request(f"Received unknown parameter: {name}", code="parameter_unknown", param=name)
+
+
+def missing_parameter(name: str) -> ApiError:
+    """A 400 for a required parameter that was not given."""
+    return bad_request(f"Missing required param: {name}.", code="parameter_missing", param=name)
+
+
+def no_such(noun: str, object_id: str, *, param: str = "id", status: int = 404) -> ApiError:
+    """An object that does not exist (404), or a cursor that points at none (400)."""
+    return ApiError(status, f"No such {noun}: '{object_id}'", code="resource_missing", param=param)
+
+
+def unrecognized_url(method: str, path: str) -> ApiError:
+    """A 404 for a route that does not exist (in this version)."""
+    return ApiError(
+        404,
+        f"Unrecognized request URL ({method}: {path}). Please see https://stripe.com/docs "
+        "or we can help at https://support.stripe.com/.",
+    )

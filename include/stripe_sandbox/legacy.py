@@ -1,0 +1,69 @@
+"""Objects that Stripe has retired, by hand: the SDK does not know them any more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_MOMENT = 1_700_000_000
+
+_PARCEL: dict[str, Any] = {
+    "amount": 2_400,
+    "currency": "usd",
+    "description": "Canvas tote",
+    "object": "order_item",
+    "parent": "sk_1CanvasTote",
+    "quantity": 1,
+    "type": "sku",
+}
+
+
+def _page(url: str) -> dict[str, Any]:
+    return {"object": "list", "data": [], "has_more": False, "url": url}
+
+
+LEGACY: dict[str, dict[str, Any]] = {
+    "bitcoin_receiver": {
+        "id": "", "object": "bitcoin_receiver", "active": False, "amount": 4_500,
+        "amount_received": 4_500, "bitcoin_amount": 791_200, "bitcoin_amount_received": 791_200,
+        "bitcoin_uri": "bitcoin:example", "created": _MOMENT, "currency": "usd",
+        "customer": None, "description": "Harbor Supply order", "email": "till@example.com",
+        "filled": True, "inbound_address": "example", "livemode": False, "metadata": {},
+        "payment": None, "refund_address": None,
+        "transactions": _page("/v1/bitcoin/transactions"),
+        "uncaptured_funds": False, "used_for_payment": True,
+    },
+    "bitcoin_transaction": {
+        "id": "", "object": "bitcoin_transaction", "amount": 4_500, "bitcoin_amount": 791_200,
+        "created": _MOMENT, "currency": "usd", "receiver": None,
+    },
+    "order": {
+        "id": "", "object": "order", "amount": 2_400, "amount_returned": None,
+        "application": None, "application_fee": None, "charge": None, "created": _MOMENT,
+        "currency": "usd", "customer": None, "email": "orders@example.com", "items": [_PARCEL],
+        "livemode": False, "metadata": {}, "returns": _page("/v1/order_returns"),
+        "selected_shipping_method": None,
+        "shipping": {
+            "address": {
+                "city": "Portland", "country": "US", "line1": "12 Harbor Street", "line2": None,
+                "postal_code": "97201", "state": "OR",
+            },
+            "carrier": "UPS", "name": "Ada Moreno", "phone": None, "tracking_number": None,
+        },
+        "shipping_methods": None, "status": "fulfilled",
+        "status_transitions": {
+            "canceled": None, "fulfiled": _MOMENT, "paid": _MOMENT, "returned": None,
+        },
+        "updated": _MOMENT,
+    },
+    "order_return": {
+        "id": "", "object": "order_return", "amount": 2_400, "created": _MOMENT,
+        "currency": "usd", "items": [_PARCEL], "livemode": False, "order": None, "refund": None,
+    },
+    "recipient": {
+        "id": "", "object": "recipient", "active_account": None, "cards": _page("/v1/recipients"),
+        "created": _MOMENT, "default_card": None, "description": "Supplier of sailcloth",
+        "email": "sails@example.com", "livemode": False, "metadata": {}, "migrated_to": None,
+        "name": "Noor Haddad", "type": "individual", "verified": True,
+    },
+}  # fmt: skip
+"""By the value of the ``object`` field. Field names and types as Stripe last published them."""

@@ -1,0 +1,150 @@
+"""What makes generated objects look like those of a small shop.
+
+Paths are dotted. Values are cycled through by the object's number, or computed from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+Values = Sequence[Any] | Callable[[int], Any]
+
+_FIRST = (
+    "Ada", "Noor", "Mateo", "Ingrid", "Kwame", "Yuki", "Priya", "Lars", "Chidi", "Zoë",
+    "Emre", "Sofía", "Ravi", "Maja", "Tomás", "Leila", "Oscar", "Hana", "Felix", "Amara",
+)  # fmt: skip
+_LAST = (
+    "Moreno", "Haddad", "Okafor", "Lindqvist", "Tanaka", "Novak", "Silva", "Baker", "Ferrari",
+    "Kowalski", "Nguyen", "Schmidt", "Iyer", "O'Neill", "Dubois", "Demir", "Rossi",
+)  # fmt: skip
+_GOODS = (
+    "Canvas tote", "Sail repair kit", "Deck lamp", "Oak tiller", "Rope bundle", "Chart table",
+    "Harbor membership", "Weather service", "Mooring plan", "Storm jacket",
+)  # fmt: skip
+
+
+def person(number: int) -> str:
+    """A full name."""
+    return f"{_FIRST[number % len(_FIRST)]} {_LAST[(number // 3) % len(_LAST)]}"
+
+
+def mail(number: int) -> str:
+    """An address that goes with the name."""
+    name = person(number).encode("ascii", "ignore").decode("ascii")
+    return f"{name.lower().replace(' ', '.').replace(chr(39), '')}{number}@example.com"
+
+
+def amount(number: int) -> int:
+    """A price in cents."""
+    return 900 + (number * 7_919) % 240 * 50
+
+
+def _good(number: int) -> str:
+    return _GOODS[number % len(_GOODS)]
+
+
+def _none(_: int) -> None:
+    return None
+
+
+PROFILES: Mapping[str, Mapping[str, Values]] = {
+    "customer": {
+        "name": person, "email": mail, "balance": (0,), "currency": ("usd", "usd", "eur"),
+        "delinquent": (False, False, False, False, True), "test_clock": _none,
+        "phone": lambda n: f"+1503555{n % 10_000:04d}", "invoice_prefix": lambda n: f"HS{n:06X}",
+        "default_source": _none, "discount": _none, "shipping": _none,
+        "description": ("Walk-in", None, "Wholesale", None), "sources": _none,
+        "invoice_credit_balance": lambda _: {},
+    },
+    "product": {
+        "name": _good, "active": (True, True, True, True, False), "type": ("good", "service"),
+        "default_price": _none, "images": lambda _: [], "url": _none,
+    },
+    "price": {
+        "unit_amount": amount, "unit_amount_decimal": lambda n: str(amount(n)),
+        "active": (True, True, True, False), "billing_scheme": ("per_unit",), "tiers": _none,
+        "type": ("recurring", "one_time"), "tiers_mode": _none, "transform_quantity": _none,
+        "currency_options": _none, "lookup_key": lambda n: f"goods-{n}",
+        "custom_unit_amount": _none,
+        "recurring": lambda n: None if n % 2 else {
+            "interval": ("month", "year")[n // 2 % 2], "interval_count": 1, "meter": None,
+            "trial_period_days": None, "usage_type": "licensed",
+        },
+    },
+    "plan": {
+        "amount": amount, "amount_decimal": lambda n: str(amount(n)), "tiers": _none,
+        "active": (True, True, False), "billing_scheme": ("per_unit",), "tiers_mode": _none,
+        "interval": ("month", "year"), "transform_usage": _none, "meter": _none,
+    },
+    "coupon": {
+        "percent_off": (10.0, 25.0, 12.5), "amount_off": _none, "currency": _none,
+        "duration": ("once", "forever", "repeating"), "duration_in_months": (None, None, 3),
+        "name": lambda n: f"Spring tide {n + 1}", "applies_to": _none, "currency_options": _none,
+    },
+    "promotion_code": {"code": lambda n: f"TIDE{n:04d}", "active": (True, True, False)},
+    "subscription": {
+        "status": ("active", "active", "active", "canceled", "past_due", "trialing", "active"),
+        "test_clock": _none, "schedule": _none, "pending_update": _none, "items.has_more": (False,),
+    },
+    "subscription_schedule": {"test_clock": _none},
+    "invoice": {
+        "status": ("paid", "paid", "open", "paid", "draft", "uncollectible", "void"),
+        "total": amount, "test_clock": _none, "number": lambda n: f"HS-{n + 1:05d}",
+        "customer_email": mail, "customer_name": person, "latest_revision": _none,
+        "from_invoice": _none, "last_finalization_error": _none,
+    },
+    "invoiceitem": {"amount": amount, "test_clock": _none, "description": _good},
+    "charge": {
+        "amount": amount, "amount_refunded": (0,), "status": ("succeeded",) * 9 + ("failed",),
+        "paid": (True,) * 9 + (False,), "captured": (True,), "refunded": (False,),
+        "disputed": (False,), "source": _none, "description": _good, "review": _none,
+        "failure_code": (None,) * 9 + ("card_declined",), "failure_balance_transaction": _none,
+        "billing_details.name": person, "billing_details.email": mail, "application": _none,
+        "application_fee": _none, "on_behalf_of": _none, "transfer": _none,
+        "source_transfer": _none, "level3": _none,
+    },
+    "payment_intent": {
+        "amount": amount, "description": _good, "source": _none, "application": _none,
+        "status": ("succeeded", "succeeded", "requires_payment_method", "canceled"),
+        "last_payment_error": _none, "on_behalf_of": _none,
+    },
+    "refund": {"amount": amount, "status": ("succeeded",), "reason": ("requested_by_customer",)},
+    "payout": {"amount": lambda n: amount(n) * 12, "status": ("paid", "paid", "in_transit")},
+    "balance_transaction": {
+        "amount": amount, "fee": lambda n: 30 + amount(n) * 29 // 1000, "type": ("charge",),
+        "net": lambda n: amount(n) - 30 - amount(n) * 29 // 1000, "exchange_rate": _none,
+        "status": ("available", "available", "pending"), "reporting_category": ("charge",),
+    },
+    "dispute": {"amount": amount, "reason": ("fraudulent", "product_not_received")},
+    "transfer": {"amount": amount, "amount_reversed": (0,), "reversed": (False,)},
+    "review": {"open": (True, True, False), "closed_reason": (None, None, "approved")},
+    "issuing.cardholder": {"name": person, "email": mail, "status": ("active",)},
+    "issuing.card": {"status": ("active", "inactive"), "last4": lambda n: f"{n % 10_000:04d}"},
+    "issuing.transaction": {"amount": lambda n: -amount(n), "type": ("capture", "refund")},
+    "order": {"amount": amount, "email": mail},
+    "order_return": {"amount": amount},
+    "recipient": {"name": person, "email": mail},
+    "bitcoin_receiver": {"amount": amount, "email": mail},
+    "bitcoin_transaction": {"amount": amount},
+}  # fmt: skip
+
+COPIES: Mapping[str, Mapping[str, str]] = {
+    "charge": {"amount_captured": "amount"},
+    "payment_intent": {"amount_received": "amount"},
+    "invoice": {
+        "amount_due": "total", "subtotal": "total", "amount_remaining": "total",
+    },
+    "subscription": {"start_date": "created", "billing_cycle_anchor": "created"},
+}  # fmt: skip
+"""Fields that equal another field of the same object."""
+
+PREFIXES: Mapping[str, str] = {
+    "application": "ca_", "application_fee": "fee_", "bank_account": "ba_", "card": "card_",
+    "discount": "di_", "fee_refund": "fr_", "mandate": "mandate_", "setup_attempt": "setatt_",
+    "source": "src_", "tax_rate": "txr_", "topup": "tu_", "file": "file_", "quote": "qt_",
+    "shipping_rate": "shr_", "payment_link": "plink_", "tax_code": "txcd_",
+    "customer_balance_transaction": "cbtxn_", "issuing.token": "intok_", "item": "li_",
+    "issuing.personalization_design": "ics_", "payment_record": "pr_",
+}  # fmt: skip
+"""Id prefixes of objects that have no row of their own."""

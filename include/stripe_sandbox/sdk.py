@@ -1,0 +1,197 @@
+"""What the official SDK's annotations say about fields and parameters."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import functools
+import importlib
+import inspect
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from stripe import ListObject, StripeObject
+from stripe._object_classes import OBJECT_CLASSES
+from stripe._request_options import RequestOptions
+from stripe._stripe_object import UntypedStripeObject
+from typing_extensions import is_typeddict
+
+_OPTIONS = frozenset(typing.get_type_hints(RequestOptions, localns={"StripeContext": object}))
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a field or a parameter may hold.
+
+    Attributes:
+        kind: any, str, int, bool, float, decimal, object, list, map, page (an embedded list),
+            ref (an id that can be expanded).
+        nullable: None is allowed.
+        choices: The literal values, when the annotation names them.
+        item: What a list, a map or a page is made of.
+        fields_of: The class with the fields of an object or of an expanded ref.
+        targets: Object names that a ref may point at.
+        clears: A parameter that accepts the empty string to unset the field.
+        scalar: What a parameter may hold instead of an object or a list.
+    """
+
+    kind: str
+    nullable: bool = False
+    choices: tuple[Any, ...] = ()
+    item: Shape | None = None
+    fields_of: Any = None
+    targets: tuple[str, ...] = ()
+    clears: bool = False
+    scalar: Shape | None = None
+
+
+_PLAIN: dict[Any, str] = {
+    str: "str", int: "int", bool: "bool", float: "float", Decimal: "decimal",
+}  # fmt: skip
+
+
+_HOLDERS: dict[Any, str] = {
+    list: "list", ListObject: "page", dict: "map", UntypedStripeObject: "map",
+}  # fmt: skip
+
+
+class _Names(dict[str, Any]):
+    """A namespace that never fails: names that only type checkers know become ``object``."""
+
+    def __missing__(self, name: str) -> Any:
+        return getattr(builtins, name, object)
+
+
+@functools.cache
+def _namespace(module_name: str) -> dict[str, Any]:
+    """The names of a module, with those that it imports for type checkers only."""
+    module = importlib.import_module(module_name)
+    names: dict[str, Any] = dict(vars(module))
+    for node in ast.parse(inspect.getsource(module)).body:
+        if not (isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"):
+            continue
+        for line in node.body:
+            if isinstance(line, ast.ImportFrom) and line.module and ".params" not in line.module:
+                source = importlib.import_module(line.module)
+                for alias in line.names:
+                    names[alias.asname or alias.name] = getattr(source, alias.name)
+    return names
+
+
+def object_class(name: str) -> Any:
+    """The SDK's class of an object, by the value of its ``object`` field."""
+    if name not in OBJECT_CLASSES:
+        return None
+    module, attribute = OBJECT_CLASSES[name]
+    return getattr(importlib.import_module(module), attribute)
+
+
+@functools.cache
+def fields(cls: Any) -> Mapping[str, Shape]:
+    """The fields of an SDK class with their shapes (own annotations only)."""
+    own = {k: v for k, v in inspect.get_annotations(cls).items() if k != "OBJECT_NAME"}
+    names = _Names({**_namespace(cls.__module__), **vars(cls)})
+    holder = types.SimpleNamespace(__annotations__=own)
+    hints = typing.get_type_hints(holder, names, names)
+    return {name: _shape(hint) for name, hint in hints.items() if name != "deleted"}
+
+
+@functools.cache
+def object_fields(name: str) -> Mapping[str, Shape]:
+    """The fields of an object by the value of its ``object`` field; empty for retired ones."""
+    cls = object_class(name)
+    return fields(cls) if cls else {}
+
+
+@functools.cache
+def params(name: str, operation: str) -> Mapping[str, Shape] | None:
+    """The parameters that an operation accepts, with their shapes.
+
+    Args:
+        name: The value of the ``object`` field.
+        operation: "list", "create", "modify" or "cancel".
+
+    Returns:
+        None when the SDK does not have the operation.
+    """
+    found = _params_class(name, operation)
+    return None if found is None else _typed_dict(found)
+
+
+@functools.cache
+def required(name: str, operation: str) -> frozenset[str]:
+    """The parameters that an operation cannot do without."""
+    found = _params_class(name, operation)
+    return frozenset() if found is None else frozenset(found.__required_keys__) - _OPTIONS
+
+
+def _params_class(name: str, operation: str) -> Any:
+    if name not in OBJECT_CLASSES:
+        return None
+    module, attribute = OBJECT_CLASSES[name]
+    package, _, leaf = module.rpartition(".")
+    path = package.replace("stripe", "stripe.params", 1) + f".{leaf}_{operation}_params"
+    try:
+        source = importlib.import_module(path)
+    except ModuleNotFoundError:
+        return None
+    return getattr(source, f"{attribute}{operation.title()}Params", None)
+
+
+@functools.cache
+def _typed_dict(cls: Any) -> Mapping[str, Shape]:
+    names = _Names(vars(importlib.import_module(cls.__module__)))
+    hints = typing.get_type_hints(cls, names, names)
+    return {name: _shape(hint) for name, hint in hints.items() if name not in _OPTIONS}
+
+
+def param_fields(shape: Shape) -> Mapping[str, Shape]:
+    """The keys of a nested parameter; empty when it is not one."""
+    return _typed_dict(shape.fields_of) if shape.fields_of is not None else {}
+
+
+def _shape(hint: Any) -> Shape:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in _HOLDERS:
+        return Shape(_HOLDERS[origin], item=_shape(args[-1]))
+    if origin is typing.Literal:
+        return Shape(_PLAIN.get(type(args[0]), "any"), choices=args, clears=args == ("",))
+    if origin in (typing.Union, types.UnionType):
+        return _union(args)
+    if inspect.isclass(hint) and (issubclass(hint, StripeObject) or is_typeddict(hint)):
+        return Shape("object", fields_of=hint, targets=_target(hint))
+    return Shape(_PLAIN.get(hint, "any"))
+
+
+def _target(cls: type[Any]) -> tuple[str, ...]:
+    name = getattr(cls, "OBJECT_NAME", None)
+    return (name,) if isinstance(name, str) else ()
+
+
+def _union(args: tuple[Any, ...]) -> Shape:
+    nullable = type(None) in args
+    shapes = [_shape(arg) for arg in args if arg is not type(None)]
+    clears = any(s.choices == ("",) for s in shapes)
+    shapes = [s for s in shapes if s.choices != ("",)] or shapes
+    resources = [s for s in shapes if s.kind == "object" and s.targets]
+    choices = tuple(c for s in shapes for c in s.choices)
+    if resources and any(s.kind == "str" for s in shapes):
+        targets = tuple(t for s in resources for t in s.targets)
+        return Shape("ref", nullable, fields_of=resources[0].fields_of, targets=targets)
+    nested = next((s for s in shapes if s.kind in ("object", "list", "map", "page")), None)
+    scalar = next((s for s in shapes if s.kind in _PLAIN.values() and not s.choices), None)
+    best = nested or scalar or shapes[0]
+    return Shape(
+        best.kind,
+        nullable,
+        choices,
+        best.item,
+        best.fields_of,
+        best.targets,
+        clears,
+        scalar if nested else None,
+    )

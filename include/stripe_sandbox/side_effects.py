@@ -1,0 +1,169 @@
+"""What a write changes beyond the fields that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from stripe_sandbox.errors import bad_request
+from stripe_sandbox.generate import blank, make_id
+from stripe_sandbox.store import AccountStore, Doc
+
+Change = tuple[str, Doc, Doc | None]
+"""Type of a Stripe event, the object now, the object before."""
+
+_DAY = 86_400
+_PERIODS = {"day": _DAY, "week": 7 * _DAY, "month": 30 * _DAY, "year": 365 * _DAY}
+
+
+def created(store: AccountStore, doc: Doc, given: Mapping[str, Any], now: int) -> None:
+    """Complete an object that has just been made."""
+    doc.update({k: v for k, v in _FRESH.get(doc["object"], {}).items() if k not in given})
+    finish = _ON_CREATE.get(doc["object"])
+    if finish is not None:
+        finish(store, doc, given, now)
+
+
+def updated(store: AccountStore, doc: Doc, given: Mapping[str, Any], now: int) -> None:
+    """Complete an object that has just been changed."""
+    if doc["object"] == "subscription" and given.get("items"):
+        _subscription_items(store, doc, given, now)
+
+
+def after_create(store: AccountStore, doc: Doc) -> Iterator[Change]:
+    """Other objects that change: a refund changes its charge, a recurring price has a plan."""
+    if doc["object"] == "refund" and doc.get("charge") in store["charge"].by_id:
+        entry = store["charge"].by_id[doc["charge"]]
+        charge = entry.doc()
+        charge["amount_refunded"] = charge.get("amount_refunded", 0) + doc.get("amount", 0)
+        charge["refunded"] = charge["amount_refunded"] >= charge.get("amount", 0)
+        yield "charge.refunded", store["charge"].put(charge).view(), entry.view()
+    if doc["object"] == "price" and doc.get("type") == "recurring":
+        plan = blank("plan", doc["id"], doc["created"], store)
+        recurring = doc.get("recurring") or {}
+        plan.update(
+            {k: v for k, v in doc.items() if k in plan and k not in ("object", "billing_scheme")}
+        )
+        plan.update({k: v for k, v in recurring.items() if k in plan})
+        plan["amount"] = doc.get("unit_amount")
+        yield "plan.created", store["plan"].put(plan).view(), None
+
+
+def after_customer(store: AccountStore, customer: str, now: int) -> Iterator[Change]:
+    """The subscriptions of a customer that is deleted end with it."""
+    for entry in list(store["subscription"].index("customer", customer)):
+        doc = entry.doc()
+        if doc.get("status") != "canceled":
+            doc.update(status="canceled", canceled_at=now, ended_at=now)
+            yield "customer.subscription.deleted", store["subscription"].put(doc).view(), None
+
+
+def refuse_delete(doc: Doc) -> None:
+    """Refuse to delete what has to stay.
+
+    Raises:
+        ApiError: 400, an invoice that is no draft.
+    """
+    if doc["object"] == "invoice" and doc.get("status") != "draft":
+        message = "You can only delete draft invoices."
+        raise bad_request(message, code="invoice_not_editable")
+
+
+def _coupon_of(_: AccountStore, doc: Doc, given: Mapping[str, Any], __: int) -> None:
+    doc["promotion"] = {"type": "coupon", "coupon": given["promotion"].get("coupon")}
+    doc["code"] = given.get("code") or f"CODE{str(doc['id'])[-6:].upper()}"
+
+
+def _price(_: AccountStore, doc: Doc, given: Mapping[str, Any], __: int) -> None:
+    doc["type"] = "recurring" if given.get("recurring") else "one_time"
+    if doc.get("unit_amount") is not None:
+        doc["unit_amount_decimal"] = str(doc["unit_amount"])
+    if doc["type"] == "recurring":
+        recurring = doc["recurring"]
+        recurring["interval_count"] = recurring.get("interval_count") or 1
+        recurring["usage_type"] = recurring.get("usage_type") or "licensed"
+
+
+def _subscription_items(store: AccountStore, doc: Doc, given: Mapping[str, Any], now: int) -> None:
+    data: list[Doc] = doc["items"]["data"]
+    for number, item in enumerate(given.get("items") or []):
+        known = next((i for i in data if i["id"] == item.get("id")), None)
+        if known is not None and item.get("deleted"):
+            data.remove(known)
+            continue
+        target = known or _new_item(doc, number + len(data), now)
+        if known is None:
+            data.append(target)
+        _fill_item(store, target, item, now)
+
+
+def _new_item(doc: Doc, number: int, now: int) -> Doc:
+    return {
+        "id": make_id("subscription_item", now, f"{doc['id']}/{number}"),
+        "object": "subscription_item", "billing_thresholds": None, "created": now,
+        "current_period_start": now, "current_period_end": now + _PERIODS["month"],
+        "discounts": [], "metadata": {}, "plan": None, "price": None, "quantity": 1,
+        "subscription": doc["id"], "tax_rates": [],
+    }  # fmt: skip
+
+
+def _fill_item(store: AccountStore, item: Doc, given: Mapping[str, Any], now: int) -> None:
+    item.update({k: given[k] for k in ("quantity", "metadata") if given.get(k) is not None})
+    price = store.find(("price",), given["price"]) if given.get("price") else None
+    if given.get("price") and price is None:
+        message = f"No such price: '{given['price']}'"
+        raise bad_request(message, code="resource_missing", param="items[0][price]")
+    if price is not None:
+        recurring = price.get("recurring") or {}
+        item["price"], item["plan"] = price, store.find(("plan",), price["id"])
+        item["current_period_end"] = now + _PERIODS[recurring.get("interval") or "month"]
+
+
+def _subscription(store: AccountStore, doc: Doc, given: Mapping[str, Any], now: int) -> None:
+    doc.update(start_date=now, billing_cycle_anchor=now)
+    doc["items"] = {
+        **doc["items"],
+        "data": [],
+        "url": f"/v1/subscription_items?subscription={doc['id']}",
+    }
+    _subscription_items(store, doc, given, now)
+
+
+def _customer_invoice(store: AccountStore, doc: Doc, _: Mapping[str, Any], __: int) -> None:
+    customer = store.find(("customer",), str(doc.get("customer"))) or {}
+    doc["customer_email"], doc["customer_name"] = customer.get("email"), customer.get("name")
+
+
+def _same(**fields: str) -> Callable[[AccountStore, Doc, Mapping[str, Any], int], None]:
+    def copy_fields(_: AccountStore, doc: Doc, __: Mapping[str, Any], ___: int) -> None:
+        doc.update({target: doc.get(source) for target, source in fields.items()})
+
+    return copy_fields
+
+
+_ON_CREATE: Mapping[str, Callable[[AccountStore, Doc, Mapping[str, Any], int], None]] = {
+    "promotion_code": _coupon_of,
+    "price": _price,
+    "subscription": _subscription,
+    "invoice": _customer_invoice,
+    "charge": _same(amount_captured="amount"),
+}
+
+_FRESH: Mapping[str, Mapping[str, Any]] = {
+    "charge": {"status": "succeeded", "paid": True, "captured": True},
+    "customer": {"balance": 0, "delinquent": False},
+    "coupon": {"valid": True, "times_redeemed": 0, "duration": "once"},
+    "invoice": {"status": "draft", "currency": "usd"},
+    "payment_intent": {"status": "requires_payment_method"},
+    "payout": {"status": "pending", "method": "standard", "type": "bank_account"},
+    "plan": {"active": True, "interval_count": 1},
+    "price": {"active": True, "billing_scheme": "per_unit"},
+    "product": {"active": True},
+    "promotion_code": {"active": True, "times_redeemed": 0},
+    "refund": {"status": "succeeded", "currency": "usd"},
+    "setup_intent": {"status": "requires_payment_method"},
+    "subscription": {"status": "active", "currency": "usd"},
+    "subscription_schedule": {"status": "not_started"},
+    "checkout.session": {"status": "open"},
+}
+"""What a creation sets unless the request says otherwise."""

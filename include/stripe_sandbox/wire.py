@@ -1,0 +1,76 @@
+"""Reading and writing HTTP over ASGI, and breaking it on purpose."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from starlette.types import Receive, Scope, Send
+
+from stripe_sandbox.errors import ApiError
+
+_JSON = (b"content-type", b"application/json")
+
+
+def headers(scope: Scope) -> dict[str, str]:
+    """The request's headers; names are lower-case already."""
+    return {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+
+
+async def read_body(receive: Receive) -> bytes:
+    """The whole body of a request."""
+    chunks = []
+    while True:
+        message = await receive()
+        chunks.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(chunks)
+
+
+async def send_json(send: Send, status: int, body: bytes, extra: Mapping[str, str]) -> None:
+    """Answer with JSON."""
+    await _start(send, status, body, extra)
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_error(send: Send, error: ApiError, extra: Mapping[str, str]) -> None:
+    """Answer with a refusal."""
+    await send_json(
+        send, error.status, orjson.dumps({"error": error.body}), {**extra, **error.headers}
+    )
+
+
+async def truncate(send: Send, body: bytes, extra: Mapping[str, str]) -> None:
+    """Announce the whole body, send half of it and hang up."""
+    await _start(send, 200, body, extra)
+    half = body[: len(body) // 2]
+    await send({"type": "http.response.body", "body": half, "more_body": True})
+    _transport(send).close()
+
+
+async def reset(receive: Receive, send: Send) -> None:
+    """Drop the connection without an answer."""
+    transport = _transport(send)
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        linger = struct.pack("ii", 1, 0)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    transport.abort()
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _start(send: Send, status: int, body: bytes, extra: Mapping[str, str]) -> None:
+    lines = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in extra.items()]
+    length = (b"content-length", str(len(body)).encode())
+    await send(
+        {"type": "http.response.start", "status": status, "headers": [_JSON, length, *lines]}
+    )
+
+
+def _transport(send: Send) -> Any:
+    """The connection below the server's ``send`` (a method of its request cycle)."""
+    return send.__self__.transport  # type: ignore[attr-defined]

@@ -1,0 +1,132 @@
+"""The command line behind ``make``."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from stripe_stack import airflow
+from stripe_stack.errors import StackError
+from stripe_stack.postgres import psql_environment
+from stripe_stack.processes import stop_on_signals
+from stripe_stack.settings import ROOT, read_settings
+from stripe_stack.stack import DAGS, Stack, postgres_of, running
+from stripe_sync.transform import dbt_command, dbt_environment
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False
+)
+console = Console(highlight=False)
+
+_PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+@app.command()
+def demo() -> None:
+    """Show the whole way once, on data of a sandbox, and stop again."""
+    from stripe_stack.demo import run_demo
+
+    run_demo(console)
+
+
+@app.command()
+def up() -> None:
+    """Keep everything running until Ctrl-C."""
+    settings = read_settings()
+    started = time.monotonic()
+    with running(settings, _say(started)) as stack:
+        first = not stack.api.runs("stripe_backfill")
+        for dag in DAGS:
+            stack.api.unpause(dag)
+        if first:
+            stack.api.trigger("stripe_backfill")
+        _greet(stack, first=first)
+        _wait(stack)
+
+
+@app.command(context_settings=_PASS_ON)
+def psql(context: typer.Context) -> None:
+    """Open the warehouse in psql; further arguments are psql's own."""
+    settings = read_settings()
+    with postgres_of(settings) as (postgres, _):
+        url, environment = psql_environment(airflow.warehouse_url(settings, postgres))
+        _run([postgres.psql(), url, *context.args], environment)
+
+
+@app.command("airflow", context_settings=_PASS_ON)
+def airflow_cli(context: typer.Context) -> None:
+    """Run Airflow's command line in the stack's environment."""
+    settings = read_settings()
+    with postgres_of(settings) as (postgres, secrets):
+        environment = airflow.airflow_environment(settings, secrets, postgres)
+        airflow.prepare(settings, secrets, environment)
+        _run(airflow.airflow_command(*context.args), environment)
+
+
+@app.command()
+def docs() -> None:
+    """Build the data docs into dbt/target."""
+    settings, project = read_settings(), ROOT / "dbt"
+    with postgres_of(settings) as (postgres, _):
+        environment = dbt_environment(airflow.warehouse_url(settings, postgres), project)
+        _run(dbt_command(project, "docs", "generate", "--static"), environment)
+
+
+def main() -> None:
+    """Entry point: a problem is one line, and the exit code tells success from failure."""
+    stop_on_signals()
+    try:
+        app()
+    except StackError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(
+            f"[red]✗[/red] {escape(str(error))}"
+        )
+        raise SystemExit(1) from None
+
+
+def _say(started: float) -> Callable[[str], None]:
+    def say(text: str) -> None:
+        console.print(f"[dim]{time.monotonic() - started:5.1f} s[/dim]  {text}")
+
+    return say
+
+
+def _greet(stack: Stack, *, first: bool) -> None:
+    settings = stack.settings
+    source = "the sandbox" if settings.uses_sandbox else settings.api_base
+    news = "The first backfill has begun." if first else "What was there before is still there."
+    lines = {
+        "Airflow": airflow.base_url(settings),
+        "Login": f"{airflow.USER} / {stack.secrets.admin_password}",
+        "Stripe": source,
+        "Warehouse": "make psql",
+        "Lake": settings.lake,
+        "Logs": str(settings.logs),
+    }
+    console.print()
+    for title, text in lines.items():
+        console.print(f"[bold]{title:<10}[/bold] {escape(text)}", soft_wrap=True)
+    console.print(f"\n{news} Ctrl-C stops everything.")
+
+
+def _wait(stack: Stack) -> None:
+    """Until Ctrl-C."""
+    try:
+        while True:
+            stack.processes.check()
+            time.sleep(1)
+    except KeyboardInterrupt:
+        console.print()
+
+
+def _run(command: list[str], environment: dict[str, str]) -> None:
+    raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
+
+
+if __name__ == "__main__":
+    main()

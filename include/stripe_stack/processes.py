@@ -1,0 +1,193 @@
+"""Starting processes, and leaving none behind.
+
+Each process gets a session of its own, so that Ctrl-C reaches only this one, which then stops the
+others in reverse order. Should this process die without being able to, the kernel (Linux) tells
+the others to stop.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self
+
+import psutil
+
+from stripe_stack.errors import StackError
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+# Looked up here because a forked child must not load libraries.
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+
+@dataclass(frozen=True)
+class Command:
+    """A process to start.
+
+    Attributes:
+        name: What messages and the log file call it.
+        argv: Program and arguments.
+        env: Its whole environment.
+        cwd: Its working directory.
+        user: Operating system user to run as, None for this one.
+        stop_signal: What makes it end in an orderly way.
+        stop_children: Whether its children get the signal too, for a program that waits for them.
+    """
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    cwd: Path
+    user: str | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_children: bool = False
+
+    def stop(self, pid: int, *, again: bool) -> None:
+        """Send the signal to the process of that id, for the first time or again."""
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            if not again:
+                process.send_signal(self.stop_signal)
+            for child in process.children() if self.stop_children else ():
+                child.send_signal(self.stop_signal)
+
+
+class Processes:
+    """The processes of a stack; leaving the context stops them all.
+
+    Args:
+        log_dir: Folder for one log file each.
+        patience: Seconds that a process gets to end by itself before it is killed.
+    """
+
+    def __init__(self, log_dir: Path, *, patience: float = 20.0) -> None:
+        self._log_dir = log_dir
+        self._patience = patience
+        self._started: list[list[tuple[Command, subprocess.Popen[bytes]]]] = []
+
+    def __enter__(self) -> Self:
+        if _prctl:
+            # Grandchildren whose parent dies become children of this process, which finds them.
+            _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        self._log_dir.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self, *commands: Command) -> None:
+        """Start these side by side; they will also be stopped side by side."""
+        group: list[tuple[Command, subprocess.Popen[bytes]]] = []
+        self._started.append(group)
+        # Not at one go: what was started before one fails to must be known, to be stopped.
+        for command in commands:
+            group.append((command, self._spawn(command)))  # noqa: PERF401
+
+    def log_of(self, name: str) -> Path:
+        """The log file of a process."""
+        return self._log_dir / f"{name}.log"
+
+    def check(self) -> None:
+        """See that all are alive.
+
+        Raises:
+            StackError: One has ended by itself; names it, its log and the last line there.
+        """
+        for group in self._started:
+            for command, process in group:
+                if process.poll() is not None:
+                    log = self.log_of(command.name)
+                    lines = [line for line in log.read_text(errors="replace").splitlines() if line]
+                    msg = (
+                        f"{command.name} ended with code {process.returncode}: "
+                        f"{lines[-1].strip() if lines else 'it said nothing'} (log: {log})"
+                    )
+                    raise StackError(msg)
+
+    def stop(self) -> None:
+        """Stop all in reverse order, then end what they may have left."""
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)  # an impatient second Ctrl-C must not cut this
+        try:
+            descendants = psutil.Process().children(recursive=True)
+            while self._started:
+                self._stop_group(self._started.pop())
+            _kill({*descendants, *psutil.Process().children(recursive=True)})
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _spawn(self, command: Command) -> subprocess.Popen[bytes]:
+        def ask_for_signal() -> None:
+            if _prctl:
+                _prctl(_PR_SET_PDEATHSIG, int(command.stop_signal), 0, 0, 0)
+
+        with self.log_of(command.name).open("ab") as log:
+            return subprocess.Popen(
+                command.argv,
+                env=dict(command.env),
+                cwd=command.cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                user=command.user,
+                group=command.user,
+                extra_groups=[] if command.user else None,
+                preexec_fn=ask_for_signal,  # noqa: PLW1509 - no threads run when processes start
+            )
+
+    def _stop_group(self, group: list[tuple[Command, subprocess.Popen[bytes]]]) -> None:
+        deadline = time.monotonic() + self._patience
+        again = False
+        while alive := [(c, p) for c, p in group if p.poll() is None]:
+            if time.monotonic() > deadline:
+                break
+            for command, process in alive:
+                command.stop(process.pid, again=again)
+            again = True
+            _wait_for_all([process for _, process in alive], seconds=1.0)
+        for _, process in group:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _wait_for_all(processes: list[subprocess.Popen[bytes]], *, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    for process in processes:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.0, deadline - time.monotonic()))
+
+
+def _kill(processes: set[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(processes, timeout=5)
+
+
+def stop_on_signals() -> None:
+    """Make SIGTERM and SIGHUP unwind the program like Ctrl-C does."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGHUP, leave)

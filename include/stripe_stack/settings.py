@@ -1,0 +1,151 @@
+"""Settings of the local stack, out of the environment and ``.env``."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from pathlib import Path
+from typing import Annotated
+
+from cryptography.fernet import Fernet
+from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from stripe_stack.errors import StackError
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The project's folder: the stack runs from a checkout."""
+
+STRIPE_API_BASE = "https://api.stripe.com"
+SANDBOX_KEY = "sk_test_sandbox"
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+_NoneWhenEmpty = BeforeValidator(lambda value: value or None)
+OptionalText = Annotated[str | None, _NoneWhenEmpty]
+OptionalSecret = Annotated[SecretStr | None, _NoneWhenEmpty]
+
+
+class Settings(BaseSettings):
+    """What ``make up`` and its kin can be told. Each is an environment variable of that name.
+
+    Attributes:
+        stripe_api_key: Secret or restricted key of the account; without one a sandbox runs.
+        stripe_api_base: Address of the API, for servers other than Stripe's own.
+        stripe_account: Connected account (``acct_…``) to act for.
+        warehouse_url: PostgreSQL to load into; without one the embedded server's.
+        lake_url: Where Parquet files go; without one a folder of the stack.
+        airflow_port: Port of Airflow's UI and API, on loopback.
+        sandbox_port: Port of the sandbox, on loopback.
+        stack_dir: Folder that holds everything the stack keeps.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=ROOT / ".env", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    stripe_api_key: OptionalSecret = None
+    stripe_api_base: OptionalText = None
+    stripe_account: OptionalText = None
+    warehouse_url: OptionalSecret = None
+    lake_url: OptionalText = None
+    airflow_port: Port = 8080
+    sandbox_port: Port = 12111
+    stack_dir: Path = ROOT / ".stack"
+
+    @field_validator("stripe_api_key")
+    @classmethod
+    def _looks_like_a_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().startswith(("sk_", "rk_")):
+            msg = "must be a secret key (sk_…) or a restricted key (rk_…)"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("stripe_api_base")
+    @classmethod
+    def _is_http(cls, value: str | None) -> str | None:
+        if value and not value.startswith(("http://", "https://")):
+            msg = "must start with https:// (or http://)"
+            raise ValueError(msg)
+        return value.rstrip("/") if value else None
+
+    @field_validator("warehouse_url")
+    @classmethod
+    def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().startswith("postgresql://"):
+            msg = "must look like postgresql://user:password@host:5432/database"
+            raise ValueError(msg)
+        return value
+
+    @property
+    def uses_sandbox(self) -> bool:
+        """Whether a sandbox stands in for Stripe."""
+        return self.stripe_api_key is None
+
+    @property
+    def api_key(self) -> str:
+        """The key that the sync uses."""
+        return self.stripe_api_key.get_secret_value() if self.stripe_api_key else SANDBOX_KEY
+
+    @property
+    def api_base(self) -> str:
+        """The address that the sync asks."""
+        if self.uses_sandbox:
+            return f"http://127.0.0.1:{self.sandbox_port}"
+        return self.stripe_api_base or STRIPE_API_BASE
+
+    @property
+    def lake(self) -> str:
+        """The lake's URL."""
+        return self.lake_url or str(self.stack_dir.resolve() / "lake")
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the processes' logs."""
+        return self.stack_dir.resolve() / "logs"
+
+
+def read_settings() -> Settings:
+    """Settings of the environment and ``.env``.
+
+    Raises:
+        StackError: One of them has a value it cannot have.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        reason = first["msg"].removeprefix("Value error, ")
+        msg = f"{name} has a wrong value: {reason}. It is set in the environment or in .env."
+        raise StackError(msg) from error
+    if settings.stripe_api_base and settings.uses_sandbox:
+        msg = "STRIPE_API_BASE is set but STRIPE_API_KEY is not: set both, or none for the sandbox."
+        raise StackError(msg)
+    return settings
+
+
+class Secrets(BaseModel):
+    """Passwords that a stack makes up once and keeps."""
+
+    postgres_password: str = Field(default_factory=lambda: secrets.token_urlsafe(24))
+    admin_password: str = Field(default_factory=lambda: secrets.token_urlsafe(9))
+    jwt_secret: str = Field(default_factory=lambda: secrets.token_urlsafe(48))
+    fernet_key: str = Field(default_factory=lambda: Fernet.generate_key().decode())
+
+
+def stack_secrets(stack_dir: Path) -> Secrets:
+    """The secrets of a stack, made at the first call."""
+    file = stack_dir / "secrets.json"
+    if file.exists():
+        return Secrets.model_validate_json(file.read_bytes())
+    made = Secrets()
+    file.touch(mode=0o600)
+    file.write_text(made.model_dump_json(indent=2))
+    return made
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nothing listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

@@ -1,0 +1,69 @@
+"""Arrow columns from Python values.
+
+Made from buffers: Arrow's own conversion looks for pandas first, whose import costs more time and
+memory than most tasks need for all of their rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def texts(values: Sequence[bytes | None], kind: pa.DataType) -> pa.Array:
+    """UTF-8 texts, some of which may be missing.
+
+    Args:
+        values: The texts.
+        kind: ``string``, or ``large_string`` for columns that may exceed 2 GiB.
+    """
+    width = np.int64 if pa.types.is_large_string(kind) else np.int32
+    present = [value or b"" for value in values]
+    offsets = np.zeros(len(values) + 1, width)
+    np.cumsum([len(value) for value in present], out=offsets[1:])
+    buffers = [_bitmap_of_present(values), pa.py_buffer(offsets), pa.py_buffer(b"".join(present))]
+    return pa.Array.from_buffers(kind, len(values), buffers)
+
+
+def repeating_texts(values: Sequence[Hashable], kind: pa.DataType) -> pa.Array:
+    """Texts of values of which many are the same, such as ids and names."""
+    known = {value: None if value is None else str(value).encode() for value in set(values)}
+    return texts([known[value] for value in values], kind)
+
+
+def moments(values: Sequence[datetime], kind: pa.DataType) -> pa.Array:
+    """Moments in whole microseconds."""
+    known = {value: (value - _EPOCH) // _MICROSECOND for value in set(values)}
+    return _numbers([known[value] for value in values], np.int64, kind)
+
+
+def integers(values: Sequence[int], kind: pa.DataType) -> pa.Array:
+    """Integers of 32 bits."""
+    return _numbers(values, np.int32, kind)
+
+
+def flags(values: Sequence[bool], kind: pa.DataType) -> pa.Array:
+    """Truth values."""
+    return pa.Array.from_buffers(kind, len(values), [None, _bitmap(values)])
+
+
+def _numbers(values: Sequence[int], width: Any, kind: pa.DataType) -> pa.Array:
+    numbers = pa.py_buffer(np.fromiter(values, width, len(values)))
+    return pa.Array.from_buffers(kind, len(values), [None, numbers])
+
+
+def _bitmap_of_present(values: Sequence[bytes | None]) -> pa.Buffer | None:
+    if None not in values:
+        return None
+    return _bitmap([value is not None for value in values])
+
+
+def _bitmap(values: Sequence[bool]) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(np.array(values, np.bool_), bitorder="little"))

@@ -1,0 +1,118 @@
+"""The beginning and the end of a backfill run: what to do, and what came of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowException
+
+from stripe_airflow.hooks.connections import connections_for, warehouse_url
+from stripe_airflow.operators.backfill import parse_since
+
+if TYPE_CHECKING:
+    from stripe_sync.warehouse.progress import CollectionStatus
+
+log = logging.getLogger(__name__)
+
+_COLUMNS = ("collection", "status", "objects", "requests", "seconds", "message")
+
+
+def plan_jobs(params: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Open the sync and say which collections to backfill.
+
+    Args:
+        params: The DAG's parameters: sync, collections, since, full.
+
+    Returns:
+        Arguments of :class:`StripeBackfillOperator`, one dict for each collection.
+
+    Raises:
+        ConfigurationError: A collection or the date is not known.
+    """
+    from stripe_sync.sync.backfill import plan_backfill
+
+    sync, since = params["sync"], params["since"]
+    parse_since(since)  # before anything is asked of Stripe
+    collections = plan_backfill(
+        connections_for(sync),
+        sync,
+        list(params["collections"] or []) or None,
+    )
+    log.info("Backfilling %s collections: %s", len(collections), ", ".join(collections))
+    common = {"sync": sync, "since": since, "full": bool(params["full"])}
+    return [{"collection": name, **common} for name in collections]
+
+
+def conclude(
+    jobs: Iterable[Mapping[str, Any]] | None, reports: Iterable[Mapping[str, Any]] | None
+) -> list[dict[str, Any]]:
+    """Log one line for each collection; fail when any of them was not backfilled.
+
+    Args:
+        jobs: What :func:`plan_jobs` returned; None when it failed.
+        reports: What the backfill tasks that succeeded returned; None when none did.
+
+    Returns:
+        The reports of all, in the order of the jobs.
+
+    Raises:
+        AirflowException: Names the collections that failed, and why.
+    """
+    if jobs is None:
+        msg = "nothing was backfilled: the task 'plan' failed, and its log says why"
+        raise AirflowException(msg)
+    done = {report["collection"]: dict(report) for report in reports or ()}
+    wanted = {str(job["collection"]): str(job["sync"]) for job in jobs}
+    states = _states(next(iter(wanted.values()), None))
+    missing = {
+        name: dict.fromkeys(_COLUMNS)
+        | {"collection": name, "status": "failed", "message": _why(states.get(name))}
+        for name in wanted
+        if name not in done
+    }
+    rows: list[dict[str, Any]] = [done.get(name) or missing[name] for name in wanted]
+    log.info("Backfill of %s collections\n%s", len(rows), as_table(rows))
+    later = [name for name, state in states.items() if state.status == "not_implemented"]
+    if later:
+        log.info("Not obtained, as that is not implemented yet: %s", ", ".join(later))
+    if missing:
+        reasons = "; ".join(f"{name}: {row['message']}" for name, row in missing.items())
+        msg = f"{len(missing)} of {len(rows)} collections were not backfilled. {reasons}"
+        raise AirflowException(msg)
+    return rows
+
+
+def _states(sync: str | None) -> dict[str, CollectionStatus]:
+    """How the sync's collections stand, by short name."""
+    if sync is None:
+        return {}
+    from stripe_sync.sync.status import sync_status
+
+    states = sync_status(warehouse_url(), sync)
+    return {state.collection: state for state in states}
+
+
+def _why(state: CollectionStatus | None) -> str:
+    """Why a collection has no report."""
+    return (state and state.message) or "the task was stopped; see its log"
+
+
+def as_table(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Rows of a backfill as aligned text."""
+    cells = [list(_COLUMNS), *([_cell(row.get(column)) for column in _COLUMNS] for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(_COLUMNS))]
+    return "\n".join(
+        "  ".join(
+            text.rjust(width) if column in {"objects", "requests", "seconds"} else text.ljust(width)
+            for column, text, width in zip(_COLUMNS, line, widths, strict=True)
+        ).rstrip()
+        for line in cells
+    )
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.1f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,71 @@
+"""The page that shows the dbt docs inside Airflow's UI.
+
+The docs are one HTML file in the lake, where the dbt task puts it: the API server needs no disk
+in common with the workers.
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
+from airflow.api_fastapi.core_api.security import requires_access_view
+from airflow.sdk.exceptions import AirflowNotFoundException
+from fastapi import Depends, FastAPI
+from fastapi.responses import HTMLResponse
+
+from stripe_airflow.hooks.lake import StripeLakeHook
+from stripe_sync.errors import ConfigurationError
+
+URL_PREFIX = "/stripe"
+DOCS_FILE = "_docs/index.html"
+"""Path of the docs inside the lake. No sync's name starts with an underscore."""
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Stripe data docs</title>
+<style>
+  :root {{ color-scheme: light dark }}
+  body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 4rem auto }}
+  code {{ padding: .1em .3em; border-radius: .25em; background: #8882 }}
+</style></head><body><h1>Stripe data docs</h1>{body}</body></html>"""
+
+_NOT_BUILT = """<p>The docs have not been built yet.</p>
+<p>Run the DAG <code>stripe_dbt</code> (it also runs by itself after each backfill); they appear
+here as soon as it is done.</p>"""
+
+
+def docs_url(lake_url: str) -> str:
+    """Where the docs of the warehouse with this lake are kept."""
+    return f"{lake_url}/{DOCS_FILE}"
+
+
+def data_docs_app() -> FastAPI:
+    """The app that serves the docs to users who may read docs."""
+    app = FastAPI(
+        title="Stripe data docs",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        dependencies=[Depends(requires_access_view(AccessView.DOCS))],
+    )
+
+    @app.get("/data-docs")
+    def data_docs() -> HTMLResponse:
+        """The docs, or a page that says how to get them."""
+        try:
+            return HTMLResponse(_read(docs_url(StripeLakeHook().get_conn())))
+        except FileNotFoundError:
+            return HTMLResponse(_PAGE.format(body=_NOT_BUILT), status_code=404)
+        except (AirflowNotFoundException, ConfigurationError, OSError) as error:
+            body = f"<p>The docs cannot be read: {escape(str(error))}</p>"
+            return HTMLResponse(_PAGE.format(body=body), status_code=503)
+
+    return app
+
+
+def _read(url: str) -> bytes:
+    import fsspec
+
+    with fsspec.open(url, "rb") as file:
+        content: bytes = file.read()
+    return content

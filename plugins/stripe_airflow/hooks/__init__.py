@@ -1,0 +1,1 @@
+"""Connections of Airflow, as ``stripe_sync`` takes them."""

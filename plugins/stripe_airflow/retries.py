@@ -1,0 +1,43 @@
+"""Which failures are worth another try."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+
+from stripe_sync import errors
+
+STRIPE_RETRY_POLICY = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(
+            exception=[errors.AuthenticationError, errors.PermissionDenied],
+            action=RetryAction.FAIL,
+            reason="the key will not become another one by waiting",
+        ),
+        RetryRule(
+            exception=[errors.ConfigurationError, errors.CatalogError, errors.InvalidRequest],
+            action=RetryAction.FAIL,
+            reason="the same request would be refused again",
+        ),
+        RetryRule(
+            exception=[errors.RateLimited, errors.ObjectLocked],
+            action=RetryAction.RETRY,
+            retry_delay=timedelta(seconds=30),
+            reason="Stripe asked to slow down",
+        ),
+        RetryRule(
+            exception=[errors.StripeUnavailable, errors.StripeUnreachable],
+            action=RetryAction.RETRY,
+            retry_delay=timedelta(seconds=60),
+            reason="Stripe did not answer",
+        ),
+        RetryRule(
+            exception=[errors.WarehouseError, errors.LakeError],
+            action=RetryAction.RETRY,
+            retry_delay=timedelta(seconds=20),
+            reason="the warehouse or the lake could not be reached",
+        ),
+    ]
+)
+"""First match wins; anything else follows the task's own ``retries``."""

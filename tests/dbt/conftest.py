@@ -1,0 +1,233 @@
+"""A warehouse with nasty rows in it, and the dbt project built on top."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+from sqlalchemy.engine import make_url
+
+from stripe_sync import ids
+from stripe_sync.warehouse.connect import create_engine
+from stripe_sync.warehouse.migrate import upgrade
+
+PROJECT = Path(__file__).resolve().parents[2] / "dbt"
+SYNC = ids.sync_id("main")
+RESOURCE = ids.resource_id("acct_1", livemode=False)
+MOMENT = datetime(2026, 11, 2, 12, 30, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Project:
+    """The dbt project, and the warehouse that it is built in."""
+
+    url: str
+    output: Path
+
+    def dbt(self, *arguments: str) -> str:
+        """Run dbt as a user would; its output, when it succeeded."""
+        parsed = make_url(self.url)
+        socket_folder = parsed.query.get("host")
+        environment = os.environ | {
+            "STRIPE_DBT_HOST": str(socket_folder or parsed.host),
+            "STRIPE_DBT_PORT": str(parsed.port or 5432),
+            "STRIPE_DBT_USER": parsed.username or "postgres",
+            "STRIPE_DBT_PASSWORD": parsed.password or "",
+            "STRIPE_DBT_DBNAME": parsed.database or "",
+        }
+        done = subprocess.run(
+            [
+                str(Path(sys.executable).with_name("dbt")),
+                *arguments,
+                *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
+                *("--target-path", str(self.output), "--log-path", str(self.output)),
+            ],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def compiled_test(self, name: str) -> str:
+        """The SQL of a test, which returns what is wrong."""
+        (file,) = self.output.glob(f"compiled/**/{name}.sql")
+        return file.read_text()
+
+
+@pytest.fixture(scope="session")
+def project(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """The project, built while nothing had been synced; rows came afterwards, then its tests."""
+    name = f"dbt_{uuid4().hex}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    url = make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+    engine = create_engine(url)
+    upgrade(engine)
+    engine.dispose()
+    built = Project(url, tmp_path_factory.mktemp("dbt"))
+    built.dbt("run")
+    with psycopg.connect(url) as connection:
+        fill(connection)
+    (built.output / "test.log").write_text(built.dbt("test"))
+    yield built
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def warehouse(project: Project) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+    """A connection whose changes are taken back afterwards."""
+    with psycopg.connect(project.url, row_factory=dict_row) as connection:
+        yield connection
+        connection.rollback()
+
+
+@pytest.fixture
+def fetch_one(
+    warehouse: psycopg.Connection[dict[str, Any]],
+) -> Callable[[str, str], dict[str, Any]]:
+    """Reads an object out of a view."""
+
+    def fetch(view: str, upstream_id: str) -> dict[str, Any]:
+        query = f'SELECT * FROM stripe."{view}" WHERE id = %s'
+        row = warehouse.execute(query, [upstream_id]).fetchone()
+        assert row is not None
+        return row
+
+    return fetch
+
+
+def store(
+    connection: psycopg.Connection[Any],
+    seq: int,
+    collection_id: str,
+    payload: dict[str, Any],
+    *,
+    deleted: bool = False,
+) -> None:
+    """Insert a record and the event that made it."""
+    key = {
+        "id": ids.record_id(SYNC, collection_id, payload["id"]),
+        "event_id": UUID(int=seq),
+        "sync_id": SYNC,
+        "resource_id": RESOURCE,
+        "collection_id": collection_id,
+        "upstream_id": payload["id"],
+        "payload": Jsonb(payload),
+        "deleted": deleted,
+        "event_type": "deleted" if deleted else "created",
+        "moment": MOMENT,
+        "seq": seq,
+    }
+    connection.execute(
+        """
+        INSERT INTO stripe_raw.records (id, sync_id, resource_id, collection_id, upstream_id,
+            deleted, payload, payload_hash, inserted_at, updated_at, upstream_updated_at,
+            updated_idx, seq, observed_at, api_version)
+        VALUES (%(id)s, %(sync_id)s, %(resource_id)s, %(collection_id)s, %(upstream_id)s,
+            %(deleted)s, %(payload)s, 'hash', %(moment)s, %(moment)s, %(moment)s,
+            1, %(seq)s, %(moment)s, '2026-10-28.endive')
+        """,
+        key,
+    )
+    connection.execute(
+        """
+        INSERT INTO stripe_raw.events (id, sync_id, resource_id, collection_id, upstream_id,
+            event_type, data, created_at, upstream_updated_at, seq, source, api_version)
+        VALUES (%(event_id)s, %(sync_id)s, %(resource_id)s, %(collection_id)s, %(upstream_id)s,
+            %(event_type)s, %(payload)s, %(moment)s, %(moment)s, %(seq)s, 'backfill',
+            '2026-10-28.endive')
+        """,
+        key,
+    )
+
+
+def fill(connection: psycopg.Connection[Any]) -> None:
+    """A small account with everything that may go wrong in it."""
+    connection.execute(
+        "INSERT INTO stripe_sync.syncs (id, name, resource_id, account_id, livemode, api_version)"
+        " VALUES (%s, 'main', %s, 'acct_1', false, '2026-10-28.endive')",
+        [SYNC, RESOURCE],
+    )
+    connection.execute(
+        "INSERT INTO stripe_sync.collection_state (sync_id, collection_id, status, permission)"
+        " VALUES (%(sync)s, 'stripe:customer', 'done', null),"
+        " (%(sync)s, 'stripe:payment_intent', 'forbidden', 'rak_payment_intent_read')",
+        {"sync": SYNC},
+    )
+    for seq, (collection_id, payload) in enumerate(OBJECTS, start=1):
+        store(connection, seq, collection_id, payload, deleted=payload["id"] == "cus_gone")
+
+
+OBJECTS: list[tuple[str, dict[str, Any]]] = [
+    (
+        "stripe:customer",
+        {
+            "id": "cus_1",
+            "object": "customer",
+            "balance": -4200,
+            "created": 1707193751,
+            "delinquent": False,
+            "email": None,
+            "name": 'Žofie 🦊 O\'Neil \\ "quoted"',
+            "metadata": {"a.key": "with dots", "": "empty"},
+            "address": None,
+            "preferred_locales": [],
+        },
+    ),
+    ("stripe:customer", {"id": "cus_gone", "object": "customer", "name": "Gone", "created": 1}),
+    (
+        "stripe:customer",
+        {
+            "id": "cus_odd",
+            "object": "customer",
+            "balance": "1000",
+            "created": "yesterday",
+            "delinquent": "no",
+            "email": {"not": "a text"},
+            "metadata": None,
+        },
+    ),
+    (
+        "stripe:charge",
+        {
+            "id": "ch_1",
+            "object": "charge",
+            "amount": 9007199254740993,
+            "amount_refunded": 10.5,
+            "amount_captured": 1e30,
+            "created": 253402300800,
+            "currency": "usd",
+            "customer": {"id": "cus_1", "object": "customer", "name": "Whole"},
+            "payment_intent": "pi_never_synced",
+            "captured": True,
+        },
+    ),
+    (
+        "stripe:price",
+        {
+            "id": "price_1",
+            "object": "price",
+            "unit_amount": None,
+            "unit_amount_decimal": "0.000000000001",
+            "product": "prod_1",
+        },
+    ),
+    ("stripe:price", {"id": "price_2", "object": "price", "unit_amount_decimal": "free"}),
+    ("stripe:coupon", {"id": "odd id with spaces", "object": "coupon", "percent_off": 12.5}),
+    ("stripe:discount", {"id": "di_1", "object": "discount", "start": 1707193751, "end": None}),
+    ("stripe:order", {"id": "or_1", "object": "order", "amount": 1500, "items": [{"amount": 1}]}),
+]

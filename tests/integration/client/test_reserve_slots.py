@@ -1,0 +1,227 @@
+"""The rules of the shared budget, on the server's own clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from threading import Barrier
+from typing import NamedTuple
+
+import psycopg
+import pytest
+
+HORIZON = {"live": 0.1, "backfill": 0.03}
+LEAD = 0.03
+TOTAL, BACKFILL, ENDPOINT = 100.0, 50.0, 25.0
+# Float seconds since 1970 are exact to a quarter of a microsecond.
+EXACT = 1e-6
+
+
+class Grant(NamedTuple):
+    server_now: float
+    slots: list[float]
+    ask_again_in: float
+
+
+class Budget:
+    """The functions of the warehouse, called as the pacer does."""
+
+    def __init__(self, connection: psycopg.Connection, account: str) -> None:
+        self._connection = connection
+        self._account = account
+
+    def reserve(
+        self,
+        endpoint: str,
+        lane: str = "live",
+        wanted: int = 1,
+        *,
+        horizon: float | None = None,
+        endpoint_rate: float = ENDPOINT,
+    ) -> Grant:
+        row = self._connection.execute(
+            "SELECT * FROM stripe_sync.reserve_slots(%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            (
+                *(self._account, endpoint, lane == "backfill", wanted),
+                *(TOTAL, BACKFILL, endpoint_rate, horizon or HORIZON[lane], LEAD),
+            ),
+        ).fetchone()
+        assert row is not None
+        return Grant(*row)
+
+    def busy_for(self, scope: str, seconds: float) -> None:
+        """Let the next slot of the account (``*``) or of an endpoint lie ahead."""
+        self._connection.execute(
+            "INSERT INTO stripe_sync.pacing AS row (account_key, scope, next_free) "
+            "VALUES (%s, %s, extract(epoch FROM clock_timestamp()) + %s) "
+            "ON CONFLICT (account_key, scope) DO UPDATE SET next_free = excluded.next_free",
+            (self._account, scope, seconds),
+        )
+
+    def slow_down(self, scope: str, age: float = 0) -> float:
+        """Slow down and let ``age`` seconds pass; returns the factor."""
+        key = (self._account, scope)
+        self._connection.execute("SELECT stripe_sync.slow_pacing(%s, %s)", key)
+        row = self._connection.execute(
+            "UPDATE stripe_sync.pacing SET slowed_at = slowed_at - %s "
+            "WHERE account_key = %s AND scope = %s RETURNING factor",
+            (age, *key),
+        ).fetchone()
+        assert row is not None
+        return float(row[0])
+
+
+@pytest.fixture
+def connection(pacing_url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(pacing_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def budget(connection: psycopg.Connection, account: str) -> Budget:
+    return Budget(connection, account)
+
+
+def gaps(slots: list[float]) -> list[float]:
+    return [later - earlier for earlier, later in pairwise(slots)]
+
+
+def test_the_first_request_may_leave_at_once(budget: Budget) -> None:
+    grant = budget.reserve("GET /v1/events")
+    assert grant.slots == [grant.server_now]
+
+
+def test_slots_of_an_account_lie_a_step_apart_whatever_endpoint_and_lane(budget: Budget) -> None:
+    slots = []
+    for turn in range(200):
+        lane = "backfill" if turn % 2 else "live"
+        slots += budget.reserve(f"GET /v1/{turn % 7}", lane, wanted=3).slots
+    assert len(slots) > 10
+    assert min(gaps(slots)) >= 1 / TOTAL - EXACT
+
+
+def test_slots_of_an_endpoint_lie_its_own_step_apart(budget: Budget) -> None:
+    slots = []
+    while len(slots) < 8:
+        slots += budget.reserve("GET /v1/customers", wanted=5).slots
+    assert min(gaps(slots)) >= 1 / ENDPOINT - EXACT
+
+
+def test_slots_of_the_backfill_lie_its_own_step_apart(budget: Budget) -> None:
+    slots = []
+    while len(slots) < 12:
+        for endpoint in ("GET /v1/a", "GET /v1/b", "GET /v1/c"):
+            slots += budget.reserve(endpoint, "backfill", wanted=5).slots
+    assert min(gaps(slots)) >= 1 / BACKFILL - EXACT
+
+
+@pytest.mark.parametrize("lane", ["live", "backfill"])
+def test_nobody_reserves_beyond_the_horizon(budget: Budget, lane: str) -> None:
+    for turn in range(300):
+        grant = budget.reserve(f"GET /v1/{turn % 9}", lane, wanted=50)
+        for slot in grant.slots:
+            assert slot <= grant.server_now + HORIZON[lane] + EXACT
+
+
+def test_a_full_horizon_tells_when_to_ask_again(budget: Budget) -> None:
+    budget.busy_for("*", 0.9)
+    grant = budget.reserve("GET /v1/a")
+    assert grant.slots == []
+    assert 0 < grant.ask_again_in <= 0.9 - HORIZON["live"]
+
+
+def test_a_busy_endpoint_tells_when_to_ask_again_and_holds_up_no_other(budget: Budget) -> None:
+    budget.busy_for("GET /v1/a", 0.9)
+    grant = budget.reserve("GET /v1/a")
+    assert grant.slots == []
+    assert 0 < grant.ask_again_in <= 0.9 - LEAD
+    other = budget.reserve("GET /v1/b")
+    assert other.slots == [other.server_now]
+
+
+def test_a_live_request_waits_for_two_steps_of_a_backfill_at_most(budget: Budget) -> None:
+    for turn in range(500):
+        budget.reserve(f"GET /v1/{turn % 20}", "backfill", wanted=50)
+    grant = budget.reserve("GET /v1/events")
+    (slot,) = grant.slots
+    assert slot - grant.server_now <= HORIZON["backfill"] + 1 / TOTAL + EXACT
+
+
+def test_the_lane_that_looks_further_ahead_gets_what_the_other_may_not_ask_for_yet(
+    budget: Budget,
+) -> None:
+    budget.busy_for("*", 0.9)
+    assert budget.reserve("GET /v1/a", "backfill", horizon=0.3).slots == []
+    assert len(budget.reserve("GET /v1/events", "live", horizon=1.0).slots) == 1
+
+
+def test_live_requests_bound_by_their_endpoint_leave_room_for_the_backfill(budget: Budget) -> None:
+    budget.reserve("POST /v1/customers", "live", wanted=50)
+    grant = budget.reserve("GET /v1/a", "backfill")
+    assert len(grant.slots) == 1
+
+
+def test_accounts_do_not_share_a_budget(connection: psycopg.Connection, account: str) -> None:
+    Budget(connection, account).busy_for("*", 0.9)
+    grant = Budget(connection, f"{account}2").reserve("GET /v1/a")
+    assert grant.slots == [grant.server_now]
+
+
+def test_a_clock_set_back_by_an_hour_blocks_for_a_second_at_most(budget: Budget) -> None:
+    for scope in ("*", "GET /v1/a"):
+        budget.busy_for(scope, 3600)
+    assert 0 < budget.reserve("GET /v1/a").ask_again_in <= 1 + 1 / ENDPOINT
+
+
+def test_a_rate_limit_cuts_the_rate_at_most_once_a_second(budget: Budget) -> None:
+    assert budget.slow_down("*") == pytest.approx(0.7)
+    assert budget.slow_down("*", age=2) == pytest.approx(0.7)
+    assert budget.slow_down("*") == pytest.approx(0.7 * 0.8, abs=0.01)
+
+
+def test_rate_limits_never_cut_the_rate_below_a_tenth(
+    budget: Budget, connection: psycopg.Connection, account: str
+) -> None:
+    budget.slow_down("*", age=1)
+    connection.execute(
+        "UPDATE stripe_sync.pacing SET factor = 0.05 WHERE account_key = %s", (account,)
+    )
+    assert budget.slow_down("*") == 0.1
+
+
+@pytest.mark.parametrize(("age", "factor"), [(0, 0.7), (2, 0.8), (6, 1.0), (3600, 1.0)])
+def test_the_rate_comes_back_by_a_twentieth_a_second(
+    budget: Budget, age: float, factor: float
+) -> None:
+    budget.slow_down("GET /v1/a", age=age)
+    first = budget.reserve("GET /v1/a", endpoint_rate=2)
+    # One slot is taken, the next one is told of by when to ask for it.
+    second = budget.reserve("GET /v1/a", endpoint_rate=2)
+    step = second.server_now + second.ask_again_in + LEAD - first.slots[0]
+    assert step == pytest.approx(1 / (2 * factor), rel=0.05)
+
+
+def test_a_slowed_account_slows_all_its_endpoints_and_lanes(budget: Budget) -> None:
+    budget.slow_down("*")
+    slots = []
+    while len(slots) < 8:
+        slots += budget.reserve("GET /v1/a", "live", wanted=5).slots
+        slots += budget.reserve("GET /v1/b", "backfill", wanted=5).slots
+    assert min(gaps(slots)) >= 1 / (TOTAL * 0.8)
+
+
+def test_processes_that_come_first_at_the_same_time_get_different_slots(
+    pacing_url: str, account: str
+) -> None:
+    start = Barrier(8)
+
+    def first(_: int) -> list[float]:
+        with psycopg.connect(pacing_url, autocommit=True) as connection:
+            start.wait()
+            return Budget(connection, account).reserve("GET /v1/events", wanted=1).slots
+
+    with ThreadPoolExecutor(8) as pool:
+        slots = sorted(slot for slots in pool.map(first, range(8)) for slot in slots)
+    assert slots
+    assert min([1.0, *gaps(slots)]) >= 1 / ENDPOINT - EXACT

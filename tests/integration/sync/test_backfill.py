@@ -1,0 +1,254 @@
+"""Backfills against the sandbox: complete, exact, repeatable, honest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from databases import new_database
+from stand import Stand, make_stand
+from stripe_sandbox.server import running
+from stripe_sync import jsonio
+from stripe_sync.catalog import Obtained, load_catalog
+from stripe_sync.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    StripeUnavailable,
+    SyncBusy,
+)
+from stripe_sync.sync.backfill import backfill_collection
+from stripe_sync.sync.connections import SyncSettings
+from stripe_sync.warehouse import Warehouse
+
+CATALOG = load_catalog()
+LISTED = [row.name for row in CATALOG.top_level()]
+FIXTURES = Path(__file__).parents[4] / "shared/stripe/fixtures3.json"
+
+NASTY = {
+    "id": "cus_nasty",
+    "object": "customer",
+    "created": 1_700_000_000,
+    "balance": 9_223_372_036_854_775_807,
+    "description": "NUL \u0000 here, a backslash \\u0000 there",
+    "email": "Idaho@sequin.io",
+    "metadata": {"a.key.with.dots": "1", "": "empty key", "näme": "Ünïcödé 🦄 \u2028"},
+    "name": "Дункан Айдахо",
+    "livemode": False,
+    "percent": 12.5,
+}
+
+
+@pytest.fixture(scope="module")
+def shop(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    """The demo's shop, all of it backfilled; tests only look at it."""
+    with running() as sandbox, new_database(postgres_url) as url:
+        sandbox.control.demo()
+        stand = make_stand(sandbox, url, tmp_path_factory.mktemp("shop"))
+        for number in range(120):
+            stand.stripe.v1.customers.create({"name": f"Customer {number}"})
+        stand.backfill()
+        yield stand
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_every_object_of_a_listed_collection_arrives_once(shop: Stand, name: str) -> None:
+    row = CATALOG.resolve(name)
+    expected = {
+        obj["id"]
+        for obj in shop.sandbox.control.objects(row.object)
+        if not (name == "review" and not obj["open"])  # the list never shows closed ones
+    }
+    if name == "event":
+        expected = {event["id"] for event in shop.stripe.v1.events.list().auto_paging_iter()}
+    stored = shop.sql("SELECT upstream_id FROM stripe_raw.records WHERE collection_id = %s", row.id)
+    assert shop.state(name)["status"] == "done"
+    assert shop.state(name)["objects"] == len(expected) > 0
+    assert sorted(found[0] for found in stored) == sorted(expected)
+    assert len(shop.lake.records(name)) == len(expected)
+
+
+@pytest.mark.parametrize("name", [n for n in LISTED if CATALOG.resolve(n).lists[0].created_filter])
+def test_the_stream_is_oldest_first(shop: Stand, name: str) -> None:
+    row = CATALOG.resolve(name)
+    created = [
+        found[0]
+        for found in shop.sql(
+            "SELECT (data ->> %s)::bigint FROM stripe_raw.events"
+            " WHERE collection_id = %s ORDER BY seq",
+            row.created_field,
+            row.id,
+        )
+    ]
+    falls = sum(later < earlier for earlier, later in pairwise(created))
+    assert falls <= max(len(row.lists[0].variants), 1) - 1
+
+
+def test_every_record_is_its_newest_event(shop: Stand) -> None:
+    shop.assert_streams_agree()
+
+
+def test_nasty_values_come_out_as_they_went_in(stand: Stand) -> None:
+    stand.sandbox.control.put(NASTY)
+    stand.backfill("customer")
+    [exact] = stand.lake.records("customer")["payload"]
+    assert exact.encode() == jsonio.canonical(NASTY)
+    [[kept]] = stand.sql("SELECT payload_exact FROM stripe_raw.records")
+    assert kept.encode() == jsonio.canonical(NASTY)
+    payload = stand.record("cus_nasty")["payload"]
+    assert payload == {**NASTY, "description": "NUL \ufffd here, a backslash \\u0000 there"}
+    assert stand.record("cus_nasty")["payload_hash"] == jsonio.payload_hash(jsonio.canonical(NASTY))
+
+
+def published_examples() -> list[Any]:
+    if not FIXTURES.exists():
+        return []
+    resources = jsonio.loads(FIXTURES.read_bytes())["resources"]
+    return [
+        pytest.param(name, resources[CATALOG.resolve(name).object], id=name)
+        for name in LISTED
+        if CATALOG.resolve(name).object in resources
+    ]
+
+
+@pytest.mark.parametrize(("name", "example"), published_examples())
+def test_published_examples_come_out_as_they_went_in(
+    stand: Stand, name: str, example: dict[str, Any]
+) -> None:
+    stand.sandbox.control.clock(freeze=example.get("created", example.get("date")) + 60)
+    stand.sandbox.control.put(example)
+    stand.backfill(name)
+    payload = stand.record(example["id"])["payload"]
+    assert jsonio.canonical(payload) == jsonio.canonical(example)
+
+
+def test_a_second_backfill_changes_nothing(stand: Stand) -> None:
+    stand.sandbox.control.demo()
+    names = ("customer", "invoice", "price", "payment_method", "charge")
+    stand.backfill(*names)
+    before = stand.contents()
+    reports = stand.backfill(*names)
+    assert stand.contents() == before
+    assert {(r.created, r.updated) for r in reports} == {(0, 0)}
+    assert all(r.unchanged == r.objects > 0 for r in reports)
+
+
+def test_nested_lists_are_completed(stand: Stand) -> None:
+    lines = [{"id": f"il_{n:03}", "object": "line_item", "invoice": "in_long"} for n in range(225)]
+    url = "/v1/invoices/in_long/lines"
+    embedded = {"object": "list", "data": lines, "has_more": False, "url": url}
+    invoice = {"id": "in_long", "object": "invoice", "created": 1_700_000_000, "lines": embedded}
+    stand.sandbox.control.put(invoice)
+    shown = stand.stripe.v1.invoices.retrieve("in_long")
+    assert (len(shown.lines.data), shown.lines.has_more) == (10, True)
+    [report] = stand.backfill("invoice")
+    assert stand.record("in_long")["payload"] == invoice
+    assert report.requests == 4
+
+
+def test_since_leaves_out_what_is_older(stand: Stand) -> None:
+    stand.sandbox.control.demo()
+    created = sorted(obj["created"] for obj in stand.sandbox.control.objects("charge"))
+    bound = created[200]
+    [report] = stand.backfill("charge", since=datetime.fromtimestamp(bound, UTC))
+    assert report.objects == sum(at >= bound for at in created)
+
+
+def test_names_are_accepted_in_three_spellings_and_corrected(stand: Stand) -> None:
+    assert stand.plan("stripe:customer", "stripe.charge", "coupon") == [
+        "charge",
+        "coupon",
+        "customer",
+    ]
+    with pytest.raises(ConfigurationError, match="customer"):
+        stand.plan("custommer")
+
+
+def test_what_cannot_be_obtained_yet_says_so(stand: Stand) -> None:
+    names = stand.plan()
+    later = {row.name for row in CATALOG.values() if row.obtained is not Obtained.TOP_LEVEL_LIST}
+    stated = stand.sql(
+        "SELECT collection_id, message FROM stripe_sync.collection_state"
+        " WHERE status = 'not_implemented'"
+    )
+    assert set(names) == set(LISTED)
+    assert {row[0].removeprefix("stripe:") for row in stated} == later
+    assert {row[1] for row in stated} == {"not implemented yet"}
+
+
+def test_a_missing_permission_is_named_and_stops_nothing_else(stand: Stand) -> None:
+    stand.sandbox.control.demo()
+    stand.sandbox.control.add_key("rk_test_few", permissions=["rak_customer_read"])
+    customers, charges = sorted(
+        stand.with_key("rk_test_few").backfill("customer", "charge"), key=lambda r: r.status
+    )
+    assert (customers.collection, customers.status) == ("customer", "done")
+    assert (charges.collection, charges.status) == ("charge", "forbidden")
+    assert stand.state("charge")["permission"] == "rak_charge_read"
+    assert "rk_test_few" not in str(stand.state("charge"))
+
+
+def test_a_wrong_key_is_said_so(stand: Stand) -> None:
+    with pytest.raises(AuthenticationError):
+        stand.with_key("sk_test_wrong").plan("customer")
+
+
+def test_a_sync_never_mixes_accounts(stand: Stand) -> None:
+    stand.plan("customer")
+    stand.sandbox.control.add_account("acct_other")
+    stand.sandbox.control.add_key("sk_test_other", account="acct_other")
+    with pytest.raises(ConfigurationError, match="acct_other"):
+        stand.with_key("sk_test_other").plan("customer")
+    with pytest.raises(ConfigurationError, match="live"):
+        stand.with_key("sk_live_sandbox").plan("customer")
+
+
+def test_a_failure_is_noted_and_the_next_run_goes_on(stand: Stand) -> None:
+    stand.sandbox.control.seed({"charge": 6_000}, spread="even")
+    stand.plan("charge")
+    stand.sandbox.control.fault("server_error", endpoint="GET /v1/charges", probability=1.0)
+    with pytest.raises(StripeUnavailable):
+        backfill_collection(stand.connections, "default", "charge")
+    assert stand.state("charge")["status"] == "failed"
+    assert stand.state("charge")["message"]
+    stand.sandbox.control.no_faults()
+    report = backfill_collection(stand.connections, "default", "charge")
+    assert (report.status, report.objects) == ("done", 6_000)
+    assert stand.sql("SELECT count(*) FROM stripe_raw.records") == [(6_000,)]
+
+
+def test_a_second_backfill_at_the_same_time_says_so(stand: Stand) -> None:
+    stand.sandbox.control.demo()
+    stand.plan("customer")
+    with Warehouse(stand.connections.warehouse_url) as warehouse:
+        sync = warehouse.get_sync("default")
+        with (
+            warehouse.backfill_lock(sync.id, "stripe:customer"),
+            pytest.raises(SyncBusy, match="customer"),
+        ):
+            backfill_collection(stand.connections, "default", "customer")
+    assert backfill_collection(stand.connections, "default", "customer").status == "done"
+
+
+def test_faults_on_the_way_lose_nothing(stand: Stand) -> None:
+    stand.sandbox.control.seed({"charge": 3_000}, spread="even")
+    for kind in ("reset", "server_error", "truncate", "rate_limit"):
+        stand.sandbox.control.fault(kind, endpoint="GET /v1/charges", probability=0.05)
+    [report] = stand.backfill("charge")
+    assert report.objects == 3_000
+    stand.assert_streams_agree()
+
+
+def test_redaction_is_on_unless_switched_off(stand: Stand) -> None:
+    stand.sandbox.control.demo()
+    kept = replace(stand, connections=replace(stand.connections, settings=SyncSettings()))
+    kept.backfill("payment_intent")
+    secrets = {
+        found[0] for found in kept.sql("SELECT payload ->> 'client_secret' FROM stripe_raw.records")
+    }
+    assert {"[redacted]"} <= secrets <= {"[redacted]", None}

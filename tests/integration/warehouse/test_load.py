@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+
+from stripe_sync import ids, jsonio
+from stripe_sync.catalog.model import ChangeType
+from stripe_sync.errors import SyncBusy, WarehouseError
+from stripe_sync.warehouse import Loader, Warehouse
+from stripe_sync.warehouse.model import (
+    Checkpoint,
+    EventRow,
+    LoadResult,
+    PollCheckpoint,
+    RecordRow,
+    Source,
+)
+from unit.warehouse.observations import CUSTOMER, SYNC, at, batch, seen, told
+
+
+@pytest.fixture
+def sql(warehouse: Warehouse, warehouse_url: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(warehouse_url, autocommit=True) as connection:
+        yield connection
+
+
+def test_records_and_events_land_together(warehouse: Warehouse, loader: Loader) -> None:
+    result = loader.load(batch(seen({"n": 1}), seen({"n": 1}, upstream_id="cus_2")))
+    assert result == LoadResult(created=2, events=2, last_seq=2)
+    records, events = warehouse.records_after(SYNC, 0), warehouse.events_after(SYNC, 0)
+    assert [seq for seq, _ in records] == [seq for seq, _ in events] == [1, 2]
+    assert [record.payload_json for _, record in records] == [
+        event.data_json for _, event in events
+    ]
+    assert warehouse.last_seq(SYNC) == 2
+    assert warehouse.record_counts(SYNC) == {CUSTOMER: 2}
+
+
+def test_rows_come_back_as_they_were_decided(warehouse: Warehouse, loader: Loader) -> None:
+    decided: list[tuple[list[RecordRow], list[EventRow]]] = []
+    loader.load(
+        batch(
+            seen({"n": 1}),
+            seen({"n": 2}, when=3, told=told("evt_1", previous={"n": 1})),
+            seen({"a.b": {"c": None}}, upstream_id="cus_2", deleted=True),
+        ),
+        lambda records, events: decided.append((records, events)),
+    )
+    ((records, events),) = decided
+    assert [row for _, row in warehouse.records_after(SYNC, 0)] == records
+    assert [row for _, row in warehouse.events_after(SYNC, 0)] == events
+    assert [seq for seq, _ in warehouse.records_after(SYNC, 0)] == [2, 3]
+
+
+def test_loading_the_same_batch_again_changes_nothing(warehouse: Warehouse, loader: Loader) -> None:
+    one = batch(
+        seen({"n": 1}),
+        seen({"n": 2}, when=1, upstream_id="cus_2", told=told("evt_1")),
+        seen(when=2, upstream_id="cus_3", deleted=True),
+    )
+    loader.load(one)
+    before = warehouse.records_after(SYNC, 0), warehouse.events_after(SYNC, 0)
+    again = loader.load(one)
+    assert (again.events, again.unchanged, again.last_seq) == (0, 3, None)
+    assert (warehouse.records_after(SYNC, 0), warehouse.events_after(SYNC, 0)) == before
+
+
+def test_changes_are_found_against_what_is_stored(warehouse: Warehouse, loader: Loader) -> None:
+    loader.load(batch(seen({"n": 1, "deep": {"a": 1, "b": 2}})))
+    loader.load(batch(seen({"n": 1, "deep": {"a": 1, "b": 3}}, when=1)))
+    loader.load(batch(seen(when=2, deleted=True, told=told("evt_1", ChangeType.DELETED))))
+    events = [event for _, event in warehouse.events_after(SYNC, 0)]
+    assert [event.event_type for event in events] == ["created", "updated", "deleted"]
+    assert events[1].changes == {"deep": {"b": 2}}
+    assert jsonio.loads(events[2].data_json)["deep"] == {"a": 1, "b": 3}
+    ((seq, record),) = warehouse.records_after(SYNC, 0)
+    assert (seq, record.deleted, record.updated_idx) == (3, True, 3)
+    assert record.payload_json == events[2].data_json
+    assert loader.load(batch(seen({"n": 0}, when=1))).stale == 1
+
+
+STRANGE: list[dict[str, Any]] = [
+    {"big": 2**63 - 1, "small": -(2**63), "unsigned": 2**64 - 1},
+    {"a.b": 1, "": 2, "a\tb": 3, 'q"uote': 4, "back\\slash": 5},
+    {"text": "ünïcode 漢字 🚀 \u2028 \\u0000 \\N \\. \t\r\n"},
+    {"nul": "a\x00b", "literal": "\\u0000", "nul\x00key": ["\x00"]},
+    {"float": 33.3, "zero": 0, "empty": [], "none": None, "yes": True},
+    {"large": "x" * 3_000_000},
+]
+
+
+@pytest.mark.parametrize("payload", STRANGE, ids=lambda payload: next(iter(payload)))
+def test_strange_payloads_come_back_byte_for_byte(
+    warehouse: Warehouse, loader: Loader, payload: dict[str, Any]
+) -> None:
+    first = seen(payload, upstream_id="odd\\id\t漢")
+    loader.load(batch(first))
+    ((_, record),) = warehouse.records_after(SYNC, 0)
+    assert (record.upstream_id, record.payload_json) == (first.upstream_id, first.payload_json)
+    assert record.payload_hash == first.payload_hash
+    loader.load(batch(seen({**payload, "more": 1}, when=1, upstream_id=first.upstream_id)))
+    (_, event) = warehouse.events_after(SYNC, 1)[0]
+    assert event.changes == {"more": None}
+
+
+def test_nul_is_replaced_where_people_query(loader: Loader, sql: psycopg.Connection[Any]) -> None:
+    loader.load(batch(seen({"name": "a\x00b"})))
+    loader.load(batch(seen({"name": "c"}, when=1, told=told("evt_1", previous={"name": "a\x00b"}))))
+    rows = sql.execute(
+        "SELECT data->>'name', data_exact IS NULL, changes->>'name' FROM stripe_raw.events"
+        " ORDER BY seq"
+    ).fetchall()
+    assert rows == [("a\ufffdb", False, None), ("c", True, "a\ufffdb")]
+
+
+def test_a_checkpoint_commits_with_and_without_changes(
+    warehouse: Warehouse, loader: Loader
+) -> None:
+    checkpoint = Checkpoint(CUSTOMER, 1, 1, {"page": "cus_1"}, 1, 1, 12.5)
+    loader.load(batch(seen(), source=Source.BACKFILL, checkpoint=checkpoint))
+    further = replace(checkpoint, chunk=2, position={"page": None}, requests=2)
+    result = loader.load(batch(source=Source.BACKFILL, checkpoint=further))
+    state = warehouse.collection_state(SYNC, CUSTOMER)
+    assert result == LoadResult()
+    assert state is not None
+    assert (state.status, state.generation, state.chunk) == ("running", 1, 2)
+    assert (state.position, state.objects, state.requests) == ({"page": None}, 1, 2)
+    assert state.percent == 12.5
+
+
+def test_polling_progress_commits_with_and_without_changes(
+    warehouse: Warehouse, loader: Loader, sql: psycopg.Connection[Any]
+) -> None:
+    loader.load(batch(seen(told=told("evt_1")), poll=PollCheckpoint({"at": 1}, 2, 3, 1)))
+    loader.load(batch(poll=PollCheckpoint({"at": 2}, 5, 6)))
+    assert warehouse.poll_position(SYNC) == {"at": 2}
+    counts = "SELECT polls, requests, stripe_events, changes FROM stripe_sync.poll_state"
+    assert sql.execute(counts).fetchone() == (7, 9, 1, 1)
+    assert warehouse.known_stripe_events(SYNC, since=at(0)) == {"evt_1": int(at(0).timestamp())}
+    assert warehouse.known_stripe_events(SYNC, since=at(1)) == {}
+
+
+def test_a_poller_that_lost_its_lease_commits_nothing(warehouse: Warehouse, loader: Loader) -> None:
+    assert warehouse.acquire_poll_lease(SYNC, "other", seconds=60)
+    late = batch(seen(told=told("evt_1")), poll=PollCheckpoint({"at": 1}, owner="me"))
+    with pytest.raises(SyncBusy):
+        loader.load(late)
+    assert warehouse.last_seq(SYNC) == 0
+    warehouse.release_poll_lease(SYNC, "other")
+    assert warehouse.acquire_poll_lease(SYNC, "me", seconds=60)
+    assert loader.load(late).events == 1
+
+
+def test_what_the_lake_raises_undoes_the_batch(warehouse: Warehouse, loader: Loader) -> None:
+    def refuse(_records: list[RecordRow], _events: list[EventRow]) -> None:
+        message = "disk full"
+        raise OSError(message)
+
+    checkpoint = Checkpoint(CUSTOMER, 1, 1, {}, 1, 1)
+    one = batch(seen(), source=Source.BACKFILL, checkpoint=checkpoint)
+    with pytest.raises(OSError, match="disk full"):
+        loader.load(one, refuse)
+    assert warehouse.last_seq(SYNC) == 0
+    assert warehouse.collection_state(SYNC, CUSTOMER) is None
+    assert loader.load(one).created == 1
+
+
+def test_a_sync_that_does_not_exist_is_named(loader: Loader) -> None:
+    stranger = replace(batch(seen()), sync_id=ids.sync_id("other"))
+    with pytest.raises(WarehouseError, match=f"does not know the sync {stranger.sync_id}"):
+        loader.load(stranger)
+
+
+def test_messages_quote_no_customer_data(loader: Loader) -> None:
+    with pytest.raises(WarehouseError, match="refused a load") as caught:
+        loader.load(batch(seen({"email": "paul@example.com"}, upstream_id="cus_\x00")))
+    assert "paul@" not in str(caught.value)
+
+
+def test_readers_are_notified_of_new_events(loader: Loader, sql: psycopg.Connection[Any]) -> None:
+    sql.execute("LISTEN stripe_sync")
+    loader.load(batch(seen()))
+    loader.load(batch(seen()))
+    loader.load(batch(seen({"n": 1}, when=1)))
+    heard = [notice.payload for notice in sql.notifies(timeout=5, stop_after=2)]
+    assert heard == [str(SYNC), str(SYNC)]

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from integration.warehouse.backfill_process import CHUNK_OBJECTS, CHUNKS
+from stripe_sync.lake import Lake
+from stripe_sync.warehouse import Warehouse
+from unit.warehouse.observations import CUSTOMER, SYNC
+
+SCRIPT = Path(__file__).with_name("backfill_process.py")
+
+
+def _run(url: str, lake: Path, *, kill_after: tuple[int, float] | None) -> bool:
+    """Run the backfill; kill it some time after its n-th step. Whether it finished."""
+    command = [sys.executable, str(SCRIPT), url, str(lake)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for number, line in enumerate(process.stdout):
+            if line.startswith("finished"):
+                return True
+            if kill_after is not None and number == kill_after[0]:
+                # Where exactly it dies is left to chance: every point must be as good.
+                time.sleep(kill_after[1])
+                process.kill()
+                return False
+    pytest.fail("the backfill ended without a word")
+
+
+def test_killing_and_going_on_gives_what_one_clean_run_gives(
+    warehouse_url: str, tmp_path: Path
+) -> None:
+    rng = random.Random(20260301)
+    for _ in range(5):
+        _run(
+            warehouse_url, tmp_path, kill_after=(rng.randrange(1, 8), rng.choice([0, 0.002, 0.01]))
+        )
+    assert _run(warehouse_url, tmp_path, kill_after=None)
+
+    objects = CHUNKS * CHUNK_OBJECTS + 5
+    names = [f"cus_{number:05}" for number in range(objects)]
+    with Warehouse(warehouse_url) as warehouse:
+        events = warehouse.events_after(SYNC, 0, limit=10_000)
+        records = warehouse.records_after(SYNC, 0, limit=10_000)
+        state = warehouse.collection_state(SYNC, CUSTOMER)
+    assert [seq for seq, _ in events] == list(range(1, objects + 1))
+    assert [event.upstream_id for _, event in events] == names
+    assert [record.updated_idx for _, record in records] == [1] * objects
+    assert state is not None
+    assert (state.chunk, state.position) == (CHUNKS, {"next": CHUNKS + 1})
+
+    lake = Lake(str(tmp_path), "main")
+    states = [row for part in lake.record_batches() for row in part.to_pylist()]
+    changes = [row for part in lake.event_batches() for row in part.to_pylist()]
+    assert sorted(row["upstream_id"] for row in states) == names
+    assert sorted(row["id"] for row in changes) == sorted(str(event.id) for _, event in events)
+    assert {row["id"]: row["updated_at"] for row in states} == {
+        str(record.id): record.updated_at for _, record in records
+    }

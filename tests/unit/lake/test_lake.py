@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import fsspec
+import pandas as pd
+import pyarrow.dataset as ds
+import pytest
+
+from stripe_sync.errors import LakeError
+from stripe_sync.lake import Lake
+from stripe_sync.lake.schema import EVENTS, RECORDS
+from stripe_sync.warehouse.changes import Changes, decide
+from stripe_sync.warehouse.model import Observation
+from unit.warehouse.observations import NOON, batch, seen, told
+
+DAY = timedelta(days=1)
+
+
+def changes(observations: Sequence[Observation], now: datetime = NOON) -> Changes:
+    return decide(batch(*observations), {}, (), now)
+
+
+def write(lake: Lake, name: str, *observations: Observation, now: datetime = NOON) -> Changes:
+    rows = changes(observations, now)
+    lake.write_chunk(name, rows.records, rows.events)
+    return rows
+
+
+@pytest.fixture(params=["local", "file", "memory"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    place = f"/lake-{uuid4().hex}"
+    yield {"local": str(tmp_path), "file": f"file://{tmp_path}", "memory": f"memory:/{place}"}[
+        request.param
+    ]
+    if request.param == "memory":
+        memory = fsspec.filesystem("memory")
+        for path in memory.find(place):
+            memory.rm_file(path)
+
+
+@pytest.fixture
+def lake(url: str) -> Lake:
+    return Lake(url, "main")
+
+
+def files(url: str) -> list[str]:
+    system, root = fsspec.core.url_to_fs(url)
+    return sorted(path.removeprefix(root).lstrip("/") for path in system.find(root))
+
+
+def test_files_lie_where_the_contract_says(lake: Lake, url: str) -> None:
+    write(lake, "chunk-1", seen(), seen(upstream_id="ch_1", collection_id="stripe:charge"))
+    assert files(url) == [
+        "main/events/collection=charge/date=2026-03-01/chunk-1.parquet",
+        "main/events/collection=customer/date=2026-03-01/chunk-1.parquet",
+        "main/records/collection=charge/chunk-1.parquet",
+        "main/records/collection=customer/chunk-1.parquet",
+    ]
+
+
+def test_rows_come_back_without_any_loss(lake: Lake) -> None:
+    strange = {"nul": "a\x00b", "a.b": 2**63 - 1, "text": "ünï 漢字 🚀", "deep": [{"x": None}]}
+    rows = write(
+        lake,
+        "chunk-1",
+        seen(strange),
+        seen({"n": 2}, when=1, told=told("evt_1", previous={"n": "\x00"})),
+        seen(when=2, upstream_id="cus_2", deleted=True),
+    )
+    states = [row for part in lake.record_batches() for row in part.to_pylist()]
+    events = [row for part in lake.event_batches() for row in part.to_pylist()]
+    for row, record in zip(states, rows.records, strict=True):
+        assert row.pop("payload").encode() == record.payload_json
+        for name, value in row.items():
+            expected = getattr(record, name)
+            assert value == (
+                str(expected) if name in ("id", "sync_id", "resource_id") else expected
+            )
+    for row, event in zip(events, rows.events, strict=True):
+        assert row.pop("data").encode() == event.data_json
+        assert row["created_at"] == event.created_at
+        assert row["event_type"] == event.event_type
+        assert row["stripe_event_id"] == event.stripe_event_id
+    assert [row["changes"] for row in events] == [None, r'{"n":"\u0000"}', None]
+
+
+def test_a_chunk_written_again_replaces_its_files(lake: Lake, url: str) -> None:
+    write(lake, "chunk-1", seen(), seen(upstream_id="cus_2"))
+    write(lake, "chunk-2", seen(upstream_id="cus_9"))
+    write(lake, "chunk-1", seen(upstream_id="cus_3"), now=NOON + DAY)
+    assert files(url) == [
+        "main/events/collection=customer/date=2026-03-01/chunk-2.parquet",
+        "main/events/collection=customer/date=2026-03-02/chunk-1.parquet",
+        "main/records/collection=customer/chunk-1.parquet",
+        "main/records/collection=customer/chunk-2.parquet",
+    ]
+    assert sorted(lake.records("customer")["upstream_id"]) == ["cus_3", "cus_9"]
+
+
+def test_events_of_two_days_lie_in_two_folders(lake: Lake, url: str) -> None:
+    first, second = changes([seen()]), changes([seen(upstream_id="cus_2")], NOON + DAY)
+    lake.write_chunk("chunk-1", [*first.records, *second.records], [*first.events, *second.events])
+    assert [path.split("/")[3] for path in files(url)[:2]] == ["date=2026-03-01", "date=2026-03-02"]
+    assert list(lake.events()["upstream_id"]) == ["cus_1", "cus_2"]
+
+
+def test_discarding_removes_one_chunk_of_one_collection(lake: Lake, url: str) -> None:
+    write(lake, "chunk-1", seen(), seen(upstream_id="ch_1", collection_id="stripe:charge"))
+    write(lake, "chunk-2", seen(upstream_id="cus_2"))
+    lake.discard("customer", "chunk-1")
+    lake.discard("customer", "chunk-1")
+    lake.discard("never_written", "chunk-1")
+    left = [path for path in files(url) if "customer" in path]
+    assert {path.rpartition("/")[2] for path in left} == {"chunk-2.parquet"}
+    assert list(lake.records("charge")["upstream_id"]) == ["ch_1"]
+
+
+def test_the_newest_version_of_a_record_is_read(lake: Lake) -> None:
+    first = write(lake, "b", seen({"n": 1}), seen(upstream_id="cus_2"))
+    newer = replace(first.records[0], updated_idx=2, payload_json=b'{"n":2}')
+    lake.write_chunk("a", [newer], [])
+    records = lake.records("customer").set_index("upstream_id")
+    assert records.loc["cus_1", "payload"] == '{"n":2}'
+    assert len(records) == 2
+
+
+def test_an_empty_lake_has_all_columns(lake: Lake) -> None:
+    assert list(lake.records().columns) == RECORDS.names
+    assert list(lake.events("customer").columns) == EVENTS.names
+    assert lake.records().empty
+
+
+def test_partitions_are_read_by_hive_readers(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path), "main")
+    write(lake, "chunk-1", seen(), seen(upstream_id="ch_1", collection_id="stripe:charge"))
+    events = ds.dataset(tmp_path / "main" / "events", partitioning="hive").to_table().to_pandas()
+    assert set(events["collection"]) == {"charge", "customer"}
+    assert set(events["date"]) == {"2026-03-01"}
+    records = pd.read_parquet(
+        tmp_path / "main" / "records", filters=[("collection", "==", "customer")]
+    )
+    assert list(records["upstream_id"]) == ["cus_1"]
+
+
+def test_what_a_killed_writer_left_is_never_read(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path), "main")
+    write(lake, "chunk-1", seen())
+    folder = tmp_path / "main" / "records" / "collection=customer"
+    (folder / ".tmp-chunk-2").write_bytes(b"PAR1 half a file")
+    assert list(lake.records()["upstream_id"]) == ["cus_1"]
+    assert [path.name for path in folder.glob("*.parquet")] == ["chunk-1.parquet"]
+    write(lake, "chunk-2", seen(upstream_id="cus_2"))
+    assert sorted(path.name for path in folder.iterdir()) == ["chunk-1.parquet", "chunk-2.parquet"]
+
+
+def test_the_same_rows_make_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write(Lake(str(tmp_path / name), "main"), "chunk-1", seen({"n": 1}), seen({"n": 2}, when=1))
+    first, second = (sorted((tmp_path / name).rglob("*.parquet")) for name in ("a", "b"))
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    with pytest.raises(LakeError, match=f"cannot write the lake at {blocked}/main"):
+        write(Lake(str(blocked), "main"), "chunk-1", seen())
+
+
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path), "main")
+    write(lake, "chunk-1", seen())
+    (tmp_path / "main" / "records" / "collection=customer" / "chunk-1.parquet").write_bytes(b"x")
+    with pytest.raises(LakeError, match=r"cannot read the lake at .*chunk-1\.parquet"):
+        lake.records()
+
+
+@pytest.mark.parametrize("url", ["nonsense://bucket/path", "gs://bucket/path"])
+def test_a_missing_driver_is_named(url: str) -> None:
+    with pytest.raises(LakeError, match=url.partition("/")[0]):
+        Lake(url, "main")
