@@ -169,6 +169,7 @@ class Poller:
         """
         warehouse, sync = self._session.warehouse, self._session.sync
         await self._wait_for_lease()
+        warehouse.prune_ledger(sync.id, self._session.clock.now())
         fence = warehouse.fence(sync.id)
         if fence is None:
             fence = warehouse.set_fence(sync.id, await newest_created(self._session.api))

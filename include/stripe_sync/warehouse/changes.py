@@ -190,17 +190,7 @@ class _Fold:
         keep: bool = False,
         stale: bool = False,
     ) -> None:
-        """Append one change event and bring the record up to it.
-
-        Args:
-            key: The record.
-            seen: The observation.
-            record: The record before, if there was one.
-            change: Type of the event.
-            changes: Old values.
-            keep: The payload stays as it was.
-            stale: The observation is older than what is stored.
-        """
+        """Append one change event and bring the record up to it; ``keep`` keeps its payload."""
         told = seen.stripe_event
         changed_at = told.created if told else seen.upstream_updated_at
         if record is None:

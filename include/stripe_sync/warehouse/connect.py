@@ -17,13 +17,17 @@ _SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 
 # A host that vanishes without a word keeps its locks until the server notices: within a minute
 # with these, after hours with an operating system's defaults.
-_SESSION_SETTINGS = (
-    "SET application_name = 'stripe_sync'",
-    "SET tcp_keepalives_idle = 20",
-    "SET tcp_keepalives_interval = 10",
-    "SET tcp_keepalives_count = 3",
-    "SET TimeZone = 'UTC'",
-)
+_SESSION_SETTINGS = """
+SET application_name = 'stripe_sync';
+SET tcp_keepalives_idle = 20;
+SET tcp_keepalives_interval = 10;
+SET tcp_keepalives_count = 3;
+SET TimeZone = 'UTC'
+"""
+
+# SQLSTATE classes of a connection that is refused or gone; libpq's own failures have none.
+_NO_CONNECTION = ("08", "28", "3D", "53300", "57P")
+_NO_TABLES = ("3F000", "42P01")
 
 
 def parse_url(url: str) -> URL:
@@ -90,22 +94,35 @@ def open_connection(url: str) -> psycopg.Connection[tuple[Any, ...]]:
 
 @contextmanager
 def explain(url: URL) -> Iterator[None]:
-    """Turn the failure to connect into a message that names the address and the remedy."""
+    """Turn what the driver raises into a message that names place, cause and remedy."""
     try:
         yield
-    except (psycopg.OperationalError, sa.exc.OperationalError) as error:
-        cause = str(getattr(error, "orig", None) or error).strip().splitlines()[-1]
-        msg = (
-            f"cannot reach the warehouse at {describe(url)}: {cause}; "
+    except (psycopg.Error, sa.exc.DBAPIError) as error:
+        raise WarehouseError(_message(url, getattr(error, "orig", None) or error)) from error
+
+
+def cause_of(error: BaseException) -> str:
+    """The server's own words without its details, which may quote a customer's data."""
+    told = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    return told or str(error).strip().splitlines()[-1]
+
+
+def _message(url: URL, error: BaseException) -> str:
+    state = getattr(error, "sqlstate", None)
+    place, cause = describe(url), cause_of(error)
+    if state is None or state.startswith(_NO_CONNECTION):
+        return (
+            f"cannot reach the warehouse at {place}: {cause}; "
             "check that PostgreSQL runs there and that the warehouse URL names the right "
             "host, port, database, user and password"
         )
-        raise WarehouseError(msg) from error
+    if state in _NO_TABLES:
+        return f"the warehouse at {place} has no tables yet ({cause}); a backfill makes them"
+    return f"the warehouse at {place} refused: {cause}"
 
 
 def _prepare(connection: Any, _record: object = None) -> None:
     autocommit = connection.autocommit
     connection.autocommit = True
-    for statement in _SESSION_SETTINGS:
-        connection.execute(statement)
+    connection.execute(_SESSION_SETTINGS)
     connection.autocommit = autocommit

@@ -26,7 +26,7 @@ from stripe_sync.clock import Clock, SystemClock
 from stripe_sync.errors import SyncBusy, WarehouseError
 from stripe_sync.warehouse import lookup
 from stripe_sync.warehouse.changes import Changes, decide, needing_payload
-from stripe_sync.warehouse.connect import open_connection
+from stripe_sync.warehouse.connect import cause_of, explain, open_connection, parse_url
 from stripe_sync.warehouse.locks import lock_key
 from stripe_sync.warehouse.model import (
     Batch,
@@ -143,13 +143,13 @@ class Loader:
             return self._apply(connection, batch, before_commit)
         except (pg_errors.DeadlockDetected, pg_errors.SerializationFailure) as error:
             self.close()
-            raise _TransactionLost(_cause(error)) from error
+            raise _TransactionLost(cause_of(error)) from error
         except psycopg.Error as error:
             lost = connection.broken
             self.close()
             if lost:
-                raise _TransactionLost(_cause(error)) from error
-            msg = f"the warehouse refused a load: {_cause(error)}"
+                raise _TransactionLost(cause_of(error)) from error
+            msg = f"the warehouse refused a load: {cause_of(error)}"
             raise WarehouseError(msg) from error
         except BaseException:
             self.close()
@@ -209,7 +209,7 @@ class Loader:
             # The answer to COMMIT got lost. Trying again would be safe for the warehouse, but its
             # result, and what the lake is told, would then be that nothing changed.
             if transaction is None or not self._was_committed(transaction):
-                raise _TransactionLost(_cause(error)) from error
+                raise _TransactionLost(cause_of(error)) from error
 
     def _was_committed(self, transaction: str) -> bool:
         retrying = Retrying(
@@ -218,8 +218,8 @@ class Loader:
             wait=wait_random_exponential(multiplier=0.05, max=_MAX_WAIT_SECONDS),
             retry_error_callback=lambda state: state.outcome and state.outcome.result(),
         )
-        connection = self._open()
-        status = retrying(_transaction_status, connection, transaction)
+        with explain(parse_url(self._url)):
+            status = retrying(_transaction_status, self._open(), transaction)
         if status not in ("committed", "aborted"):
             msg = "the warehouse does not tell whether it committed the last load; run again later"
             raise WarehouseError(msg)
@@ -269,8 +269,3 @@ def _transaction_status(connection: Connection, transaction: str) -> str | None:
 
 def _unknown_sync(batch: Batch) -> WarehouseError:
     return WarehouseError(f"the warehouse does not know the sync {batch.sync_id}")
-
-
-def _cause(error: psycopg.Error) -> str:
-    """The server's own words without its details, which may quote a customer's data."""
-    return error.diag.message_primary or str(error).strip().partition("\n")[0]

@@ -18,6 +18,8 @@ from stripe_sync.warehouse import tables
 from stripe_sync.warehouse.connect import explain
 
 _table = tables.syncs
+# Tables with exactly one row a sync.
+_SIDE_TABLES = (tables.stream_position, tables.poll_state, tables.lake_position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +83,9 @@ class SyncStore:
             ConfigurationError: The name is no slug.
             WarehouseError: The warehouse cannot be reached.
         """
-        values: dict[str, Any] = {
-            "id": ids.sync_id(name),
-            "name": name,
-            "resource_id": resource_id,
-            "account_id": account_id,
-            "livemode": livemode,
-            "api_version": api_version,
-        }
+        values: dict[str, Any] = {"id": ids.sync_id(name), "name": name}
+        values |= {"account_id": account_id, "resource_id": resource_id, "livemode": livemode}
+        values["api_version"] = api_version
         if settings is not None:
             values["settings"] = settings
         with explain(self.engine.url), self.engine.begin() as connection:
@@ -97,9 +94,9 @@ class SyncStore:
             except sa.exc.IntegrityError as error:
                 msg = f"{name!r} is no name for a sync: use lower-case letters, digits, - and _"
                 raise ConfigurationError(msg) from error
-            for side in (tables.stream_position, tables.poll_state, tables.lake_position):
-                row = insert(side).values(sync_id=values["id"]).on_conflict_do_nothing()
-                connection.execute(row)
+            for side in _SIDE_TABLES:
+                row = insert(side).values(sync_id=values["id"])
+                connection.execute(row.on_conflict_do_nothing())
         return self.get_sync(name)
 
     def find_sync(self, name: str) -> Sync | None:

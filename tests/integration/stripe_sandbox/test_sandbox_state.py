@@ -22,7 +22,8 @@ from stripe_sandbox.state import State
 NOW = 1_790_000_000
 ROWS = [pytest.param(row, id=row.object) for row in TOP_LEVEL]
 ODD = {
-    "max": 2**63 - 1, "unsigned": 2**64 - 1, "min": -(2**63), "nul": "a\u0000b", "text": "Zoë 漢字 🛟",
+    "max": 2**63 - 1, "unsigned": 2**64 - 1, "min": -(2**63), "nul": "a\u0000b",
+    "text": "Zoë 漢字 🛟",
     "float": 0.1, "one": 1.0, "empty": {}, "none": None, "deep": [[{"a": []}]], "quote": "\"\\/",
 }  # fmt: skip
 
@@ -88,7 +89,7 @@ def test_seeds_are_deterministic_and_spread_as_asked(api: Any) -> None:
 
 
 def test_seeds_can_write_events(api: Any) -> None:
-    api.control.seed({"customer": 3}, emit=True)
+    api.control.seed({"customer": 3}, start=NOW - 100, end=NOW, emit=True)
     assert api.event_types() == ["customer.created"] * 3
 
 

@@ -18,9 +18,7 @@ def test_answers_name_their_version_and_request(api: Any) -> None:
     assert answer.headers["stripe-version"] == "2020-08-27"
 
 
-@pytest.mark.parametrize(
-    "version", ["x", "2024-13-01", "2020-8-27", "2026-10-28", "2099-01-01.zeta"]
-)
+@pytest.mark.parametrize("version", ["x", "2024-13-01", "2020-8-27", "2026-10-28", "2099-01-01.z"])
 def test_versions_that_cannot_exist_are_refused(api: Any, version: str) -> None:
     error = api.refused(400, "GET", "/v1/customers", stripe_version=version)
     assert error["type"] == "invalid_request_error"

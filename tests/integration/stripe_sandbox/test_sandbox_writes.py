@@ -126,8 +126,8 @@ def test_parameters_take_the_type_that_they_have(api: Any) -> None:
 
 @pytest.mark.parametrize(
     ("data", "param"),
-    [({"balance": "much"}, "balance"), ({"tax_exempt_": "x"}, "tax_exempt_"), ({"address": "x"}, "address"),
-     ({"address[planet]": "x"}, "address[planet]")],
+    [({"balance": "much"}, "balance"), ({"tax_exempt_": "x"}, "tax_exempt_"),
+     ({"address": "x"}, "address"), ({"address[planet]": "x"}, "address[planet]")],
 )  # fmt: skip
 def test_parameters_that_do_not_fit_are_refused(api: Any, data: Any, param: str) -> None:
     assert api.refused(400, "POST", "/v1/customers", data=data)["param"] == param

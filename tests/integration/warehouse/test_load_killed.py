@@ -1,42 +1,40 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 import time
 from pathlib import Path
 
-import pytest
-
-from integration.warehouse.backfill_process import CHUNK_OBJECTS, CHUNKS
+from integration.warehouse.processes import CHUNK_OBJECTS, CHUNKS, backfill, processes
 from stripe_sync.lake import Lake
 from stripe_sync.warehouse import Warehouse
 from unit.warehouse.observations import CUSTOMER, SYNC
 
-SCRIPT = Path(__file__).with_name("backfill_process.py")
-
 
 def _run(url: str, lake: Path, *, kill_after: tuple[int, float] | None) -> bool:
     """Run the backfill; kill it some time after its n-th step. Whether it finished."""
-    command = [sys.executable, str(SCRIPT), url, str(lake)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for number, line in enumerate(process.stdout):
-            if line.startswith("finished"):
-                return True
-            if kill_after is not None and number == kill_after[0]:
+    ours, theirs = processes.Pipe()
+    process = processes.Process(target=backfill, args=(url, str(lake), theirs))
+    process.start()
+    theirs.close()
+    steps = 0
+    try:
+        while ours.recv() != "finished":
+            steps += 1
+            if kill_after is not None and steps == kill_after[0]:
                 # Where exactly it dies is left to chance: every point must be as good.
                 time.sleep(kill_after[1])
-                process.kill()
                 return False
-    pytest.fail("the backfill ended without a word")
+    finally:
+        process.kill()
+        process.join()
+    return True
 
 
 def test_killing_and_going_on_gives_what_one_clean_run_gives(
     warehouse_url: str, tmp_path: Path
 ) -> None:
     rng = random.Random(20260301)
-    for _ in range(5):
+    for _ in range(8):
         _run(
             warehouse_url, tmp_path, kill_after=(rng.randrange(1, 8), rng.choice([0, 0.002, 0.01]))
         )

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import psycopg
 import pytest
 import sqlalchemy as sa
 from alembic import command
 
+from integration.warehouse.processes import processes, upgrade
 from stripe_sync.errors import WarehouseError
 from stripe_sync.warehouse import Warehouse, migrate
 from stripe_sync.warehouse.connect import create_engine, parse_url
@@ -35,17 +33,14 @@ def test_migrations_go_down_and_up_again(warehouse: Warehouse) -> None:
 
 
 def test_processes_that_start_at_once_all_find_the_tables(warehouse_url: str) -> None:
-    code = (
-        "import sys; from stripe_sync.warehouse import Warehouse\n"
-        "w = Warehouse(sys.argv[1]); w.upgrade(); print(w.list_syncs())"
-    )
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, warehouse_url], stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(4)
-    ]
-    assert [(one.communicate()[0].strip(), one.returncode) for one in started] == [("[]", 0)] * 4
+    ours, theirs = processes.Pipe()
+    started = [processes.Process(target=upgrade, args=(warehouse_url, theirs)) for _ in range(4)]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join()
+    assert [process.exitcode for process in started] == [0] * 4
+    assert [ours.recv() for _ in started] == [[]] * 4
 
 
 def test_tables_of_a_newer_version_are_left_alone(warehouse: Warehouse) -> None:

@@ -1,12 +1,8 @@
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-
 import pytest
 
+from integration.warehouse.processes import hold_backfill_lock, processes
 from stripe_sync import ids
 from stripe_sync.errors import ConfigurationError, SyncBusy, WarehouseError
 from stripe_sync.warehouse import CollectionStatus, Loader, Warehouse
@@ -61,6 +57,14 @@ def test_an_unknown_sync_is_answered_with_those_known(warehouse: Warehouse) -> N
         warehouse.set_fence(ids.sync_id("other"), 1)
     with pytest.raises(WarehouseError, match="does not know the sync"):
         warehouse.last_seq(ids.sync_id("other"))
+
+
+def test_a_warehouse_without_tables_says_so(warehouse_url: str) -> None:
+    with (
+        Warehouse(warehouse_url) as empty,
+        pytest.raises(WarehouseError, match=r"has no tables yet .* a backfill makes them"),
+    ):
+        empty.collection_statuses("main")
 
 
 def test_a_run_goes_through_its_states(warehouse: Warehouse, loader: Loader) -> None:
@@ -129,23 +133,14 @@ def test_one_process_backfills_a_collection_at_a_time(warehouse: Warehouse) -> N
 
 
 def test_a_backfill_lock_dies_with_its_process(warehouse: Warehouse, warehouse_url: str) -> None:
-    code = (
-        "import sys, uuid; from stripe_sync.warehouse import Warehouse\n"
-        "with Warehouse(sys.argv[1]).backfill_lock(uuid.UUID(sys.argv[2]), sys.argv[3]):\n"
-        "    print('held', flush=True); sys.stdin.read()"
-    )
-    holder = subprocess.Popen(
-        [sys.executable, "-c", code, warehouse_url, str(SYNC), CUSTOMER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == "held\n"
+    ours, theirs = processes.Pipe()
+    holder = processes.Process(target=hold_backfill_lock, args=(warehouse_url, theirs))
+    holder.start()
+    assert ours.recv() == "held"
     with pytest.raises(SyncBusy), warehouse.backfill_lock(SYNC, CUSTOMER):
         pass
-    os.kill(holder.pid, signal.SIGKILL)
-    holder.communicate()
+    holder.kill()
+    holder.join()
     taken = False
     while not taken:  # the server notices the death in its own time
         try:

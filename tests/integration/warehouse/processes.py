@@ -1,14 +1,9 @@
-"""A small backfill in a process of its own, to be killed by the tests.
-
-Usage: python backfill_process.py WAREHOUSE_URL LAKE_FOLDER; prints a line at every step.
-"""
+"""What the tests run in processes of their own, to kill it or to run it many times at once."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
+import multiprocessing
+from multiprocessing.connection import Connection
 
 from stripe_sync.lake import Lake
 from stripe_sync.warehouse import Warehouse
@@ -18,8 +13,13 @@ from unit.warehouse.observations import CUSTOMER, RESOURCE, SYNC, batch, seen
 CHUNKS = 12
 CHUNK_OBJECTS = 50
 
+# Processes are forked from one that has done its imports, so that starting one takes no time.
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(["stripe_sync.lake", "stripe_sync.warehouse", "pyarrow.dataset"])
 
-def main(url: str, folder: str) -> None:
+
+def backfill(url: str, folder: str, steps: Connection) -> None:
+    """A small backfill that goes on where the last one ended and tells its every step."""
     warehouse, lake = Warehouse(url), Lake(folder, "main")
     warehouse.upgrade()
     warehouse.ensure_sync(
@@ -32,18 +32,28 @@ def main(url: str, folder: str) -> None:
         for chunk in range(first, CHUNKS + 1):
 
             def write(records: list[RecordRow], events: list[EventRow], chunk: int = chunk) -> None:
-                print("lake", chunk, flush=True)
+                steps.send("lake")
                 if records:
                     lake.write_chunk(f"backfill-{chunk}", records, events)
-                print("warehouse", chunk, flush=True)
+                steps.send("warehouse")
 
             # Chunks overlap by a few objects, as pages do that shift while they are read.
             numbers = range((chunk - 1) * CHUNK_OBJECTS, chunk * CHUNK_OBJECTS + 5)
             objects = [seen({"n": number}, upstream_id=f"cus_{number:05}") for number in numbers]
             checkpoint = Checkpoint(CUSTOMER, 1, chunk, {"next": chunk + 1}, len(objects), 1)
             loader.load(batch(*objects, source=Source.BACKFILL, checkpoint=checkpoint), write)
-    print("finished", CHUNKS, flush=True)
+    steps.send("finished")
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+def upgrade(url: str, steps: Connection) -> None:
+    """Bring a warehouse up to date and tell which syncs it has."""
+    with Warehouse(url) as warehouse:
+        warehouse.upgrade()
+        steps.send(warehouse.list_syncs())
+
+
+def hold_backfill_lock(url: str, steps: Connection) -> None:
+    """Take the lock on a collection and keep it until killed."""
+    with Warehouse(url).backfill_lock(SYNC, CUSTOMER):
+        steps.send("held")
+        steps.recv()
