@@ -50,9 +50,23 @@ class SandboxControl:
         made: dict[str, int] = self._call("POST", "demo", place)
         return made
 
-    def put(self, *objects: Mapping[str, Any], emit: bool = False, **place: Any) -> None:
-        """Store objects exactly as they are; ``emit`` writes the Stripe events, too."""
-        self._call("POST", "put", {"objects": list(objects), "emit": emit, **place})
+    def put(
+        self,
+        *objects: Mapping[str, Any],
+        emit: bool = False,
+        as_given: bool = True,
+        **place: Any,
+    ) -> None:
+        """Store objects exactly as they are.
+
+        Args:
+            objects: Of any kinds; an object with a known id takes the place of the old one.
+            emit: Write the Stripe events of a creation or an update, too.
+            as_given: Show all fields; otherwise Stripe's own leaving-out applies to them.
+            place: ``account`` and ``livemode``.
+        """
+        body = {"objects": list(objects), "emit": emit, "as_given": as_given, **place}
+        self._call("POST", "put", body)
 
     def mutate(self, kind: str, object_id: str, changes: Mapping[str, Any], **place: Any) -> None:
         """Change top-level fields of an object without a Stripe event."""

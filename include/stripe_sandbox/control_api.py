@@ -90,7 +90,7 @@ def control_app(holder: StateHolder) -> FastAPI:
         holder: Where the state is; ``reset`` puts a new one there.
     """
     app = FastAPI(title="Stripe sandbox", docs_url="/_sandbox/docs", redoc_url=None)
-    makers = (_settings_routes, _seed_routes, _object_routes, _account_routes)
+    makers = (_settings_routes, _seed_routes, _object_routes, _event_routes, _account_routes)
     for router in (make(holder) for make in makers):
         app.include_router(router, prefix="/_sandbox")
 
@@ -184,7 +184,7 @@ def _object_routes(holder: StateHolder) -> APIRouter:
         mode = _mode(holder, place)
         count = 0
         for doc in body["objects"]:
-            _put(mode, doc, emit=bool(body.get("emit")))
+            _put(mode, doc, emit=bool(body.get("emit")), as_given=body.get("as_given", True))
             count += 1
         return _json({"objects": count})
 
@@ -199,6 +199,12 @@ def _object_routes(holder: StateHolder) -> APIRouter:
             return _json({"removed": body.id})
         doc = {**entry.doc(), **(body.changes or {})}
         return Response(collection.put(doc).raw, media_type="application/json")
+
+    return router
+
+
+def _event_routes(holder: StateHolder) -> APIRouter:
+    router = APIRouter()
 
     @router.post("/events")
     async def append_events(request: Request) -> Response:
@@ -225,14 +231,14 @@ def _entries(collections: dict[str, Any], name: str) -> Iterator[Any]:
     yield from collections[name].order
 
 
-def _put(mode: Mode, doc: Doc, *, emit: bool) -> None:
+def _put(mode: Mode, doc: Doc, *, emit: bool, as_given: bool) -> None:
     name = str(doc.get("object"))
     if name not in RESOURCES:
         raise HTTPException(404, f"no collection {name}")
     collection, row = mode.store[name], RESOURCES[name]
     old = collection.by_id.get(str(doc["id"]))
     before = old.view() if old is not None else None
-    shown = collection.put(doc, as_given=True).view()
+    shown = collection.put(doc, as_given=as_given).view()
     for kind in (row.events.created if before is None else row.events.updated) if emit else ():
         mode.log.write(kind, shown, old=before)
 

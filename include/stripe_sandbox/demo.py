@@ -129,7 +129,7 @@ def _line(invoice: Doc, subscription: Doc, at: int) -> Doc:
         "amount": amount,
         "subtotal": amount,
         "currency": invoice["currency"],
-        "description": f"1 × boat service {at + 1}",
+        "description": f"1 x boat service {at + 1}",
         "invoice": invoice["id"],
         "period": {"start": invoice["created"], "end": invoice["created"] + _MONTH},
         "quantity": 1,

@@ -64,18 +64,12 @@ class EventLog:
             created: When it happened, in seconds since 1970; now by default.
         """
         version = self._state.default_version(self._store.account)
-        snapshot = self._snapshot(doc, version)
-        data: Doc = {"object": snapshot}
-        if old is not None and kind.endswith("updated"):
-            changes = previous_attributes(self._snapshot(old, version), snapshot)
-            if changes:
-                data["previous_attributes"] = changes
-        event = {
+        event: Doc = {
             "id": self._state.new_id("evt_"),
             "object": "event",
             "api_version": version,
             "created": int(self._state.clock.now()) if created is None else created,
-            "data": data,
+            "data": self._data(kind, doc, old, version),
             "livemode": self._store.livemode,
             "pending_webhooks": self._state.settings.pending_webhooks,
             "request": {"id": request_id, "idempotency_key": idempotency_key},
@@ -85,6 +79,14 @@ class EventLog:
         if faults.event_twice(self._state, kind):
             self.append({**event, "id": self._state.new_id("evt_")})
         return event
+
+    def _data(self, kind: str, doc: Doc, old: Doc | None, version: str) -> Doc:
+        data: Doc = {"object": self._snapshot(doc, version)}
+        if old is not None and kind.endswith("updated"):
+            changes = previous_attributes(self._snapshot(old, version), data["object"])
+            if changes:
+                data["previous_attributes"] = changes
+        return data
 
     def append(self, event: Doc, *, after: float = 0.0) -> None:
         """Add a Stripe event as it is, to be seen after some seconds."""

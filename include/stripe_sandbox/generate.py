@@ -45,7 +45,7 @@ def _blank(name: str) -> Template:
 def prefix_of(name: str) -> str:
     """What the ids of a kind of object start with."""
     row = RESOURCES.get(name)
-    return row.prefix if row is not None and row.prefix else PREFIXES.get(name, "obj_")
+    return row.prefix or PREFIXES.get(name, "") if row is not None else PREFIXES.get(name, "obj_")
 
 
 def make_id(name: str, seed: int, number: int | str) -> str:

@@ -44,6 +44,10 @@ def _good(number: int) -> str:
     return _GOODS[number % len(_GOODS)]
 
 
+def _declined(number: int) -> bool:
+    return number % 10 == 9  # noqa: PLR2004 - one in ten
+
+
 def _none(_: int) -> None:
     return None
 
@@ -92,7 +96,10 @@ PROFILES: Mapping[str, Mapping[str, Values]] = {
         "status": ("paid", "paid", "open", "paid", "draft", "uncollectible", "void"),
         "total": amount, "test_clock": _none, "number": lambda n: f"HS-{n + 1:05d}",
         "customer_email": mail, "customer_name": person, "latest_revision": _none,
-        "from_invoice": _none, "last_finalization_error": _none,
+        "from_invoice": _none, "last_finalization_error": _none, "amount_overpaid": (0,),
+        "amount_paid_off_stripe": (0,), "amount_shipping": (0,), "ending_balance": (0,),
+        "starting_balance": (0,), "default_tax_rates": lambda _: [],
+        "pre_payment_credit_notes_amount": (0,), "post_payment_credit_notes_amount": (0,),
     },
     "invoiceitem": {"amount": amount, "test_clock": _none, "description": _good},
     "charge": {
@@ -102,7 +109,16 @@ PROFILES: Mapping[str, Mapping[str, Values]] = {
         "failure_code": (None,) * 9 + ("card_declined",), "failure_balance_transaction": _none,
         "billing_details.name": person, "billing_details.email": mail, "application": _none,
         "application_fee": _none, "on_behalf_of": _none, "transfer": _none,
-        "source_transfer": _none, "level3": _none,
+        "source_transfer": _none, "level3": _none, "application_fee_amount": _none,
+        "failure_message": (None,) * 9 + ("Your card was declined.",),
+        "outcome": lambda n: {
+            "advice_code": None, "network_advice_code": None, "network_decline_code": None,
+            "network_status": "declined_by_network" if _declined(n) else "approved_by_network",
+            "reason": "generic_decline" if _declined(n) else None, "risk_level": "normal",
+            "risk_score": n * 7 % 60, "rule": None,
+            "seller_message": "The bank declined." if _declined(n) else "Payment complete.",
+            "type": "issuer_declined" if _declined(n) else "authorized",
+        },
     },
     "payment_intent": {
         "amount": amount, "description": _good, "source": _none, "application": _none,
@@ -115,8 +131,12 @@ PROFILES: Mapping[str, Mapping[str, Values]] = {
         "amount": amount, "fee": lambda n: 30 + amount(n) * 29 // 1000, "type": ("charge",),
         "net": lambda n: amount(n) - 30 - amount(n) * 29 // 1000, "exchange_rate": _none,
         "status": ("available", "available", "pending"), "reporting_category": ("charge",),
+        "balance_type": ("payments",), "fee_details": lambda _: [],
     },
-    "dispute": {"amount": amount, "reason": ("fraudulent", "product_not_received")},
+    "dispute": {
+        "amount": amount, "reason": ("fraudulent", "product_not_received"),
+        "status": ("needs_response", "won", "lost"), "balance_transactions": lambda _: [],
+    },
     "transfer": {"amount": amount, "amount_reversed": (0,), "reversed": (False,)},
     "review": {"open": (True, True, False), "closed_reason": (None, None, "approved")},
     "issuing.cardholder": {"name": person, "email": mail, "status": ("active",)},

@@ -82,17 +82,16 @@ class Router:
     def _add_resource(self, row: Resource) -> None:
         if not row.path:
             return
-        nested = row.parent is not None
-        if "l" in row.ops:
-            self._add("GET", row.path, "children" if nested else "list", row)
-        if "r" in row.ops:
-            self._add("GET", row.retrieve_path, "child" if nested else "retrieve", row)
-        if "c" in row.ops:
-            self._add("POST", row.path, "create", row)
-        if "u" in row.ops:
-            self._add("POST", row.retrieve_path, "update", row)
-        if "d" in row.ops:
-            self._add("DELETE", row.retrieve_path, "delete", row)
+        several, one = ("children", "child") if row.parent is not None else ("list", "retrieve")
+        for letter, method, path, operation in (
+            ("l", "GET", row.path, several),
+            ("r", "GET", row.retrieve_path, one),
+            ("c", "POST", row.path, "create"),
+            ("u", "POST", row.retrieve_path, "update"),
+            ("d", "DELETE", row.retrieve_path, "delete"),
+        ):
+            if letter in row.ops:
+                self._add(method, path, operation, row)
         for name, include in row.includes.items():
             if include.url.startswith(f"{row.path}/"):
                 self._add("GET", include.url, "included", row, name)

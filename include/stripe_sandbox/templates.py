@@ -46,6 +46,9 @@ _YES = frozenset(
     ("active", "valid", "captured", "paid", "enabled", "open", "approved", "attempted")
 )
 
+_METHODS = {"card", "us_bank_account"}
+"""Where both stand side by side, every payment method has a field and one of them is there."""
+
 Path = tuple[str | int, ...]
 
 
@@ -101,7 +104,7 @@ class _Maker:
 
     def fields(self, shapes: Mapping[str, Shape], path: Path, depth: int) -> dict[str, Any]:
         kind = self._discriminator(shapes)
-        skipped = set(shapes["type"].choices) - {kind} if kind else set()
+        skipped = self._other_kinds(shapes, kind)
         doc: dict[str, Any] = {}
         for name, shape in shapes.items():
             if name in skipped and shape.kind == "object":
@@ -112,12 +115,19 @@ class _Maker:
                 doc[name] = self.value(name, shape, (*path, name), depth, named=name == kind)
         return doc
 
+    def _other_kinds(self, shapes: Mapping[str, Shape], kind: str | None) -> set[Any]:
+        """Fields that are absent because the object is of another kind."""
+        if kind is None:
+            return set()
+        choices = set(shapes["type"].choices) if "type" in shapes else set()
+        return (choices or {k for k, s in shapes.items() if s.kind == "object"}) - {kind}
+
     def _discriminator(self, shapes: Mapping[str, Shape]) -> str | None:
         """The chosen value of ``type``, when it says which of the other fields is there."""
         choices = [str(c) for c in shapes["type"].choices] if "type" in shapes else []
         present = [c for c in choices if c in shapes and shapes[c].kind == "object"]
         if not present:
-            return None
+            return "card" if shapes.keys() >= _METHODS else None
         return "card" if "card" in present else present[0]
 
     def value(self, name: str, shape: Shape, path: Path, depth: int, *, named: bool = False) -> Any:
@@ -144,6 +154,8 @@ class _Maker:
             return True
         if self.rng is None or depth >= _DEPTH:
             return False
+        if shape.kind == "str" and not shape.choices and name not in _TEXTS:
+            return self.rng.random() < 0.15  # noqa: PLR2004 - texts without a meaning look odd
         return self.rng.random() < (0.75 if shape.kind != "object" else 0.9 - 0.2 * depth)
 
     def _object(self, shape: Shape, path: Path, depth: int) -> Any:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from stripe_sandbox import forms, sdk, side_effects
 from stripe_sandbox.errors import bad_request, no_such
 from stripe_sandbox.generate import blank, prefix_of
@@ -226,9 +224,3 @@ def _cancel(write: Write, resource: Resource, doc: Doc) -> None:
     shown = write.mode.store[resource.object].put(doc).view()
     for kind in resource.events.deleted:
         write.log(kind, shown)
-
-
-def copy(doc: Doc) -> Doc:
-    """An independent copy of an object."""
-    copied: Doc = orjson.loads(orjson.dumps(doc))
-    return copied

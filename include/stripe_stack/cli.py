@@ -74,7 +74,7 @@ def docs() -> None:
     settings, project = read_settings(), ROOT / "dbt"
     with postgres_of(settings) as (postgres, _):
         environment = dbt_environment(airflow.warehouse_url(settings, postgres), project)
-        _run(dbt_command(project, "docs", "generate", "--static"), environment)
+        _run(dbt_command(project, "docs"), environment)
 
 
 def main() -> None:

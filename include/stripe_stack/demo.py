@@ -23,6 +23,11 @@ T = TypeVar("T")
 _LINE_EVERY = 5.0
 """Seconds between two lines on the same wait, where there is no terminal."""
 
+_LOOK_EVERY = 1.0
+"""Seconds between two changes of the line, where there is one."""
+
+_UNTIL_SEEN = "until the change shows in stripe.records and stripe.events"
+
 _RECORD = """
 SELECT collection_id, deleted, id, inserted_at, payload, payload_hash, resource_id, updated_at,
        upsert_opts, upstream_id, upstream_updated_at
@@ -70,7 +75,7 @@ def run_demo(console: Console) -> None:
         _wait_for_run(stack, "stripe_dbt", progress)
         account.print_views(console, stack)
         progress.note("Changing a customer, while the DAG stripe_poll watches")
-        _wait_until(stack, progress, "until stripe_poll polls", lambda: _polls(stack))
+        _wait_until(stack, progress, lambda: "until stripe_poll polls", lambda: _polls(stack))
         account.print_change(console, _change_customer(stack, progress))
     took = time.monotonic() - started
     console.print(f"\nThat took {took:.0f} s. Everything that was started has been stopped.")
@@ -96,21 +101,23 @@ class Progress:
         self._console.print(f"[dim]{self._seconds():5.1f} s[/dim]  {text}")
 
     @contextmanager
-    def waiting(self) -> Iterator[Callable[[str], None]]:
-        """Something long begins; what this gives is to be called with what is known of it."""
-        if self._console.is_terminal:
-            with self._console.status("") as status:
-                yield lambda text: status.update(f"{self._seconds():5.1f} s  Waiting {text}")
-            return
-        shown = time.monotonic()
+    def waiting(self) -> Iterator[Callable[[Callable[[], str]], None]]:
+        """Something long begins. Call what this gives, often, with what can tell how it stands."""
+        with self._console.status("") as status:
+            live = self._console.is_terminal
+            shown = time.monotonic()
 
-        def line(text: str) -> None:
-            nonlocal shown
-            if time.monotonic() - shown >= _LINE_EVERY:
+            def show(tell: Callable[[], str]) -> None:
+                nonlocal shown
+                if time.monotonic() - shown < (_LOOK_EVERY if live else _LINE_EVERY):
+                    return
                 shown = time.monotonic()
-                self.note(f"  Waiting {text}")
+                if live:
+                    status.update(f"{self._seconds():5.1f} s  Waiting {tell()}")
+                else:
+                    self.note(f"  Waiting {tell()}")
 
-        yield line
+            yield show
 
     def _seconds(self) -> float:
         return time.monotonic() - self._started
@@ -119,21 +126,20 @@ class Progress:
 def _wait_until(
     stack: Stack,
     progress: Progress,
-    what: str | Callable[[], str],
+    tell: Callable[[], str],
     done: Callable[[], T | None],
     *,
-    interval: float = 0.3,
+    interval: float = 0.5,
 ) -> T:
     """Wait for two minutes at most; returns the first thing from ``done`` that is true."""
     deadline = time.monotonic() + 120
     with progress.waiting() as show:
         while not (result := done()):
-            text = what if isinstance(what, str) else what()
             stack.processes.check()
             if time.monotonic() > deadline:
-                msg = f"Waited two minutes {text}, in vain; the logs are in {stack.settings.logs}"
+                msg = f"Waited two minutes {tell()}, in vain; the logs are in {stack.settings.logs}"
                 raise StackError(msg)
-            show(text)
+            show(tell)
             time.sleep(interval)
     return result
 
@@ -144,15 +150,16 @@ def _wait_for_run(stack: Stack, dag: str, progress: Progress) -> str:
     def run() -> dict[str, Any]:
         return next(iter(stack.api.runs(dag)), {"state": "not there yet"})
 
-    def what() -> str:
-        tasks = stack.api.tasks(dag, run()["dag_run_id"]) if "dag_run_id" in run() else []
+    def tell() -> str:
+        known = run().get("dag_run_id")
+        tasks = stack.api.tasks(dag, known) if known else []
         over = sum(task["state"] == "success" for task in tasks)
         return f"for {dag}: {over} of {len(tasks)} tasks done"
 
     def ended() -> dict[str, Any] | None:
         return found if (found := run())["state"] in {"success", "failed"} else None
 
-    result = _wait_until(stack, progress, what, ended)
+    result = _wait_until(stack, progress, tell, ended)
     if result["state"] == "failed":
         logs = stack.settings.stack_dir / "airflow" / "logs"
         msg = f"A run of {dag} failed; its task logs are in {logs}"
@@ -184,5 +191,4 @@ def _change_customer(stack: Stack, progress: Progress) -> Change:
             seconds = time.monotonic() - changed
             return Change(seconds, record, event) if record and event else None
 
-        what = "until the change shows in stripe.records and stripe.events"
-        return _wait_until(stack, progress, what, seen, interval=0.05)
+        return _wait_until(stack, progress, lambda: _UNTIL_SEEN, seen, interval=0.05)

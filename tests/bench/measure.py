@@ -1,12 +1,15 @@
-"""What a benchmark measures with: a task in a process of its own, the server's CPU time, a table."""
+"""What a benchmark measures with: tasks in processes of their own, CPU time, a table."""
 
 from __future__ import annotations
 
 import multiprocessing
 import resource
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,8 @@ from rich.table import Table
 
 from stripe_sync import jsonio
 
+_SPAWN = multiprocessing.get_context("spawn")
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -25,7 +30,7 @@ class Measured:
     name: str
     value: float
     unit: str
-    target: str
+    target: str = ""
 
     @property
     def met(self) -> bool | None:
@@ -38,7 +43,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class TaskCost:
-    """What one task cost in a process of its own."""
+    """What one task cost in a process of its own, imports included."""
 
     result: Any
     seconds: float
@@ -46,37 +51,61 @@ class TaskCost:
     peak_mib: float
 
 
+@dataclass(slots=True)
+class Task:
+    """A function that runs in a fresh process."""
+
+    process: BaseProcess
+    answers: Connection = field(repr=False)
+
+    @classmethod
+    def start(cls, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Task:
+        """Start it; function and arguments must be picklable."""
+        here, there = _SPAWN.Pipe(duplex=False)
+        process = _SPAWN.Process(target=_measured, args=(there, function, args, kwargs))
+        process.start()
+        there.close()
+        return cls(process, here)
+
+    def cost(self) -> TaskCost:
+        """Wait for it.
+
+        Raises:
+            RuntimeError: The function raised something, or its process died.
+        """
+        try:
+            cost, error = self.answers.recv()
+        except EOFError:
+            cost, error = None, "the process died"
+        self.process.join()
+        if cost is None:
+            raise RuntimeError(error)
+        found: TaskCost = cost
+        return found
+
+
 def run_task(function: Callable[..., Any], *args: Any, **kwargs: Any) -> TaskCost:
-    """Run a function in a fresh process and measure that process, imports included."""
-    context = multiprocessing.get_context("spawn")
-    answers = context.SimpleQueue()
-    process = context.Process(target=_measured, args=(answers, function, args, kwargs))
-    process.start()
-    cost, error = answers.get()
-    process.join()
-    if error is not None:
-        raise error
-    return cost
+    """Run a function in a fresh process and measure that process."""
+    return Task.start(function, *args, **kwargs).cost()
 
 
-def _measured(answers: Any, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
+def _measured(answers: Connection, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
     began = time.perf_counter()
     try:
         result = function(*args, **kwargs)
-    except Exception as error:  # noqa: BLE001 - handed to the process that asked
-        answers.put((None, error))
+    except Exception:  # noqa: BLE001 - told to the process that asked
+        answers.send((None, traceback.format_exc()))
         return
     seconds = time.perf_counter() - began
     used = resource.getrusage(resource.RUSAGE_SELF)
     cost = TaskCost(result, seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
-    answers.put((cost, None))
+    answers.send((cost, None))
 
 
 def postgres_cpu(url: str) -> float:
     """CPU seconds that the server behind a URL has used so far, all its processes together."""
     with psycopg.connect(url) as connection:
-        backend = psutil.Process(connection.info.backend_pid)
-        server = backend.parent()
+        server = psutil.Process(connection.info.backend_pid).parent()
         assert server is not None
         own = server.cpu_times()
         total = own.user + own.system + own.children_user + own.children_system
@@ -86,13 +115,19 @@ def postgres_cpu(url: str) -> float:
     return total
 
 
-def report(results: list[Measured], path: Path) -> None:
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that this share of the values does not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def report(results: Sequence[Measured], path: Path) -> None:
     """Print a table and write the JSON file."""
     table = Table(title="make bench", title_justify="left")
-    for heading, justify in (("name", "left"), ("value", "right"), ("unit", "left")):
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
-    table.add_column("target")
-    table.add_column("met")
+    table.add_column("name")
+    table.add_column("value", justify="right")
+    for heading in ("unit", "target", "met"):
+        table.add_column(heading)
     words = {True: "[green]yes[/]", False: "[red]no[/]", None: ""}
     for line in results:
         table.add_row(line.name, f"{line.value:,.3f}", line.unit, line.target, words[line.met])

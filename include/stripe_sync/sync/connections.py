@@ -18,6 +18,9 @@ class SyncSettings(BaseModel):
         api_version: Stripe-Version that every payload is rendered in.
         redact: Whether client secrets and the like are redacted before they are stored.
         requests_per_second: Ceiling for backfills; None for 50 in live mode, 20 in test mode.
+        total_requests_per_second: Ceiling for everything that asks Stripe; None for Stripe's
+            documented limit (100 in live mode, 25 in test mode).
+        endpoint_requests_per_second: Ceiling for each endpoint; None for Stripe's own (25).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -25,6 +28,8 @@ class SyncSettings(BaseModel):
     api_version: str = PINNED_API_VERSION
     redact: bool = True
     requests_per_second: float | None = Field(default=None, gt=0)
+    total_requests_per_second: float | None = Field(default=None, gt=0)
+    endpoint_requests_per_second: float | None = Field(default=None, gt=0)
 
     @classmethod
     def parse(cls, values: dict[str, object]) -> SyncSettings:
@@ -45,15 +50,14 @@ class SyncSettings(BaseModel):
         """The request budget of the account.
 
         Raises:
-            ConfigurationError: The ceiling is above what Stripe allows an account.
+            ConfigurationError: The ceiling for backfills is above that for everything.
         """
         limits = PacingLimits.for_key(livemode=livemode)
-        if self.requests_per_second is None:
-            return limits
+        total = self.total_requests_per_second or limits.total
         return PacingLimits(
-            total=limits.total,
-            backfill=self.requests_per_second,
-            per_endpoint=limits.per_endpoint,
+            total=total,
+            backfill=self.requests_per_second or min(limits.backfill, total),
+            per_endpoint=self.endpoint_requests_per_second or limits.per_endpoint,
         )
 
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from uuid import uuid4
 
 from stripe_sync.clock import from_unix
 from stripe_sync.errors import (
@@ -16,13 +13,13 @@ from stripe_sync.errors import (
     ConfigurationError,
     PermissionDenied,
     StripeError,
-    SyncBusy,
 )
 from stripe_sync.extract.stripe_events import fresh_events, newest_created
 from stripe_sync.jsonio import JsonObject
 from stripe_sync.sync.apply import Applier
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.lake_follower import LakeFollower
+from stripe_sync.sync.lease import PollLease
 from stripe_sync.sync.session import Session, open_session
 from stripe_sync.warehouse.model import Batch, LoadResult, Observation, PollCheckpoint, Source
 
@@ -39,9 +36,6 @@ DEEP_EVERY = 30.0
 
 BATCH_EVENTS = 200
 """Stripe events that a transaction applies."""
-
-LEASE_SECONDS = 10.0
-"""How long a poller that died keeps others from its sync."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +141,7 @@ class Poller:
     ) -> None:
         self._session = session
         self._on_batch = on_batch
-        self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self._lease = PollLease(session)
         self._applier = Applier(session)
         self._follower = LakeFollower(session)
         self._loader = session.warehouse.loader()
@@ -155,7 +149,6 @@ class Poller:
         self._watermark = 0
         self._failing_since: int | None = None
         self._known: dict[str, int] = {}
-        self._renewed_at = 0.0
         self._deep_at = float("-inf")
         self._counted_polls = 0
         self._counted_requests = 0
@@ -168,7 +161,7 @@ class Poller:
             SyncBusy: Another poller holds the lease.
         """
         warehouse, sync = self._session.warehouse, self._session.sync
-        await self._wait_for_lease()
+        await self._lease.take()
         warehouse.prune_ledger(sync.id, self._session.clock.now())
         fence = warehouse.fence(sync.id)
         if fence is None:
@@ -178,25 +171,6 @@ class Poller:
         self._watermark = max(position.get("watermark", 0), fence)
         self._failing_since = position.get("failing_since")
         self._known = warehouse.known_stripe_events(sync.id, since=from_unix(self._floor()))
-
-    async def _wait_for_lease(self) -> None:
-        """Take the lease; a holder that died is given the time that its lease still runs."""
-        clock = self._session.clock
-        end = clock.monotonic() + LEASE_SECONDS + 1
-        while not self._renew():
-            if clock.monotonic() >= end:
-                message = (
-                    f"sync {self._session.sync.name} is being polled by another process; stop that"
-                    " one first, or let it be"
-                )
-                raise SyncBusy(message)
-            await clock.sleep(0.2)
-
-    def _renew(self) -> bool:
-        self._renewed_at = self._session.clock.monotonic()
-        return self._session.warehouse.acquire_poll_lease(
-            self._session.sync.id, self._owner, seconds=LEASE_SECONDS
-        )
 
     def _floor(self) -> int:
         """Nothing created earlier is looked for."""
@@ -217,9 +191,7 @@ class Poller:
             SyncBusy: Another poller took the lease over.
         """
         clock = self._session.clock
-        if clock.monotonic() - self._renewed_at > LEASE_SECONDS / 3 and not self._renew():
-            message = f"sync {self._session.sync.name} was taken over by another poller"
-            raise SyncBusy(message)
+        self._lease.keep()
         deep = clock.monotonic() - self._deep_at >= DEEP_EVERY
         self.report.polls += 1
         try:
@@ -273,7 +245,7 @@ class Poller:
                 polls=self.report.polls - self._counted_polls,
                 requests=requests - self._counted_requests,
                 stripe_events=stripe_events,
-                owner=self._owner,
+                owner=self._lease.owner,
             ),
         )
         result = await asyncio.to_thread(self._loader.load, batch)
@@ -302,5 +274,5 @@ class Poller:
             await self._commit([], 0)
             await asyncio.to_thread(self._follower.flush)
         finally:
-            self._session.warehouse.release_poll_lease(self._session.sync.id, self._owner)
+            self._lease.release()
             self._loader.close()

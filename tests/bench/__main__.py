@@ -1,0 +1,35 @@
+"""Measures; prints a table and writes ``build/bench.json``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bench import backfill, live
+from bench.measure import report
+from bench.rig import rig
+
+PARTS = {"backfill": backfill.measure, "live": live.measure}
+Part = StrEnum("Part", list(PARTS))
+RESULTS = Path(__file__).resolve().parents[2] / "build" / "bench.json"
+
+
+def main(
+    only: Annotated[Part | None, typer.Option(help="One part; all when it is left out.")] = None,
+) -> None:
+    """Measure everything, or one part."""
+    results = []
+    with rig(Console(width=140)) as stage:
+        for name, measure in PARTS.items():
+            if only in (None, name):
+                stage.say(f"[bold]{name}[/]")
+                results += measure(stage)
+    report(results, RESULTS)
+
+
+if __name__ == "__main__":
+    typer.run(main)
