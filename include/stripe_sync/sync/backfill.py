@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from contextlib import aclosing
+from dataclasses import dataclass
 from datetime import datetime
 
-from stripe_sync.catalog import Collection, ListCall, Obtained
+from stripe_sync.catalog import Collection
 from stripe_sync.clock import to_unix
-from stripe_sync.errors import EndpointRetired, PermissionDenied, StripeSyncError
-from stripe_sync.extract.pages import PageReader
+from stripe_sync.errors import EndpointRetired, PermissionDenied
 from stripe_sync.extract.stripe_events import newest_created
-from stripe_sync.extract.windows import CursorList, Slice, WindowedList
+from stripe_sync.extract.windows import Slice
 from stripe_sync.jsonio import JsonObject
+from stripe_sync.sync import sources
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.landing import Landing
 from stripe_sync.sync.session import Session, open_session
@@ -101,7 +102,7 @@ async def _plan(
         asked = {session.catalog.resolve(name).id for name in collections or session.catalog}
         rows = [row for row in session.catalog.values() if row.id in asked]
         await take_fence(session)
-        ready = [row for row in rows if row.obtained is Obtained.TOP_LEVEL_LIST]
+        ready = [row for row in rows if sources.obtainable(row)]
         for row in rows:
             if row in ready:
                 session.warehouse.queue_collection(session.sync.id, row.id)
@@ -186,8 +187,8 @@ async def _backfill(
                 return run.finish("forbidden", str(error), error.permission)
             except EndpointRetired as error:
                 return run.finish("retired", f"retired by Stripe: {error}")
-            except (StripeSyncError, OSError) as error:
-                run.finish("failed", str(error))
+            except Exception as error:
+                run.finish("failed", str(error) or type(error).__name__)
                 raise
             return run.finish("done" if landing.objects else "empty", None)
 
@@ -223,37 +224,16 @@ class _Run:
     async def _read(
         self, position: JsonObject, queue: asyncio.Queue[Slice | Exception | None]
     ) -> None:
-        """Read one part of the collection after the other."""
-        try:
-            parts = _parts(self.row)
-            first = position.get("part", 0)
-            for number in range(first, len(parts)):
-                call, variant = parts[number]
-                resume = position.get("list") if number == first else None
-                async for piece in self._list(call, variant, resume).slices():
-                    after: JsonObject = {"part": number, "list": piece.position}
-                    if piece.position is None:
-                        after = {"part": number + 1}
-                    await queue.put(replace(piece, position=after))
-            await queue.put(None)
-        except (StripeSyncError, OSError) as error:
-            await queue.put(error)
-
-    def _list(
-        self, call: ListCall, variant: dict[str, str], resume: JsonObject | None
-    ) -> WindowedList | CursorList:
-        reader = PageReader(
-            self.session.api,
-            self.row,
-            call,
-            shaper=self.session.shaper(self.row),
-            clock=self.session.clock,
-            variant=variant,
-        )
-        if not call.created_filter:
-            return CursorList(reader, position=resume)
+        """Read everything into the queue; what goes wrong comes out at its other end."""
         since = to_unix(self.since) if self.since else None
-        return WindowedList(reader, since=since, position=resume)
+        pieces = sources.read(self.session, self.row, since=since, position=position)
+        try:
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    await queue.put(piece)
+            await queue.put(None)
+        except Exception as error:  # noqa: BLE001 - raised again by whoever takes it out
+            await queue.put(error)
 
     def _report_progress(self) -> None:
         self.progress(
@@ -292,13 +272,3 @@ class _Run:
             updated=totals.updated,
             unchanged=totals.unchanged,
         )
-
-
-def _parts(row: Collection) -> list[tuple[ListCall, dict[str, str]]]:
-    """The lists, and variants of lists, that together are the collection."""
-    return [
-        (call, variant)
-        for call in row.lists
-        if call.parent is None
-        for variant in call.variants or ({},)
-    ]

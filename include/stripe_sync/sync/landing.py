@@ -70,7 +70,7 @@ class Landing:
         state = warehouse.collection_state(sync_id, self._row.id)
         position: JsonObject = {}
         if state:
-            orphan = _file_name(state.generation, state.chunk + 1)
+            orphan = self._file_name(state.generation, state.chunk + 1)
             self._session.lake.discard(self._row.name, orphan)
             self._generation, self._chunk = state.generation, state.chunk
             if self._resumable(state.status, state.position):
@@ -147,9 +147,8 @@ class Landing:
 
     def _write_lake(self, records: list[RecordRow], events: list[EventRow]) -> None:
         if records or events:
-            name = _file_name(self._generation, self._chunk)
+            name = self._file_name(self._generation, self._chunk)
             self._session.lake.write_chunk(name, records, events)
 
-
-def _file_name(generation: int, chunk: int) -> str:
-    return f"backfill-{generation:06d}-{chunk:08d}"
+    def _file_name(self, generation: int, chunk: int) -> str:
+        return f"backfill-{self._row.name}-{generation:06d}-{chunk:08d}"
