@@ -9,7 +9,7 @@ so that widths follow the density of the data: bursts get narrow segments, empty
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any, Protocol
@@ -173,7 +173,7 @@ class WindowedList:
             self._segments = [_second(start, after), _Segment(start + 1, None)]
         self._tasks: dict[asyncio.Task[Page], _Segment] = {}
 
-    async def slices(self) -> AsyncIterator[Slice]:
+    async def slices(self) -> AsyncGenerator[Slice, None]:
         """Hand on everything in ascending order of ``created``.
 
         Raises:
@@ -262,7 +262,7 @@ class CursorList:
         self._reader = reader
         self._cursor: str | None = position["after"] if position else None
 
-    async def slices(self) -> AsyncIterator[Slice]:
+    async def slices(self) -> AsyncGenerator[Slice, None]:
         """Hand on page by page. A cursor whose object vanished restarts the walk.
 
         Raises:

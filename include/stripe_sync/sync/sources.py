@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ def obtainable(row: Collection) -> bool:
 
 async def read(
     session: Session, row: Collection, *, since: int | None, position: JsonObject
-) -> AsyncIterator[Slice]:
+) -> AsyncGenerator[Slice, None]:
     """Read one part of a collection after the other.
 
     Args:
