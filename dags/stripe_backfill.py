@@ -34,11 +34,16 @@ from stripe_airflow.retries import STRIPE_RETRY_POLICY
     default_args={"owner": "stripe", "retries": 3, "retry_delay": timedelta(seconds=15)},
 )
 def stripe_backfill() -> None:
-    @task(retry_policy=STRIPE_RETRY_POLICY)
+    @task(retry_policy=STRIPE_RETRY_POLICY, show_return_value_in_logs=False)
     def plan() -> list[dict[str, Any]]:
         return plan_jobs(get_current_context()["params"])
 
-    @task(trigger_rule=TriggerRule.ALL_DONE, retries=0, outlets=[Asset("stripe_backfill")])
+    @task(
+        trigger_rule=TriggerRule.ALL_DONE,
+        retries=0,
+        outlets=[Asset("stripe_backfill")],
+        show_return_value_in_logs=False,
+    )
     def report(jobs: list[dict[str, Any]] | None, reports: list[dict[str, Any]]) -> list[Any]:
         return conclude(jobs, reports)
 

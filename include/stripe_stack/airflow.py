@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import metadata
 from typing import Any, Self
 from urllib.parse import quote
@@ -26,7 +28,7 @@ POOL = "stripe_backfill"
 POOL_SLOTS = 4
 # Task logs are files that the API server reads itself: nobody need serve them.
 _SCHEDULER = ("scheduler", "--skip-serve-logs")
-_OTHERS = (("api-server",), ("dag-processor",), ("triggerer", "--skip-serve-logs"))
+_TRIGGERER = ("triggerer", "--skip-serve-logs")
 
 _HEALTHY = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 
@@ -54,7 +56,6 @@ def airflow_environment(settings: Settings, secrets: Secrets, postgres: Postgres
         "API__BASE_URL": base_url(settings),
         "API__SECRET_KEY": secrets.jwt_secret,
         "API_AUTH__JWT_SECRET": secrets.jwt_secret,
-        "USAGE_DATA_COLLECTION__ENABLED": False,
     }
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW")}
     return {
@@ -64,6 +65,8 @@ def airflow_environment(settings: Settings, secrets: Secrets, postgres: Postgres
         **_connections(settings, postgres),
         "DO_NOT_TRACK": "1",
         "PYTHONUNBUFFERED": "1",
+        # Without the checkout on the path, where the package would be found a second time.
+        "PYTHONSAFEPATH": "1",
     }
 
 
@@ -142,13 +145,13 @@ def start(processes: Processes, environment: Mapping[str, str]) -> None:
     """Start Airflow's components; :meth:`AirflowApi.ready` tells when they answer."""
 
     def component(name: str, *options: str) -> Command:
-        # Their children are tasks and loops, which they would wait for long.
-        argv = airflow_command(name, *options)
-        return Command(name, argv, environment, ROOT, stop_children=True)
+        return Command(name, airflow_command(name, *options), environment, ROOT)
 
-    processes.start(*(component(*args) for args in _OTHERS))
-    # Stopped first, with its tasks, while there is an API that these can tell.
-    processes.start(component(*_SCHEDULER))
+    # The triggerer would take ten seconds to end, and it holds nothing that a kill could hurt.
+    triggerer = replace(component(*_TRIGGERER), stop_signal=signal.SIGKILL)
+    processes.start(component("api-server"), component("dag-processor"), triggerer)
+    # Stopped first, with the tasks that it waits for, while there is an API that they can tell.
+    processes.start(replace(component(*_SCHEDULER), stop_children=True))
 
 
 def airflow_command(*args: str) -> list[str]:

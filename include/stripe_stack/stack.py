@@ -58,7 +58,7 @@ def running(settings: Settings, say: Say, *, throwaway: bool = False) -> Iterato
         StackError: Something is in the way; nothing is left running.
     """
     with ExitStack() as cleanup:
-        cleanup.enter_context(_only_one(settings.stack_dir))
+        cleanup.enter_context(only_one(settings.stack_dir))
         if throwaway:
             _empty(settings.stack_dir)
         _look_first(settings)
@@ -97,7 +97,7 @@ def postgres_of(settings: Settings) -> Iterator[tuple[Postgres, Secrets]]:
     postgres = Postgres(settings, secrets)
     with ExitStack() as cleanup:
         if not postgres.runs:
-            cleanup.enter_context(_only_one(settings.stack_dir))
+            cleanup.enter_context(only_one(settings.stack_dir))
             processes = cleanup.enter_context(Processes(settings.logs))
             postgres.start(processes)
         yield postgres, secrets
@@ -121,7 +121,7 @@ def make_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
+def only_one(folder: Path) -> Iterator[None]:
     """Hold the folder, so that no second stack works in it."""
     make_folder(folder)
     with (folder / "lock").open("w") as file:

@@ -17,7 +17,6 @@ from fastapi.responses import HTMLResponse
 from stripe_airflow.hooks.lake import StripeLakeHook
 from stripe_sync.errors import ConfigurationError
 
-URL_PREFIX = "/stripe"
 DOCS_FILE = "_docs/index.html"
 """Path of the docs inside the lake. No sync's name starts with an underscore."""
 

@@ -13,7 +13,6 @@ def sync_param() -> Param:
         pattern="^[a-z0-9][a-z0-9_-]*$",
         title="Sync",
         description="Its Stripe key stands in the connection <code>stripe_…</code> of that name.",
-        section="What",
     )
 
 
@@ -31,7 +30,6 @@ def backfill_params() -> dict[str, Param]:
             description="Which collections to backfill. None chosen means all of the sync.",
             examples=list(titles),
             values_display=titles,
-            section="What",
         ),
         "since": Param(
             None,
@@ -39,13 +37,11 @@ def backfill_params() -> dict[str, Param]:
             format="date",
             title="Created since",
             description="Only objects created from this day on (UTC). Empty means all.",
-            section="How much",
         ),
         "full": Param(
             False,
             type="boolean",
             title="Read everything again",
             description="Start over instead of going on from what is there.",
-            section="How much",
         ),
     }

@@ -140,11 +140,18 @@ def test_a_reference_into_a_forbidden_collection_is_no_fault(
 
 
 def test_two_objects_with_one_key_are_found(project: Any, warehouse: Warehouse) -> None:
-    check = project.compiled_test("key_of_customers")
+    check = project.compiled_test("key_of_capabilities")
     assert warehouse.execute(check).fetchall() == []
     warehouse.execute(
-        "UPDATE stripe_raw.records SET payload = jsonb_set(payload, '{id}', '\"cus_1\"')"
-        " WHERE upstream_id = 'cus_gone'"
+        """
+        INSERT INTO stripe_raw.records
+        SELECT (jsonb_populate_record(r, jsonb_build_object(
+            'collection_id', 'stripe:capability',
+            'upstream_id', doubled,
+            'payload', '{"id": "card_payments", "account": "acct_1"}'::jsonb))).*
+        FROM stripe_raw.records AS r, unnest(ARRAY['one', 'two']) AS doubled
+        WHERE r.upstream_id = 'cus_1'
+        """
     )
     assert [row["objects"] for row in warehouse.execute(check)] == [2]
 

@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_id('account') }} as account,
     {{ as_text('account_holder_name') }} as account_holder_name,
     {{ as_text('account_holder_type') }} as account_holder_type,

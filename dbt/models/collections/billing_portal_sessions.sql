@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_json('after_expiration') }} as after_expiration,
     {{ as_id('configuration') }} as configuration,
     {{ as_bigint('created') }} as created,

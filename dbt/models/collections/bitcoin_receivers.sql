@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_boolean('active') }} as active,
     {{ as_bigint('amount') }} as amount,
     {{ as_bigint('amount_received') }} as amount_received,

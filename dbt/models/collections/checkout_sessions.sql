@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_json('adaptive_pricing') }} as adaptive_pricing,
     {{ as_json('after_expiration') }} as after_expiration,
     {{ as_boolean('allow_promotion_codes') }} as allow_promotion_codes,

@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_bigint('amount_off') }} as amount_off,
     {{ as_json('applies_to') }} as applies_to,
     {{ as_bigint('created') }} as created,

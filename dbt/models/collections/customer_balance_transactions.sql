@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_bigint('amount') }} as amount,
     {{ as_id('checkout_session') }} as checkout_session,
     {{ as_bigint('created') }} as created,

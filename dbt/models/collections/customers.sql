@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_json('address') }} as address,
     {{ as_bigint('balance') }} as balance,
     {{ as_text('business_name') }} as business_name,

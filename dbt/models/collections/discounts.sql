@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_text('checkout_session') }} as checkout_session,
     {{ as_id('customer') }} as customer,
     {{ as_text('customer_account') }} as customer_account,

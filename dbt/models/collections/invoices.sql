@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_text('account_country') }} as account_country,
     {{ as_text('account_name') }} as account_name,
     {{ as_json('account_tax_ids') }} as account_tax_ids,

@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_text('brand') }} as brand,
     {{ as_text('cancellation_reason') }} as cancellation_reason,
     {{ as_json('cardholder') }} as cardholder,

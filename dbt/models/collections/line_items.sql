@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_json('adjustable_quantity') }} as adjustable_quantity,
     {{ as_bigint('amount_discount') }} as amount_discount,
     {{ as_bigint('amount_subtotal') }} as amount_subtotal,

@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_json('customer_acceptance') }} as customer_acceptance,
     {{ as_boolean('livemode') }} as livemode,
     {{ as_json('multi_use') }} as multi_use,

@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_json('allowed_payment_method_types') }} as allowed_payment_method_types,
     {{ as_bigint('amount') }} as amount,
     {{ as_bigint('amount_capturable') }} as amount_capturable,

@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_bigint('amount') }} as amount,
     {{ as_id('application_fee') }} as application_fee,
     {{ as_bigint('application_fee_amount') }} as application_fee_amount,

@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_text('account') }} as account,
     {{ as_json('additional_tos_acceptances') }} as additional_tos_acceptances,
     {{ as_json('address') }} as address,

@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_boolean('active') }} as active,
     {{ as_text('billing_scheme') }} as billing_scheme,
     {{ as_bigint('created') }} as created,

@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_json('active_account') }} as active_account,
     {{ as_json('cards') }} as cards,
     {{ as_bigint('created') }} as created,

@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_text('billing_zip') }} as billing_zip,
     {{ as_id('charge') }} as charge,
     {{ as_text('closed_reason') }} as closed_reason,

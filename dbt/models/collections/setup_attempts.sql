@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_id('application') }} as application,
     {{ as_boolean('attach_to_self') }} as attach_to_self,
     {{ as_bigint('created') }} as created,

@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_json('acss_debit') }} as acss_debit,
     {{ as_bigint('amount') }} as amount,
     {{ as_json('bacs_debit') }} as bacs_debit,

@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_json('ach_credit_transfer') }} as ach_credit_transfer,
     {{ as_bigint('amount') }} as amount,
     {{ as_json('chf_credit_transfer') }} as chf_credit_transfer,

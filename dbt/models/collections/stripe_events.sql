@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_text('account') }} as account,
     {{ as_text('api_version') }} as api_version,
     {{ as_text('context') }} as context,

@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_bigint('billed_until') }} as billed_until,
     {{ as_timestamp('billed_until') }} as billed_until_ts,
     {{ as_json('billing_thresholds') }} as billing_thresholds,

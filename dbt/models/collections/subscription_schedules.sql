@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_id('application') }} as application,
     {{ as_json('billing_mode') }} as billing_mode,
     {{ as_bigint('canceled_at') }} as canceled_at,

@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_id('application') }} as application,
     {{ as_numeric('application_fee_percent') }} as application_fee_percent,
     {{ as_json('automatic_tax') }} as automatic_tax,

@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_json('bank_account') }} as bank_account,
     {{ as_json('card') }} as card,
     {{ as_text('client_ip') }} as client_ip,

@@ -24,7 +24,7 @@ select
     {{ as_timestamp('created') }} as created_ts,
     {{ as_text('currency') }} as currency,
     {{ as_json('custom_fields') }} as custom_fields,
-    {{ as_id('customer') }} as customer,
+    upstream_id as customer,
     {{ as_text('customer_account') }} as customer_account,
     {{ as_json('customer_address') }} as customer_address,
     {{ as_text('customer_email') }} as customer_email,

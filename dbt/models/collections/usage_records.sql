@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
+    upstream_id as id,
     {{ as_boolean('livemode') }} as livemode,
     {{ as_text('object') }} as object,
     {{ as_bigint('quantity') }} as quantity,

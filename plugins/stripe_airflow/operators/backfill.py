@@ -54,7 +54,7 @@ class StripeBackfillOperator(StopsWhenKilled, BaseOperator):
         full: bool = False,
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("retry_policy", STRIPE_RETRY_POLICY)
+        kwargs["retry_policy"] = kwargs.get("retry_policy") or STRIPE_RETRY_POLICY  # None if mapped
         super().__init__(**kwargs)
         self.collection = collection
         self.sync = sync

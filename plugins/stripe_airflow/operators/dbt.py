@@ -52,9 +52,7 @@ class StripeDbtOperator(StopsWhenKilled, BaseOperator):
             scratch = Path(folder)
             environment = dbt_environment(warehouse_url(), scratch)
             with self.interruptible():
-                self._dbt(dbt_command(project, "build"), environment)
-                docs = ("docs", "generate", "--static", "--no-compile")
-                self._dbt(dbt_command(project, *docs), environment)
+                self._dbt(dbt_command(project, "build", "docs"), environment)
             return self._publish(scratch / "target" / "static_index.html")
 
     def _dbt(self, command: list[str], environment: dict[str, str]) -> None:

@@ -46,7 +46,7 @@ class StripeEventSensor(StopsWhenKilled, BaseSensorOperator):
         poke_interval: float = 0.5,
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("retry_policy", STRIPE_RETRY_POLICY)
+        kwargs["retry_policy"] = kwargs.get("retry_policy") or STRIPE_RETRY_POLICY
         super().__init__(poke_interval=poke_interval, **kwargs)
         self.sync = sync
         self.run_seconds = run_seconds

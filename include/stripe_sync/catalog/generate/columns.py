@@ -86,7 +86,10 @@ def view_columns(
         hints = [_hint(name, field, fields, glossary, views), *_handling(collection, name)]
         macro, data_type = _RENDERING[field.kind]
         text = " ".join([meaning, *filter(None, hints)])
-        columns.append(Column(name, _call(macro, name), data_type, text))
+        # The record's own key: equal to the field, and joins find it by the primary key's index.
+        is_key = (name,) == collection.key
+        expression = "upstream_id" if is_key else _call(macro, name)
+        columns.append(Column(name, expression, data_type, text))
         if field.kind is FieldKind.TIMESTAMP:
             columns.append(_moment(name, meaning))
     columns += STREAM_COLUMNS

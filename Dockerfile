@@ -1,0 +1,15 @@
+# The image of all Airflow services in docker-compose.yaml.
+FROM apache/airflow:3.3.2-python3.11
+
+COPY --chown=airflow:0 requirements.txt /opt/stripe/requirements.txt
+RUN pip install --no-cache-dir -r /opt/stripe/requirements.txt
+
+# The package brings its plugin and connection types by entry points: /opt/airflow/plugins stays empty.
+COPY --chown=airflow:0 pyproject.toml requirements.in README.md LICENSE /opt/stripe/
+COPY --chown=airflow:0 include /opt/stripe/include
+COPY --chown=airflow:0 plugins /opt/stripe/plugins
+RUN pip install --no-cache-dir --no-deps /opt/stripe
+
+COPY --chown=airflow:0 dags /opt/airflow/dags
+COPY --chown=airflow:0 dbt /opt/airflow/dbt
+RUN mkdir -p /opt/airflow/lake

@@ -1,0 +1,68 @@
+# Everything that is done by hand starts here; `make` alone lists it.
+
+PYTHON ?= python3
+ARGS ?=
+ONLY ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test up psql airflow generate lint format docs bench lock clean
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Make the virtual environment and install the locked requirements
+
+$(STAMP): requirements.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null 2>&1 || { \
+	  echo "✗ There is no $(PYTHON): install Python 3.11 or newer, or say where it is: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "✗ $(PYTHON) is $$($(PYTHON) -V 2>&1); 3.11 or newer is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "✗ $(PYTHON) has no venv module: install it (on Debian and Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@PYTHON="$(BIN)/python" sh scripts/install.sh
+	@touch $@
+
+demo: install ## Show the whole way once on sandbox data (about two minutes)
+	@$(BIN)/stripe-stack demo
+
+up: install ## Keep everything running, with Airflow's UI, until Ctrl-C
+	@$(BIN)/stripe-stack up
+
+psql: install ## Open the warehouse in psql (ARGS="-c 'select 1'")
+	@$(BIN)/stripe-stack psql $(ARGS)
+
+airflow: install ## Run Airflow's command line (ARGS="dags list")
+	@$(BIN)/stripe-stack airflow $(ARGS)
+
+test: install ## Run all tests (ARGS="tests/unit -k pacing" for some)
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: install ## Check style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: install ## Put the code into the house style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+generate: install ## Make the generated files anew from the Stripe SDK and the catalogue
+	@$(BIN)/python -m stripe_sync.catalog.generate
+
+docs: install ## Build the data docs into dbt/target
+	@$(BIN)/stripe-stack docs
+
+bench: install ## Measure (ONLY=backfill for a part); results go to build/bench.json
+	@$(BIN)/python -m tests.bench $(ONLY)
+
+lock: install ## Compile requirements.txt from requirements.in
+	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url \
+	  --custom-compile-command "make lock" --python-version 3.11 requirements.in -o requirements.txt
+
+clean: ## Remove the virtual environment, the stack's data and all build products
+	@rm -rf $(VENV) .stack build dist dbt/target dbt/logs *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,80 @@
+"""What holds for every DAG, whatever it does."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DAGS = Path(__file__).parents[2] / "dags"
+FILES = sorted(DAGS.glob("*.py"))
+IDS = ["stripe_backfill", "stripe_dbt", "stripe_poll"]
+
+
+def test_the_folder_holds_these_dags_and_no_file_fails_to_import(dags: dict[str, Any]) -> None:
+    assert sorted(dags) == IDS
+
+
+@pytest.mark.parametrize("dag_id", IDS)
+def test_a_dag_says_whose_it_is_what_it_does_and_how_to_start_it(
+    dags: dict[str, Any], dag_id: str
+) -> None:
+    dag = dags[dag_id]
+
+    assert dag.owner == "stripe"
+    assert "stripe" in dag.tags
+    assert "**By hand:**" in dag.doc_md
+    assert "make airflow" in dag.doc_md
+    assert "/api/v2/" in dag.doc_md
+
+
+@pytest.mark.parametrize("dag_id", IDS)
+def test_a_dag_neither_catches_up_nor_runs_twice_at_once(dags: dict[str, Any], dag_id: str) -> None:
+    assert dags[dag_id].catchup is False
+    assert dags[dag_id].max_active_runs == 1
+
+
+@pytest.mark.parametrize("dag_id", IDS)
+def test_every_task_is_tried_again_except_those_that_only_report(
+    dags: dict[str, Any], dag_id: str
+) -> None:
+    without = {task.task_id for task in dags[dag_id].tasks if not task.retries}
+
+    assert without <= {"report"}
+
+
+def test_a_poller_that_keeps_failing_pauses_itself(dags: dict[str, Any]) -> None:
+    assert dags["stripe_poll"].max_consecutive_failed_dag_runs == 5
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_a_dag_file_is_wiring_only(file: Path) -> None:
+    text = file.read_text()
+
+    assert len(text.splitlines()) <= 60
+    modules = {
+        node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    roots = {str(module).partition(".")[0] for module in modules}
+    assert roots <= {"__future__", "airflow", "collections", "datetime", "stripe_airflow", "typing"}
+
+
+def test_reading_the_dag_files_loads_nothing_heavy() -> None:
+    program = f"""
+import sys, runpy
+for file in {[str(file) for file in FILES]!r}:
+    runpy.run_path(file)
+print(*sorted({{name.partition(".")[0] for name in sys.modules}}))
+"""
+    done = subprocess.run(  # a process of its own: this one has loaded everything
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    loaded = set(done.stdout.split())
+    assert not loaded & {"pyarrow", "pandas", "alembic", "dbt", "stripe_sandbox"}

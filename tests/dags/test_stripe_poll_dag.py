@@ -1,0 +1,93 @@
+"""The sensor that watches Stripe's events, against the sandbox."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+pytestmark = pytest.mark.usefixtures("connections")
+
+
+def change_customer(sandbox: Any, name: str) -> None:
+    """Make a customer and rename it, as an application would."""
+    headers = {"Authorization": f"Bearer {sandbox.api_key}"}
+    with httpx.Client(base_url=sandbox.base_url, headers=headers) as stripe:
+        customer = stripe.post("/v1/customers", data={"name": "Duncan Idaho"}).json()["id"]
+        stripe.post(f"/v1/customers/{customer}", data={"name": name}).raise_for_status()
+
+
+def leases(warehouse_url: str) -> int:
+    """How many pollers hold a lease."""
+    query = "SELECT count(*) FROM stripe_sync.poll_state WHERE lease_until > now()"
+    with psycopg.connect(warehouse_url) as connection:
+        row = connection.execute(query).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def stop_once_it_polls(warehouse_url: str) -> None:
+    """Send this process what Airflow sends a task that shall stop."""
+    while not leases(warehouse_url):
+        time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_one_run_applies_what_happens_while_it_lasts(sandbox: Any, warehouse_url: str) -> None:
+    from stripe_airflow.sensors.stripe_events import StripeEventSensor
+
+    StripeEventSensor(task_id="watch", run_seconds=0.1).execute({})  # takes the fence
+    change_customer(sandbox, "Paul Atreides")
+
+    report = StripeEventSensor(task_id="watch", run_seconds=0.1).execute({})
+
+    assert report["stripe_events"] == 2
+    assert report["lag_p50"] is not None
+    with psycopg.connect(warehouse_url) as connection:
+        names = connection.execute(
+            "SELECT payload->>'name' FROM stripe_raw.records"
+            " WHERE collection_id = 'stripe:customer'"
+        ).fetchall()
+    assert names == [("Paul Atreides",)]
+
+
+def test_a_quiet_run_reports_no_lag(sandbox: Any) -> None:
+    from stripe_airflow.sensors.stripe_events import StripeEventSensor
+
+    report = StripeEventSensor(task_id="watch", run_seconds=0.1).execute({})
+
+    assert (report["stripe_events"], report["lag_p50"], report["lag_p99"]) == (0, None, None)
+
+
+def test_a_request_to_stop_ends_the_loop_and_gives_the_lease_back(
+    sandbox: Any, warehouse_url: str
+) -> None:
+    from stripe_airflow.sensors.stripe_events import StripeEventSensor
+
+    sensor = StripeEventSensor(task_id="watch", run_seconds=60)
+    StripeEventSensor(task_id="watch", run_seconds=0.1).execute({})  # makes the tables
+    before = signal.signal(signal.SIGTERM, lambda *_: sensor.on_kill())
+    stopper = threading.Thread(target=stop_once_it_polls, args=(warehouse_url,))
+    stopper.start()
+    try:
+        with pytest.raises(SystemExit):
+            sensor.execute({})
+    finally:
+        stopper.join()
+        signal.signal(signal.SIGTERM, before)
+
+    assert leases(warehouse_url) == 0
+
+
+def test_the_dag_watches_all_the_time_in_bounded_runs(dags: dict[str, Any]) -> None:
+    dag = dags["stripe_poll"]
+    watch = dag.get_task("watch")
+
+    assert type(dag.timetable).__name__ == "ContinuousTimetable"
+    assert (watch.poke_interval, watch.run_seconds) == (0.5, 300)

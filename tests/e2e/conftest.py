@@ -1,0 +1,108 @@
+"""The whole stack in real processes, as ``make up`` starts it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from stripe_stack.airflow import AirflowApi
+from stripe_stack.settings import free_port, stack_secrets
+
+START_SECONDS = 120
+RUN_SECONDS = 180
+
+
+@dataclass(frozen=True)
+class Up:
+    """A running ``make up``.
+
+    Attributes:
+        base: Address of the UI.
+        api: Airflow's API, logged in.
+        token: What the UI's cookie ``_token`` must hold.
+        sandbox: Address of the sandbox.
+        stack_dir: Its folder.
+        greeting: What it printed before it was ready.
+    """
+
+    base: str
+    api: AirflowApi
+    token: str
+    sandbox: str
+    stack_dir: Path
+    greeting: str
+
+    def finished(self, dag: str) -> dict[str, Any]:
+        """Wait until the newest run of a DAG has ended; returns it."""
+        deadline = time.monotonic() + RUN_SECONDS
+        while time.monotonic() < deadline:
+            runs = self.api.runs(dag)
+            if runs and runs[0]["state"] in {"success", "failed"}:
+                return runs[0]
+            time.sleep(0.5)
+        pytest.fail(f"{dag} did not end: {self.api.runs(dag)}")
+
+
+def start(stack_dir: Path, **settings: object) -> subprocess.Popen[str]:
+    """Start the stack in a folder."""
+    unset = dict.fromkeys(
+        ("STRIPE_API_KEY", "STRIPE_API_BASE", "STRIPE_ACCOUNT", "WAREHOUSE_URL", "LAKE_URL"), ""
+    )
+    given = {**unset, "STACK_DIR": stack_dir, **settings}
+    airflow = {name for name in os.environ if name.startswith("AIRFLOW")}
+    environment = {name: value for name, value in os.environ.items() if name not in airflow}
+    return subprocess.Popen(
+        [sys.executable, "-m", "stripe_stack.cli", "up"],
+        env=environment | {name: str(value) for name, value in given.items()},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def greeting(process: subprocess.Popen[str]) -> str:
+    """What it prints until it is ready."""
+    lines = []
+    for line in process.stdout or ():
+        lines.append(line)
+        if "Ctrl-C stops everything" in line:
+            return "".join(lines)
+    pytest.fail("the stack ended at once:\n" + "".join(lines))
+
+
+def stop(process: subprocess.Popen[str], stack_dir: Path) -> None:
+    """Press Ctrl-C, and see that nothing is left."""
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    left = [p for p in psutil.process_iter(["cmdline"]) if str(stack_dir) in str(p.info["cmdline"])]
+    assert left == []
+
+
+@pytest.fixture(scope="session")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """The stack with the demo's data, started once for all tests here."""
+    stack_dir = tmp_path_factory.mktemp("stack")
+    port, sandbox_port = free_port(), free_port()
+    process = start(stack_dir, AIRFLOW_PORT=port, SANDBOX_PORT=sandbox_port)
+    try:
+        said = greeting(process)
+        base = f"http://127.0.0.1:{port}"
+        with AirflowApi(base, stack_secrets(stack_dir).admin_password) as api:
+            assert api.ready(3)
+            yield Up(base, api, api.token(), f"http://127.0.0.1:{sandbox_port}", stack_dir, said)
+        stop(process, stack_dir)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.communicate(timeout=60)

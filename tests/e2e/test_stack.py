@@ -1,0 +1,65 @@
+"""What ``make up`` promises, seen from outside."""
+
+from __future__ import annotations
+
+import time
+
+import httpx
+import psycopg
+import pytest
+
+from e2e.conftest import RUN_SECONDS, Up
+from stripe_stack.postgres import Postgres
+from stripe_stack.settings import Settings, stack_secrets
+
+pytestmark = pytest.mark.e2e
+
+
+def warehouse(up: Up) -> str:
+    """URL of the stack's warehouse."""
+    settings = Settings(stack_dir=up.stack_dir)
+    return Postgres(settings, stack_secrets(up.stack_dir)).url("warehouse")
+
+
+def test_it_prints_where_to_go_and_how_to_log_in(up: Up) -> None:
+    assert up.base in up.greeting
+    assert f"admin / {stack_secrets(up.stack_dir).admin_password}" in up.greeting
+
+
+def test_nobody_reads_the_docs_without_a_login(up: Up) -> None:
+    url = f"{up.base}/stripe/data-docs"
+
+    assert httpx.get(url).status_code == 401
+    assert httpx.get(url, headers={"Authorization": f"Bearer {up.token}"}).status_code != 401
+
+
+def test_a_change_in_stripe_shows_in_the_views(up: Up) -> None:
+    assert up.finished("stripe_backfill")["state"] == "success"
+    assert up.finished("stripe_dbt")["state"] == "success"
+    headers = {"Authorization": "Bearer sk_test_sandbox"}
+    with httpx.Client(base_url=up.sandbox, headers=headers) as stripe:
+        customer = stripe.get("/v1/customers", params={"limit": 1}).json()["data"][0]["id"]
+        stripe.post(f"/v1/customers/{customer}", data={"name": "Chani"}).raise_for_status()
+
+    deadline = time.monotonic() + RUN_SECONDS
+    query = (
+        "SELECT event_type FROM stripe.events WHERE upstream_id = %s AND data->>'name' = 'Chani'"
+    )
+    with psycopg.connect(warehouse(up), autocommit=True) as connection:
+        while not (rows := connection.execute(query, [customer]).fetchall()):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    assert rows == [("updated",)]
+
+
+def test_no_key_stands_in_any_log(up: Up) -> None:
+    assert up.finished("stripe_dbt")["state"] == "success"
+    secrets = stack_secrets(up.stack_dir)
+    logs = [*up.stack_dir.glob("logs/*.log"), *up.stack_dir.glob("airflow/logs/**/*.log")]
+    own_banner = up.stack_dir / "logs" / "sandbox.log"  # the sandbox names its well-known keys
+
+    assert len(logs) > 30
+    for log in logs:
+        text = log.read_text(errors="replace")
+        assert secrets.postgres_password not in text, log
+        assert log == own_banner or "sk_test_sandbox" not in text, log
