@@ -12,7 +12,7 @@ def sync_param() -> Param:
         type="string",
         pattern="^[a-z0-9][a-z0-9_-]*$",
         title="Sync",
-        description="Its Stripe key stands in the connection <code>stripe_…</code> of that name.",
+        description="Its Stripe key stands in the connection named stripe_ and this name.",
     )
 
 
