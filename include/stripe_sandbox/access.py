@@ -39,7 +39,7 @@ def authenticate(state: State, headers: Mapping[str, str]) -> Key:
     account = headers.get("stripe-account")
     if account is None or account == key.account:
         return key
-    if account not in state.versions:
+    if account not in state.versions and not state.connect(key, account):
         raise ApiError(
             403,
             f"The provided key '{masked(text)}' does not have access to account '{account}' (or "
@@ -57,9 +57,9 @@ def authorize(key: Key, match: Match, method: str) -> None:
     """
     if key.permissions is None:
         return
-    row = match.route.resource
-    needed = f"rak_{row.permission}_{'read' if method == 'GET' else 'write'}"
-    write = f"rak_{row.permission}_write"
+    permission = match.route.permission
+    needed = f"rak_{permission}_{'read' if method == 'GET' else 'write'}"
+    write = f"rak_{permission}_write"
     if needed in key.permissions or write in key.permissions:
         return
     mode = "live" if key.livemode else "test"

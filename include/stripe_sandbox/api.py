@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from stripe_sandbox import access, endpoints, faults, forms, versions, wire
+from stripe_sandbox import access, endpoints, faults, forms, operations, versions, wire
 from stripe_sandbox.errors import ApiError
 from stripe_sandbox.idempotency import Answer
 from stripe_sandbox.meter import limited, locked
@@ -77,7 +77,7 @@ class StripeApi:
         caller = access.authenticate(self.state, headers)
         version = headers.get("stripe-version") or self.state.default_version(caller.account)
         versions.check(version)
-        match = self._router.match(method, path, legacy=versions.is_legacy(version))
+        match = self._router.match(method, path, version)
         access.authorize(caller, match, method)
         query = bytes(scope["query_string"])
         encoded = query if method in ("GET", "DELETE") or not body else body
@@ -132,7 +132,7 @@ class StripeApi:
         broken = faults.strike(self.state, "server_error", call.match.label)
         if broken is not None and not broken.applied:
             return _broken(broken.status)
-        answer = Answer(200, endpoints.run(self.state, call.match, endpoints.Request(
+        answer = Answer(200, operations.run(self.state, call.match, endpoints.Request(
             call.mode, call.version, call.tree, call.request_id, call.key
         )))  # fmt: skip
         return answer if broken is None else _broken(broken.status)

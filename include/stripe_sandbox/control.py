@@ -41,13 +41,22 @@ class SandboxControl:
         self.settings(faults=[])
 
     def seed(self, counts: Mapping[str, int], **details: Any) -> dict[str, int]:
-        """Make objects: start, end, seed, spread, emit, account, livemode may be given."""
+        """Make objects: start, end, seed, spread, emit, account, livemode may be given.
+
+        ``children`` says how long embedded lists are, by collection and field, cycled through by
+        the object's number: ``{"invoice": {"lines": [1, 25, 120]}}``.
+        """
         made: dict[str, int] = self._call("POST", "seed", {"counts": dict(counts), **details})
         return made
 
     def demo(self, **place: Any) -> dict[str, int]:
         """Make the small shop of the demo."""
         made: dict[str, int] = self._call("POST", "demo", place)
+        return made
+
+    def platform(self, *, share: float = 1.0, **place: Any) -> dict[str, int]:
+        """Make a platform's account with many children, or a share of it."""
+        made: dict[str, int] = self._call("POST", "platform", {"share": share, **place})
         return made
 
     def put(

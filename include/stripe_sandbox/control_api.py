@@ -5,20 +5,20 @@ It has no password: the server binds the loopback address only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from stripe_sandbox import big_platform, child_writes, seeding
 from stripe_sandbox import demo as demo_shop
-from stripe_sandbox import seeding
+from stripe_sandbox.entries import Doc
 from stripe_sandbox.errors import ApiError
+from stripe_sandbox.places import EMBEDDED
 from stripe_sandbox.resources import RESOURCES
 from stripe_sandbox.settings import Settings
 from stripe_sandbox.state import ACCOUNT, Mode, State, StateHolder
-from stripe_sandbox.store import Doc
 
 
 class _Body(BaseModel):
@@ -41,6 +41,13 @@ class SeedBody(Place):
     seed: int = 0
     spread: seeding.Spread = "even"
     emit: bool = False
+    children: dict[str, dict[str, list[int]]] = {}
+
+
+class PlatformBody(Place):
+    """How much of the platform's account to make."""
+
+    share: float = 1.0
 
 
 class ClockBody(_Body):
@@ -162,14 +169,26 @@ def _seed_routes(holder: StateHolder) -> APIRouter:
         for name in body.counts:
             if name not in RESOURCES:
                 raise HTTPException(404, f"no collection {name}")
+            if name in EMBEDDED:
+                raise HTTPException(422, f"{name} objects are made with their parents (children)")
         plan = seeding.Plan(
-            body.counts, body.start, body.end, body.seed, body.spread, emit=body.emit
+            body.counts,
+            body.start,
+            body.end,
+            body.seed,
+            body.spread,
+            emit=body.emit,
+            children=body.children,
         )
         return seeding.seed(holder.state, _mode(holder, body), plan)
 
     @router.post("/demo")
     async def demo(body: Place) -> dict[str, int]:
         return demo_shop.fill(holder.state, _mode(holder, body))
+
+    @router.post("/platform")
+    async def make_platform(body: PlatformBody) -> dict[str, int]:
+        return big_platform.fill(holder.state, _mode(holder, body), body.share)
 
     return router
 
@@ -219,27 +238,24 @@ def _event_routes(holder: StateHolder) -> APIRouter:
     @router.get("/objects/{name}")
     async def dump(name: str, account: str = ACCOUNT, *, livemode: bool = False) -> Response:
         store = _mode(holder, Place(account=account, livemode=livemode)).store
-        raws = [entry.raw for entry in _entries(store.collections, name)]
-        return Response(b"[" + b",".join(raws) + b"]", media_type="application/json")
+        if name not in RESOURCES:
+            raise HTTPException(404, f"no collection {name}")
+        return _json(list(store.every(name)))
 
     return router
-
-
-def _entries(collections: dict[str, Any], name: str) -> Iterator[Any]:
-    if name not in collections:
-        raise HTTPException(404, f"no collection {name}")
-    yield from collections[name].order
 
 
 def _put(mode: Mode, doc: Doc, *, emit: bool, as_given: bool) -> None:
     name = str(doc.get("object"))
     if name not in RESOURCES:
         raise HTTPException(404, f"no collection {name}")
-    collection, row = mode.store[name], RESOURCES[name]
-    old = collection.by_id.get(str(doc["id"]))
+    collection = mode.store[name]
+    old = collection.by_id.get(collection.key(doc))
     before = old.view() if old is not None else None
     shown = collection.put(doc, as_given=as_given).view()
-    for kind in (row.events.created if before is None else row.events.updated) if emit else ():
+    child_writes.settle(mode.store, doc)
+    verb = "created" if before is None else "updated"
+    for kind in child_writes.kinds_of_event(doc, verb) if emit else ():
         mode.log.write(kind, shown, old=before)
 
 
@@ -260,6 +276,7 @@ def _account_routes(holder: StateHolder) -> APIRouter:
     async def add_account(body: AccountBody) -> dict[str, str]:
         if body.account not in holder.state.versions:
             holder.state.add_account(body.account, body.api_version)
+            holder.state.list_connected(body.account)
         holder.state.versions[body.account] = body.api_version
         return {"account": body.account}
 

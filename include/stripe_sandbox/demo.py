@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from stripe_sandbox.generate import make_id
-from stripe_sandbox.resources import RESOURCES
+from stripe_sandbox import child_writes, demo_connect, demo_rest
+from stripe_sandbox.entries import Doc
+from stripe_sandbox.generate import Lengths
 from stripe_sandbox.seeding import Plan, seed
+from stripe_sandbox.slots import make_id
 from stripe_sandbox.state import Mode, State
-from stripe_sandbox.store import AccountStore, Doc
+from stripe_sandbox.store import AccountStore
 
 DEMO: Mapping[str, int] = {
-    "test_helpers.test_clock": 1,
+    "test_helpers.test_clock": 2,
+    "account": 6,
     "product": 24,
     "price": 48,
     "plan": 24,
@@ -20,6 +23,11 @@ DEMO: Mapping[str, int] = {
     "promotion_code": 18,
     "customer": 300,
     "tax_id": 20,
+    "bank_account": 30,
+    "card": 44,
+    "source": 16,
+    "source_transaction": 14,
+    "customer_balance_transaction": 50,
     "payment_method": 260,
     "subscription": 220,
     "subscription_schedule": 16,
@@ -31,9 +39,14 @@ DEMO: Mapping[str, int] = {
     "dispute": 8,
     "review": 9,
     "setup_intent": 60,
+    "setup_attempt": 80,
+    "mandate": 12,
     "checkout.session": 90,
+    "payment_link": 8,
+    "quote": 10,
     "credit_note": 18,
     "transfer": 24,
+    "application_fee": 14,
     "payout": 52,
     "balance_transaction": 460,
     "invoice_payment": 120,
@@ -47,29 +60,49 @@ DEMO: Mapping[str, int] = {
     "recipient": 6,
     "bitcoin_receiver": 4,
     "bitcoin_transaction": 4,
+    "platform_tax_fee": 2,
+    "three_d_secure": 2,
+    "connect_collection_transfer": 2,
+    "reserve_transaction": 2,
+    "tax_deducted_at_source": 2,
+    "person": 9,
+    "token": 3,
+    "source_mandate_notification": 3,
 }
 """A small shop, in the order in which objects refer to each other."""
 
+CHILDREN: Mapping[str, Lengths] = {
+    "subscription": {"items": (1, 2, 1, 1, 3, 1, 1, 12, 1, 1, 1)},
+    "checkout.session": {"line_items": (1, 2, 1, 3, 1, 1, 12, 1)},
+    "payment_link": {"line_items": (1, 12, 2)},
+    "quote": {"line_items": (1, 2, 12)},
+    "credit_note": {"lines": (1, 1, 11, 2, 1)},
+    "transfer": {"reversals": (0, 0, 1, 0, 12, 0, 2)},
+    "application_fee": {"refunds": (0, 1, 0, 0, 11)},
+}
+"""How long embedded lists are."""
 
 _MONTH = 30 * 86_400
-_LONG = 14
-"""Every so-manyth invoice has more lines than its parent shows."""
+_LONG, _LONGEST = 14, 140
+"""Every so-manyth invoice has more lines than it shows, or than a page holds."""
 
 
 def fill(state: State, mode: Mode) -> dict[str, int]:
     """Make the shop, with the Stripe events of its last month. Returns objects per collection."""
-    made = seed(state, mode, Plan(DEMO, spread="growing"))
+    made = seed(state, mode, Plan(DEMO, spread="growing", children=CHILDREN))
     store = mode.store
     _join_subscriptions(store)
     _join_invoices(store)
     _join_money(store)
+    demo_connect.fill(state, store)
+    demo_rest.fill(state, store)
     horizon = mode.log.horizon()
     recent = [
         (entry.created, kind, entry)
-        for name in DEMO
-        for entry in store[name].order
-        for kind in RESOURCES[name].events.created
-        if entry.created > horizon
+        for collection in store.collections.values()
+        for entry in collection.order[collection.later(horizon) :]
+        if entry.id != collection.own
+        for kind in child_writes.kinds_of_event(entry.view(), "created")
     ]
     for created, kind, entry in sorted(recent, key=lambda triple: triple[0]):
         mode.log.write(kind, entry.view(), created=created)
@@ -88,7 +121,6 @@ def _join_subscriptions(store: AccountStore) -> None:
             item["subscription"] = doc["id"]
         if doc["status"] != "canceled":
             doc.update(canceled_at=None, ended_at=None, cancel_at=None)
-        doc["items"]["url"] = f"/v1/subscription_items?subscription={doc['id']}"
         store["subscription"].put(doc)
 
 
@@ -98,7 +130,7 @@ def _join_invoices(store: AccountStore) -> None:
     for number, entry in enumerate(list(store["invoice"].order)):
         doc = entry.doc()
         subscription = subscriptions[number % len(subscriptions)]
-        count = 11 + number % 20 if number % _LONG == 0 else 1 + number % 3
+        count = _count(number)
         lines = [_line(doc, subscription, at) for at in range(count)]
         total = sum(line["amount"] for line in lines)
         paid = total if doc["status"] == "paid" else 0
@@ -117,6 +149,12 @@ def _join_invoices(store: AccountStore) -> None:
         )
         doc["lines"] = {**doc["lines"], "data": lines}
         store["invoice"].put(doc)
+
+
+def _count(number: int) -> int:
+    if number % _LONGEST == 0:
+        return 101 + number % 7
+    return 11 + number % 20 if number % _LONG == 0 else 1 + number % 3
 
 
 def _line(invoice: Doc, subscription: Doc, at: int) -> Doc:

@@ -8,13 +8,13 @@ from typing import Any
 
 import orjson
 
-from stripe_sandbox import children, events, expand, forms, listing, versions, writes
-from stripe_sandbox.errors import no_such
+from stripe_sandbox import child_writes, children, events, expand, forms, listing, versions, writes
+from stripe_sandbox.entries import Doc, Entry
 from stripe_sandbox.resources import RESOURCES
 from stripe_sandbox.routes import Match
 from stripe_sandbox.rows import Resource
 from stripe_sandbox.state import Mode, State
-from stripe_sandbox.store import HIDDEN_BY_CLOCK, AccountStore, Doc, Entry
+from stripe_sandbox.store import AccountStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +31,6 @@ class Request:
     def store(self) -> AccountStore:
         """The objects of the account and mode."""
         return self.mode.store
-
-
-def run(state: State, match: Match, request: Request) -> bytes:
-    """Carry out an operation and return the answer's JSON.
-
-    Raises:
-        ApiError: The request is refused.
-    """
-    return _OPERATIONS[match.route.operation](state, match, request)
 
 
 def _list(state: State, match: Match, request: Request) -> bytes:
@@ -68,11 +59,16 @@ def render(entry: Entry, resource: Resource, tree: expand.Tree, request: Request
     """An object as the request wants it: expanded, in the request's version."""
     if resource.object == "event" or (not tree and versions.is_newest_shape(request.version)):
         return entry.shown
-    doc = expand.apply(entry.view(), tree, request.store)
+    doc = expand.apply(entry.view(), tree, request.store, request.version)
     return orjson.dumps(versions.render(doc, request.version, request.store))
 
 
-def _one(resource: Resource, object_id: str, expansions: list[str], request: Request) -> bytes:
+def one(resource: Resource, object_id: str, expansions: list[str], request: Request) -> bytes:
+    """One object, or what is left of it.
+
+    Raises:
+        ApiError: 404 there is none; 400 it cannot be expanded like that.
+    """
     collection = request.store[resource.object]
     tree = expand.parse(expansions, resource.object, in_list=False)
     entry = collection.by_id.get(object_id)
@@ -90,15 +86,16 @@ def _retrieve(state: State, match: Match, request: Request) -> bytes:
     if resource.object == "event":
         request.mode.log.surface()
         events.check_age(request.mode.log, request.store, object_id)
-    return _one(resource, object_id, given.get("expand") or [], request)
+    return one(resource, object_id, given.get("expand") or [], request)
 
 
 def _self(state: State, match: Match, request: Request) -> bytes:
     given = forms.coerce_all(request.tree, _EXPAND)
-    return _one(match.route.resource, request.store.account, given.get("expand") or [], request)
+    return one(match.route.resource, request.store.account, given.get("expand") or [], request)
 
 
-def _write(state: State, request: Request) -> writes.Write:
+def writer(state: State, request: Request) -> writes.Write:
+    """Who writes."""
     return writes.Write(state, request.mode, request.request_id, request.idempotency_key)
 
 
@@ -107,8 +104,8 @@ def _create(state: State, match: Match, request: Request) -> bytes:
     given = forms.coerce_all(request.tree, writes.shapes(resource, "create"))
     expansions = given.pop("expand", None) or []
     expand.parse(expansions, resource.object, in_list=False)
-    object_id = writes.create(_write(state, request), resource, given)
-    return _one(resource, object_id, expansions, request)
+    object_id = writes.create(writer(state, request), resource, given)
+    return one(resource, object_id, expansions, request)
 
 
 def _update(state: State, match: Match, request: Request) -> bytes:
@@ -116,60 +113,82 @@ def _update(state: State, match: Match, request: Request) -> bytes:
     given = forms.coerce_all(request.tree, writes.shapes(resource, "modify"))
     expansions = given.pop("expand", None) or []
     expand.parse(expansions, resource.object, in_list=False)
-    writes.update(_write(state, request), resource, object_id, given)
-    return _one(resource, object_id, expansions, request)
+    writes.update(writer(state, request), resource, object_id, given)
+    return one(resource, object_id, expansions, request)
 
 
 def _act(state: State, match: Match, request: Request) -> bytes:
     resource, object_id = match.route.resource, match.ids[0]
-    writes.act(_write(state, request), resource, object_id, match.route.action)
-    return _one(resource, object_id, [], request)
+    writes.act(writer(state, request), resource, object_id, match.route.action)
+    return one(resource, object_id, [], request)
 
 
 def _delete(state: State, match: Match, request: Request) -> bytes:
     resource, object_id = match.route.resource, match.ids[0]
-    stub: Doc | None = writes.delete(_write(state, request), resource, object_id)
-    return _one(resource, object_id, [], request) if stub is None else orjson.dumps(stub)
+    stub: Doc | None = writes.delete(writer(state, request), resource, object_id)
+    return one(resource, object_id, [], request) if stub is None else orjson.dumps(stub)
 
 
 def _children(state: State, match: Match, request: Request) -> bytes:
-    parent, query = children.find_parent(match, request.store, request.tree)
-    docs, more, url = children.page(match.route.resource, parent, query)
-    tree = expand.parse(query.expand, match.route.resource.object, in_list=True)
-    for doc in docs:
-        expand.apply(doc, tree, request.store)
-        versions.render(doc, request.version, request.store)
-    return envelope([orjson.dumps(doc) for doc in docs], more, url)
+    place = match.route.place
+    assert place is not None  # noqa: S101 - only such routes come here
+    query = children.parse(place, request.tree)
+    found = children.family(match, request.store, request.tree)
+    tree = expand.parse(query.expand, *place.objects, in_list=True)
+    if place.owner:
+        entries, more = children.entries(found, query)
+        rendered = [render(entry, RESOURCES[place.objects[0]], tree, request) for entry in entries]
+    else:
+        docs, more = children.page(found, query)
+        rendered = [dressed(doc, tree, request) for doc in docs]
+    return envelope(rendered, more, children.url(found))
 
 
-def _included(state: State, match: Match, request: Request) -> bytes:
-    parent, include = match.route.resource, match.route.resource.includes[match.route.action]
-    if match.ids[0] not in request.store[parent.object].by_id:
-        raise writes.missing(parent, match.ids[0])
-    resource = RESOURCES[include.object]
-    query = listing.parse(resource, request.tree)
-    query.equals.append((include.foreign_key, match.ids[0]))
-    query.mask &= ~HIDDEN_BY_CLOCK
-    tree = expand.parse(query.expand, resource.object, in_list=True)
-    entries, more = listing.page(request.store[resource.object], query)
-    rendered = [render(entry, resource, tree, request) for entry in entries]
-    return envelope(rendered, more, include.url.replace("{id}", match.ids[0]))
+def dressed(doc: Doc, tree: expand.Tree, request: Request) -> bytes:
+    """An object that lives inside of another one, as the request wants it."""
+    expand.apply(doc, tree, request.store, request.version)
+    return orjson.dumps(versions.render(doc, request.version, request.store))
 
 
 def _child(state: State, match: Match, request: Request) -> bytes:
     given = forms.coerce_all(request.tree, _EXPAND)
-    resource = match.route.resource
-    tree = expand.parse(given.get("expand") or [], resource.object, in_list=False)
-    doc = children.find(match, request.store)
-    if doc is None:
-        raise no_such(resource.object.replace("_", " "), match.ids[-1], param=resource.key)
-    expand.apply(doc, tree, request.store)
-    return orjson.dumps(versions.render(doc, request.version, request.store))
+    place = match.route.place
+    assert place is not None  # noqa: S101 - only such routes come here
+    tree = expand.parse(given.get("expand") or [], *place.objects, in_list=False)
+    found = children.family(match, request.store, {})
+    return dressed(found.child(match.ids[-1]), tree, request)
+
+
+def _create_child(state: State, match: Match, request: Request) -> bytes:
+    return _changed_child(child_writes.create, state, match, request)
+
+
+def _update_child(state: State, match: Match, request: Request) -> bytes:
+    return _changed_child(child_writes.update, state, match, request)
+
+
+def _delete_child(state: State, match: Match, request: Request) -> bytes:
+    return _changed_child(child_writes.delete, state, match, request)
+
+
+def _changed_child(
+    change: Callable[[writes.Write, Match, Mapping[str, Any]], Doc],
+    state: State,
+    match: Match,
+    request: Request,
+) -> bytes:
+    rest = dict(request.tree)
+    given = forms.coerce_all({"expand": rest.pop("expand", {})}, _EXPAND)
+    place = match.route.place
+    assert place is not None  # noqa: S101 - only such routes come here
+    tree = expand.parse(given.get("expand") or [], *place.objects, in_list=False)
+    doc = change(writer(state, request), match, rest)
+    return dressed(doc, tree if not doc.get("deleted") else {}, request)
 
 
 _EXPAND = {"expand": forms.PAGING["expand"]}
 
-_OPERATIONS: Mapping[str, Callable[[State, Match, Request], bytes]] = {
+OPERATIONS: Mapping[str, Callable[[State, Match, Request], bytes]] = {
     "list": _list,
     "retrieve": _retrieve,
     "self": _self,
@@ -179,5 +198,7 @@ _OPERATIONS: Mapping[str, Callable[[State, Match, Request], bytes]] = {
     "delete": _delete,
     "children": _children,
     "child": _child,
-    "included": _included,
+    "create_child": _create_child,
+    "update_child": _update_child,
+    "delete_child": _delete_child,
 }

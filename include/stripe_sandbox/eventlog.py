@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from stripe_sandbox import faults, versions
-from stripe_sandbox.store import AccountStore, Doc
+from stripe_sandbox.entries import Doc
+from stripe_sandbox.store import AccountStore
 
 if TYPE_CHECKING:
     from stripe_sandbox.state import State
@@ -52,6 +53,7 @@ class EventLog:
         request_id: str | None = None,
         idempotency_key: str | None = None,
         created: int | None = None,
+        account: str | None = None,
     ) -> Doc:
         """Write down what happened to an object.
 
@@ -62,6 +64,7 @@ class EventLog:
             request_id: The request that did it; None for automatic ones.
             idempotency_key: The key of that request.
             created: When it happened, in seconds since 1970; now by default.
+            account: The connected account that it happened to.
         """
         version = self._state.default_version(self._store.account)
         event: Doc = {
@@ -75,6 +78,8 @@ class EventLog:
             "request": {"id": request_id, "idempotency_key": idempotency_key},
             "type": kind,
         }
+        if account is not None:
+            event["account"] = account
         self.append(event, after=faults.event_delay(self._state, kind))
         if faults.event_twice(self._state, kind):
             self.append({**event, "id": self._state.new_id("evt_")})

@@ -17,6 +17,16 @@ PAGING: Mapping[str, Shape] = {
     "limit": Shape("int"), "starting_after": TEXT, "ending_before": TEXT, "expand": _STRINGS,
 }  # fmt: skip
 
+_BY_NAME: Mapping[str, Shape] = {
+    "str": TEXT, "int": Shape("int"), "bool": Shape("bool"), "list": _STRINGS,
+    "range": ANY, "ranges": ANY,
+}  # fmt: skip
+
+
+def named(kinds: Mapping[str, str]) -> Mapping[str, Shape]:
+    """The shapes of parameters that the SDK does not know, from the names of their types."""
+    return {name: _BY_NAME[kind] for name, kind in kinds.items()}
+
 
 def decode(encoded: bytes | str) -> dict[str, Any]:
     """Form-encoded text as nested dictionaries; lists stay dictionaries with numbers as keys."""

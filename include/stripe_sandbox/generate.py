@@ -6,35 +6,49 @@ put together from the pieces of a template when somebody asks for it.
 
 from __future__ import annotations
 
-import hashlib
 import random
-import re
-from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
 
 import orjson
 
 from stripe_sandbox import templates
-from stripe_sandbox.profiles import COPIES, PREFIXES, PROFILES
+from stripe_sandbox.entries import EMBEDDED, Doc, Entry, hidden_bits, view
+from stripe_sandbox.places import page_url
+from stripe_sandbox.profiles import BACKWARDS, COPIES, OWNERS, PROFILES
 from stripe_sandbox.resources import RESOURCES
 from stripe_sandbox.sdk import Shape
-from stripe_sandbox.store import AccountStore, Collection, Doc, Entry, hidden_bits, view
+from stripe_sandbox.slots import (
+    Pieces,
+    Slot,
+    assign,
+    child,
+    dig,
+    longer,
+    make_id,
+    moment,
+    one_of,
+    pick,
+    profile,
+    several,
+    text,
+    with_child_id,
+)
+from stripe_sandbox.store import AccountStore, Collection
 from stripe_sandbox.templates import EPOCH, Path, Template
 
 VARIANTS = 8
 """How many templates the objects of one kind are made from."""
 
-Slot = Callable[[str, int, int], bytes]
-"""The JSON of one place of an object, from its id, number and creation second."""
+Lengths = Mapping[str, Sequence[int]]
+"""How many objects embedded lists have, by their field; cycled through by the object's number."""
 
-_MARK = re.compile(rb'"@@(\d+)@@"')
+_ALL = 1 << 30
 
 
 @cache
-def _template(name: str, variant: int) -> Template:
-    return templates.build(name, random.Random(f"{name}/{variant}"))  # noqa: S311
+def _template(name: str, variant: int, always: frozenset[str]) -> Template:
+    return templates.build(name, random.Random(f"{name}/{variant}"), always)  # noqa: S311
 
 
 @cache
@@ -42,51 +56,22 @@ def _blank(name: str) -> Template:
     return templates.build(name, None)
 
 
-def prefix_of(name: str) -> str:
-    """What the ids of a kind of object start with."""
-    row = RESOURCES.get(name)
-    return row.prefix or PREFIXES.get(name, "") if row is not None else PREFIXES.get(name, "obj_")
-
-
-def make_id(name: str, seed: int, number: int | str) -> str:
-    """An id that depends on its arguments only; ids do not grow with the number."""
-    text = f"{seed}/{name}/{number}".encode()
-    digest = hashlib.blake2b(text, digest_size=18).digest()
-    return prefix_of(name) + b64encode(digest, altchars=b"Qz").decode("ascii")
-
-
 def blank(name: str, object_id: str, created: int, store: AccountStore) -> Doc:
     """A fresh object as a creation without parameters leaves it."""
     template, row = _blank(name), RESOURCES[name]
     doc: Doc = orjson.loads(template.json)
     for *way, last in template.moments:
-        _dig(doc, tuple(way))[last] += created - EPOCH
+        dig(doc, tuple(way))[last] += created - EPOCH
     for at in template.pages:
-        _dig(doc, at)["url"] = f"{row.path}/{object_id}/{at[-1]}"
+        dig(doc, at)["url"] = page_url(row, object_id, str(at[-1]))
     for at, kind in template.children:
-        _dig(doc, at)["id"] = make_id(kind, 0, f"{object_id}/{at}")
+        dig(doc, at)["id"] = make_id(kind, 0, f"{object_id}/{at}")
     doc["id"] = object_id
     if "livemode" in doc:
         doc["livemode"] = store.livemode
     for hidden in (*row.includable, *row.private):
         doc.pop(hidden, None)
     return doc
-
-
-class _Pieces:
-    """A template cut into fixed JSON and slots."""
-
-    def __init__(self, doc: Doc, slots: Sequence[Slot]) -> None:
-        parts = _MARK.split(orjson.dumps(doc))
-        self._fixed = parts[::2]
-        self._slots = [slots[int(mark)] for mark in parts[1::2]]
-
-    def render(self, object_id: str, number: int, created: int) -> bytes:
-        pieces = [self._fixed[0]]
-        for slot, fixed in zip(self._slots, self._fixed[1:], strict=True):
-            pieces.append(slot(object_id, number, created))
-            pieces.append(fixed)
-        return b"".join(pieces)
 
 
 class Batch:
@@ -98,23 +83,31 @@ class Batch:
         name: The value of the ``object`` field.
         store: Where referenced objects are looked up.
         seed: Objects with the same seed, kind and number are equal.
+        lengths: How long embedded lists are; one or two objects otherwise.
     """
 
-    def __init__(self, name: str, store: AccountStore, seed: int) -> None:
+    def __init__(
+        self, name: str, store: AccountStore, seed: int, lengths: Lengths | None = None
+    ) -> None:
         self.name = name
+        self._lengths = lengths or {}
         self.seed = seed
         self._targets: dict[str, list[str]] = {}
         self._store = store
         row = RESOURCES[name]
         self._secret = (*row.includable, *row.private)
         self._docs: list[Doc] = []
-        self._whole: list[_Pieces] = []
-        self._shown: list[_Pieces] = []
+        self._whole: list[Pieces] = []
+        self._shown: list[Pieces] = []
+        always = frozenset((*OWNERS.get(name, ()), *self._lengths))
         for variant in range(VARIANTS):
-            doc, slots = self._marked(_template(name, variant))
+            doc, slots = self._marked(_template(name, variant, always))
+            shown = view(doc, self._secret)
+            for field, counts in self._lengths.items():
+                self._lengthen(doc, shown, field, counts, slots)
             self._docs.append(doc)
-            self._whole.append(_Pieces(doc, slots))
-            self._shown.append(_Pieces(view(doc, self._secret), slots))
+            self._whole.append(Pieces(doc, slots))
+            self._shown.append(Pieces(shown, slots))
 
     def raw(self, object_id: str, number: int, created: int) -> bytes:
         """The whole object."""
@@ -144,7 +137,7 @@ class Batch:
             return 0
         values = PROFILES.get(self.name, {}).get(row.listed.field)
         doc = self._docs[number % VARIANTS]
-        value = doc.get(row.listed.field) if values is None else _pick(values, number)
+        value = doc.get(row.listed.field) if values is None else pick(values, number)
         return hidden_bits(row, {row.listed.field: value})
 
     def _marked(self, template: Template) -> tuple[Doc, list[Slot]]:
@@ -159,38 +152,61 @@ class Batch:
         if "livemode" in doc:
             doc["livemode"] = self._store.livemode
         for *way, last in template.moments:
-            holder = _dig(doc, tuple(way))
-            holder[last] = mark(_moment(holder[last] - EPOCH))
+            holder = dig(doc, tuple(way))
+            holder[last] = mark(moment(holder[last] - EPOCH))
         for at in template.pages:
-            url = f"{RESOURCES[self.name].path}/%s/{at[-1]}"
-            _dig(doc, at)["url"] = mark(_text(url))
+            url = page_url(RESOURCES[self.name], "%s", str(at[-1]))
+            dig(doc, at)["url"] = mark(text(url))
         for at, kind in template.children:
-            _dig(doc, at)["id"] = mark(_child(kind, self.seed, at))
+            dig(doc, at)["id"] = mark(child(kind, self.seed, at))
         for at, shape in template.references:
             self._refer(doc, at, shape, mark)
         for path, values in PROFILES.get(self.name, {}).items():
-            _assign(doc, path, mark(_profile(values)))
+            assign(doc, path, mark(profile(values)))
         for path, source in COPIES.get(self.name, {}).items():
-            _assign(doc, path, doc.get(source))
+            assign(doc, path, doc.get(source))
         if doc.get("client_secret") is not None:
-            doc["client_secret"] = mark(_text("%s_secret_sandbox"))
+            doc["client_secret"] = mark(text("%s_secret_sandbox"))
         return doc, slots
+
+    def _lengthen(
+        self, doc: Doc, shown: Doc, field: str, counts: Sequence[int], slots: list[Slot]
+    ) -> None:
+        """Give an embedded list as many objects as it shall have."""
+        page = doc[field]
+        first = with_child_id(page["data"][0])
+        if "discounts" in first:
+            first["discounts"] = []  # the same ones could not be on all children
+        back = BACKWARDS.get(str(first["object"]))
+        if back is not None:
+            first[back] = f"@@{len(slots)}@@"
+            slots.append(lambda object_id, _, __: orjson.dumps(object_id))
+        one, kind = Pieces(first, slots), str(first["object"])
+        mark = len(slots)
+        slots.extend(
+            several(one, counts, most, kind=kind, name=field, seed=self.seed)
+            for most in (_ALL, EMBEDDED)
+        )
+        slots.append(longer(counts, EMBEDDED))
+        doc[field] = {**page, "data": f"@@{mark}@@", "has_more": False}
+        if field in shown:
+            shown[field] = {**page, "data": f"@@{mark + 1}@@", "has_more": f"@@{mark + 2}@@"}
 
     def _refer(self, doc: Doc, at: Path, shape: Shape, mark: Callable[[Slot], str]) -> None:
         *way, last = at
-        holder = _dig(doc, tuple(way))
+        holder = dig(doc, tuple(way))
         for target in shape.targets:
             if target == self.name and len(at) > 1:
                 holder[last] = mark(lambda object_id, _, __: orjson.dumps(object_id))
                 return
             ids = self._ids(target)
             if ids:
-                holder[last] = mark(_one_of(ids))
+                holder[last] = mark(one_of(ids))
                 return
         if isinstance(last, int):
             holder.clear()
         elif not shape.nullable:
-            holder[last] = mark(_child(shape.targets[0], self.seed, at))
+            holder[last] = mark(child(shape.targets[0], self.seed, at))
 
     def _ids(self, target: str) -> list[str]:
         if target not in self._targets:
@@ -220,47 +236,3 @@ class SeededEntry(Entry):
     def shown(self) -> bytes:
         """The default rendering in the newest version."""
         return self._batch.shown(self.id, self._number, self.created)
-
-
-def _pick(values: Any, number: int) -> Any:
-    return values(number) if callable(values) else values[number % len(values)]
-
-
-def _moment(offset: int) -> Slot:
-    return lambda _, __, created: str(created + offset).encode()
-
-
-def _text(pattern: str) -> Slot:
-    return lambda object_id, _, __: orjson.dumps(pattern % object_id)
-
-
-def _child(kind: str, seed: int, at: Path) -> Slot:
-    place = ".".join(str(part) for part in at)
-    return lambda object_id, _, __: orjson.dumps(make_id(kind, seed, f"{object_id}/{place}"))
-
-
-def _one_of(ids: list[str]) -> Slot:
-    return lambda _, number, __: orjson.dumps(ids[(number * 7_919) % len(ids)])
-
-
-def _profile(values: Any) -> Slot:
-    if callable(values):
-        return lambda _, number, __: orjson.dumps(values(number))
-    written = [orjson.dumps(value) for value in values]
-    return lambda _, number, __: written[number % len(written)]
-
-
-def _dig(doc: Any, path: Path) -> Any:
-    for part in path:
-        doc = doc[part]
-    return doc
-
-
-def _assign(doc: Doc, path: str, value: Any) -> None:
-    """Set a value at a dotted path, unless the object has nothing there to hold it."""
-    holder: Any = doc
-    *way, last = path.split(".")
-    for part in way:
-        holder = holder.get(part) if isinstance(holder, dict) else None
-    if isinstance(holder, dict):
-        holder[last] = value

@@ -65,5 +65,28 @@ LEGACY: dict[str, dict[str, Any]] = {
         "email": "sails@example.com", "livemode": False, "metadata": {}, "migrated_to": None,
         "name": "Noor Haddad", "type": "individual", "verified": True,
     },
+    "platform_tax_fee": {
+        "account": "acct_1SandboxShop0001", "id": "", "object": "platform_tax_fee",
+        "source_transaction": None, "type": "vat",
+    },
+    "three_d_secure": {
+        "id": "", "object": "three_d_secure", "amount": 1_500, "authenticated": True,
+        "card": {
+            "brand": "Visa", "country": "US", "customer": None, "exp_month": 8, "exp_year": 2031,
+            "funding": "credit", "id": "card_1Secure", "last4": "4242", "metadata": {},
+            "name": "Ada Moreno", "object": "card",
+        },
+        "created": _MOMENT, "currency": "usd", "livemode": False,
+        "redirect_url": "https://hooks.example.com/3d_secure", "status": "succeeded",
+    },
+    "usage_record": {
+        "id": "", "livemode": False, "object": "usage_record", "quantity": 100,
+        "subscription_item": None, "timestamp": _MOMENT,
+    },
+    "usage_record_summary": {
+        "id": "", "invoice": None, "livemode": False, "object": "usage_record_summary",
+        "period": {"end": _MOMENT + 2_592_000, "start": _MOMENT}, "subscription_item": None,
+        "total_usage": 123,
+    },
 }  # fmt: skip
 """By the value of the ``object`` field. Field names and types as Stripe last published them."""

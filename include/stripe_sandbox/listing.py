@@ -7,29 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stripe_sandbox import forms, sdk
+from stripe_sandbox.entries import HIDDEN_BY_CLOCK, HIDDEN_BY_RULE, Doc, Entry, values_at
 from stripe_sandbox.errors import bad_request, no_such
 from stripe_sandbox.rows import Resource
 from stripe_sandbox.sdk import Shape
-from stripe_sandbox.store import (
-    HIDDEN_BY_CLOCK,
-    HIDDEN_BY_RULE,
-    Collection,
-    Doc,
-    Entry,
-    position,
-    span,
-    values_at,
-)
+from stripe_sandbox.store import Collection, position, span
 
 _EDGES = {"gt", "gte", "lt", "lte"}
 _FOREVER = 1 << 36
 DEFAULT_LIMIT, MAX_LIMIT = 10, 100
 Check = Callable[[Doc], bool]
-
-_LEGACY_SHAPES: Mapping[str, Shape] = {
-    "str": Shape("str"), "bool": Shape("bool"), "list": Shape("list", item=Shape("str")),
-    "range": Shape("any"), "ranges": Shape("any"),
-}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -60,17 +47,23 @@ class ListQuery:
 def list_shapes(resource: Resource) -> Mapping[str, Shape]:
     """The parameters that a resource's list accepts."""
     own = sdk.params(resource.object, "list")
-    legacy = {name: _LEGACY_SHAPES[kind] for name, kind in resource.filters.items()}
-    return {**forms.PAGING, **(own or {}), **legacy}
+    return {**forms.PAGING, **(own or {}), **forms.named(resource.filters)}
 
 
-def parse(resource: Resource, tree: Mapping[str, Any]) -> ListQuery:
+def parse(
+    resource: Resource, tree: Mapping[str, Any], shapes: Mapping[str, Shape] | None = None
+) -> ListQuery:
     """Understand the parameters of a list request.
+
+    Args:
+        resource: What is listed.
+        tree: The parameters.
+        shapes: What the list accepts, when it is not the resource's own.
 
     Raises:
         ApiError: 400, a parameter is unknown or does not fit.
     """
-    given = forms.coerce_all(tree, list_shapes(resource))
+    given = forms.coerce_all(tree, list_shapes(resource) if shapes is None else shapes)
     query = ListQuery()
     query.expand = given.pop("expand", None) or []
     query.limit = _limit(given.pop("limit", None))
@@ -81,6 +74,7 @@ def parse(resource: Resource, tree: Mapping[str, Any]) -> ListQuery:
     if "created" in given:
         query.first, query.last = bounds(given.pop("created"), "created")
     _lift_defaults(query, resource, given)
+    given = {**resource.defaults, **given} if shapes is None else given
     for name, value in given.items():
         if value is not None:
             _filter(query, resource, name, value)
@@ -93,14 +87,24 @@ def page(collection: Collection, query: ListQuery) -> tuple[list[Entry], bool]:
     Raises:
         ApiError: 400 resource_missing, the cursor is not in the list.
     """
-    entries = _smallest(collection, query)
+    noun = collection.resource.object.replace("_", " ")
+    return turn(_smallest(collection, query), collection.by_id.get, query, noun)
+
+
+def turn(
+    entries: list[Entry], find: Callable[[str], Entry | None], query: ListQuery, noun: str
+) -> tuple[list[Entry], bool]:
+    """The same, of candidates that are sorted oldest first.
+
+    Raises:
+        ApiError: 400 resource_missing, the cursor is not in the list.
+    """
     low, high = span(entries, query.first, query.last)
     cursor = query.after or query.before
     if cursor is None:
         return _newest_first(entries, range(high - 1, low - 1, -1), query)
     param = "starting_after" if query.after else "ending_before"
-    noun = collection.resource.object.replace("_", " ")
-    entry = collection.by_id.get(cursor)
+    entry = find(cursor)
     at = -1 if entry is None else position(entries, entry)
     if entry is None or not low <= at < high or not _matches(entry, query):
         raise no_such(noun, cursor, param=param, status=400)
@@ -196,11 +200,12 @@ def _smallest(collection: Collection, query: ListQuery) -> list[Entry]:
     found = [(collection.index(path, value), path, value) for path, value in query.equals]
     found.sort(key=lambda triple: len(triple[0]))
     for _, path, value in found[1:]:
-        query.checks.append(_equal(path, value))
+        query.checks.append(equal(path, value))
     return found[0][0]
 
 
-def _equal(path: str, value: Any) -> Check:
+def equal(path: str, value: Any) -> Check:
+    """The condition that a value stands at a dotted path."""
     return lambda doc: value in values_at(doc, path)
 
 

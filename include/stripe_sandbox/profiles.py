@@ -58,7 +58,7 @@ PROFILES: Mapping[str, Mapping[str, Values]] = {
         "delinquent": (False, False, False, False, True), "test_clock": _none,
         "phone": lambda n: f"+1503555{n % 10_000:04d}", "invoice_prefix": lambda n: f"HS{n:06X}",
         "default_source": _none, "discount": _none, "shipping": _none,
-        "description": ("Walk-in", None, "Wholesale", None), "sources": _none,
+        "description": ("Walk-in", None, "Wholesale", None),
         "invoice_credit_balance": lambda _: {},
     },
     "product": {
@@ -142,6 +142,52 @@ PROFILES: Mapping[str, Mapping[str, Values]] = {
     "issuing.cardholder": {"name": person, "email": mail, "status": ("active",)},
     "issuing.card": {"status": ("active", "inactive"), "last4": lambda n: f"{n % 10_000:04d}"},
     "issuing.transaction": {"amount": lambda n: -amount(n), "type": ("capture", "refund")},
+    "account": {
+        "controller": lambda n: {
+            "fees": {"payer": "application"}, "is_controller": True,
+            "losses": {"payments": "application"},
+            "requirement_collection": "stripe" if n % 5 == 4 else "application",  # noqa: PLR2004
+            "stripe_dashboard": {"type": "none"}, "type": "application",
+        },
+        "capabilities": lambda _: {}, "country": ("US",), "type": ("custom",), "email": mail,
+        "charges_enabled": (True,), "payouts_enabled": (True,), "details_submitted": (True,),
+        "default_currency": ("usd",), "individual": _none,
+    },
+    "application_fee": {"amount": amount, "amount_refunded": (0,), "refunded": (False,)},
+    "bank_account": {
+        "account": _none, "bank_name": ("HARBOR BANK",), "country": ("US",), "currency": ("usd",),
+        "last4": lambda n: f"{n % 10_000:04d}", "status": ("new", "verified"),
+    },
+    "card": {
+        "account": _none, "brand": ("Visa", "MasterCard"), "funding": ("credit", "debit"),
+        "last4": lambda n: f"{n % 10_000:04d}", "name": person,
+    },
+    "customer_balance_transaction": {
+        "amount": lambda n: amount(n) * (-1) ** n, "type": ("adjustment",), "currency": ("usd",),
+    },
+    "payment_link": {
+        "active": (True, True, True, False), "currency": ("usd",),
+        "url": lambda n: f"https://buy.example.com/{n:05d}",
+    },
+    "person": {
+        "first_name": lambda n: person(n).split()[0], "last_name": lambda n: person(n).split()[1],
+        "email": mail,
+    },
+    "quote": {
+        "status": ("draft", "open", "accepted", "canceled"), "test_clock": _none,
+        "number": lambda n: f"QT-{n + 1:04d}", "total_details.breakdown": _none,
+        "computed.recurring": _none, "computed.upfront.total_details.breakdown": _none,
+    },
+    "setup_attempt": {"status": ("succeeded", "failed", "succeeded")},
+    "source": {
+        "type": ("ach_credit_transfer",), "flow": ("receiver",), "usage": ("reusable",),
+        "status": ("chargeable", "pending"), "amount": _none,
+    },
+    "source_transaction": {"amount": amount, "status": ("succeeded",)},
+    "tax_id": {
+        "type": ("eu_vat", "gb_vat"), "value": lambda n: f"DE{n:09d}", "owner.type": ("customer",),
+        "owner.account": _none, "owner.application": _none,
+    },
     "order": {"amount": amount, "email": mail},
     "order_return": {"amount": amount},
     "recipient": {"name": person, "email": mail},
@@ -150,6 +196,7 @@ PROFILES: Mapping[str, Mapping[str, Values]] = {
 }  # fmt: skip
 
 COPIES: Mapping[str, Mapping[str, str]] = {
+    "tax_id": {"owner.customer": "customer"},
     "charge": {"amount_captured": "amount"},
     "payment_intent": {"amount_received": "amount"},
     "invoice": {
@@ -159,12 +206,22 @@ COPIES: Mapping[str, Mapping[str, str]] = {
 }  # fmt: skip
 """Fields that equal another field of the same object."""
 
+OWNERS: Mapping[str, tuple[str, ...]] = {
+    "bank_account": ("customer",), "card": ("customer",), "source": ("customer",),
+    "tax_id": ("customer", "owner"), "customer_balance_transaction": ("customer",),
+    "person": ("account",), "setup_attempt": ("setup_intent",), "application_fee": ("charge",),
+}  # fmt: skip
+"""Fields that always name something in seeds: children without a parent cannot be reached."""
+
+BACKWARDS: Mapping[str, str] = {
+    "fee_refund": "fee", "line_item": "invoice", "subscription_item": "subscription",
+    "transfer_reversal": "transfer",
+}  # fmt: skip
+"""Fields of children inside of their parents that name the parent."""
+
 PREFIXES: Mapping[str, str] = {
-    "application": "ca_", "application_fee": "fee_", "bank_account": "ba_", "card": "card_",
-    "discount": "di_", "fee_refund": "fr_", "mandate": "mandate_", "setup_attempt": "setatt_",
-    "source": "src_", "tax_rate": "txr_", "topup": "tu_", "file": "file_", "quote": "qt_",
-    "shipping_rate": "shr_", "payment_link": "plink_", "tax_code": "txcd_",
-    "customer_balance_transaction": "cbtxn_", "issuing.token": "intok_", "item": "li_",
+    "application": "ca_", "tax_rate": "txr_", "topup": "tu_", "file": "file_",
+    "shipping_rate": "shr_", "tax_code": "txcd_", "issuing.token": "intok_",
     "issuing.personalization_design": "ics_", "payment_record": "pr_",
 }  # fmt: skip
 """Id prefixes of objects that have no row of their own."""

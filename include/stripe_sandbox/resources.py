@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stripe_sandbox.rows import Action, Events, Include, Listed, Resource
-
-
-def life(noun: str, *verbs: str) -> Events:
-    """Event types named regularly, such as ``coupon.created``."""
-    return Events(**{verb: (f"{noun}.{verb}",) for verb in verbs})
-
+from stripe_sandbox.kin import ELSEWHERE, KIN, PARENTS, PAYMENT_SOURCES
+from stripe_sandbox.rows import (
+    LAST_LEGACY,
+    Action,
+    Events,
+    Include,
+    Listed,
+    Resource,
+    life,
+)
 
 _ACTIVE = Listed("active", True, param="active")
 _CUD = ("created", "updated", "deleted")
@@ -32,7 +35,7 @@ _BILLING = (
     Resource(
         "invoice", "/v1/invoices", "in_", "invoice", "lrcud", clocked=("customer",),
         includes={"payments": Include(
-            "invoice_payment", "invoice", "/v1/invoice_payments?invoice={id}"
+            ("invoice_payment",), "invoice", "/v1/invoice_payments?invoice={id}"
         )},
         paths={"subscription": "parent.subscription_details.subscription"},
         events=life("invoice", *_CUD),
@@ -92,26 +95,28 @@ _BILLING = (
 _PAYMENTS = (
     Resource(
         "balance_transaction", "/v1/balance_transactions", "txn_", private=("payout",),
+        older={"source": ("platform_tax_fee",)},
     ),
     Resource(
         "charge", "/v1/charges", "ch_", "charge", "lrcu",
         events=Events(("charge.succeeded",), ("charge.updated",)),
-        includes={"refunds": Include("refund", "charge", "/v1/charges/{id}/refunds")},
+        includes={"refunds": Include(("refund",), "charge", "/v1/charges/{id}/refunds")},
         actions={"capture": Action({"captured": True}, "charge.captured")},
     ),
     Resource(
         "checkout.session", "/v1/checkout/sessions", "cs_test_", "session", "lrcu",
-        includable=("line_items",),
+        includable=("line_items", "total_details.breakdown"),
         actions={"expire": Action({"status": "expired"}, "checkout.session.expired")},
     ),
     Resource(
         "customer", "/v1/customers", "cus_", "customer", "lrcud", gone="stub",
-        clocked=("test_clock",), includable=("tax", "invoice_credit_balance", "sources"),
+        clocked=("test_clock",), includable=("tax", "invoice_credit_balance"),
         includes={
+            "sources": Include(PAYMENT_SOURCES, "customer", "/v1/customers/{id}/sources"),
             "subscriptions": Include(
-                "subscription", "customer", "/v1/customers/{id}/subscriptions"
+                ("subscription",), "customer", "/v1/customers/{id}/subscriptions"
             ),
-            "tax_ids": Include("tax_id", "customer", "/v1/customers/{id}/tax_ids"),
+            "tax_ids": Include(("tax_id",), "customer", "/v1/customers/{id}/tax_ids"),
         },
         events=life("customer", *_CUD),
     ),
@@ -193,61 +198,34 @@ _ISSUING = (
 
 _LEGACY = (
     Resource(
-        "bitcoin_receiver", "/v1/bitcoin/receivers", "btcrcv_", legacy=True,
+        "bitcoin_receiver", "/v1/bitcoin/receivers", "btcrcv_", until=LAST_LEGACY,
         filters={"active": "bool", "filled": "bool", "uncaptured_funds": "bool"},
     ),
     Resource(
-        "bitcoin_transaction", "/v1/bitcoin/transactions", "btctxn_", ops="l", legacy=True,
+        "bitcoin_transaction", "/v1/bitcoin/transactions", "btctxn_", ops="l", until=LAST_LEGACY,
         filters={"customer": "str", "receiver": "str"},
     ),
     Resource(
-        "order", "/v1/orders", "or_", legacy=True, paths={"ids": "id"},
+        "order", "/v1/orders", "or_", until=LAST_LEGACY, paths={"ids": "id"},
         filters={
             "created": "range", "customer": "str", "ids": "list", "status": "str",
             "status_transitions": "ranges", "upstream_ids": "ranges",
         },
     ),
     Resource(
-        "order_return", "/v1/order_returns", "orret_", legacy=True,
+        "order_return", "/v1/order_returns", "orret_", until=LAST_LEGACY,
         filters={"created": "range", "order": "str"},
     ),
     Resource(
-        "recipient", "/v1/recipients", "rp_", legacy=True,
+        "recipient", "/v1/recipients", "rp_", until=LAST_LEGACY,
         filters={"created": "range", "type": "str", "verified": "bool"},
-    ),
-)  # fmt: skip
-
-_CHILDREN = (
-    Resource(
-        "line_item", "/v1/invoices/{invoice}/lines", "il_", ops="l", parent=("invoice", "lines"),
-    ),
-    Resource(
-        "credit_note_line_item", "/v1/credit_notes/{credit_note}/lines", "cnli_",
-        ops="l", parent=("credit_note", "lines"),
-    ),
-    Resource(
-        "transfer_reversal", "/v1/transfers/{id}/reversals", "trr_",
-        parent=("transfer", "reversals"),
-    ),
-    Resource(
-        "item", "/v1/checkout/sessions/{session}/line_items", "li_", ops="l",
-        parent=("checkout.session", "line_items"),
-    ),
-    Resource(
-        "subscription_item", "/v1/subscription_items", "si_", "item",
-        parent=("subscription", "items"),
-    ),
-    Resource("account", "/v1/accounts", "acct_", "account", events=life("account", "updated")),
-    Resource("discount", ops=""),
-    Resource("invoice_payment", "/v1/invoice_payments", "inpay_", "invoice_payment"),
-    Resource("tax_id", "/v1/tax_ids", "txi_"),
-    Resource(
-        "test_helpers.test_clock", "/v1/test_helpers/test_clocks", "clock_", "test_clock",
     ),
 )  # fmt: skip
 
 TOP_LEVEL = (*_BILLING, *_PAYMENTS, *_ISSUING, *_LEGACY)
 """The resources with a list of their own."""
 
-RESOURCES: Mapping[str, Resource] = {row.object: row for row in (*TOP_LEVEL, *_CHILDREN)}
+RESOURCES: Mapping[str, Resource] = {
+    row.object: row for row in (*TOP_LEVEL, *PARENTS, *KIN, *ELSEWHERE)
+}
 """Every resource, by the value of its ``object`` field."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from stripe_sandbox.errors import unrecognized_url
+from stripe_sandbox.places import PLACES
 from stripe_sandbox.resources import RESOURCES
-from stripe_sandbox.rows import Resource
+from stripe_sandbox.rows import LAST_BEFORE_BASIL, Place, Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,15 +16,21 @@ class Route:
 
     Attributes:
         label: Method and template, such as ``GET /v1/customers/{customer}``.
-        operation: list, retrieve, create, update, delete, act, children, child, included or self.
-        resource: The resource it serves.
-        action: The action's name, for ``act``; the list's name, for ``included``.
+        operation: What it does, such as ``list``; see ``endpoints``.
+        resource: The resource it serves; the parent, where there is a place.
+        action: The action's name, for ``act``.
+        place: The list under a parent that it is about.
+        until: The newest version in which it answers; empty for all.
+        permission: The name that restricted keys use.
     """
 
     label: str
     operation: str
     resource: Resource
     action: str = ""
+    place: Place | None = None
+    until: str = ""
+    permission: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +60,22 @@ class Router:
         self._root = _Node()
         for row in RESOURCES.values():
             self._add_resource(row)
+        for place in PLACES:
+            self._add_place(place)
+        for method, path, operation, until in _SINGLE:
+            row = RESOURCES[path.split("/")[2].rstrip("s")]
+            self._add(Route(f"{method} {path}", operation, row, "", None, until, row.permission))
 
-    def match(self, method: str, path: str, *, legacy: bool) -> Match:
+    def match(self, method: str, path: str, version: str) -> Match:
         """Find the endpoint of a request.
 
         Args:
             method: HTTP method.
             path: The URL's path.
-            legacy: Whether retired routes answer.
+            version: The request's version.
 
         Raises:
-            ApiError: 404, there is none.
+            ApiError: 404, there is none (in this version).
         """
         node, ids = self._root, []
         for part in path.strip("/").split("/"):
@@ -75,32 +87,47 @@ class Router:
                 raise unrecognized_url(method, path)
             node = found
         route = node.routes.get(method)
-        if route is None or (route.resource.legacy and not legacy):
+        if route is None or (route.until and version[:10] > route.until[:10]):
             raise unrecognized_url(method, path)
         return Match(route, tuple(ids))
 
     def _add_resource(self, row: Resource) -> None:
         if not row.path:
             return
-        several, one = ("children", "child") if row.parent is not None else ("list", "retrieve")
         for letter, method, path, operation in (
-            ("l", "GET", row.path, several),
-            ("r", "GET", row.retrieve_path, one),
+            ("l", "GET", row.path, "list"),
+            ("r", "GET", row.retrieve_path, "retrieve"),
             ("c", "POST", row.path, "create"),
             ("u", "POST", row.retrieve_path, "update"),
             ("d", "DELETE", row.retrieve_path, "delete"),
         ):
             if letter in row.ops:
-                self._add(method, path, operation, row)
-        for name, include in row.includes.items():
-            if include.url.startswith(f"{row.path}/"):
-                self._add("GET", include.url, "included", row, name)
+                self._add_own(method, path, operation, row)
         for name in row.actions:
-            self._add("POST", f"{row.retrieve_path}/{name}", "act", row, name)
-        if row.object == "account":
-            self._add("GET", "/v1/account", "self", row)
+            self._add_own("POST", f"{row.retrieve_path}/{name}", "act", row, name)
 
-    def _add(self, method: str, path: str, operation: str, row: Resource, action: str = "") -> None:
+    def _add_own(
+        self, method: str, path: str, operation: str, row: Resource, action: str = ""
+    ) -> None:
+        label = f"{method} {path}"
+        self._add(Route(label, operation, row, action, None, row.until, row.permission))
+
+    def _add_place(self, place: Place) -> None:
+        row = RESOURCES[place.parent]
+        for letter, method, path, operation in (
+            ("l", "GET", place.path, "children"),
+            ("r", "GET", place.one_path, "child"),
+            ("c", "POST", place.path, "create_child"),
+            ("u", "POST", place.one_path, "update_child"),
+            ("d", "DELETE", place.one_path, "delete_child"),
+        ):
+            if letter in place.ops:
+                permission = place.permission or row.permission
+                label = f"{method} {path}"
+                self._add(Route(label, operation, row, "", place, place.until, permission))
+
+    def _add(self, route: Route) -> None:
+        method, _, path = route.label.partition(" ")
         node = self._root
         for part in path.strip("/").split("/"):
             if part.startswith("{"):
@@ -108,4 +135,19 @@ class Router:
                 node = node.wildcard
             else:
                 node = node.children.setdefault(part, _Node())
-        node.routes[method] = Route(f"{method} {path}", operation, row, action)
+        node.routes[method] = route
+
+
+_SINGLE = (
+    ("GET", "/v1/account", "self", ""),
+    ("GET", "/v1/customers/{customer}/discount", "discount", ""),
+    ("DELETE", "/v1/customers/{customer}/discount", "end_discount", ""),
+    ("DELETE", "/v1/subscriptions/{subscription_exposed_id}/discount", "end_discount", ""),
+    ("POST", "/v1/invoices/create_preview", "preview", ""),
+    ("GET", "/v1/invoices/upcoming", "upcoming", LAST_BEFORE_BASIL),
+    ("GET", "/v1/invoices/upcoming/lines", "upcoming_lines", LAST_BEFORE_BASIL),
+    ("POST", "/v1/invoices/{invoice}/add_lines", "add_lines", ""),
+    ("POST", "/v1/invoices/{invoice}/update_lines", "update_lines", ""),
+    ("POST", "/v1/invoices/{invoice}/remove_lines", "remove_lines", ""),
+)
+"""Routes that are like no other."""

@@ -10,7 +10,10 @@ PIN = "2026-10-28.endive"
 """The newest API version; objects are stored in its shape."""
 
 LAST_LEGACY = "2020-08-27"
-"""The newest version in which retired routes still answer."""
+"""The newest version in which the routes of 2022's retirements still answer."""
+
+LAST_BEFORE_BASIL = "2025-02-24.acacia"
+"""The newest version with usage records and with upcoming invoices by GET."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +32,9 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Include:
-    """A list that is absent until expanded, and then read from another collection."""
+    """A list that is absent until expanded, and then read from other collections."""
 
-    object: str
+    objects: tuple[str, ...]
     foreign_key: str
     url: str
 
@@ -54,6 +57,11 @@ class Events:
     deleted: tuple[str, ...] = ()
 
 
+def life(noun: str, *verbs: str) -> Events:
+    """Event types named regularly, such as ``coupon.created``."""
+    return Events(**{verb: (f"{noun}.{verb}",) for verb in verbs})
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """One kind of object.
@@ -70,14 +78,17 @@ class Resource:
         listed: What a bare list leaves out.
         wider: Values of the parameter of ``listed`` that stand for several; () stands for all.
         clocked: Test-clock rows are hidden; the value is the parameters that show them.
-        includable: Stored fields that are absent until expanded.
+        includable: Stored fields that are absent until expanded; ``a.b`` for one inside ``a``.
         includes: Lists that are absent until expanded, read from another collection.
         private: Stored fields that are never shown (they only serve filters).
         paths: Where a filter looks when not at the field of its own name.
+        defaults: Filters that apply unless they are given.
         filters: Filters of routes that the SDK does not know, by type name.
+        accepts: Parameters of creations that the SDK does not know, by type name.
         own_id: The user may choose the id.
-        legacy: Answers only in versions up to ``LAST_LEGACY``.
-        parent: Object and field of the parent whose embedded list the route reads.
+        until: The newest version in which the routes answer; empty for all.
+        scope: Field with the owner that ids are unique in, when they are not in the account.
+        older: Kinds that a reference may also point at as long as their version lasts.
     """
 
     object: str
@@ -95,11 +106,19 @@ class Resource:
     includes: Mapping[str, Include] = field(default_factory=dict)
     private: tuple[str, ...] = ()
     paths: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
     filters: Mapping[str, str] = field(default_factory=dict)
+    accepts: Mapping[str, str] = field(default_factory=dict)
     own_id: bool = False
-    legacy: bool = False
-    parent: tuple[str, str] | None = None
+    until: str = ""
+    scope: str = ""
+    older: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     actions: Mapping[str, Action] = field(default_factory=dict)
+
+    @property
+    def legacy(self) -> bool:
+        """Whether current versions have no route to it any more."""
+        return bool(self.until)
 
     @property
     def permission(self) -> str:
@@ -110,3 +129,67 @@ class Resource:
     def retrieve_path(self) -> str:
         """The route of one object."""
         return f"{self.path}/{{{self.key}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A list of what belongs to a parent, such as the lines of an invoice.
+
+    Attributes:
+        path: List and create route. Its placeholder is the parent's id; without one, a required
+            parameter named like the parent is.
+        parent: Kind of the parent.
+        objects: Kinds of object that the list holds.
+        field: Field of the parent where the children live, or where it shows them.
+        owner: Field of the children that names the parent, when they live in collections of
+            their own.
+        ops: Letters, as those of a resource.
+        key: Name of the child's id in the route of one child.
+        noun: What the SDK's operations call a child (``create_reversal``); empty when they are
+            operations of the child's own class.
+        events: Types of the Stripe events that carry a child.
+        parent_events: Types of the Stripe events that carry the parent.
+        head: New children come first; the order is theirs otherwise.
+        paged: Page size and cursors are accepted.
+        guard: Name of the rule that may refuse the whole list.
+        permission: The name that restricted keys use, when it is not the parent's.
+        until: The newest version in which the routes answer; empty for all.
+    """
+
+    path: str
+    parent: str
+    objects: tuple[str, ...]
+    field: str = ""
+    owner: str = ""
+    ops: str = "l"
+    key: str = "id"
+    noun: str = ""
+    events: Events = Events()
+    parent_events: Events = Events()
+    head: bool = False
+    paged: bool = True
+    guard: str = ""
+    permission: str = ""
+    until: str = ""
+
+    @property
+    def by_parameter(self) -> bool:
+        """Whether a parameter names the parent."""
+        return "{" not in self.path
+
+    @property
+    def segment(self) -> str:
+        """The end of the path, which is the list's name."""
+        return self.path.rsplit("/", 1)[-1]
+
+    @property
+    def one_path(self) -> str:
+        """The route of one child."""
+        return f"{self.path}/{{{self.key}}}"
+
+    def url(self, parent_id: str) -> str:
+        """The list of one parent."""
+        if self.by_parameter:
+            return f"{self.path}?{self.parent}={parent_id}"
+        head, _, tail = self.path.partition("{")
+        return f"{head}{parent_id}{tail.partition('}')[2]}"

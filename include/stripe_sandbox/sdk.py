@@ -113,7 +113,7 @@ def params(name: str, operation: str) -> Mapping[str, Shape] | None:
 
     Args:
         name: The value of the ``object`` field.
-        operation: "list", "create", "modify" or "cancel".
+        operation: "list", "create", "modify", "list_lines", "create_reversal" and the like.
 
     Returns:
         None when the SDK does not have the operation.
@@ -139,7 +139,8 @@ def _params_class(name: str, operation: str) -> Any:
         source = importlib.import_module(path)
     except ModuleNotFoundError:
         return None
-    return getattr(source, f"{attribute}{operation.title()}Params", None)
+    verb = operation.title().replace("_", "")
+    return getattr(source, f"{attribute}{verb}Params", None)
 
 
 @functools.cache

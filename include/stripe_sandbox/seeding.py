@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from stripe_sandbox.generate import Batch, make_id
+from stripe_sandbox import child_writes
+from stripe_sandbox.errors import bad_request
+from stripe_sandbox.generate import Batch, Lengths
 from stripe_sandbox.resources import RESOURCES
+from stripe_sandbox.slots import make_id
 from stripe_sandbox.state import Mode, State
 
 Spread = Literal["even", "random", "burst", "growing"]
@@ -27,6 +30,7 @@ class Plan:
         seed: The same seed makes the same objects.
         spread: even; random; burst (all in few seconds); growing (more and more towards the end).
         emit: Write Stripe events for them, too.
+        children: How long embedded lists are, by collection and field.
     """
 
     counts: Mapping[str, int]
@@ -35,6 +39,7 @@ class Plan:
     seed: int = 0
     spread: Spread = "even"
     emit: bool = False
+    children: Mapping[str, Lengths] = field(default_factory=dict)
 
 
 def seed(state: State, mode: Mode, plan: Plan) -> dict[str, int]:
@@ -43,13 +48,18 @@ def seed(state: State, mode: Mode, plan: Plan) -> dict[str, int]:
     start = plan.start if plan.start is not None else end - _YEARS
     for name, count in plan.counts.items():
         rng = random.Random(f"{plan.seed}/{name}")  # noqa: S311 - chances, no secrets
+        if RESOURCES[name].scope:
+            message = f"{name} objects are made with their owners"
+            raise bad_request(message)
         collection = mode.store[name]
         moments = _moments(count, start, end, plan.spread, rng)
-        for number in Batch(name, mode.store, plan.seed).fill(collection, moments):
+        batch = Batch(name, mode.store, plan.seed, plan.children.get(name))
+        for number in batch.fill(collection, moments):
             if plan.emit:
                 entry = collection.by_id[make_id(name, plan.seed, number)]
-                for kind in RESOURCES[name].events.created:
-                    mode.log.write(kind, entry.view(), created=entry.created)
+                doc = entry.view()
+                for kind in child_writes.kinds_of_event(doc, "created"):
+                    mode.log.write(kind, doc, created=entry.created)
     return dict(plan.counts)
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from stripe_sandbox import discounts
+from stripe_sandbox.entries import Doc
 from stripe_sandbox.errors import bad_request
-from stripe_sandbox.generate import blank, make_id
-from stripe_sandbox.store import AccountStore, Doc
+from stripe_sandbox.generate import blank
+from stripe_sandbox.slots import make_id
+from stripe_sandbox.store import AccountStore
 
 Change = tuple[str, Doc, Doc | None]
 """Type of a Stripe event, the object now, the object before."""
@@ -19,6 +22,7 @@ _PERIODS = {"day": _DAY, "week": 7 * _DAY, "month": 30 * _DAY, "year": 365 * _DA
 def created(store: AccountStore, doc: Doc, given: Mapping[str, Any], now: int) -> None:
     """Complete an object that has just been made."""
     doc.update({k: v for k, v in _FRESH.get(doc["object"], {}).items() if k not in given})
+    discounts.apply(store, doc, given, now)
     finish = _ON_CREATE.get(doc["object"])
     if finish is not None:
         finish(store, doc, given, now)
@@ -26,6 +30,7 @@ def created(store: AccountStore, doc: Doc, given: Mapping[str, Any], now: int) -
 
 def updated(store: AccountStore, doc: Doc, given: Mapping[str, Any], now: int) -> None:
     """Complete an object that has just been changed."""
+    discounts.apply(store, doc, given, now)
     if doc["object"] == "subscription" and given.get("items"):
         _subscription_items(store, doc, given, now)
 
@@ -49,13 +54,25 @@ def after_create(store: AccountStore, doc: Doc) -> Iterator[Change]:
         yield "plan.created", store["plan"].put(plan).view(), None
 
 
+def discounted(store: AccountStore, doc: Doc, given: Mapping[str, Any]) -> Iterator[Change]:
+    """The discounts that a write has just made."""
+    asked = [one for one in given.get("discounts") or () if not one.get("discount")]
+    if asked:
+        for discount in doc.get("discounts") or ():
+            found = store.find(("discount",), discount)
+            if found is not None:
+                yield "customer.discount.created", found, None
+
+
 def after_customer(store: AccountStore, customer: str, now: int) -> Iterator[Change]:
-    """The subscriptions of a customer that is deleted end with it."""
+    """The subscriptions of a customer that is deleted end with it; its tax ids go silently."""
     for entry in list(store["subscription"].index("customer", customer)):
         doc = entry.doc()
         if doc.get("status") != "canceled":
             doc.update(status="canceled", canceled_at=now, ended_at=now)
             yield "customer.subscription.deleted", store["subscription"].put(doc).view(), None
+    for entry in list(store["tax_id"].index("customer", customer)):
+        store["tax_id"].remove(entry.id)
 
 
 def refuse_delete(doc: Doc) -> None:
@@ -91,13 +108,14 @@ def _subscription_items(store: AccountStore, doc: Doc, given: Mapping[str, Any],
         if known is not None and item.get("deleted"):
             data.remove(known)
             continue
-        target = known or _new_item(doc, number + len(data), now)
+        target = known or new_item(doc, number + len(data), now)
         if known is None:
             data.append(target)
-        _fill_item(store, target, item, now)
+        fill_item(store, target, item, now)
 
 
-def _new_item(doc: Doc, number: int, now: int) -> Doc:
+def new_item(doc: Doc, number: int, now: int) -> Doc:
+    """A fresh item of a subscription."""
     return {
         "id": make_id("subscription_item", now, f"{doc['id']}/{number}"),
         "object": "subscription_item", "billing_thresholds": None, "created": now,
@@ -107,7 +125,12 @@ def _new_item(doc: Doc, number: int, now: int) -> Doc:
     }  # fmt: skip
 
 
-def _fill_item(store: AccountStore, item: Doc, given: Mapping[str, Any], now: int) -> None:
+def fill_item(store: AccountStore, item: Doc, given: Mapping[str, Any], now: int) -> None:
+    """Lay the parameters of an item over it.
+
+    Raises:
+        ApiError: 400, there is no such price.
+    """
     item.update({k: given[k] for k in ("quantity", "metadata") if given.get(k) is not None})
     price = store.find(("price",), given["price"]) if given.get("price") else None
     if given.get("price") and price is None:
@@ -121,11 +144,7 @@ def _fill_item(store: AccountStore, item: Doc, given: Mapping[str, Any], now: in
 
 def _subscription(store: AccountStore, doc: Doc, given: Mapping[str, Any], now: int) -> None:
     doc.update(start_date=now, billing_cycle_anchor=now)
-    doc["items"] = {
-        **doc["items"],
-        "data": [],
-        "url": f"/v1/subscription_items?subscription={doc['id']}",
-    }
+    doc["items"] = {**doc["items"], "data": []}
     _subscription_items(store, doc, given, now)
 
 
@@ -141,8 +160,45 @@ def _same(**fields: str) -> Callable[[AccountStore, Doc, Mapping[str, Any], int]
     return copy_fields
 
 
+def _tax_id(_: AccountStore, doc: Doc, given: Mapping[str, Any], __: int) -> None:
+    owner = {"type": "self", **(given.get("owner") or {})}
+    doc["owner"] = {"customer": None, "customer_account": None, "account": None, **owner}
+    doc["customer"] = doc["owner"]["customer"]
+
+
+def _account(store: AccountStore, doc: Doc, given: Mapping[str, Any], now: int) -> None:
+    doc["external_accounts"] = {
+        "object": "list", "data": [], "has_more": False,
+        "url": f"/v1/accounts/{doc['id']}/external_accounts",
+    }  # fmt: skip
+    controller = {"requirement_collection": "application", "type": "application"}
+    doc["controller"] = {**controller, "is_controller": True, **(given.get("controller") or {})}
+    doc["capabilities"] = {}
+    for name, wanted in (given.get("capabilities") or {}).items():
+        capability = blank("capability", name, now, store)
+        requested = bool((wanted or {}).get("requested"))
+        status = "pending" if requested else "unrequested"
+        capability.update(account=doc["id"], requested=requested, status=status)
+        doc["capabilities"][name] = status
+        store["capability"].put(capability)
+
+
+def _token(store: AccountStore, doc: Doc, given: Mapping[str, Any], now: int) -> None:
+    kinds = [kind for kind in ("bank_account", "card") if given.get(kind)]
+    doc["type"] = next(iter(kinds), next((name for name in given if name != "customer"), "pii"))
+    for kind in kinds:
+        held = blank(kind, make_id(kind, now, str(doc["id"])), now, store)
+        details = given[kind] if isinstance(given[kind], dict) else {}
+        held.update({k: v for k, v in details.items() if k in held})
+        digits = str(details.get("number") or details.get("account_number") or "")
+        doc[kind] = {**held, "last4": digits[-4:]}
+
+
 _ON_CREATE: Mapping[str, Callable[[AccountStore, Doc, Mapping[str, Any], int], None]] = {
+    "account": _account,
     "promotion_code": _coupon_of,
+    "tax_id": _tax_id,
+    "token": _token,
     "price": _price,
     "subscription": _subscription,
     "invoice": _customer_invoice,

@@ -7,13 +7,14 @@ import time
 from base64 import b64encode
 from dataclasses import dataclass, field
 
+from stripe_sandbox.entries import Doc
 from stripe_sandbox.errors import ApiError
 from stripe_sandbox.eventlog import EventLog
 from stripe_sandbox.generate import blank
 from stripe_sandbox.idempotency import IdempotencyKeys
 from stripe_sandbox.meter import Meter
 from stripe_sandbox.settings import Settings
-from stripe_sandbox.store import AccountStore, Doc
+from stripe_sandbox.store import AccountStore
 
 ACCOUNT = "acct_1SandboxShop0001"
 TEST_KEY = "sk_test_sandbox"
@@ -74,6 +75,22 @@ class State:
         self.add_account(ACCOUNT)
         self.add_key(TEST_KEY, ACCOUNT)
         self.add_key(LIVE_KEY, ACCOUNT)
+
+    def connect(self, key: Key, account: str) -> bool:
+        """Open an account that is among the connected ones of a key's account."""
+        mode = self.modes[key.account, key.livemode]
+        entry = mode.store["account"].by_id.get(account)
+        if entry is None:
+            return False
+        self.add_account(account)
+        self.modes[account, key.livemode].store["account"].put(entry.doc())
+        return True
+
+    def list_connected(self, account: str) -> None:
+        """Show an account among the connected ones of the first account."""
+        for livemode in (False, True):
+            doc = self.modes[account, livemode].store["account"].by_id[account].doc()
+            self.modes[ACCOUNT, livemode].store["account"].put(doc)
 
     def add_account(self, account: str, api_version: str | None = None) -> None:
         """Open an account, in both modes; ``api_version`` is its default, if it has its own."""

@@ -4,149 +4,54 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
-from operator import attrgetter
+from itertools import count
 from typing import Any
 
 import orjson
 
 from stripe_sandbox import sdk
+from stripe_sandbox.entries import (
+    EMBEDDED,
+    HIDDEN_BY_RULE,
+    SECOND,
+    Doc,
+    Entry,
+    WrittenEntry,
+    by_rank,
+    hidden_bits,
+    plain_id,
+    values_at,
+    view,
+)
+from stripe_sandbox.places import EMBEDDED as PLACES_OF
 from stripe_sandbox.resources import RESOURCES
 from stripe_sandbox.rows import Resource
-
-Doc = dict[str, Any]
-
-EMBEDDED = 10
-"""How many objects of an embedded list are shown; the rest has to be listed."""
-
-_SECOND = 1 << 40
-_RANK = attrgetter("rank")
-
-HIDDEN_BY_RULE, HIDDEN_BY_CLOCK = 1, 2
-
-
-class Entry:
-    """One stored object.
-
-    Attributes:
-        id: Its id.
-        rank: Creation second and order of insertion in one number; lists are sorted by it.
-        hidden: Bits: why bare lists leave it out.
-    """
-
-    __slots__ = ("hidden", "id", "rank")
-
-    def __init__(self, object_id: str, rank: int, hidden: int) -> None:
-        self.id = object_id
-        self.rank = rank
-        self.hidden = hidden
-
-    @property
-    def created(self) -> int:
-        """The creation time in seconds since 1970."""
-        return self.rank // _SECOND
-
-    @property
-    def raw(self) -> bytes:
-        """The whole object in the newest version, as JSON."""
-        raise NotImplementedError
-
-    @property
-    def shown(self) -> bytes:
-        """The default rendering in the newest version, as JSON."""
-        raise NotImplementedError
-
-    def doc(self) -> Doc:
-        """The whole object."""
-        found: Doc = orjson.loads(self.raw)
-        return found
-
-    def view(self) -> Doc:
-        """The object as shown by default."""
-        found: Doc = orjson.loads(self.shown)
-        return found
-
-
-class WrittenEntry(Entry):
-    """An object that is kept as JSON; twice, when its default rendering differs."""
-
-    __slots__ = ("_raw", "_shown")
-
-    def __init__(self, object_id: str, rank: int, hidden: int, raw: bytes, shown: bytes | None):
-        super().__init__(object_id, rank, hidden)
-        self._raw = raw
-        self._shown = shown
-
-    @property
-    def raw(self) -> bytes:
-        """The whole object in the newest version, as JSON."""
-        return self._raw
-
-    @property
-    def shown(self) -> bytes:
-        """The default rendering in the newest version, as JSON."""
-        return self._raw if self._shown is None else self._shown
-
-
-def plain_id(value: Any) -> Any:
-    """A reference as an id, though the object may have been stored in its place."""
-    return value.get("id") if isinstance(value, dict) else value
-
-
-def values_at(doc: Any, path: str) -> Iterator[Any]:
-    """What stands at a dotted path; lists on the way are gone through."""
-    head, _, rest = path.partition(".")
-    found = doc.get(head) if isinstance(doc, dict) else None
-    for value in found if isinstance(found, list) else [found]:
-        if rest:
-            yield from values_at(value, rest)
-        else:
-            yield plain_id(value)
-
-
-def cut(page: Doc) -> Doc:
-    """An embedded list as shown inside its parent: the first objects only."""
-    data = page.get("data")
-    if isinstance(data, list) and len(data) > EMBEDDED:
-        return {**page, "data": data[:EMBEDDED], "has_more": True}
-    return page
-
-
-def view(doc: Doc, secret: Iterable[str]) -> Doc:
-    """An object as shown by default: without what has to be asked for, embedded lists cut."""
-    hidden = set(secret)
-    return {
-        name: cut(value) if isinstance(value, dict) and value.get("object") == "list" else value
-        for name, value in doc.items()
-        if name not in hidden
-    }
-
-
-def hidden_bits(resource: Resource, doc: Doc) -> int:
-    """Why bare lists leave an object out."""
-    rule = resource.listed
-    by_rule = HIDDEN_BY_RULE if rule is not None and rule.hides(doc) else 0
-    by_clock = HIDDEN_BY_CLOCK if resource.clocked and doc.get("test_clock") else 0
-    return by_rule | by_clock
 
 
 class Collection:
     """All objects of one resource, oldest first.
 
+    Args:
+        resource: What they are.
+        counter: Numbers insertions; collections that share one can be listed together.
+
     Attributes:
-        by_id: Every object.
+        by_id: Every object, by its id (and its owner's, where ids are unique in that only).
         order: The same, oldest first.
         stubs: What is left of deleted objects, where something is.
         seeded: How many objects a seed has made, by the seed.
+        own: Id of an object that no list shows.
     """
 
-    def __init__(self, resource: Resource) -> None:
+    def __init__(self, resource: Resource, counter: Iterator[int] | None = None) -> None:
         self.resource = resource
+        self.own = ""
         self.by_id: dict[str, Entry] = {}
         self.order: list[Entry] = []
         self.stubs: dict[str, Doc] = {}
         self.seeded: dict[int, int] = {}
         self._indexes: dict[str, dict[Any, list[Entry]]] = {}
-        self._inserted = 0
+        self._counter = counter or count(1)
         shapes = sdk.object_fields(resource.object)
         self._pages = [name for name, shape in shapes.items() if shape.kind == "page"]
         self._secret = (*resource.includable, *resource.includes, *resource.private)
@@ -184,12 +89,20 @@ class Collection:
         for entry in entries:
             self.by_id[entry.id] = entry
             self.stubs.pop(entry.id, None)
-        self.order = sorted(self.by_id.values(), key=_RANK)
+        self.order = sorted(self.by_id.values(), key=by_rank)
 
     def next_rank(self, created: int) -> int:
         """The rank of the object that is inserted next."""
-        self._inserted += 1
-        return created * _SECOND + self._inserted
+        return created * SECOND + next(self._counter)
+
+    def later(self, moment: int) -> int:
+        """Where what was created after a second begins."""
+        return bisect_left(self.order, (moment + 1) * SECOND, key=by_rank)
+
+    def key(self, doc: Doc) -> str:
+        """What an object is found by."""
+        scope = self.resource.scope
+        return f"{plain_id(doc.get(scope))}/{doc['id']}" if scope else str(doc["id"])
 
     def remove(self, object_id: str) -> None:
         """Take an object out."""
@@ -208,12 +121,13 @@ class Collection:
     def _entry(self, doc: Doc, secret: Iterable[str]) -> Entry:
         created = doc.get(self.resource.timestamp)
         rank = self.next_rank(created if isinstance(created, int) else 0)
-        hidden = hidden_bits(self.resource, doc)
+        key = self.key(doc)
+        hidden = HIDDEN_BY_RULE if key == self.own else hidden_bits(self.resource, doc)
         raw = orjson.dumps(doc)
-        return WrittenEntry(str(doc["id"]), rank, hidden, raw, self._shown(doc, secret))
+        return WrittenEntry(key, rank, hidden, raw, self._shown(doc, secret))
 
     def _shown(self, doc: Doc, secret: Iterable[str]) -> bytes | None:
-        hides = any(name in doc for name in secret)
+        hides = any(name.partition(".")[0] in doc for name in secret)
         long = any(
             isinstance(page := doc.get(name), dict) and len(page.get("data") or ()) > EMBEDDED
             for name in self._pages
@@ -234,25 +148,25 @@ def _insert(entries: list[Entry], entry: Entry) -> None:
     if not entries or entries[-1].rank < entry.rank:
         entries.append(entry)
     else:
-        insort(entries, entry, key=_RANK)
+        insort(entries, entry, key=by_rank)
 
 
 def _delete(entries: list[Entry], entry: Entry) -> None:
-    at = bisect_left(entries, entry.rank, key=_RANK)
+    at = bisect_left(entries, entry.rank, key=by_rank)
     if at < len(entries) and entries[at] is entry:
         del entries[at]
 
 
 def position(entries: list[Entry], entry: Entry) -> int:
     """Where an object stands among sorted ones; -1 when it is not there."""
-    at = bisect_left(entries, entry.rank, key=_RANK)
+    at = bisect_left(entries, entry.rank, key=by_rank)
     return at if at < len(entries) and entries[at] is entry else -1
 
 
 def span(entries: list[Entry], first: int, last: int) -> tuple[int, int]:
     """The slice of what was created from second ``first`` to ``last``, both included."""
-    low = bisect_left(entries, first * _SECOND, key=_RANK)
-    return low, bisect_right(entries, (last + 1) * _SECOND - 1, key=_RANK)
+    low = bisect_left(entries, first * SECOND, key=by_rank)
+    return low, bisect_right(entries, (last + 1) * SECOND - 1, key=by_rank)
 
 
 class AccountStore:
@@ -261,12 +175,18 @@ class AccountStore:
     Args:
         account: Its id.
         livemode: Whether this is the live mode's store.
+
+    Attributes:
+        previews: Computed invoices whose lines can still be paged, by their temporary ids.
     """
 
     def __init__(self, account: str, *, livemode: bool) -> None:
         self.account = account
         self.livemode = livemode
-        self.collections = {name: Collection(row) for name, row in RESOURCES.items()}
+        counter = count(1)
+        self.collections = {name: Collection(row, counter) for name, row in RESOURCES.items()}
+        self["account"].own = account
+        self.previews: dict[str, Doc] = {}
 
     def __getitem__(self, name: str) -> Collection:
         return self.collections[name]
@@ -281,4 +201,32 @@ class AccountStore:
                 return collection.by_id[object_id].view()
             if object_id in collection.stubs:
                 return dict(collection.stubs[object_id])
+            if name in PLACES_OF:
+                inside = self.inside(name, object_id)
+                if inside is not None:
+                    return inside
         return None
+
+    def owned(self, kinds: Iterable[str], owner: str, owner_id: str) -> list[Entry]:
+        """The objects of some kinds that name an owner, oldest first."""
+        found = [self[kind].index(owner, owner_id) for kind in kinds]
+        if len(found) == 1:
+            return found[0]
+        return sorted((entry for entries in found for entry in entries), key=by_rank)
+
+    def inside(self, kind: str, object_id: str) -> Doc | None:
+        """The object with an id among those that live inside of their parents."""
+        for place in PLACES_OF[kind]:
+            for entry in self[place.parent].index(f"{place.field}.data.id", object_id):
+                for doc in (entry.doc().get(place.field) or {}).get("data") or []:
+                    if doc.get("id") == object_id:
+                        return dict(doc)
+        return None
+
+    def every(self, kind: str) -> Iterator[Doc]:
+        """All objects of a kind: its own collection's, then those inside of their parents."""
+        collection = self[kind]
+        yield from (entry.doc() for entry in collection.order if entry.id != collection.own)
+        for place in PLACES_OF.get(kind, ()):
+            for entry in self[place.parent].order:
+                yield from (entry.doc().get(place.field) or {}).get("data") or ()

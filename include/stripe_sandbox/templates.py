@@ -71,14 +71,15 @@ class Template:
     pages: list[Path] = field(default_factory=list)
 
 
-def build(name: str, rng: random.Random | None) -> Template:
+def build(name: str, rng: random.Random | None, always: frozenset[str] = frozenset()) -> Template:
     """Make a template.
 
     Args:
         name: The value of the ``object`` field.
         rng: Decides what optional fields hold; None leaves all of them null, as a creation does.
+        always: Fields that hold something in any case.
     """
-    maker = _Maker(rng)
+    maker = _Maker(rng, always)
     if name in LEGACY:
         doc = maker.legacy(LEGACY[name], ())
     else:
@@ -91,8 +92,9 @@ def build(name: str, rng: random.Random | None) -> Template:
 
 
 class _Maker:
-    def __init__(self, rng: random.Random | None) -> None:
+    def __init__(self, rng: random.Random | None, always: frozenset[str]) -> None:
         self.rng = rng
+        self.always = always
         self.template = Template()
 
     def legacy(self, node: Any, path: Path) -> Any:
@@ -112,7 +114,8 @@ class _Maker:
             if name == "type" and kind:
                 doc[name] = kind
             else:
-                doc[name] = self.value(name, shape, (*path, name), depth, named=name == kind)
+                named = name == kind or (depth == 0 and name in self.always)
+                doc[name] = self.value(name, shape, (*path, name), depth, named=named)
         return doc
 
     def _other_kinds(self, shapes: Mapping[str, Shape], kind: str | None) -> set[Any]:

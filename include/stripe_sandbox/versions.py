@@ -10,9 +10,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from stripe_sandbox.entries import Doc, cut
 from stripe_sandbox.errors import bad_request
-from stripe_sandbox.rows import LAST_LEGACY, PIN
-from stripe_sandbox.store import AccountStore, Doc, cut
+from stripe_sandbox.kin import PAYMENT_SOURCES
+from stripe_sandbox.rows import PIN
+from stripe_sandbox.store import AccountStore
 
 _VERSION = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(\.[a-z]+)?")
 _NAMED_SINCE = "2024-09-30"
@@ -52,11 +54,6 @@ def check(version: str) -> str:
         message = f"Invalid Stripe API version: {version}"
         raise bad_request(message)
     return version
-
-
-def is_legacy(version: str) -> bool:
-    """Whether retired routes still answer in a version."""
-    return version[:10] <= LAST_LEGACY
 
 
 def is_newest_shape(version: str) -> bool:
@@ -106,12 +103,20 @@ def _promotion_coupon(doc: Doc, store: AccountStore) -> None:
     doc["coupon"] = _coupon(coupon, store)
 
 
-def _subscription_period(doc: Doc, _: AccountStore) -> None:
+def _first_discount(doc: Doc, store: AccountStore) -> Doc | None:
+    first = next(iter(doc.get("discounts") or ()), None)
+    return store.find(("discount",), first) if isinstance(first, str) else first
+
+
+def _discount_id(doc: Doc, _: AccountStore) -> None:
+    doc.pop("id", None)
+
+
+def _subscription_period(doc: Doc, store: AccountStore) -> None:
     items = (doc.get("items") or {}).get("data") or [{}]
     doc["current_period_start"] = items[0].get("current_period_start")
     doc["current_period_end"] = items[0].get("current_period_end")
-    discounts = doc.get("discounts") or []
-    doc["discount"] = discounts[0] if discounts and isinstance(discounts[0], dict) else None
+    doc["discount"] = _first_discount(doc, store)
 
 
 def _item_period(doc: Doc, _: AccountStore) -> None:
@@ -130,8 +135,7 @@ def _invoice_totals(doc: Doc, store: AccountStore) -> None:
     doc["tax"] = sum(tax.get("amount", 0) for tax in taxes) if taxes else None
     doc["payment_intent"] = payment.get("payment_intent")
     doc["charge"] = payment.get("charge")
-    discounts = doc.get("discounts") or []
-    doc["discount"] = discounts[0] if discounts and isinstance(discounts[0], dict) else None
+    doc["discount"] = _first_discount(doc, store)
 
 
 def _charge_invoice(doc: Doc, _: AccountStore) -> None:
@@ -154,6 +158,10 @@ def _intent_charges(doc: Doc, store: AccountStore) -> None:
 
 def _customer_lists(doc: Doc, store: AccountStore) -> None:
     url = f"/v1/customers/{doc.get('id')}"
+    sources = store.owned(PAYMENT_SOURCES, "customer", str(doc.get("id")))
+    data = [entry.view() for entry in reversed(sources)]
+    page = {"object": "list", "data": data, "has_more": False, "url": f"{url}/sources"}
+    doc["sources"] = cut(page)
     _page(doc, "subscriptions", "subscription", f"{url}/subscriptions", store)
     _page(doc, "tax_ids", "tax_id", f"{url}/tax_ids", store)
 
@@ -168,5 +176,6 @@ _CHANGES = (
     Change("2022-11-15", "charge", _charge_refunds),
     Change("2022-11-15", "payment_intent", _intent_charges),
     Change("2020-08-27", "customer", _customer_lists),
+    Change("2020-08-27", "discount", _discount_id),
 )
 """Newest first."""

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from stripe_sandbox import forms, sdk, side_effects
+from stripe_sandbox.entries import Doc, plain_id
 from stripe_sandbox.errors import bad_request, no_such
-from stripe_sandbox.generate import blank, prefix_of
+from stripe_sandbox.generate import blank
 from stripe_sandbox.rows import Action, Resource
 from stripe_sandbox.sdk import Shape
+from stripe_sandbox.slots import prefix_of
 from stripe_sandbox.state import Mode, State
-from stripe_sandbox.store import Doc, plain_id
 
 _EXPAND: Mapping[str, Shape] = {"expand": Shape("list", item=Shape("str"))}
+_CONNECTED = ("account.external_account.", "capability.", "person.")
 _FINAL = frozenset(("canceled", "incomplete_expired"))
 
 
@@ -29,12 +31,14 @@ class Write:
 
     def log(self, kind: str, doc: Doc, old: Doc | None = None) -> None:
         """Write a Stripe event about an object, as shown by default."""
+        connected = doc.get("account") if kind.startswith(_CONNECTED) else None
         self.mode.log.write(
             kind,
             doc,
             old=old,
             request_id=self.request_id,
             idempotency_key=self.idempotency_key,
+            account=plain_id(connected),
         )
 
     def now(self) -> int:
@@ -44,7 +48,8 @@ class Write:
 
 def shapes(resource: Resource, operation: str) -> Mapping[str, Shape]:
     """The parameters of a write."""
-    return {**(sdk.params(resource.object, operation) or {}), **_EXPAND}
+    known = sdk.params(resource.object, operation) or {}
+    return {**known, **forms.named(resource.accepts), **_EXPAND}
 
 
 def create(write: Write, resource: Resource, given: dict[str, Any]) -> str:
@@ -61,15 +66,22 @@ def create(write: Write, resource: Resource, given: dict[str, Any]) -> str:
         message = f"{noun} already exists."
         raise bad_request(message, code="resource_already_exists", param="id")
     doc = blank(resource.object, object_id, write.now(), write.mode.store)
-    merge(doc, given, sdk.object_fields(resource.object))
+    merge(doc, given, _fields(resource))
     doc["id"] = object_id
     side_effects.created(write.mode.store, doc, given, write.now())
     shown = collection.put(doc).view()
-    for kind in resource.events.created:
+    unheard = resource.object == "tax_id" and doc["customer"] is None
+    for kind in () if unheard else resource.events.created:
         write.log(kind, shown)
     for change in side_effects.after_create(write.mode.store, doc):
         write.log(*change)
+    for change in side_effects.discounted(write.mode.store, doc, given):
+        write.log(*change)
     return object_id
+
+
+def _fields(resource: Resource) -> Mapping[str, Shape]:
+    return sdk.object_fields(resource.object) or forms.named(resource.accepts)
 
 
 def update(write: Write, resource: Resource, object_id: str, given: dict[str, Any]) -> None:
@@ -92,6 +104,8 @@ def update(write: Write, resource: Resource, object_id: str, given: dict[str, An
     after = collection.put(doc).view()
     for kind in resource.events.updated:
         write.log(kind, after, before)
+    for change in side_effects.discounted(write.mode.store, doc, given):
+        write.log(*change)
 
 
 def delete(write: Write, resource: Resource, object_id: str) -> Doc | None:

@@ -53,6 +53,19 @@ class Api:
     def ids(self, path: str, params: Any = None, **headers: str) -> list[str]:
         return [row["id"] for row in self.get(path, params, **headers)["data"]]
 
+    def walk(self, path: str, params: Any = None, **headers: str) -> list[dict[str, Any]]:
+        """All objects of a list, page by page."""
+        bare, _, query = path.partition("?")
+        asked = {**dict(pair.split("=") for pair in query.split("&") if pair), **(params or {})}
+        found: list[dict[str, Any]] = []
+        asked["limit"] = 7
+        while True:
+            page = self.get(bare, asked, **headers)
+            found += page["data"]
+            if not page["has_more"]:
+                return found
+            asked["starting_after"] = page["data"][-1]["id"]
+
     def event_types(self) -> list[str]:
         return [row["type"] for row in self.get("/v1/events", {"limit": 100})["data"]]
 
@@ -68,4 +81,13 @@ def api(server: Running) -> Iterator[Api]:
     server.control.reset()
     server.control.clock(freeze=NOW)
     with httpx.Client(base_url=server.base_url) as client:
+        yield Api(server, client)
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[Api]:
+    """The demo's shop; tests only look at it."""
+    with running() as server, httpx.Client(base_url=server.base_url) as client:
+        server.control.clock(freeze=NOW)
+        server.control.demo()
         yield Api(server, client)

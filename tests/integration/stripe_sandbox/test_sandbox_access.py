@@ -72,6 +72,8 @@ def test_connected_accounts_have_objects_and_events_of_their_own(api: Any) -> No
     event = api.get("/v1/events", stripe_account="acct_other")["data"][0]
     assert event["api_version"] == "2024-06-20"
     assert api.get("/v1/account", stripe_account="acct_other")["id"] == "acct_other"
+    assert api.ids("/v1/accounts") == ["acct_other"]
+    assert api.ids("/v1/accounts", stripe_account="acct_other") == []
     error = api.refused(403, "GET", "/v1/customers", stripe_account="acct_nobody")
     assert error["code"] == "account_invalid"
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stripe_sandbox.eventlog import previous_attributes
-from stripe_sandbox.generate import Batch, make_id
+from stripe_sandbox.generate import Batch
 from stripe_sandbox.listing import ListQuery, page
 from stripe_sandbox.resources import RESOURCES, TOP_LEVEL
+from stripe_sandbox.slots import make_id
 from stripe_sandbox.store import AccountStore, Collection
 
 MOMENTS = st.lists(st.integers(0, 5), max_size=30)
@@ -21,6 +22,7 @@ def charges(moments: list[int]) -> tuple[Collection, list[str]]:
     return collection, [f"ch_{n}" for n in listed]
 
 
+@settings(deadline=None)
 @given(MOMENTS, st.integers(1, 7))
 def test_paging_down_or_up_sees_every_object_once(moments: list[int], limit: int) -> None:
     collection, ids = charges(moments)

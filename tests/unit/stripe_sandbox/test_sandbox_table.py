@@ -7,9 +7,11 @@ import pytest
 
 from stripe_sandbox import sdk, versions
 from stripe_sandbox.errors import ApiError
+from stripe_sandbox.legacy import LEGACY
+from stripe_sandbox.places import PLACES
 from stripe_sandbox.resources import RESOURCES, TOP_LEVEL
 from stripe_sandbox.routes import Router
-from stripe_sandbox.rows import PIN
+from stripe_sandbox.rows import LAST_LEGACY, PIN, Place
 from stripe_sandbox.server import listen
 
 PACKAGE = Path(versions.__file__).parent
@@ -24,25 +26,37 @@ def test_the_table_has_every_collection_with_a_list_of_its_own() -> None:
 def test_rows_name_fields_that_the_sdk_knows(row: object) -> None:
     fields = sdk.object_fields(row.object)
     if not fields:
-        assert row.legacy
+        assert row.until or row.object.startswith("usage_record")
         return
-    assert row.timestamp in fields or row.parent or not row.path or row.object == "tax_id"
+    if row in TOP_LEVEL:
+        assert row.timestamp in fields
     for name in (*row.includable, *row.includes):
-        assert name in fields
+        assert name.partition(".")[0] in fields
     if row.listed is not None:
         assert row.listed.field in fields
     for include in row.includes.values():
-        assert (
-            include.foreign_key in sdk.object_fields(include.object) or include.object == "tax_id"
-        )
+        for kind in include.objects:
+            assert include.foreign_key in sdk.object_fields(kind)
+
+
+@pytest.mark.parametrize("place", [pytest.param(p, id=p.path) for p in PLACES])
+def test_lists_under_a_parent_name_kinds_and_fields_that_exist(place: Place) -> None:
+    assert place.parent in RESOURCES
+    for kind in place.objects:
+        known = sdk.object_fields(kind) or LEGACY[kind]
+        assert not place.owner or place.owner in known
+    if place.field:
+        parent = {*sdk.object_fields(place.parent), *RESOURCES[place.parent].private}
+        assert place.field in parent
+    assert bool(place.owner) or bool(place.field)
 
 
 def test_every_route_leads_to_its_resource() -> None:
     router = Router()
     for row in TOP_LEVEL:
-        assert router.match("GET", row.path, legacy=True).route.resource is row
+        assert router.match("GET", row.path, LAST_LEGACY).route.resource is row
         if "r" in row.ops:
-            found = router.match("GET", f"{row.path}/x%2Fy", legacy=True)
+            found = router.match("GET", f"{row.path}/x%2Fy", LAST_LEGACY)
             assert (found.label, found.ids) == (f"GET {row.retrieve_path}", ("x%2Fy",))
 
 

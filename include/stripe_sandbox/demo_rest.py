@@ -1,0 +1,191 @@
+"""The demo's rarer objects: discounts, mandates, what only old versions or single ids lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from stripe_sandbox.entries import Doc
+from stripe_sandbox.generate import blank
+from stripe_sandbox.slots import make_id
+from stripe_sandbox.state import State
+from stripe_sandbox.store import AccountStore
+
+_DAY = 86_400
+_CARRIED = (
+    ("connect_collection_transfer", "connect_collection_transfer"),
+    ("reserve_transaction", "reserve_transaction"),
+    ("tax_deducted_at_source", "tax_fee"),
+    ("platform_tax_fee", "tax_fee"),
+    ("transfer_reversal", "transfer_refund"),
+    ("fee_refund", "application_fee_refund"),
+    ("payout", "payout"),
+    ("refund", "refund"),
+)
+"""Kinds that balance transactions lead to, with the type of such a balance transaction."""
+
+
+def fill(state: State, store: AccountStore) -> None:
+    """Make what the seed cannot, and let objects name each other."""
+    now = int(state.clock.now())
+    _balances(store)
+    _discounts(store, now)
+    _mandates(store)
+    _carriers(store)
+    _old_cards(store)
+    _own_tax_ids(store, now)
+    _portal(store, now)
+    _usage(store, now)
+    _clocked(store)
+    _upfront(store)
+
+
+def _each(store: AccountStore, kind: str, step: int = 1, first: int = 0) -> list[Doc]:
+    return [entry.doc() for entry in store[kind].order[first::step]]
+
+
+def _balances(store: AccountStore) -> None:
+    """Ending balances go on from one another."""
+    balances: dict[str, int] = {}
+    for doc in _each(store, "customer_balance_transaction"):
+        customer = doc["customer"]
+        balances[customer] = balances.get(customer, 0) + doc["amount"]
+        doc.update(ending_balance=balances[customer], invoice=None, credit_note=None)
+        store["customer_balance_transaction"].put(doc)
+    for customer, balance in balances.items():
+        store["customer"].put({**store["customer"].by_id[customer].doc(), "balance": balance})
+
+
+def _discount(store: AccountStore, coupon: str, owner: Doc, start: int) -> Doc:
+    doc = blank("discount", make_id("discount", 0, owner["id"]), start, store)
+    field = owner["object"] if owner["object"] in ("subscription", "invoice") else None
+    customer = owner["id"] if field is None else owner.get("customer")
+    doc.update(customer=customer, start=start, end=None, promotion_code=None)
+    doc["source"] = {"coupon": coupon, "type": "coupon"}
+    if field is not None:
+        doc[field] = owner["id"]
+    store["discount"].put(doc)
+    return doc
+
+
+def _discounts(store: AccountStore, now: int) -> None:
+    coupons = [entry.id for entry in store["coupon"].order]
+    for kind, step in (("customer", 25), ("subscription", 20), ("invoice", 35)):
+        for number, doc in enumerate(_each(store, kind, step)):
+            found = _discount(store, coupons[number % len(coupons)], doc, doc["created"])
+            if kind == "customer":
+                doc["discount"] = found
+            else:
+                doc["discounts"] = [found["id"]]
+            store[kind].put(doc)
+    for doc in _each(store, "checkout.session"):
+        for found in _found_discounts(doc):
+            store["discount"].put(found)
+
+
+def _found_discounts(node: Any) -> Iterator[Doc]:
+    if isinstance(node, dict) and node.get("object") == "discount":
+        yield node
+    for value in node.values() if isinstance(node, dict) else node:
+        if isinstance(value, dict | list):
+            yield from _found_discounts(value)
+
+
+def _mandates(store: AccountStore) -> None:
+    mandates = _each(store, "mandate")
+    intents, charges = _each(store, "setup_intent", 5), _each(store, "charge", 30)
+    for number, mandate in enumerate(mandates):
+        reference = {"reference": f"HARBOR{number:04d}", "url": "https://mandates.example.com"}
+        mandate.update(status="active", type="multi_use", multi_use={}, single_use=None)
+        mandate["payment_method_details"] = {"sepa_debit": reference, "type": "sepa_debit"}
+        store["mandate"].put(mandate)
+        intent = {**intents[number % len(intents)], "mandate": mandate["id"]}
+        store["setup_intent"].put({**intent, "single_use_mandate": None})
+    for charge, mandate in zip(charges, mandates, strict=False):
+        debit = {
+            "bank_code": "37040044",
+            "country": "DE",
+            "last4": "3000",
+            "mandate": mandate["id"],
+        }
+        charge["payment_method_details"] = {"sepa_debit": debit, "type": "sepa_debit"}
+        store["charge"].put(charge)
+
+
+def _carriers(store: AccountStore) -> None:
+    """Balance transactions lead to more than charges."""
+    spare = _each(store, "balance_transaction")[len(store["charge"]) :]
+    sources = [(doc, kind) for name, kind in _CARRIED for doc in list(store.every(name))[:3]]
+    for transaction, (source, kind) in zip(spare, sources, strict=False):
+        transaction.update(source=source["id"], type=kind, reporting_category=kind)
+        store["balance_transaction"].put(transaction)
+
+
+def _old_cards(store: AccountStore) -> None:
+    for charge, secure in zip(_each(store, "charge"), _each(store, "three_d_secure"), strict=False):
+        store["charge"].put({**charge, "source": secure})
+
+
+def _own_tax_ids(store: AccountStore, now: int) -> None:
+    for number in range(2):
+        doc = blank("tax_id", make_id("tax_id", 1, number), now - 300 * _DAY, store)
+        doc.update(country="US", type="us_ein", value=f"12-345678{number}", customer=None)
+        owner = {"account": None, "application": None, "customer": None, "customer_account": None}
+        doc["owner"] = {**owner, "type": "self"}
+        store["tax_id"].put(doc)
+
+
+def _portal(store: AccountStore, now: int) -> None:
+    for number, customer in enumerate(_each(store, "customer", 60)):
+        session = blank("billing_portal.session", "", now - number * _DAY, store)
+        session.update(id=make_id("billing_portal.session", 0, number), customer=customer["id"])
+        session["configuration"] = make_id("billing_portal.configuration", 0, 0)
+        store["billing_portal.session"].put(session)
+    for number, doc in enumerate(_each(store, "source_mandate_notification")):
+        sources = store["source"].order
+        source = sources[number % len(sources)].view()
+        store["source_mandate_notification"].put({**doc, "created": now - number, "source": source})
+
+
+def _usage(store: AccountStore, now: int) -> None:
+    """A few subscriptions are metered the old way."""
+    for number, subscription in enumerate(_each(store, "subscription", 40, 1)):
+        item = subscription["items"]["data"][0]
+        metered: dict[str, Any] = {"usage_type": "metered", "meter": None}
+        item["price"] = {
+            **item["price"], "recurring": {**(item["price"].get("recurring") or {}), **metered}
+        }  # fmt: skip
+        store["subscription"].put(subscription)
+        for at in range(13 if number == 0 else 2):
+            end = now + _DAY - at * 30 * _DAY
+            summary = blank("usage_record_summary", "", now, store)
+            summary.update(id=make_id("usage_record_summary", 0, f"{number}/{at}"), total_usage=at)
+            summary.update(
+                subscription_item=item["id"], period={"start": end - 30 * _DAY, "end": end}
+            )
+            store["usage_record_summary"].put(summary)
+        record = blank("usage_record", make_id("usage_record", 0, number), now, store)
+        store["usage_record"].put({**record, "subscription_item": item["id"], "timestamp": now})
+
+
+def _clocked(store: AccountStore) -> None:
+    """Customers of test clocks, with what is theirs, are in no bare list."""
+    clocks = [entry.id for entry in store["test_helpers.test_clock"].order]
+    for number, customer in enumerate(_each(store, "customer", 100, 7)):
+        clock = clocks[number % len(clocks)]
+        store["customer"].put({**customer, "test_clock": clock})
+        for kind in ("subscription", "subscription_schedule", "invoice", "quote"):
+            for entry in list(store[kind].index("customer", customer["id"])):
+                store[kind].put({**entry.doc(), "test_clock": clock})
+
+
+def _upfront(store: AccountStore) -> None:
+    """What a quote asks for at once is listed apart."""
+    for doc in _each(store, "quote"):
+        data = [
+            {**item, "id": make_id("item", 0, f"{item['id']}/upfront")}
+            for item in doc["line_items"]["data"][:11]
+        ]
+        url = f"/v1/quotes/{doc['id']}/computed_upfront_line_items"
+        page = {"object": "list", "data": data, "has_more": False, "url": url}
+        store["quote"].put({**doc, "computed_upfront_line_items": page})
