@@ -57,7 +57,7 @@ docs: install ## Build the data docs into dbt/target
 	@$(BIN)/stripe-stack docs
 
 bench: install ## Measure (ONLY=backfill for a part); results go to build/bench.json
-	@$(BIN)/python -m tests.bench $(ONLY)
+	@PYTHONPATH=tests $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
 
 lock: install ## Compile requirements.txt from requirements.in
 	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url \

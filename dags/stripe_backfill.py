@@ -19,7 +19,7 @@ from typing import Any
 
 from airflow.sdk import Asset, TriggerRule, dag, get_current_context, task
 
-from stripe_airflow.backfill import conclude, plan_jobs
+from stripe_airflow.backfill import MAPPED, conclude, pick_jobs, plan_jobs
 from stripe_airflow.operators.backfill import StripeBackfillOperator
 from stripe_airflow.params import backfill_params
 from stripe_airflow.retries import STRIPE_RETRY_POLICY
@@ -38,20 +38,23 @@ def stripe_backfill() -> None:
     def plan() -> list[dict[str, Any]]:
         return plan_jobs(get_current_context()["params"])
 
-    @task(
-        trigger_rule=TriggerRule.ALL_DONE,
-        retries=0,
-        outlets=[Asset("stripe_backfill")],
-        show_return_value_in_logs=False,
-    )
-    def report(jobs: list[dict[str, Any]] | None, reports: list[dict[str, Any]]) -> list[Any]:
-        return conclude(jobs, reports)
+    @task(show_return_value_in_logs=False)
+    def pick(jobs: Any, nested: bool) -> list[Any]:
+        return pick_jobs(jobs, nested=nested)
+
+    @task(trigger_rule=TriggerRule.ALL_DONE, retries=0, outlets=[Asset("stripe_backfill")])
+    def report(jobs: Any, alone: Any, nested: Any) -> list[Any]:
+        return conclude(jobs, [*(alone or ()), *(nested or ())])
+
+    def backfill(task_id: str, nested: bool) -> Any:
+        return StripeBackfillOperator.partial(task_id=task_id, **MAPPED).expand_kwargs(
+            pick.override(task_id=f"pick_{task_id}")(jobs, nested=nested)
+        )
 
     jobs = plan()
-    backfill = StripeBackfillOperator.partial(
-        task_id="backfill", pool="stripe_backfill", map_index_template="{{ task.collection }}"
-    ).expand_kwargs(jobs)
-    report(jobs, backfill.output)
+    alone, nested = backfill("backfill", False), backfill("backfill_nested", True)
+    alone >> nested
+    report(jobs, alone.output, nested.output)
 
 
 stripe_backfill()

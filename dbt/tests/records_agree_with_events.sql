@@ -1,4 +1,5 @@
--- A record is what its newest event left: same payload, same position, same deletion.
+-- A record is what its newest event left: same payload, same position, same deletion. Where a sync
+-- has created_events off, records that a backfill found have no event until they change.
 with newest_events as (
     select distinct on (collection_id, sync_id, upstream_id)
         collection_id,
@@ -19,6 +20,15 @@ select
     newest_events.seq as event_seq
 from {{ ref('records') }} as records
 full join newest_events using (collection_id, sync_id, upstream_id)
-where records.seq is distinct from newest_events.seq
+left join {{ source('stripe_sync', 'syncs') }} as syncs
+    on syncs.id = coalesce(records.sync_id, newest_events.sync_id)
+where (
+    records.seq is distinct from newest_events.seq
     or records.payload is distinct from newest_events.data
     or records.deleted is distinct from (newest_events.event_type = 'deleted')
+)
+and not (
+    newest_events.seq is null
+    and records.updated_idx = 1
+    and coalesce(syncs.settings ->> 'created_events' = 'false', false)
+)

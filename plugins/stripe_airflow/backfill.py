@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk import TriggerRule
 from airflow.sdk.exceptions import AirflowException
 
 from stripe_airflow.hooks.connections import connections_for, warehouse_url
@@ -16,14 +17,23 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# One collection that fails must not keep back those that are read through others.
+MAPPED: dict[str, Any] = {
+    "pool": "stripe_backfill",
+    "map_index_template": "{{ task.collection }}",
+    "trigger_rule": TriggerRule.ALL_DONE,
+}
+"""Options of the mapped tasks, one for each collection."""
+
 _COLUMNS = ("collection", "status", "objects", "requests", "seconds", "message")
+_TEXTS = ("collection", "status", "message")
 
 
 def plan_jobs(params: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Open the sync and say which collections to backfill.
 
     Args:
-        params: The DAG's parameters: sync, collections, since, full.
+        params: The DAG's parameters: sync, collections, since, full, requests_per_second.
 
     Returns:
         Arguments of :class:`StripeBackfillOperator`, one dict for each collection.
@@ -41,8 +51,25 @@ def plan_jobs(params: Mapping[str, Any]) -> list[dict[str, Any]]:
         list(params["collections"] or []) or None,
     )
     log.info("Backfilling %s collections: %s", len(collections), ", ".join(collections))
-    common = {"sync": sync, "since": since, "full": bool(params["full"])}
+    common = {
+        "sync": sync,
+        "since": since,
+        "full": bool(params["full"]),
+        "requests_per_second": params.get("requests_per_second"),
+    }
     return [{"collection": name, **common} for name in collections]
+
+
+def pick_jobs(jobs: Iterable[Mapping[str, Any]], *, nested: bool) -> list[Mapping[str, Any]]:
+    """Those jobs whose collections are read by themselves, or through others (``nested``).
+
+    Those that are read through others come later: what is stored by then need not be asked for.
+    """
+    from stripe_sync.catalog import load_catalog
+    from stripe_sync.sync.sources import stage
+
+    catalog = load_catalog()
+    return [j for j in jobs if (stage(catalog, catalog.resolve(j["collection"])) > 1) is nested]
 
 
 def conclude(
@@ -99,14 +126,14 @@ def _why(state: CollectionStatus | None) -> str:
     return (state and state.message) or "the task was stopped; see its log"
 
 
-def as_table(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Rows of a backfill as aligned text."""
-    cells = [list(_COLUMNS), *([_cell(row.get(column)) for column in _COLUMNS] for row in rows)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(_COLUMNS))]
+def as_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = _COLUMNS) -> str:
+    """Rows of a report as aligned text; by default those of a backfill."""
+    cells = [list(columns), *([_cell(row.get(column)) for column in columns] for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
     return "\n".join(
         "  ".join(
-            text.rjust(width) if column in {"objects", "requests", "seconds"} else text.ljust(width)
-            for column, text, width in zip(_COLUMNS, line, widths, strict=True)
+            text.ljust(width) if column in _TEXTS else text.rjust(width)
+            for column, text, width in zip(columns, line, widths, strict=True)
         ).rstrip()
         for line in cells
     )

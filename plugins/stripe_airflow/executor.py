@@ -10,9 +10,11 @@ _NEEDED_BY_TASKS = (
     "airflow.sdk.execution_time.task_runner",
     "stripe_airflow.operators.backfill",
     "stripe_airflow.operators.dbt",
+    "stripe_airflow.operators.reconcile",
     "stripe_airflow.sensors.stripe_events",
     "stripe_sync.sync.backfill",
     "stripe_sync.sync.poll",
+    "stripe_sync.sync.reconcile",
     "stripe_sync.sync.status",
 )
 

@@ -18,18 +18,10 @@ def sync_param() -> Param:
 
 def backfill_params() -> dict[str, Param]:
     """Parameters of a backfill run."""
-    from stripe_sync.catalog import load_catalog
-
-    titles = {collection.name: collection.title for collection in load_catalog().values()}
     return {
         "sync": sync_param(),
-        "collections": Param(
-            [],
-            type="array",
-            title="Collections",
-            description="Which collections to backfill. None chosen means all of the sync.",
-            examples=list(titles),
-            values_display=titles,
+        "collections": _collections_param(
+            "Which collections to backfill. None chosen means all of the sync."
         ),
         "since": Param(
             None,
@@ -44,4 +36,56 @@ def backfill_params() -> dict[str, Param]:
             title="Read everything again",
             description="Start over instead of going on from what is there.",
         ),
+        "requests_per_second": Param(
+            None,
+            type=["null", "number"],
+            exclusiveMinimum=0,
+            title="Requests per second",
+            description="Ceiling for this run. Empty means the one of the sync's connection.",
+        ),
     }
+
+
+def reconcile_params() -> dict[str, Param]:
+    """Parameters of a reconcile run."""
+    return {
+        "sync": sync_param(),
+        "collections": _collections_param(
+            "Which collections to read again. None chosen means those that are due; with days to"
+            " look back, all that can be read so."
+        ),
+        "window": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            title="Days to look back",
+            description="Only what was created since; nothing is marked as deleted then."
+            " Empty means all the way.",
+        ),
+        "everything": Param(
+            False,
+            type="boolean",
+            title="All collections",
+            description="Where none is chosen: all of them, whether due or not.",
+        ),
+    }
+
+
+def _collections_param(description: str) -> Param:
+    from stripe_sync.catalog import load_catalog
+
+    titles = {collection.name: collection.title for collection in load_catalog().values()}
+    return Param(
+        [],
+        type="array",
+        title="Collections",
+        description=description,
+        examples=list(titles),
+        values_display=titles,
+    )
+
+
+def reload_params() -> dict[str, Param]:
+    """Parameters of a reload run."""
+    names = ("sync", "collections")
+    return {name: param for name, param in backfill_params().items() if name in names}

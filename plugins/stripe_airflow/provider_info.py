@@ -23,6 +23,8 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "stripe_airflow.operators.backfill",
                     "stripe_airflow.operators.dbt",
+                    "stripe_airflow.operators.reload",
+                    "stripe_airflow.operators.reconcile",
                 ],
             }
         ],
@@ -56,6 +58,26 @@ def _stripe_connection() -> dict[str, Any]:
                 "label": "Requests per second",
                 "description": "Ceiling for backfills. Empty means 50 in live mode, 20 in test.",
                 "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+            },
+            "total_requests_per_second": {
+                "label": "Requests per second, everything",
+                "description": "If Stripe allows the account more than 100 (25 in test mode).",
+                "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+            },
+            "endpoint_requests_per_second": {
+                "label": "Requests per second and endpoint",
+                "description": "If Stripe allows the account more than 25.",
+                "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+            },
+            "max_age_days": {
+                "label": "Days to look back",
+                "description": "Backfill only objects created since. Empty means all.",
+                "schema": {"type": ["integer", "null"], "exclusiveMinimum": 0},
+            },
+            "created_events": {
+                "label": "Events for existing objects",
+                "description": "A backfill writes a 'created' event for each object it finds.",
+                "schema": {"type": ["boolean", "null"], "default": True},
             },
             "api_version": {
                 "label": "API version",

@@ -39,6 +39,24 @@ def test_each_collection_is_a_task_named_after_it_and_lands_in_warehouse_and_lak
     assert folders == {"collection=customer", "collection=product"}
 
 
+def test_what_is_read_through_others_comes_after_them(
+    dags: dict[str, Any], sandbox: Any, warehouse_url: str
+) -> None:
+    sandbox.control.seed({"invoice": 5})
+
+    state, tasks = run(dags["stripe_backfill"], collections=["line_item", "invoice"])
+
+    assert state == "success"
+    assert [task.rendered_map_index for task in tasks["backfill"]] == ["invoice"]
+    assert [task.rendered_map_index for task in tasks["backfill_nested"]] == ["line_item"]
+    rows = tasks["report"][0].xcom_pull(task_ids="report")
+    assert [(row["collection"], row["status"]) for row in rows] == [
+        ("invoice", "done"),
+        ("line_item", "done"),
+    ]
+    assert rows[1]["requests"] == 0
+
+
 def test_the_report_lists_what_came_of_each_collection(
     dags: dict[str, Any], sandbox: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

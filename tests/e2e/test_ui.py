@@ -80,7 +80,7 @@ def click(browser: Any, path: str) -> None:
 def test_the_three_dags_are_there(up: Up, browser: Any) -> None:
     browser.get(f"{up.base}/dags")
 
-    shows(browser, "stripe_backfill", "stripe_poll", "stripe_dbt")
+    shows(browser, "stripe_backfill", "stripe_poll", "stripe_reconcile", "stripe_dbt")
 
 
 def test_the_backfill_is_green_and_shows_its_collections_by_name(up: Up, browser: Any) -> None:

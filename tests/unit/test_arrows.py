@@ -10,12 +10,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 # What every room of stripe_sync may use.
-COMMON = {"errors", "clock", "jsonio", "ids", "__version__"}
+COMMON = {"errors", "clock", "jsonio", "ids", "interpreter", "__version__"}
 MAY_USE = {
     "catalog": set(),
     "client": {"catalog"},
     "warehouse": {"catalog"},
-    "lake": {"warehouse"},
+    "lake": {"warehouse", "catalog"},
     "extract": {"client", "catalog", "warehouse"},
     "sync": {"extract", "lake", "warehouse", "client", "catalog"},
 }

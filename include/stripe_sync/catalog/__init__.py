@@ -6,6 +6,7 @@ The rows are in ``collections/*.json``, one array a subject; ``model`` says what
 
 from __future__ import annotations
 
+from stripe_sync.catalog.calls import ListCall, PreviewCall, Relist, SkipRule, SourceField
 from stripe_sync.catalog.catalog import Catalog, load_catalog
 from stripe_sync.catalog.model import (
     PINNED_API_VERSION,
@@ -13,11 +14,8 @@ from stripe_sync.catalog.model import (
     ChangeType,
     Collection,
     EventRouting,
-    ListCall,
     Mutations,
     Obtained,
-    PreviewCall,
-    SourceField,
 )
 
 __all__ = [
@@ -31,6 +29,8 @@ __all__ = [
     "Mutations",
     "Obtained",
     "PreviewCall",
+    "Relist",
+    "SkipRule",
     "SourceField",
     "load_catalog",
 ]

@@ -6,13 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from stripe_sync.catalog.calls import ListCall, placeholders
 from stripe_sync.catalog.model import (
     ID_PREFIX,
     Availability,
     Collection,
-    ListCall,
     Obtained,
-    placeholders,
 )
 from stripe_sync.errors import CatalogError
 
@@ -64,6 +63,7 @@ def check(rows: Iterable[Collection]) -> None:
         counts = Counter(getattr(row, field) for row in rows)
         problems += [f"{value}: {field} is not unique" for value, n in counts.items() if n > 1]
     problems += _routing_problems(rows)
+    problems += _relist_problems(rows)
     if problems:
         raise CatalogError("; ".join(problems))
 
@@ -157,3 +157,16 @@ def _routing_problems(rows: list[Collection]) -> Iterator[str]:
     for name, n in Counter(row.object for row in stored).items():
         if n > 1:
             yield f"object {name} belongs to {n} collections"
+
+
+def _relist_problems(rows: list[Collection]) -> Iterator[str]:
+    """A window needs a list that knows times: the collection's own or that of a parent."""
+    by_time = {row.id for row in rows if row.listed_by_time}
+    for row in rows:
+        windows = [each.days for each in row.relist]
+        if len(set(windows)) < len(windows):
+            yield f"{row.id}: relist names a window twice"
+        if any((each.days is None) != (each.minutes is None) for each in row.relist):
+            yield f"{row.id}: days and minutes of a relist go together"
+        if any(windows) and not by_time & {row.id, *(call.parent for call in row.lists)}:
+            yield f"{row.id}: a relist by days needs a list with a created filter"

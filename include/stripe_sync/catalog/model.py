@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from stripe_sync.catalog.calls import (
+    ListCall,
+    PreviewCall,
+    Relist,
+    Row,
+    SkipRule,
+    SourceField,
+    placeholders,
+    reference,
+)
 from stripe_sync.jsonio import JsonObject
 
 PINNED_API_VERSION = "2026-10-28.endive"
 """The Stripe-Version every payload is rendered in, unless a sync pins another."""
 
 ID_PREFIX = "stripe:"
-
-_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 
 class ChangeType(StrEnum):
@@ -54,73 +61,7 @@ class Availability(StrEnum):
     """Only in an older API version, if at all."""
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ListCall(_Row):
-    """One list endpoint.
-
-    Attributes:
-        path: A nested list has one placeholder, filled with the parent's id, here or in a
-            parameter: ``/v1/customers/{customer}/tax_ids``.
-        parent: Catalogue id of the parent collection, None for a top-level list.
-        params: Parameters always sent, ``{"status": "all"}``.
-        variants: Parameter sets that are asked for one after the other and united, where no single
-            one returns everything, ``[{"active": "true"}, {"active": "false"}]``.
-        filters: Names of the filters that the endpoint accepts, besides cursors and page size.
-        embedded: Field of the parent that holds the beginning of this list, None where none does.
-        paged: Whether page size and cursors are accepted.
-    """
-
-    path: str
-    parent: str | None = None
-    params: dict[str, str] = Field(default_factory=dict)
-    variants: tuple[dict[str, str], ...] = ()
-    filters: tuple[str, ...] = ()
-    embedded: str | None = None
-    paged: bool = True
-
-    @property
-    def created_filter(self) -> bool:
-        """Whether ``created[gte]`` and the like are accepted."""
-        return "created" in self.filters
-
-    @property
-    def placeholders(self) -> tuple[str, ...]:
-        """Names of the placeholders in path and parameters."""
-        return placeholders(self.path, *self.params.values())
-
-
-class PreviewCall(_Row):
-    """The call that makes Stripe compute an object (a POST that changes nothing).
-
-    Attributes:
-        path: Path of the call.
-        parent: Catalogue id of the collection whose objects are previewed.
-        params: Parameters; the placeholder is filled with the parent's id.
-    """
-
-    path: str
-    parent: str
-    params: dict[str, str]
-
-
-class SourceField(_Row):
-    """A field of another collection that holds or names objects.
-
-    Attributes:
-        collection: Catalogue id of that collection.
-        field: Dotted path; ``*`` stands for every element of an array or object.
-        params: List parameters that narrow that collection to objects worth looking at.
-    """
-
-    collection: str
-    field: str
-    params: dict[str, str] = Field(default_factory=dict)
-
-
-class EventRouting(_Row):
+class EventRouting(Row):
     """Which Stripe events speak of a collection, by the kind of change they stand for.
 
     Which collection a Stripe event speaks of goes by ``data.object.object``, never by these names.
@@ -147,7 +88,7 @@ class EventRouting(_Row):
         return self.created + self.updated + self.deleted + self.either + self.ignored
 
 
-class Mutations(_Row):
+class Mutations(Row):
     """Calls that change objects of a collection, ``"POST /v1/customers/{id}"``.
 
     ``{id}`` is the object's own id; any other placeholder names a field of the object.
@@ -164,7 +105,7 @@ class Mutations(_Row):
         return self.create + self.update + self.delete + self.actions
 
 
-class Collection(_Row):
+class Collection(Row):
     """One row of the catalogue.
 
     Paths into payloads are dotted keys, ``period.start``; arrays on the way are passed through,
@@ -178,6 +119,7 @@ class Collection(_Row):
         hidden: Whether it only serves as a parent of others and is not synced itself.
         id_prefixes: Usual beginnings of ids; empty where ids have none or are chosen by the user.
         key: Paths into the payload that together identify an object; ``("id",)`` mostly.
+        weak_key: Paths that identify it within its owner where API versions leave the id out.
         created_field: Payload field with the creation time, None where there is none.
         obtained: How objects are obtained.
         availability: Whether Stripe still serves them.
@@ -193,6 +135,8 @@ class Collection(_Row):
         preview: The call that computes these objects.
         how: How the collection is obtained, where it isn't listed by itself.
         events: Stripe events that speak of it.
+        relist: When it is read again between the weekly readings, as events do not tell all.
+        unlisted: Objects that exist though no list shows them, told by a field of their own.
         sensitive: Payload paths redacted before storing: what logs its holder in or moves money.
         volatile: Payload paths left out of ``payload_hash``: they differ from fetch to fetch.
         mutations: Calls that change objects.
@@ -206,6 +150,7 @@ class Collection(_Row):
     hidden: bool = False
     id_prefixes: tuple[str, ...] = ()
     key: tuple[str, ...] = ("id",)
+    weak_key: tuple[str, ...] = ()
     created_field: str | None = "created"
     obtained: Obtained
     availability: Availability = Availability.CURRENT
@@ -219,6 +164,8 @@ class Collection(_Row):
     preview: PreviewCall | None = None
     how: str | None = None
     events: EventRouting = Field(default_factory=EventRouting)
+    relist: tuple[Relist, ...] = ()
+    unlisted: tuple[SkipRule, ...] = ()
     sensitive: tuple[str, ...] = ()
     volatile: tuple[str, ...] = ()
     mutations: Mutations = Field(default_factory=Mutations)
@@ -228,6 +175,11 @@ class Collection(_Row):
     def name(self) -> str:
         """The short name, ``customer`` for ``stripe:customer``."""
         return self.id.removeprefix(ID_PREFIX)
+
+    @property
+    def listed_by_time(self) -> bool:
+        """Whether it has a list of its own that can be narrowed to what was created lately."""
+        return any(call.parent is None and call.created_filter for call in self.lists)
 
     def change_of(self, event_type: str) -> ChangeType | None:
         """The kind of change that a Stripe event stands for, as far as its type tells.
@@ -248,6 +200,18 @@ class Collection(_Row):
         """Whether a Stripe event of this type must not touch the record that it carries."""
         return event_type in self.events.ignored
 
+    def parent_id(self, payload: JsonObject) -> str | None:
+        """Id of the object that an object is listed with, as far as its own fields tell.
+
+        The placeholders of nested lists are named after the fields that hold the parent's id.
+        """
+        for call in self.lists:
+            if call.parent:
+                for name in call.placeholders:
+                    if found := reference(payload.get(name)):
+                        return found
+        return None
+
     def retrieval(self, payload: JsonObject) -> tuple[str, dict[str, str]] | None:
         """How to ask Stripe for the current state of an object.
 
@@ -260,20 +224,8 @@ class Collection(_Row):
         """
         for path in (self.retrieve, *self.retrieve_alternatives):
             if path:
-                values = {name: _reference(payload.get(name)) for name in placeholders(path)}
+                values = {name: reference(payload.get(name)) for name in placeholders(path)}
                 filled = {name: value for name, value in values.items() if value}
                 if len(filled) == len(values):
                     return path, filled
         return None
-
-
-def placeholders(*texts: str) -> tuple[str, ...]:
-    """Names of the placeholders in paths and parameters, in order."""
-    return tuple(name for text in texts for name in _PLACEHOLDER.findall(text))
-
-
-def _reference(value: object) -> str | None:
-    """The id that a field names, be it the id alone or the object itself."""
-    if isinstance(value, dict):
-        value = value.get("id")
-    return value if isinstance(value, str) else None

@@ -15,10 +15,9 @@ from stripe_sync.errors import ConfigurationError, WarehouseError
 
 WHOLE_ACCOUNT = "*"
 
-# Slots are laid out for 96 % of a limit. The rest absorbs how unevenly requests reach Stripe: no
-# one-second window holds more than the limit as long as delays differ by less than 1/0.96 - 1 s,
-# that is 41 ms.
-_MARGIN = 0.96
+# What a limit allows in a second is let go in a little more. The rest absorbs how unevenly requests
+# reach Stripe: no one-second window holds more than the limit as long as delays differ by less.
+_WINDOW = 1.05
 # How far ahead each lane may reserve, in seconds. Live requests never wait for more of the backfill
 # than what it holds ahead, and displace all of it when they need the whole budget.
 _HORIZON = {Lane.LIVE: 0.1, Lane.BACKFILL: 0.03}
@@ -26,7 +25,7 @@ _LEAD = 0.03
 
 _RESERVE = """
 SELECT server_now, slots, ask_again_in
-FROM stripe_sync.reserve_slots(%s, %s, %s, %s, %s, %s, %s, %s, %s)
+FROM stripe_sync.reserve_slots(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 _SLOW = "SELECT stripe_sync.slow_pacing(%s, %s)"
 _MISSING = (psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName)
@@ -95,9 +94,7 @@ class SharedBudget:
         self._url = warehouse_url
         self._place = _place(warehouse_url)
         self._account_key = account_key
-        self._rates = tuple(
-            rate * _MARGIN for rate in (limits.total, limits.backfill, limits.per_endpoint)
-        )
+        self._limits = (limits.total, limits.backfill, limits.per_endpoint)
         self._clock = clock
         self._server_clock = ServerClock()
         self._connection: psycopg.AsyncConnection[Any] | None = None
@@ -110,10 +107,10 @@ class SharedBudget:
             WarehouseError: The budget cannot be reached.
         """
         backfill = lane is Lane.BACKFILL
-        asked = (self._account_key, endpoint, backfill, wanted, *self._rates)
+        asked = (self._account_key, endpoint, backfill, wanted, *self._limits)
         async with self._one_at_a_time:
             (server_now, slots, ask_again_in), sent = await self._ask(
-                _RESERVE, (*asked, _HORIZON[lane], _LEAD)
+                _RESERVE, (*asked, _WINDOW, _HORIZON[lane], _LEAD)
             )
             self._server_clock.saw(server_now, sent=sent, received=self._clock.monotonic())
         return Grant([self._server_clock.local(slot) for slot in slots], ask_again_in)

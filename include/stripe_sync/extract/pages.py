@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,8 @@ from stripe_sync.warehouse.model import Observation
 PAGE_SIZE = 100
 """Stripe's largest page."""
 
+_ITEM_BYTES = 700
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -27,20 +29,27 @@ class Item:
     Attributes:
         id: Its Stripe id, which is what cursors take.
         created: Unix seconds, None where the object does not say.
-        observation: The object, shaped.
+        observations: The object, shaped; for a walk over parents, what was found below it.
     """
 
     id: str
     created: int | None
-    observation: Observation
+    observations: tuple[Observation, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page as Stripe gives it: newest first."""
+    """A page as Stripe gives it.
+
+    Attributes:
+        items: Newest first.
+        has_more: Whether there are older ones.
+        size: Bytes that the items hold in memory, roughly.
+    """
 
     items: list[Item]
     has_more: bool
+    size: int = 0
 
 
 class PageReader:
@@ -96,16 +105,22 @@ class PageReader:
         )
         objects: list[JsonObject] = answer["data"]
         await complete_lists(self._api, objects, self._lane, self._collection.api_version)
-        return Page([self._item(obj, observed_at) for obj in objects], answer["has_more"])
+        items = [self._item(obj, observed_at) for obj in objects]
+        size = sum(_ITEM_BYTES + len(item.observations[0].payload_json) for item in items)
+        return Page(items, answer["has_more"], size)
 
     def _item(self, obj: JsonObject, observed_at: datetime) -> Item:
         # Taken first: observing redacts the object in place.
         created = self._shaper.created(obj)
-        return Item(obj["id"], created, self._shaper.observe(obj, observed_at=observed_at))
+        return Item(obj["id"], created, (self._shaper.observe(obj, observed_at=observed_at),))
 
 
 async def complete_lists(
-    api: StripeApi, objects: list[JsonObject], lane: Lane, api_version: str | None = None
+    api: StripeApi,
+    objects: list[JsonObject],
+    lane: Lane,
+    api_version: str | None = None,
+    expand: Sequence[str] = (),
 ) -> None:
     """Complete the lists that Stripe embeds at the top level of objects and cuts at 10.
 
@@ -114,36 +129,51 @@ async def complete_lists(
         objects: Objects as Stripe sent them; completed in place.
         lane: Priority of the requests.
         api_version: Stripe-Version to ask with, None for the client's own.
+        expand: What was expanded in the objects, ``lines.data.discounts``.
 
     Raises:
         StripeError: As the client raises it.
     """
     cut = [
-        (obj, value)
+        (
+            obj,
+            value,
+            [path.removeprefix(f"{name}.") for path in expand if path.startswith(f"{name}.data.")],
+        )
         for obj in objects
-        for value in obj.values()
+        for name, value in obj.items()
         if type(value) is dict
         and value.get("object") == "list"
         and value.get("has_more")
-        # Without the object's id the url would list those of all objects.
-        and obj["id"] in value["url"]
+        # Without the object's id the url would list those of all objects. Only previews have none.
+        and obj.get("id", "") in value["url"]
     ]
     if cut:
-        await asyncio.gather(*(_complete(api, o, nested, lane, api_version) for o, nested in cut))
+        await asyncio.gather(
+            *(_complete(api, o, nested, lane, api_version, more) for o, nested, more in cut)
+        )
 
 
-async def _complete(
-    api: StripeApi, obj: JsonObject, nested: JsonObject, lane: Lane, api_version: str | None
+async def _complete(  # noqa: PLR0917 - a request's parts
+    api: StripeApi,
+    obj: JsonObject,
+    nested: JsonObject,
+    lane: Lane,
+    api_version: str | None,
+    expand: list[str],
 ) -> None:
     parts = urlsplit(nested["url"])
     # The url names the object; its template is what rate limits count.
-    template = "/".join("{id}" if part == obj["id"] else part for part in parts.path.split("/"))
+    own = obj.get("id")
+    template = "/".join("{id}" if part == own else part for part in parts.path.split("/"))
     params: dict[str, Any] = dict(parse_qsl(parts.query))
+    if expand:
+        params["expand"] = expand
     while nested["has_more"]:
         cursor = {"starting_after": nested["data"][-1]["id"]} if nested["data"] else {}
         page = await api.get(
             template,
-            {"id": obj["id"]} if "{id}" in template else None,
+            {"id": str(own)} if "{id}" in template else None,
             {**params, **cursor, "limit": PAGE_SIZE},
             lane=lane,
             api_version=api_version,

@@ -14,6 +14,7 @@ from stripe_sync.jsonio import JsonObject
 from stripe_sync.warehouse.model import Observation, StripeEvent
 
 REDACTED = "[redacted]"
+_ID = (("id",),)
 
 
 class Shaper:
@@ -31,24 +32,39 @@ class Shaper:
         self._sensitive = _split(collection.sensitive) if redact else ()
         self._volatile = _split(collection.volatile)
         self._key = _split(collection.key)
+        self._weak_key = _split(collection.weak_key)
+        self._listed_below = any(call.parent for call in collection.lists)
+        self._created_field = collection.created_field or ""
 
-    def upstream_id(self, obj: JsonObject) -> str:
+    def upstream_id(self, obj: JsonObject, owner: str | None = None) -> str:
         """The object's key within its collection: its id, or a composite joined by colons.
+
+        Args:
+            obj: The object.
+            owner: Id of the object that it was found with, for keys that are weak without.
 
         Raises:
             StripeSyncError: A part of the key is missing.
         """
-        parts = [_pick(obj, path) for path in self._key]
-        if any(part is None for part in parts):
-            missing = [".".join(p) for p, part in zip(self._key, parts, strict=True) if not part]
+        if self._key == _ID and type(found := obj.get("id")) is str:
+            return found
+        parts = {path: _pick(obj, path) for path in self._key}
+        first = self._key[0]
+        if parts[first] is None and owner and self._weak_key:
+            parts = {first: owner} | {path: _pick(obj, path) for path in self._weak_key}
+        elif parts[first] is None and owner and len(parts) > 1:
+            parts[first] = owner
+        # The end of a period that is still open is part of its key all the same.
+        needed = {first, ("id",), *self._weak_key}
+        missing = [".".join(p) for p, part in parts.items() if part is None and p in needed]
+        if missing:
             message = f"{self._collection.id}: Stripe sent an object without {', '.join(missing)}"
             raise StripeSyncError(message)
-        return ":".join(str(part) for part in parts)
+        return ":".join("" if part is None else str(part) for part in parts.values())
 
     def created(self, obj: JsonObject) -> int | None:
         """When Stripe made the object, in Unix seconds; None where it does not say."""
-        field = self._collection.created_field
-        value = obj.get(field) if field else None
+        value = obj.get(self._created_field)
         return value if isinstance(value, int) else None
 
     def observe(
@@ -60,6 +76,8 @@ class Shaper:
         stripe_event: StripeEvent | None = None,
         fallback: bool = False,
         api_version: str | None = None,
+        parent_id: str | None = None,
+        upstream_id: str | None = None,
     ) -> Observation:
         """Make an observation; sensitive fields of ``obj`` are overwritten in place.
 
@@ -70,10 +88,15 @@ class Shaper:
             stripe_event: The Stripe event that led here.
             fallback: Whether ``obj`` is only a Stripe event's snapshot.
             api_version: Version that ``obj`` is rendered in, if not this shaper's.
+            parent_id: The object that ``obj`` belongs to, where it does not say so itself.
+            upstream_id: Its key, where it is not made of its own fields.
 
         Raises:
             StripeSyncError: A part of the key is missing.
         """
+        if self._listed_below and parent_id is None:
+            parent_id = self._collection.parent_id(obj)
+        upstream_id = upstream_id or self.upstream_id(obj, parent_id)
         self.redact(obj)
         text = jsonio.canonical(obj)
         hashed = text
@@ -82,7 +105,7 @@ class Shaper:
         changed = stripe_event.created if stripe_event else self._changed(obj) or observed_at
         return Observation(
             collection_id=self._collection.id,
-            upstream_id=self.upstream_id(obj),
+            upstream_id=upstream_id,
             payload_json=text,
             payload_hash=jsonio.payload_hash(hashed),
             deleted=deleted,
@@ -91,6 +114,23 @@ class Shaper:
             api_version=api_version or self._api_version,
             stripe_event=stripe_event,
             fallback=fallback,
+            parent_id=parent_id,
+        )
+
+    def observe_gone(
+        self, upstream_id: str, *, observed_at: datetime, parent_id: str | None
+    ) -> Observation:
+        """Make an observation of a stored object that Stripe no longer shows."""
+        return Observation(
+            collection_id=self._collection.id,
+            upstream_id=upstream_id,
+            payload_json=b"{}",
+            payload_hash="",
+            deleted=True,
+            observed_at=observed_at,
+            upstream_updated_at=observed_at,
+            api_version=self._api_version,
+            parent_id=parent_id,
         )
 
     def redact(self, obj: JsonObject) -> None:
@@ -99,8 +139,10 @@ class Shaper:
             _redact(obj, path)
 
     def _changed(self, obj: JsonObject) -> datetime | None:
-        known = [v for v in (self.created(obj), obj.get("updated")) if isinstance(v, int)]
-        return from_unix(max(known)) if known else None
+        created, updated = self.created(obj), obj.get("updated")
+        if isinstance(updated, int):
+            return from_unix(updated if created is None else max(created, updated))
+        return None if created is None else from_unix(created)
 
 
 class StripeEventShaper(Shaper):
@@ -157,4 +199,6 @@ def _without(obj: JsonObject, paths: Iterable[tuple[str, ...]]) -> JsonObject:
             result.pop(head, None)
         elif isinstance(inner := result.get(head), dict):
             result[head] = _without(inner, [tuple(rest)])
+        elif isinstance(inner, list):
+            result[head] = [_without(part, [tuple(rest)]) for part in inner]
     return result

@@ -10,26 +10,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
-from math import ceil
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from stripe_sync.errors import CursorVanished
 from stripe_sync.extract.pages import PAGE_SIZE, Item, Page
+from stripe_sync.extract.segments import Segment, second_after
 from stripe_sync.jsonio import JsonObject
 
-EARLIEST = 1_262_304_000
-"""2010-01-01: Stripe holds nothing older. Only used to size segments, never as a filter."""
+IN_FLIGHT = 16
+"""Requests at a time: enough for 25 a second where each takes six tenths of one."""
 
-SEGMENT_PAGES = 12
+SEGMENT_PAGES = 20
 """Aimed-at size of a segment. Each one ends in a partly filled page, so smaller segments waste
 requests and larger ones need memory."""
 
-FIRST_PAGES = 10
-"""Pages read before the first split: a list that is this short costs no request too many."""
+BUFFERED_BYTES = 100_000_000
+"""Bound of what is held. Where objects are so large that it would hold back reading, segments
+become smaller instead."""
 
-MAX_PARTS = 8
-"""Largest number of parts that a segment is split into at a time."""
+FIRST_PAGES = 5
+"""Pages read before the first split, so that how dense the list is does not rest on one page."""
 
 
 class Reader(Protocol):
@@ -55,94 +56,6 @@ class Slice:
     covered: int | None = None
 
 
-@dataclass(slots=True)
-class _Segment:
-    """A time range, read from its newest end downwards."""
-
-    start: int | None  # inclusive
-    end: int | None  # exclusive
-    items: list[Item] = field(default_factory=list)  # newest first
-    cursor: str | None = None
-    reached: int | None = None  # created of the oldest item read
-    per_second: float | None = None  # objects per second on the last page
-    flat: bool = False  # the last page lies within one second
-    pages: int = 0
-    done: bool = False
-    reading: bool = False
-    one_second: bool = False  # cannot be split: handed on page by page, ties have no order
-
-    def params(self) -> JsonObject:
-        created = {}
-        if self.start is not None:
-            created["gte"] = self.start
-        if self.end is not None:
-            created["lt"] = self.end
-        params: JsonObject = {"created": created} if created else {}
-        if self.cursor is not None:
-            params["starting_after"] = self.cursor
-        return params
-
-    def take(self, page: Page) -> None:
-        self.pages += 1
-        self.items += page.items
-        # A page may be empty and still have more behind it only if Stripe dropped its items.
-        self.done = not page.has_more or not page.items
-        if page.items:
-            newest, oldest = page.items[0].created, page.items[-1].created
-            self.cursor = page.items[-1].id
-            if oldest is not None and newest is not None:
-                self.reached = oldest
-                self.flat = newest == oldest
-                self.per_second = len(page.items) / max(newest - oldest, 1)
-
-    def lose_cursor(self) -> None:
-        """Go on by time where the cursor's object was deleted; its second is read again."""
-        self.cursor = None
-        if self.reached is not None:
-            self.end = self.reached + 1
-
-    def remaining_pages(self) -> float:
-        if self.reached is None or self.per_second is None:
-            return 0.0
-        span = self.reached - (EARLIEST if self.start is None else self.start)
-        return max(span, 0) * self.per_second / PAGE_SIZE
-
-    def split(self) -> list[_Segment]:
-        """Cut what is unread into parts; this segment keeps the newest. Oldest first."""
-        if self.reached is None:
-            return []
-        if self.flat:
-            lower = [_Segment(self.start, self.reached)]
-            self.start = self.reached
-            return lower
-        low = EARLIEST if self.start is None else self.start
-        parts = min(MAX_PARTS, ceil(self.remaining_pages() / SEGMENT_PAGES), self.reached - low)
-        if parts <= 1:
-            return []
-        bounds = [low + (self.reached - low) * i // parts for i in range(parts)]
-        starts = [self.start, *bounds[1:]]
-        lower = [_Segment(*pair) for pair in zip(starts, bounds[1:], strict=False)]
-        self.start = bounds[-1]
-        return lower
-
-    def cut_last_second(self) -> _Segment | None:
-        """Take the unread second out of a segment that has only that one left to read."""
-        if self.one_second or self.reached is None or self.reached != self.start:
-            return None
-        newer = [i for i in self.items if i.created is not None and i.created > self.reached]
-        ids = {item.id for item in newer}
-        rest = _Segment(
-            self.start,
-            self.start + 1,
-            items=[item for item in self.items if item.id not in ids],
-            cursor=self.cursor,
-            reached=self.reached,
-            one_second=True,
-        )
-        self.start, self.items, self.done = self.reached + 1, newer, True
-        return rest
-
-
 class WindowedList:
     """Reads a list with a ``created`` filter, oldest first.
 
@@ -151,7 +64,8 @@ class WindowedList:
         since: Unix seconds; objects created earlier are left out. None for all.
         position: Where an earlier run stopped (``Slice.position``), None for the beginning.
         in_flight: Requests at a time.
-        buffered: Objects held while older ones are still on their way; the bound of the memory.
+        buffered: Objects held while older ones are still on their way.
+        buffered_bytes: Bytes held by them; the bound of the memory.
     """
 
     def __init__(
@@ -160,18 +74,21 @@ class WindowedList:
         *,
         since: int | None = None,
         position: JsonObject | None = None,
-        in_flight: int = 12,
-        buffered: int = 20_000,
+        in_flight: int = IN_FLIGHT,
+        buffered: int = 40_000,
+        buffered_bytes: int = BUFFERED_BYTES,
     ) -> None:
         self._reader = reader
         self._in_flight = in_flight
         self._buffered = buffered
+        self._buffered_bytes = buffered_bytes
+        self._page_bytes = 0  # of the largest page so far
         start: int | None = position["gte"] if position else since
         after: str | None = position.get("after") if position else None
-        self._segments = [_Segment(start, None)]
+        self._segments = [Segment(start, None)]
         if start is not None and after is not None:
-            self._segments = [_second(start, after), _Segment(start + 1, None)]
-        self._tasks: dict[asyncio.Task[Page], _Segment] = {}
+            self._segments = [second_after(start, after), Segment(start + 1, None)]
+        self._tasks: dict[asyncio.Task[Page], Segment] = {}
 
     async def slices(self) -> AsyncGenerator[Slice, None]:
         """Hand on everything in ascending order of ``created``.
@@ -200,7 +117,7 @@ class WindowedList:
             head = self._segments[0]
             position = {"gte": head.start, "after": head.cursor}
             ready.append(Slice(head.items, position, head.start))
-            head.items = []
+            head.items, head.size = [], 0
         return ready
 
     def _next_position(self) -> JsonObject | None:
@@ -208,10 +125,13 @@ class WindowedList:
 
     def _start_reads(self) -> None:
         held = sum(len(segment.items) for segment in self._segments)
+        size = sum(segment.size for segment in self._segments)
         index = 0
         while index < len(self._segments) and len(self._tasks) < self._in_flight:
             segment = self._segments[index]
-            room = held + PAGE_SIZE * len(self._tasks) < self._buffered
+            reading = len(self._tasks)
+            room = held + PAGE_SIZE * reading < self._buffered
+            room = room and size + self._page_bytes * reading < self._buffered_bytes
             if segment.done or segment.reading or not (room or index == 0):
                 index += 1
                 continue
@@ -223,15 +143,23 @@ class WindowedList:
             self._tasks[task] = segment
             index += 1
 
-    def _parts(self, segment: _Segment) -> list[_Segment]:
+    def _parts(self, segment: Segment) -> list[Segment]:
         if last := segment.cut_last_second():
             return [last]
         first = segment.end is None and segment.pages < FIRST_PAGES and len(self._segments) == 1
-        if first or segment.remaining_pages() < 1.5 * SEGMENT_PAGES:
+        aim = self._segment_pages()
+        if first or segment.remaining_pages() < 1.5 * aim:
             return []
-        return segment.split()
+        return segment.split(aim)
 
-    async def _read(self, segment: _Segment) -> Page:
+    def _segment_pages(self) -> float:
+        """Size of the segments of which as many as are read at a time fit into the memory."""
+        room = self._buffered / PAGE_SIZE
+        if self._page_bytes:
+            room = min(room, self._buffered_bytes / self._page_bytes)
+        return max(1.0, min(SEGMENT_PAGES, room / (1.3 * self._in_flight)))
+
+    async def _read(self, segment: Segment) -> Page:
         try:
             return await self._reader.read(segment.params())
         except CursorVanished:
@@ -243,11 +171,9 @@ class WindowedList:
         for task in finished:
             segment = self._tasks.pop(task)
             segment.reading = False
-            segment.take(task.result())
-
-
-def _second(start: int, after: str) -> _Segment:
-    return _Segment(start, start + 1, cursor=after, reached=start, one_second=True)
+            page = task.result()
+            self._page_bytes = max(self._page_bytes, page.size)
+            segment.take(page)
 
 
 class CursorList:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stripe_sync.lake.history import History
 from stripe_sync.lake.store import Lake
 
-__all__ = ["Lake"]
+__all__ = ["History", "Lake"]

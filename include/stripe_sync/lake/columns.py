@@ -6,7 +6,7 @@ memory than most tasks need for all of their rows.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -32,16 +32,25 @@ def texts(values: Sequence[bytes | None], kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(values), buffers)
 
 
-def repeating_texts(values: Sequence[Hashable], kind: pa.DataType) -> pa.Array:
-    """Texts of values of which many are the same, such as ids and names."""
-    known = {value: None if value is None else str(value).encode() for value in set(values)}
-    return texts([known[value] for value in values], kind)
+def names(values: Sequence[object | None], kind: pa.DataType) -> pa.Array:
+    """Texts of values such as ids and names, of which neighbours are often the same."""
+    found: list[bytes | None] = []
+    last, text = None, None
+    for value in values:
+        if value is not last:
+            last, text = value, None if value is None else str(value).encode()
+        found.append(text)
+    return texts(found, kind)
 
 
 def moments(values: Sequence[datetime], kind: pa.DataType) -> pa.Array:
     """Moments in whole microseconds."""
-    known = {value: (value - _EPOCH) // _MICROSECOND for value in set(values)}
-    return _numbers([known[value] for value in values], np.int64, kind)
+    found, last, number = [], None, 0
+    for value in values:
+        if value is not last:
+            last, number = value, (value - _EPOCH) // _MICROSECOND
+        found.append(number)
+    return _numbers(found, np.int64, kind)
 
 
 def integers(values: Sequence[int], kind: pa.DataType) -> pa.Array:

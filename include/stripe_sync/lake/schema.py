@@ -35,6 +35,7 @@ RECORDS = pa.schema(
         pa.field("updated_idx", pa.int32(), nullable=False),
         pa.field("observed_at", _MOMENT, nullable=False),
         pa.field("api_version", pa.string(), nullable=False),
+        pa.field("parent_id", pa.string()),
     ]
 )
 
@@ -99,7 +100,7 @@ def _changes(changes: JsonObject | None) -> bytes | None:
 
 
 _MAKERS: dict[pa.DataType, Callable[[list[Any], pa.DataType], pa.Array]] = {
-    pa.string(): columns.repeating_texts,
+    pa.string(): columns.names,
     pa.bool_(): columns.flags,
     pa.int32(): columns.integers,
     _MOMENT: columns.moments,

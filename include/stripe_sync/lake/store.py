@@ -52,6 +52,11 @@ class Lake:
             raise LakeError(msg) from error
         self._root = f"{str(root).rstrip('/')}/{sync_name}"
 
+    @property
+    def place(self) -> tuple[fsspec.AbstractFileSystem, str]:
+        """File system and folder of the files."""
+        return self._files, self._root
+
     def write_chunk(
         self, name: str, records: Sequence[RecordRow], events: Sequence[EventRow]
     ) -> None:
@@ -67,7 +72,7 @@ class Lake:
         Raises:
             LakeError: The lake cannot be written.
         """
-        with _explain("write", self._root):
+        with explain("write", self._root):
             for collection, rows in _by_collection(records).items():
                 path = f"{self._records(collection)}/{name}.parquet"
                 self._put(path, schema.records_table(rows))
@@ -93,7 +98,7 @@ class Lake:
         Raises:
             LakeError: The lake cannot be written.
         """
-        with _explain("write", self._root):
+        with explain("write", self._root):
             files = [f"{self._records(collection)}/{name}.parquet"]
             self._remove([file for file in files if self._files.exists(file)])
             self._remove(self._event_files(collection, name))
@@ -156,7 +161,7 @@ class Lake:
         folder = f"{self._root}/{stream}"
         if collection is not None:
             folder = f"{folder}/collection={collection}"
-        with _explain("read", folder):
+        with explain("read", folder):
             if not self._files.exists(folder):
                 return
             files = ds.dataset(folder, shape, format="parquet", filesystem=self._files)
@@ -213,7 +218,8 @@ def _by_day(events: Sequence[EventRow]) -> dict[str, list[EventRow]]:
 
 
 @contextmanager
-def _explain(verb: str, place: str) -> Iterator[None]:
+def explain(verb: str, place: str) -> Iterator[None]:
+    """Turn a failure into a message that names the place and the remedy."""
     try:
         yield
     except (OSError, pa.ArrowException) as error:

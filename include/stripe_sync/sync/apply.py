@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -20,6 +20,7 @@ from stripe_sync.clock import from_unix
 from stripe_sync.errors import NotFound, PermissionDenied, StripeSyncError
 from stripe_sync.extract.pages import complete_lists
 from stripe_sync.jsonio import JsonObject
+from stripe_sync.sync.relatives import Fetched, Relatives
 from stripe_sync.sync.session import STRIPE_EVENTS, Session
 from stripe_sync.warehouse.model import Observation, StripeEvent
 
@@ -51,7 +52,8 @@ class _Changed:
     row: Collection
     upstream_id: str
     events: list[JsonObject] = field(default_factory=list)
-    state: JsonObject | None = None  # None: gone
+    state: JsonObject | None = None  # None: gone, unless only Stripe events tell of it
+    only_told: bool = False
     observed_at: datetime | None = None
     error: StripeSyncError | None = None
 
@@ -67,6 +69,7 @@ class Applier:
         self._session = session
         self._slots = asyncio.Semaphore(FETCHES)
         self._events_row = session.catalog[STRIPE_EVENTS]
+        self._relatives = Relatives(session, self._slots)
 
     async def apply(self, events: Sequence[JsonObject]) -> Applied:
         """Fetch what changed and say what happened.
@@ -76,33 +79,37 @@ class Applier:
         """
         objects: dict[tuple[str, str], _Changed] = {}
         for event in events:
-            for row in self._rows(event):
-                snapshot = event["data"]["object"]
-                key = (row.id, self._session.shaper(row).upstream_id(snapshot))
+            for row, upstream_id in self._records(event):
+                key = (row.id, upstream_id)
                 objects.setdefault(key, _Changed(row, key[1])).events.append(event)
         await asyncio.gather(*(self._fetch(changed) for changed in objects.values()))
+        relatives = await self._relatives.find(events, list(_fetched(objects.values())))
         forbidden = {
             changed.row.id: changed.error
             for changed in objects.values()
             if isinstance(changed.error, PermissionDenied)
         }
-        failed: dict[str, JsonObject] = {}
+        forbidden |= relatives.forbidden
+        failed = {event["id"]: event for event in relatives.failed}
         for changed in objects.values():
             if changed.error and not isinstance(changed.error, PermissionDenied):
                 log.warning("%s %s: %s", changed.row.id, changed.upstream_id, changed.error)
                 failed |= {event["id"]: event for event in changed.events}
-        return Applied(
-            list(self._observations(events, objects, failed)), list(failed.values()), forbidden
-        )
+        observations = list(self._observations(events, objects, failed))
+        return Applied([*observations, *relatives.observations], list(failed.values()), forbidden)
 
-    def _rows(self, event: JsonObject) -> list[Collection]:
-        """The collections whose records a Stripe event changes."""
-        name = event["data"]["object"].get("object", "")
-        return [
-            row
-            for row in self._session.catalog.route(name)
-            if row.obtained is Obtained.TOP_LEVEL_LIST and not row.ignores(event["type"])
-        ]
+    def _records(self, event: JsonObject) -> list[tuple[Collection, str]]:
+        """The records that a Stripe event changes: collection and key."""
+        snapshot = event["data"]["object"]
+        found = []
+        for row in self._session.catalog.route(snapshot.get("object", "")):
+            if not row.ignores(event["type"]):
+                try:
+                    found.append((row, self._session.shaper(row).upstream_id(snapshot)))
+                except StripeSyncError as error:
+                    # Old versions leave out what keys are made of; the holder is read instead.
+                    log.info("%s: %s", event["id"], error)
+        return found
 
     async def _fetch(self, changed: _Changed) -> None:
         row = changed.row
@@ -110,20 +117,33 @@ class Applier:
         async with self._slots:
             changed.observed_at = self._session.clock.now()
             if retrieval is None:
-                changed.error = StripeSyncError(f"{row.id} cannot be fetched by id")
+                changed.only_told = True
                 return
             path, values = retrieval
             expand = {"expand": list(row.expand)} if row.expand else None
             api, version = self._session.api, row.api_version
             try:
                 state = await api.get(path, values, expand, lane=Lane.LIVE, api_version=version)
-                if not state.get("deleted"):
+                if self._is_other(changed, state):
+                    changed.only_told = True
+                elif not state.get("deleted"):
                     await complete_lists(api, [state], Lane.LIVE, version)
                     changed.state = state
             except NotFound:
-                changed.state = None
+                # Where it stood it is no more, but it may stand elsewhere.
+                changed.only_told = row.obtained is Obtained.EMBEDDED
             except StripeSyncError as error:
                 changed.error = error
+
+    def _speaks_our_version(self, event: JsonObject) -> bool:
+        return bool(event.get("api_version") == self._session.settings.api_version)
+
+    def _is_other(self, changed: _Changed, state: JsonObject) -> bool:
+        """Whether a path gave another object: the customer's discount, not the invoice's."""
+        if state.get("deleted"):
+            return False
+        shaper = self._session.shaper(changed.row)
+        return shaper.upstream_id(state) != changed.upstream_id
 
     def _observations(
         self,
@@ -163,7 +183,9 @@ class Applier:
         shaper.redact(told.previous_attributes or {})
         later = changed.events[changed.events.index(event) + 1 :]
         observed_at = changed.observed_at
-        if changed.state is None:
+        if changed.only_told:
+            gone, snapshot = told.change is ChangeType.DELETED, True
+        elif changed.state is None:
             deleted_later = any(
                 changed.row.change_of(other["type"]) is ChangeType.DELETED for other in later
             )
@@ -177,9 +199,16 @@ class Applier:
             observed_at=observed_at,
             deleted=gone,
             stripe_event=told,
-            fallback=snapshot,
+            fallback=snapshot and not (changed.only_told and self._speaks_our_version(event)),
             api_version=event.get("api_version") if snapshot else None,
         )
+
+
+def _fetched(objects: Iterable[_Changed]) -> Iterator[Fetched]:
+    """The objects that are still there."""
+    for changed in objects:
+        if changed.state is not None and changed.observed_at is not None:
+            yield Fetched(changed.row, changed.state, changed.observed_at, changed.events)
 
 
 def _told(event: JsonObject, row: Collection) -> StripeEvent:

@@ -9,40 +9,22 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 
-from stripe_sync.catalog import Collection
-from stripe_sync.clock import to_unix
+from stripe_sync.catalog import Collection, Obtained
 from stripe_sync.errors import EndpointRetired, PermissionDenied
 from stripe_sync.extract.stripe_events import newest_created
 from stripe_sync.extract.windows import Slice
+from stripe_sync.interpreter import set_for_bulk
 from stripe_sync.jsonio import JsonObject
 from stripe_sync.sync import sources
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.landing import Landing
+from stripe_sync.sync.progress import Progress
 from stripe_sync.sync.session import Session, open_session
 
 log = logging.getLogger(__name__)
 
-QUEUED_SLICES = 4
-"""Slices read ahead of the load."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a backfill has come.
-
-    Attributes:
-        collection: Short name.
-        objects: Objects landed so far.
-        requests: Requests made so far.
-        percent: Share of the time range covered, None where the list has no time.
-        seconds: Since the start.
-    """
-
-    collection: str
-    objects: int
-    requests: int
-    percent: float | None
-    seconds: float
+QUEUED_SLICES = 12
+"""Slices read ahead of the load: several become ready at once, and reading shall not wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +68,8 @@ def plan_backfill(
         collections: Names in any accepted spelling; None or empty for all.
 
     Returns:
-        Short names of the collections to backfill, in the catalogue's order. Collections that
-        cannot be obtained yet are left out and say so in their status.
+        Short names of the collections to backfill, those first that others are read through. A
+        collection that only comes along with others is not among them, but they are.
 
     Raises:
         StripeSyncError: A name is unknown, or as ``open_session`` raises it.
@@ -102,15 +84,20 @@ async def _plan(
         asked = {session.catalog.resolve(name).id for name in collections or session.catalog}
         rows = [row for row in session.catalog.values() if row.id in asked]
         await take_fence(session)
-        ready = [row for row in rows if sources.obtainable(row)]
         for row in rows:
-            if row in ready:
-                session.warehouse.queue_collection(session.sync.id, row.id)
-            else:
-                session.warehouse.finish_collection(
-                    session.sync.id, row.id, "not_implemented", "not implemented yet"
-                )
-        return [row.name for row in ready]
+            session.warehouse.queue_collection(session.sync.id, row.id)
+        return [row.name for row in _in_order(session, rows)]
+
+
+def _in_order(session: Session, rows: list[Collection]) -> list[Collection]:
+    """What to read for these collections: what others are read through comes before them."""
+    reading = {
+        reader.id: reader
+        for row in rows
+        for reader in ([row] if sources.obtainable(row) else sources.carriers(session.catalog, row))
+    }
+    ordered = [row for row in session.catalog.values() if row.id in reading]
+    return sorted(ordered, key=lambda row: sources.stage(session.catalog, row))
 
 
 async def take_fence(session: Session) -> None:
@@ -134,6 +121,7 @@ def backfill_collection(
     collection: str,
     *,
     since: datetime | None = None,
+    requests_per_second: float | None = None,
     restart_key: str | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> BackfillReport:
@@ -143,7 +131,9 @@ def backfill_collection(
         connections: How to reach Stripe, warehouse and lake.
         sync_name: The sync.
         collection: Name in any accepted spelling.
-        since: Leave out objects created earlier.
+        since: Leave out objects created earlier; None for all that the sync's ``max_age_days``
+            lets in.
+        requests_per_second: Ceiling for this run instead of the sync's own.
         restart_key: Start over, unless what is to be resumed was begun under this same key.
         progress: Called after each chunk.
 
@@ -151,16 +141,18 @@ def backfill_collection(
         SyncBusy: Another process is backfilling this collection.
         StripeSyncError: The backfill failed; its status says why, and the next run goes on.
     """
-    return asyncio.run(
-        _backfill(
-            connections,
-            sync_name,
-            collection,
-            since=since,
-            restart_key=restart_key,
-            progress=progress or _ignore,
+    with set_for_bulk():
+        return asyncio.run(
+            _backfill(
+                connections,
+                sync_name,
+                collection,
+                since=since,
+                requests_per_second=requests_per_second,
+                restart_key=restart_key,
+                progress=progress or _ignore,
+            )
         )
-    )
 
 
 def _ignore(_: Progress) -> None:
@@ -173,14 +165,17 @@ async def _backfill(
     name: str,
     *,
     since: datetime | None,
+    requests_per_second: float | None,
     restart_key: str | None,
     progress: Callable[[Progress], None],
 ) -> BackfillReport:
-    async with open_session(connections, sync_name) as session:
+    async with open_session(
+        connections, sync_name, requests_per_second=requests_per_second
+    ) as session:
         row = session.catalog.resolve(name)
         with session.warehouse.backfill_lock(session.sync.id, row.id):
             landing = Landing(session, row, since, restart_key)
-            run = _Run(session, row, since, progress, landing, session.clock.monotonic())
+            run = _Run(session, row, progress, landing, session.clock.monotonic())
             try:
                 await run.all()
             except PermissionDenied as error:
@@ -190,6 +185,8 @@ async def _backfill(
             except Exception as error:
                 run.finish("failed", str(error) or type(error).__name__)
                 raise
+            if row.obtained is Obtained.CREATE_ONLY:
+                return run.finish("empty", sources.NOTHING_TO_READ)
             return run.finish("done" if landing.objects else "empty", None)
 
 
@@ -199,7 +196,6 @@ class _Run:
 
     session: Session
     row: Collection
-    since: datetime | None
     progress: Callable[[Progress], None]
     landing: Landing
     started: float
@@ -214,7 +210,7 @@ class _Run:
                 if isinstance(piece, Exception):
                     raise piece
                 if await self.landing.add(piece):
-                    self._report_progress()
+                    self.progress(self.landing.progress())
             await self.landing.land()
         finally:
             reading.cancel()
@@ -225,7 +221,7 @@ class _Run:
         self, position: JsonObject, queue: asyncio.Queue[Slice | Exception | None]
     ) -> None:
         """Read everything into the queue; what goes wrong comes out at its other end."""
-        since = to_unix(self.since) if self.since else None
+        since = self.landing.bound
         pieces = sources.read(self.session, self.row, since=since, position=position)
         try:
             async with aclosing(pieces):
@@ -234,17 +230,6 @@ class _Run:
             await queue.put(None)
         except Exception as error:  # noqa: BLE001 - raised again by whoever takes it out
             await queue.put(error)
-
-    def _report_progress(self) -> None:
-        self.progress(
-            Progress(
-                collection=self.row.name,
-                objects=self.landing.objects,
-                requests=self.landing.requests,
-                percent=self.landing.percent(),
-                seconds=self.session.clock.monotonic() - self.started,
-            )
-        )
 
     def finish(
         self, status: str, message: str | None, permission: str | None = None
@@ -259,7 +244,10 @@ class _Run:
             permission=permission,
             requests=self.landing.requests,
             seconds=seconds,
+            objects_per_second=self.landing.progress().objects_per_second,
         )
+        for row in sources.carried(self.session.catalog, self.row):
+            settle_carried(self.session, row)
         totals = self.landing.totals
         return BackfillReport(
             collection=self.row.name,
@@ -272,3 +260,23 @@ class _Run:
             updated=totals.updated,
             unchanged=totals.unchanged,
         )
+
+
+def settle_carried(session: Session, row: Collection) -> None:
+    """Derive the status of a collection that comes along with others from theirs."""
+    warehouse, sync_id = session.warehouse, session.sync.id
+    found = [
+        (carrier, warehouse.collection_state(sync_id, carrier.id))
+        for carrier in sources.carriers(session.catalog, row)
+    ]
+    states = {carrier.name: state.status for carrier, state in found if state}
+    # The least finished one tells how far all of them are.
+    order = ("failed", "running", "pending", "forbidden", "retired", "done", "empty")
+    status = min(states.values(), key=order.index)
+    objects = warehouse.count_stored(sync_id, row.id)
+    if status in {"done", "empty"}:
+        status = "done" if objects else "empty"
+    told = ", ".join(f"{name}: {status}" for name, status in states.items())
+    warehouse.finish_collection(
+        sync_id, row.id, status, f"comes along with {told}", objects=objects
+    )

@@ -17,6 +17,8 @@ class SyncSettings(BaseModel):
     Attributes:
         api_version: Stripe-Version that every payload is rendered in.
         redact: Whether client secrets and the like are redacted before they are stored.
+        created_events: Whether a backfill writes a ``created`` event for each record it finds new.
+        max_age_days: Backfill only objects created in so many days before it begins; None for all.
         requests_per_second: Ceiling for backfills; None for 50 in live mode, 20 in test mode.
         total_requests_per_second: Ceiling for everything that asks Stripe; None for Stripe's
             documented limit (100 in live mode, 25 in test mode).
@@ -27,6 +29,8 @@ class SyncSettings(BaseModel):
 
     api_version: str = PINNED_API_VERSION
     redact: bool = True
+    created_events: bool = True
+    max_age_days: int | None = Field(default=None, gt=0)
     requests_per_second: float | None = Field(default=None, gt=0)
     total_requests_per_second: float | None = Field(default=None, gt=0)
     endpoint_requests_per_second: float | None = Field(default=None, gt=0)
@@ -46,8 +50,12 @@ class SyncSettings(BaseModel):
             message = f"sync setting {name}: {first['msg']}"
             raise ConfigurationError(message) from None
 
-    def limits(self, *, livemode: bool) -> PacingLimits:
+    def limits(self, *, livemode: bool, backfill: float | None = None) -> PacingLimits:
         """The request budget of the account.
+
+        Args:
+            livemode: Whether the key is one of live mode.
+            backfill: Ceiling for backfills instead of the sync's own.
 
         Raises:
             ConfigurationError: The ceiling for backfills is above that for everything.
@@ -56,7 +64,7 @@ class SyncSettings(BaseModel):
         total = self.total_requests_per_second or limits.total
         return PacingLimits(
             total=total,
-            backfill=self.requests_per_second or min(limits.backfill, total),
+            backfill=backfill or self.requests_per_second or min(limits.backfill, total),
             per_endpoint=self.endpoint_requests_per_second or limits.per_endpoint,
         )
 

@@ -2,7 +2,8 @@
 
 Backfills write their own files. Everything else is read back from the stream by position; a file
 is named by the position that it starts at, and the position moves on only after the file is
-written. A process that dies in between leaves a file that the next one replaces.
+written. A process that dies in between leaves a file that the next one replaces. Followers of one
+sync take turns: two files that start at one position would replace each other.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ FLUSH_SECONDS = 30.0
 
 
 class LakeFollower:
-    """Writes what polling found to the lake.
+    """Writes what polling and reconciling found to the lake.
 
     Args:
         session: The open sync.
@@ -48,17 +49,22 @@ class LakeFollower:
             WarehouseError: The warehouse cannot be read.
         """
         warehouse, sync_id = self._session.warehouse, self._session.sync.id
+        with warehouse.lake_lock(sync_id):
+            written = self._follow()
+        self._waiting = 0
+        self._flushed_at = self._session.clock.monotonic()
+        return written
+
+    def _follow(self) -> int:
+        warehouse, sync_id = self._session.warehouse, self._session.sync.id
         written = 0
         while True:
             position = warehouse.lake_position(sync_id)
             part = warehouse.stream_part(sync_id, after=position, limit=FLUSH_ROWS)
             if part.last_seq == position:
-                break
+                return written
             if part.events:
                 name = f"stream-{position + 1:020d}"
                 self._session.lake.write_chunk(name, part.records, part.events)
             warehouse.set_lake_position(sync_id, part.last_seq)
             written += len(part.events)
-        self._waiting = 0
-        self._flushed_at = self._session.clock.monotonic()
-        return written

@@ -8,15 +8,24 @@ number, and whoever goes on removes just those: no object twice, none lost.
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from stripe_sync.catalog import Collection
 from stripe_sync.clock import to_unix
-from stripe_sync.extract.pages import Item
 from stripe_sync.extract.windows import Slice
 from stripe_sync.jsonio import JsonObject
+from stripe_sync.sync.progress import Meter, Progress
 from stripe_sync.sync.session import Session
-from stripe_sync.warehouse.model import Batch, Checkpoint, EventRow, LoadResult, RecordRow, Source
+from stripe_sync.sync.sources import carried
+from stripe_sync.warehouse.model import (
+    Batch,
+    Checkpoint,
+    EventRow,
+    LoadResult,
+    Observation,
+    RecordRow,
+    Source,
+)
 
 CHUNK_OBJECTS = 2_000
 """Objects a transaction lands: large enough to be cheap, short enough for a poller beside."""
@@ -33,7 +42,8 @@ class Landing:
     Args:
         session: The open sync.
         row: The collection.
-        since: Lower bound of the run; a position made under another one is not resumed.
+        since: Lower bound of the run; a position made under another one is not resumed. None for
+            the one that the sync's ``max_age_days`` comes to.
         restart_key: Start over, unless the stored position was made under this same key.
     """
 
@@ -42,16 +52,25 @@ class Landing:
     ) -> None:
         self._session = session
         self._row = row
-        self._made_under = {"since": to_unix(since) if since else None, "run": restart_key}
+        days = session.settings.max_age_days if since is None else None
+        self._made_under: JsonObject = {
+            "since": to_unix(since) if since else None,
+            "max_age_days": days,
+            "run": restart_key,
+        }
+        self.bound: int | None = self._made_under["since"]
+        if days is not None:
+            self.bound = to_unix(session.clock.now() - timedelta(days=days))
         self._generation = 0
         self._chunk = 0
-        self._items: list[Item] = []
+        self._observations: list[Observation] = []
         self._position: JsonObject = {}
         self._covered: int | None = None
         self._earliest: int | None = None
         self._earlier_requests = 0
         self._landed_at = session.clock.monotonic()
         self._loader = session.warehouse.loader()
+        self._meter = Meter(row.name, session.clock)
         self.objects = 0
         self.totals = LoadResult()
 
@@ -71,11 +90,14 @@ class Landing:
         position: JsonObject = {}
         if state:
             orphan = self._file_name(state.generation, state.chunk + 1)
-            self._session.lake.discard(self._row.name, orphan)
+            for row in (self._row, *carried(self._session.catalog, self._row)):
+                self._session.lake.discard(row.name, orphan)
             self._generation, self._chunk = state.generation, state.chunk
             if self._resumable(state.status, state.position):
                 position = state.position or {}
                 self.objects, self._earlier_requests = state.objects, state.requests
+                self._earliest, self.bound = position.get("earliest"), position.get("bound")
+                self._meter.begin(state.objects, state.percent)
         if not position:
             self._generation, self._chunk = self._generation + 1, 0
         warehouse.start_collection(
@@ -88,7 +110,8 @@ class Landing:
             return False
         run = self._made_under["run"]
         same_run = run is None or position.get("run") == run
-        return same_run and position.get("since") == self._made_under["since"]
+        bounds = ("since", "max_age_days")
+        return same_run and all(position.get(b) == self._made_under[b] for b in bounds)
 
     async def add(self, piece: Slice) -> bool:
         """Take a slice; land a chunk when enough has come together.
@@ -96,35 +119,46 @@ class Landing:
         Returns:
             Whether a chunk was landed.
         """
-        self._items += piece.items
+        self._observations += [o for item in piece.items for o in item.observations]
+        if self._earliest is None and piece.items:
+            self._earliest = piece.items[0].created
         self._position = piece.position or {}
         self._covered = piece.covered
         waited = self._session.clock.monotonic() - self._landed_at
-        if len(self._items) < CHUNK_OBJECTS and waited < CHUNK_SECONDS:
+        if len(self._observations) < CHUNK_OBJECTS and waited < CHUNK_SECONDS:
             return False
         await self.land()
         return True
 
     async def land(self) -> None:
         """Land what has come together, data and position in one transaction."""
-        items, self._items = self._items, []
+        observations, self._observations = self._observations, []
         self._chunk += 1
-        self.objects += len(items)
-        if self._earliest is None and items:
-            self._earliest = items[0].created
+        # Others come along, and those that are gone.
+        own = self._row.id
+        self.objects += sum(o.collection_id == own and not o.deleted for o in observations)
+        progress = self.progress()
         batch = Batch(
             sync_id=self._session.sync.id,
             resource_id=self._session.sync.resource_id,
             source=Source.BACKFILL,
-            observations=[item.observation for item in items],
+            observations=observations,
+            created_events=self._session.settings.created_events,
             checkpoint=Checkpoint(
                 collection_id=self._row.id,
                 generation=self._generation,
                 chunk=self._chunk,
-                position={**self._position, **self._made_under},
+                position={
+                    **self._position,
+                    **self._made_under,
+                    "bound": self.bound,
+                    "earliest": self._earliest,
+                },
                 objects=self.objects,
                 requests=self.requests,
-                percent=self.percent(),
+                percent=progress.percent,
+                objects_per_second=progress.objects_per_second,
+                seconds_left=progress.seconds_left,
             ),
         )
         result = await asyncio.to_thread(self._loader.load, batch, self._write_lake)
@@ -133,7 +167,13 @@ class Landing:
         self.totals.unchanged += result.unchanged + result.stale
         self._landed_at = self._session.clock.monotonic()
 
-    def percent(self) -> float | None:
+    def progress(self) -> Progress:
+        """How far this has come."""
+        return self._meter.read(
+            objects=self.objects, requests=self.requests, percent=self._percent()
+        )
+
+    def _percent(self) -> float | None:
         """Share of the time range landed, None where the list has no time."""
         if self._covered is None or self._earliest is None:
             return None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -42,6 +43,14 @@ class Session:
             self.shapers[collection.id] = self._shaper(collection)
         return self.shapers[collection.id]
 
+    async def stored_children(
+        self, collection_id: str, parent_ids: Sequence[str]
+    ) -> Mapping[str, Sequence[str]]:
+        """Keys of the records of a collection that are not deleted, by the id of their parent."""
+        return await asyncio.to_thread(
+            self.warehouse.stored_children, self.sync.id, collection_id, parent_ids
+        )
+
     def _shaper(self, collection: Collection) -> Shaper:
         version = collection.api_version or self.settings.api_version
         redact = self.settings.redact
@@ -52,9 +61,19 @@ class Session:
 
 @asynccontextmanager
 async def open_session(
-    connections: Connections, sync_name: str, *, clock: Clock | None = None
+    connections: Connections,
+    sync_name: str,
+    *,
+    requests_per_second: float | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Session]:
     """Open a sync: bring the warehouse up to date, check the key, make the sync's row.
+
+    Args:
+        connections: How to reach Stripe, warehouse and lake.
+        sync_name: The sync.
+        requests_per_second: Ceiling for this session's backfill instead of the sync's own.
+        clock: The clock of everything in it.
 
     Raises:
         AuthenticationError: Stripe refuses the key.
@@ -82,7 +101,7 @@ async def open_session(
         pacer = PostgresPacer(
             connections.warehouse_url,
             f"{account_id}:{'live' if livemode else 'test'}",
-            settings.limits(livemode=livemode),
+            settings.limits(livemode=livemode, backfill=requests_per_second),
         )
         async with StripeApi(
             credential, api_version=settings.api_version, pacer=pacer, clock=clock
@@ -104,7 +123,7 @@ async def _account_id(connections: Connections) -> str | None:
 
 
 def _check_account(sync: Sync, account_id: str, *, livemode: bool) -> None:
-    if (sync.account_id, sync.livemode) == (account_id, livemode):
+    if sync.resource_id == ids.resource_id(account_id, livemode=livemode):
         return
     mode = {True: "live", False: "test"}
     message = (

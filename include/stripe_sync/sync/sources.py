@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 
-from stripe_sync.catalog import Collection, ListCall, Obtained
-from stripe_sync.extract.pages import PageReader
-from stripe_sync.extract.windows import CursorList, Slice, WindowedList
+from stripe_sync.catalog import Catalog, Collection, Obtained
+from stripe_sync.extract.windows import Slice
 from stripe_sync.jsonio import JsonObject
+from stripe_sync.sync import walks
 from stripe_sync.sync.session import Session
+from stripe_sync.sync.strategies import Strategies
+
+NOTHING_TO_READ = "Stripe neither lists nor names any: they enter through mutations"
+"""What a backfill says of collections that only the answer to a creation shows."""
 
 
 def obtainable(row: Collection) -> bool:
-    """Whether ``read`` knows how to obtain a collection."""
-    return row.obtained is Obtained.TOP_LEVEL_LIST
+    """Whether ``read`` reads a collection by itself; others come along with those."""
+    return not (row.obtained is Obtained.PREVIEW and row.preview is None)
+
+
+def carried(catalog: Catalog, row: Collection) -> list[Collection]:
+    """Collections that come along when a collection is read."""
+    return [
+        other
+        for other in catalog.values()
+        if not obtainable(other) and any(source.collection == row.id for source in other.sources)
+    ]
+
+
+def carriers(catalog: Catalog, row: Collection) -> list[Collection]:
+    """Collections with which a collection comes along."""
+    return [other for other in catalog.values() if row in carried(catalog, other)]
+
+
+def stage(catalog: Catalog, row: Collection) -> int:
+    """When to read a collection: 1 by itself, later after those that it is read through.
+
+    Out of order everything is found as well, with more requests.
+    """
+    through = {call.parent for call in row.lists} | {s.collection for s in row.sources}
+    through.add(row.preview.parent if row.preview else None)
+    stages = [stage(catalog, catalog[name]) for name in through if name and name in catalog]
+    by_itself = row.obtained in {Obtained.EVENT_ONLY, Obtained.CREATE_ONLY}
+    if row.obtained is Obtained.TOP_LEVEL_LIST or by_itself:
+        return 1
+    return 1 + max(stages, default=1)
 
 
 async def read(
@@ -32,41 +63,9 @@ async def read(
     Raises:
         StripeError: As the client raises it; what was handed on before stays valid.
     """
-    parts = _parts(row)
-    first = position.get("part", 0)
-    for number in range(first, len(parts)):
-        call, variant = parts[number]
-        resume = position.get("list") if number == first else None
-        listed = _list(session, row, call, variant, since, resume)
-        async with aclosing(listed.slices()) as slices:
-            async for piece in slices:
-                after: JsonObject = {"part": number, "list": piece.position}
-                if piece.position is None:
-                    after = {"part": number + 1}
-                yield replace(piece, position=after)
-
-
-def _parts(row: Collection) -> list[tuple[ListCall, dict[str, str]]]:
-    """The lists, and variants of lists, that together are the collection."""
-    return [
-        (call, variant)
-        for call in row.lists
-        if call.parent is None
-        for variant in call.variants or ({},)
-    ]
-
-
-def _list(  # noqa: PLR0917 - a call's parts, in their order
-    session: Session,
-    row: Collection,
-    call: ListCall,
-    variant: dict[str, str],
-    since: int | None,
-    resume: JsonObject | None,
-) -> WindowedList | CursorList:
-    reader = PageReader(
-        session.api, row, call, shaper=session.shaper(row), clock=session.clock, variant=variant
-    )
-    if not call.created_filter:
-        return CursorList(reader, position=resume)
-    return WindowedList(reader, since=since, position=resume)
+    strategies = Strategies(session, row, since)
+    parts = await strategies.walks()
+    instead: Sequence[walks.Walk] = await strategies.fallbacks()
+    async with aclosing(walks.run(parts, position, instead)) as slices:
+        async for piece in slices:
+            yield piece

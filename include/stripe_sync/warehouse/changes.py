@@ -221,6 +221,7 @@ class _Fold:
             updated_idx=1,
             observed_at=seen.observed_at,
             api_version=seen.api_version,
+            parent_id=seen.parent_id,
         )
 
     def _next(
@@ -240,6 +241,7 @@ class _Fold:
             updated_idx=record.updated_idx + 1,
             observed_at=observed_at,
             api_version=state.api_version,
+            parent_id=state.parent_id,
         )
 
     def _event(

@@ -7,15 +7,20 @@ from typing import Self
 
 from stripe_sync.clock import Clock
 from stripe_sync.warehouse.connect import create_engine
+from stripe_sync.warehouse.families import FamilyStore
 from stripe_sync.warehouse.load import Loader
 from stripe_sync.warehouse.locks import LockStore
 from stripe_sync.warehouse.migrate import upgrade
 from stripe_sync.warehouse.polling import PollStore
 from stripe_sync.warehouse.progress import ProgressStore
 from stripe_sync.warehouse.read import StreamStore
+from stripe_sync.warehouse.rebuilding import RebuildStore
+from stripe_sync.warehouse.reconciling import ReconcileStore
 
 
-class Warehouse(ProgressStore, PollStore, StreamStore, LockStore):
+class Warehouse(
+    ProgressStore, PollStore, StreamStore, FamilyStore, ReconcileStore, RebuildStore, LockStore
+):
     """One warehouse: its tables, the state of its syncs, its streams.
 
     Nothing connects before the first call. Methods may be called from several threads.

@@ -34,7 +34,14 @@ from stripe_sync.warehouse.model import (
     LoadResult,
     RecordRow,
 )
-from stripe_sync.warehouse.staging import COPY_STAGE, CREATE_STAGE, MERGE, copy_blocks
+from stripe_sync.warehouse.staging import (
+    COPY_STAGE,
+    CREATE_STAGE,
+    MERGE,
+    MERGE_NEW,
+    copy_blocks,
+    told_events,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -51,12 +58,14 @@ _LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key"
 _CHECKPOINT = """
 INSERT INTO stripe_sync.collection_state AS c (
     sync_id, collection_id, status, generation, chunk, position, objects, requests, percent,
-    updated_at)
+    objects_per_second, eta, updated_at)
 VALUES (%(sync_id)s, %(collection_id)s, 'running', %(generation)s, %(chunk)s, %(position)s,
-    %(objects)s, %(requests)s, %(percent)s, %(now)s)
+    %(objects)s, %(requests)s, %(percent)s, %(objects_per_second)s,
+    now() + make_interval(secs => %(seconds_left)s), %(now)s)
 ON CONFLICT (sync_id, collection_id) DO UPDATE SET
     generation = excluded.generation, chunk = excluded.chunk, position = excluded.position,
     objects = excluded.objects, requests = excluded.requests, percent = excluded.percent,
+    objects_per_second = excluded.objects_per_second, eta = excluded.eta,
     updated_at = excluded.updated_at
 """
 
@@ -161,17 +170,18 @@ class Loader:
         with connection.cursor() as cursor:
             _lock_collections(cursor, batch)
             changes = self._compare(cursor, batch)
+            told = told_events(changes, created_events=batch.created_events)
             if before_commit is not None:
-                before_commit(changes.records, changes.events)
+                before_commit(changes.records, told)
             result = changes.result
             if changes.events:
                 with cursor.copy(COPY_STAGE) as copy:
-                    for block in copy_blocks(changes):
+                    for block in copy_blocks(changes, told):
                         copy.write(block)
             self._save_checkpoints(cursor, batch, result.events)
             transaction = None
             if changes.events:
-                result.last_seq, transaction = _merge(cursor, batch, result.events)
+                result.last_seq, transaction = _merge(cursor, batch, changes)
         self._commit(connection, transaction)
         return result
 
@@ -245,14 +255,15 @@ def _lock_collections(cursor: lookup.Cursor, batch: Batch) -> None:
     cursor.execute(_LOCK, (keys,))
 
 
-def _merge(cursor: lookup.Cursor, batch: Batch, count: int) -> tuple[int, str]:
+def _merge(cursor: lookup.Cursor, batch: Batch, changes: Changes) -> tuple[int, str]:
+    new = all(record.updated_idx == 1 for record in changes.records)
     cursor.execute(
-        MERGE,
+        MERGE_NEW if new else MERGE,
         {
             "sync_id": batch.sync_id,
             "resource_id": batch.resource_id,
             "source": batch.source,
-            "count": count,
+            "count": changes.result.events,
         },
     )
     row = cursor.fetchone()

@@ -36,9 +36,7 @@ class LockStore:
             WarehouseError: The warehouse cannot be reached.
         """
         key = lock_key("backfill", sync_id, collection_id)
-        with explain(self.engine.url):
-            connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        try:
+        with self._connection() as connection:
             if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(key))):
                 msg = (
                     f"another process is backfilling {collection_id} of this sync; "
@@ -46,6 +44,26 @@ class LockStore:
                 )
                 raise SyncBusy(msg)
             yield
+
+    @contextmanager
+    def lake_lock(self, sync_id: UUID) -> Iterator[None]:
+        """Hold the right to write a sync's stream to the lake; waits while another does.
+
+        Raises:
+            WarehouseError: The warehouse cannot be reached.
+        """
+        with self._connection() as connection:
+            with explain(self.engine.url):
+                connection.execute(sa.select(sa.func.pg_advisory_lock(lock_key("lake", sync_id))))
+            yield
+
+    @contextmanager
+    def _connection(self) -> Iterator[sa.Connection]:
+        """A connection whose locks end with the block."""
+        with explain(self.engine.url):
+            connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            yield connection
         finally:
             # Closing for good releases the lock whatever state the connection is in.
             connection.invalidate()

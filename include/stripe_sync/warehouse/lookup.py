@@ -16,7 +16,8 @@ from stripe_sync.warehouse.model import RecordRow
 # LIMIT keeps the planner at one index probe a key, whatever it believes of the table's size.
 _RECORDS = """
 SELECT r.id, r.sync_id, r.resource_id, r.collection_id, r.upstream_id, r.deleted, r.payload_hash,
-    r.inserted_at, r.updated_at, r.upstream_updated_at, r.updated_idx, r.observed_at, r.api_version
+    r.inserted_at, r.updated_at, r.upstream_updated_at, r.updated_idx, r.observed_at, r.api_version,
+    r.parent_id
 FROM unnest(%(collections)s::text[], %(upstreams)s::text[]) AS k (collection_id, upstream_id)
 CROSS JOIN LATERAL (
     SELECT * FROM stripe_raw.records

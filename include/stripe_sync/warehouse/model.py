@@ -64,6 +64,8 @@ class Observation:
         stripe_event: The Stripe event that led here.
         fallback: Whether the payload is only a Stripe event's snapshot, in whatever version and
             with lists cut: stored for a record never seen, never in place of what is stored.
+        parent_id: Stripe's id of the object that this one belongs to and is listed with; None for
+            objects that stand by themselves.
     """
 
     collection_id: str
@@ -76,6 +78,7 @@ class Observation:
     api_version: str
     stripe_event: StripeEvent | None = None
     fallback: bool = False
+    parent_id: str | None = None
 
     @property
     def payload(self) -> JsonObject:
@@ -96,6 +99,8 @@ class Checkpoint:
         objects: Objects seen so far in this generation.
         requests: Requests made so far in this generation.
         percent: 0 to 100 where it can be known.
+        objects_per_second: How fast this run goes.
+        seconds_left: Until it is done, where that can be known.
     """
 
     collection_id: str
@@ -105,6 +110,8 @@ class Checkpoint:
     objects: int
     requests: int
     percent: float | None = None
+    objects_per_second: float | None = None
+    seconds_left: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +145,7 @@ class Batch:
         observations: In the order that the stream shall have.
         checkpoint: Backfill progress to commit with the data.
         poll: Polling progress to commit with the data.
+        created_events: Whether a record never seen gets a change event without a Stripe event.
     """
 
     sync_id: UUID
@@ -146,6 +154,7 @@ class Batch:
     observations: list[Observation]
     checkpoint: Checkpoint | None = None
     poll: PollCheckpoint | None = None
+    created_events: bool = True
 
 
 @dataclass(slots=True)
@@ -166,6 +175,7 @@ class RecordRow:
     updated_idx: int
     observed_at: datetime
     api_version: str
+    parent_id: str | None = None
 
 
 @dataclass(slots=True)

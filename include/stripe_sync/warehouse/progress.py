@@ -36,6 +36,8 @@ class CollectionStatus:
         objects: Objects seen in this generation.
         requests: Requests made in this generation.
         percent: 0 to 100 where it can be known.
+        objects_per_second: Of the last run.
+        eta: When the run will be done, where it can be known; None when it does not run.
         seconds: Time that the last run took.
         started_at: When the last run started.
         finished_at: When it ended; None while it runs.
@@ -53,6 +55,8 @@ class CollectionStatus:
     objects: int
     requests: int
     percent: float | None
+    objects_per_second: float | None
+    eta: datetime | None
     seconds: float | None
     started_at: datetime | None
     finished_at: datetime | None
@@ -125,6 +129,8 @@ class ProgressStore(SyncStore):
             "message": None,
             "permission": None,
             "generation": generation,
+            "objects_per_second": None,
+            "eta": None,
             "seconds": None,
             "started_at": sa.func.now(),
             "finished_at": None,
@@ -147,8 +153,10 @@ class ProgressStore(SyncStore):
         message: str | None = None,
         *,
         permission: str | None = None,
+        objects: int | None = None,
         requests: int | None = None,
         seconds: float | None = None,
+        objects_per_second: float | None = None,
     ) -> None:
         """Note how a run ended.
 
@@ -158,16 +166,22 @@ class ProgressStore(SyncStore):
             status: done, empty, forbidden, retired, failed or not_implemented.
             message: Why.
             permission: ``rak_…`` name that the key lacks, when forbidden.
+            objects: Objects there are; None leaves what the last chunk noted.
             requests: Requests made in this generation; None leaves what the last chunk noted.
             seconds: Time that the run took.
+            objects_per_second: Of the run.
         """
         values: dict[str, Any] = {
             "status": status,
             "message": message,
             "permission": permission,
+            "objects_per_second": objects_per_second,
+            "eta": None,
             "seconds": seconds,
             "finished_at": sa.func.now(),
         }
+        if objects is not None:
+            values["objects"] = objects
         if requests is not None:
             values["requests"] = requests
         if status in ("done", "empty"):
@@ -189,9 +203,8 @@ class ProgressStore(SyncStore):
 
 
 def _status(row: sa.RowMapping) -> CollectionStatus:
-    return CollectionStatus(
-        **{**row, "percent": _number(row["percent"]), "seconds": _number(row["seconds"])}
-    )
+    numbers = {name: _number(row[name]) for name in ("percent", "objects_per_second", "seconds")}
+    return CollectionStatus(**{**row, **numbers})
 
 
 def _number(value: Decimal | None) -> float | None:

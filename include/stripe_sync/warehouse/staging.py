@@ -22,7 +22,7 @@ CREATE TEMPORARY TABLE stripe_stage (
     event_id uuid NOT NULL,
     collection_id text COLLATE "C" NOT NULL,
     upstream_id text COLLATE "C" NOT NULL,
-    event_type text NOT NULL,
+    event_type text,
     changes jsonb,
     created_at timestamptz NOT NULL,
     upstream_updated_at timestamptz NOT NULL,
@@ -35,6 +35,7 @@ CREATE TEMPORARY TABLE stripe_stage (
     record_upstream_updated_at timestamptz,
     updated_idx int,
     observed_at timestamptz,
+    parent_id text,
     payload_exact text,
     payload jsonb NOT NULL
 ) ON COMMIT DELETE ROWS
@@ -44,7 +45,7 @@ COPY_STAGE = "COPY pg_temp.stripe_stage FROM STDIN"
 
 # The position row is locked by this last statement and stays locked until the commit: the order
 # of positions is the order of commits.
-MERGE = """
+_MERGE = """
 WITH base AS (
     UPDATE stripe_sync.stream_position SET last_seq = last_seq + %(count)s
     WHERE sync_id = %(sync_id)s
@@ -57,22 +58,18 @@ WITH base AS (
         event_type, changes, payload, payload_exact, created_at, upstream_updated_at, %(source)s,
         stripe_event_id, api_version
     FROM base, pg_temp.stripe_stage
+    WHERE event_type IS NOT NULL
 ), new_records AS (
     INSERT INTO stripe_raw.records AS r (
         collection_id, sync_id, upstream_id, id, resource_id, deleted, payload, payload_exact,
         payload_hash, inserted_at, updated_at, upstream_updated_at, updated_idx, seq, observed_at,
-        api_version)
+        api_version, parent_id)
     SELECT collection_id, %(sync_id)s, upstream_id, record_id, %(resource_id)s, deleted, payload,
         payload_exact, payload_hash, inserted_at, created_at, record_upstream_updated_at,
-        updated_idx, base.seq + ordinal, observed_at, api_version
+        updated_idx, base.seq + ordinal, observed_at, api_version, parent_id
     FROM base, pg_temp.stripe_stage
     WHERE record_id IS NOT NULL
-    ON CONFLICT (collection_id, sync_id, upstream_id) DO UPDATE SET
-        resource_id = excluded.resource_id, deleted = excluded.deleted, payload = excluded.payload,
-        payload_exact = excluded.payload_exact, payload_hash = excluded.payload_hash,
-        updated_at = excluded.updated_at, upstream_updated_at = excluded.upstream_updated_at,
-        updated_idx = excluded.updated_idx, seq = excluded.seq,
-        observed_at = excluded.observed_at, api_version = excluded.api_version
+    {on_conflict}
 ), new_ledger AS (
     INSERT INTO stripe_sync.stripe_event_ledger (sync_id, stripe_event_id, created)
     SELECT %(sync_id)s, stripe_event_id, upstream_updated_at
@@ -83,9 +80,48 @@ SELECT seq + %(count)s, pg_current_xact_id()::text, pg_notify('stripe_sync', %(s
 FROM base
 """
 
+_REPLACE = """ON CONFLICT (collection_id, sync_id, upstream_id) DO UPDATE SET
+        resource_id = excluded.resource_id, deleted = excluded.deleted, payload = excluded.payload,
+        payload_exact = excluded.payload_exact, payload_hash = excluded.payload_hash,
+        updated_at = excluded.updated_at, upstream_updated_at = excluded.upstream_updated_at,
+        updated_idx = excluded.updated_idx, seq = excluded.seq,
+        observed_at = excluded.observed_at, api_version = excluded.api_version,
+        parent_id = excluded.parent_id"""
 
-def copy_blocks(changes: Changes) -> Iterator[bytes]:
-    """The rows in the text format of COPY, in blocks of some hundred kilobytes."""
+# Being ready for a conflict costs a seventh of the whole statement.
+MERGE_NEW = _MERGE.replace("{on_conflict}", "")
+"""Where none of the records exists so far."""
+
+MERGE = _MERGE.replace("{on_conflict}", _REPLACE)
+"""Where some of the records may exist."""
+
+
+def told_events(changes: Changes, *, created_events: bool) -> list[EventRow]:
+    """The change events to store: all, or all but those of records never seen.
+
+    Args:
+        changes: What a batch changes.
+        created_events: Whether a record never seen gets one where no Stripe event told of it.
+    """
+    if created_events:
+        return changes.events
+    new = {(r.collection_id, r.upstream_id) for r in changes.records if r.updated_idx == 1}
+    return [
+        event
+        for event in changes.events
+        if event.stripe_event_id or (event.collection_id, event.upstream_id) not in new
+    ]
+
+
+def copy_blocks(changes: Changes, told: list[EventRow]) -> Iterator[bytes]:
+    """The rows in the text format of COPY, in blocks of some hundred kilobytes.
+
+    Args:
+        changes: What a batch changes.
+        told: Those of its change events that are stored.
+    """
+    silent = {event.id for event in changes.events} if told is not changes.events else set()
+    silent.difference_update(event.id for event in told)
     newest = {(row.collection_id, row.upstream_id): row for row in changes.records}
     moments = _Moments()
     block: list[bytes] = []
@@ -96,7 +132,8 @@ def copy_blocks(changes: Changes) -> Iterator[bytes]:
         for event in reversed(changes.events)
     ]
     for ordinal, (event, record) in enumerate(reversed(rows), start=1):
-        line = _line(ordinal, event, record, moments)
+        kind = _NULL if silent and event.id in silent else event.event_type.value
+        line = _line(ordinal, event, kind, record, moments)
         block.append(line)
         size += len(line)
         if size >= _COPY_BUFFER_BYTES:
@@ -115,7 +152,9 @@ class _Moments(dict[datetime, str]):
         return text
 
 
-def _line(ordinal: int, event: EventRow, record: RecordRow | None, moments: _Moments) -> bytes:
+def _line(
+    ordinal: int, event: EventRow, kind: str, record: RecordRow | None, moments: _Moments
+) -> bytes:
     payload = for_jsonb(event.data_json)
     exact = rb"\N" if payload == event.data_json else _escape(event.data_json)
     changes = rb"\N"
@@ -124,7 +163,7 @@ def _line(ordinal: int, event: EventRow, record: RecordRow | None, moments: _Mom
     told = event.stripe_event_id
     head = (
         f"{ordinal}\t{event.id.hex}\t{_text(event.collection_id)}\t{_text(event.upstream_id)}"
-        f"\t{event.event_type}\t"
+        f"\t{kind}\t"
     )
     middle = (
         f"\t{moments[event.created_at]}\t{moments[event.upstream_updated_at]}"
@@ -146,14 +185,15 @@ def _line(ordinal: int, event: EventRow, record: RecordRow | None, moments: _Mom
 
 
 _NULL = r"\N"
-_NO_RECORD = "\t".join([_NULL] * 7) + "\t"
+_NO_RECORD = "\t".join([_NULL] * 8) + "\t"
 
 
 def _record_fields(record: RecordRow, moments: _Moments) -> str:
     return (
         f"{record.id.hex}\t{'t' if record.deleted else 'f'}\t{record.payload_hash}"
         f"\t{moments[record.inserted_at]}\t{moments[record.upstream_updated_at]}"
-        f"\t{record.updated_idx}\t{moments[record.observed_at]}\t"
+        f"\t{record.updated_idx}\t{moments[record.observed_at]}"
+        f"\t{_text(record.parent_id) if record.parent_id else _NULL}\t"
     )
 
 
@@ -166,4 +206,5 @@ _SPECIAL = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
 def _text(value: str) -> str:
-    return value.translate(_SPECIAL)
+    # Most ids are identifiers, which hold nothing to escape, and that is quickly known.
+    return value if value.isidentifier() else value.translate(_SPECIAL)

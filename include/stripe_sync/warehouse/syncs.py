@@ -129,7 +129,9 @@ class SyncStore:
 
 def _upsert(values: dict[str, Any]) -> Insert:
     """Insert a sync, or change what may change of the one that is there."""
-    changed = {name: values[name] for name in ("api_version", "settings") if name in values}
+    # One rebuilt from the lake knows the account by its resource only, until Stripe names it.
+    names = ("account_id", "api_version", "settings")
+    changed = {name: values[name] for name in names if name in values}
     differs = (_table.c[name].is_distinct_from(value) for name, value in changed.items())
     return (
         insert(_table)

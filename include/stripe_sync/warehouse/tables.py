@@ -43,7 +43,15 @@ records = sa.Table(
     sa.Column("seq", sa.BigInteger, nullable=False, comment="Stream position of its newest event"),
     sa.Column("observed_at", _MOMENT, nullable=False, comment="When Stripe showed this state"),
     sa.Column("api_version", pg.TEXT, nullable=False, comment="Version the payload is rendered in"),
+    sa.Column("parent_id", _KEY, comment="Stripe's id of the object that this one belongs to"),
     sa.Index("records_stream", "sync_id", "seq"),
+    sa.Index(
+        "records_of_parent",
+        "collection_id",
+        "sync_id",
+        "parent_id",
+        postgresql_where=sa.text("parent_id IS NOT NULL"),
+    ),
     schema=RAW_SCHEMA,
     comment="Current state of every object",
 )
@@ -142,6 +150,8 @@ collection_state = sa.Table(
     _counter("objects", "Objects seen in this generation"),
     _counter("requests", "Requests made in this generation"),
     sa.Column("percent", pg.NUMERIC(5, 2), comment="Progress, where it can be known"),
+    sa.Column("objects_per_second", pg.NUMERIC(12, 1), comment="Of the last run"),
+    sa.Column("eta", _MOMENT, comment="When the run will be done, where it can be known"),
     sa.Column("seconds", pg.NUMERIC(12, 3), comment="Time that the last run took"),
     sa.Column("started_at", _MOMENT),
     sa.Column("finished_at", _MOMENT),
@@ -183,6 +193,35 @@ stripe_event_ledger = sa.Table(
     sa.Index("stripe_event_ledger_created", "sync_id", "created"),
     schema=CONTROL_SCHEMA,
     comment="Stripe events that were applied, kept as long as Stripe may show them again",
+)
+
+reconcile_state = sa.Table(
+    "reconcile_state",
+    metadata,
+    _sync_key(),
+    sa.Column("collection_id", _KEY, primary_key=True, comment="stripe:customer"),
+    sa.Column(
+        "window_days",
+        sa.Integer,
+        primary_key=True,
+        autoincrement=False,
+        comment="Days looked back; 0 stands for everything",
+    ),
+    sa.Column("reconciled_at", _MOMENT, comment="When the last one that ended well began"),
+    _counter("objects", "Objects read"),
+    _counter("drift", "Records that were missing, differed or should have been deleted"),
+    _counter("requests", "Requests made"),
+    sa.Column("seconds", pg.NUMERIC(12, 3), comment="Time that it took"),
+    sa.Column(
+        "complete",
+        sa.Boolean,
+        nullable=False,
+        server_default="false",
+        comment="Whether everything was shown, so that what was missing could be looked for",
+    ),
+    sa.Column("message", pg.TEXT, comment="What there is to say about the last one"),
+    schema=CONTROL_SCHEMA,
+    comment="What the last reading again of each collection found, for each window",
 )
 
 lake_position = sa.Table(

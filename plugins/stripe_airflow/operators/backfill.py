@@ -11,13 +11,12 @@ from airflow.sdk import BaseOperator
 
 from stripe_airflow.hooks.connections import connections_for
 from stripe_airflow.interrupt import StopsWhenKilled
+from stripe_airflow.progress import ProgressLog
 from stripe_airflow.retries import STRIPE_RETRY_POLICY
 from stripe_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-    from stripe_sync.sync.backfill import Progress
 
 
 class StripeBackfillOperator(StopsWhenKilled, BaseOperator):
@@ -33,6 +32,7 @@ class StripeBackfillOperator(StopsWhenKilled, BaseOperator):
         full: Start over instead of going on from what is there.
         since: Only objects created from this moment on: a ``datetime`` or ISO 8601 text; UTC where
             no offset is given. None for all.
+        requests_per_second: Ceiling for this run instead of the sync's own.
         **kwargs: As for every operator. The retry policy defaults to the one for Stripe's errors.
 
     Returns:
@@ -52,6 +52,7 @@ class StripeBackfillOperator(StopsWhenKilled, BaseOperator):
         sync: str = "default",
         since: datetime | str | None = None,
         full: bool = False,
+        requests_per_second: float | None = None,
         **kwargs: Any,
     ) -> None:
         kwargs["retry_policy"] = kwargs.get("retry_policy") or STRIPE_RETRY_POLICY  # None if mapped
@@ -60,6 +61,7 @@ class StripeBackfillOperator(StopsWhenKilled, BaseOperator):
         self.sync = sync
         self.since = since
         self.full = full
+        self.requests_per_second = requests_per_second
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the backfill of this collection."""
@@ -72,9 +74,10 @@ class StripeBackfillOperator(StopsWhenKilled, BaseOperator):
                 self.sync,
                 self.collection,
                 since=parse_since(self.since),
+                requests_per_second=self.requests_per_second,
                 # Under the run's own key a retry goes on from what this run has read again.
                 restart_key=context["run_id"] if self.full else None,
-                progress=self._log_progress,
+                progress=ProgressLog(self.log),
             )
         self.log.info(
             "%s %s: %s objects, %s requests, %.1f seconds; %s created, %s updated, %s unchanged%s",
@@ -89,17 +92,6 @@ class StripeBackfillOperator(StopsWhenKilled, BaseOperator):
             f" ({report.message})" if report.message else "",
         )
         return asdict(report)
-
-    def _log_progress(self, progress: Progress) -> None:
-        share = "" if progress.percent is None else f" ({progress.percent:.0f} %)"
-        self.log.info(
-            "%s: %s objects%s, %s requests, %.0f s",
-            progress.collection,
-            progress.objects,
-            share,
-            progress.requests,
-            progress.seconds,
-        )
 
 
 def parse_since(value: datetime | str | None) -> datetime | None:

@@ -75,6 +75,15 @@ def test_a_hidden_parent_is_enough() -> None:
         ({"events": {"created": ["w.made"], "updated": ["w.made"]}}, "w.made has two roles"),
         ({"events": {"created": ["w.made", "w.made"]}}, "w.made has two roles"),
         ({"events": {"legacy": ["w.made"]}}, "legacy Stripe event w.made has no role"),
+        ({"relist": [{"days": 1, "why": "-"}]}, "days and minutes of a relist go together"),
+        ({"relist": [{"why": "-"}, {"why": "-"}]}, "relist names a window twice"),
+        (
+            {
+                "lists": [{**WIDGET_LIST, "filters": []}],
+                "relist": [{"days": 1, "minutes": 15, "why": "-"}],
+            },
+            "needs a list with a created filter",
+        ),
         ({"availability": "legacy"}, "an api_version goes with availability legacy"),
         ({"api_version": "2020-08-27"}, "an api_version goes with availability legacy"),
         ({"availability": "legacy", "api_version": "old"}, "'old' is no Stripe-Version"),

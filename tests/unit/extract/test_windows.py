@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from stripe_sync.errors import CursorVanished
 from stripe_sync.extract.pages import PAGE_SIZE, Item, Page
-from stripe_sync.extract.windows import CursorList, Slice, WindowedList
+from stripe_sync.extract.segments import MAX_PARTS
+from stripe_sync.extract.windows import IN_FLIGHT, CursorList, Slice, WindowedList
 
 NOW = 1_790_000_000
 YEAR = 31_536_000
@@ -23,12 +24,15 @@ YEAR = 31_536_000
 class ListInMemory:
     """A list with Stripe's rules: newest first, bounds on created, cursors by id."""
 
-    def __init__(self, created: list[int], *, shuffle_answers: int | None = None) -> None:
+    def __init__(
+        self, created: list[int], *, shuffle_answers: int | None = None, item_bytes: int = 1_000
+    ) -> None:
         pairs = sorted(enumerate(created), key=lambda pair: (pair[1], pair[0]), reverse=True)
         self.items = [Item(f"obj_{index}", at, None) for index, at in pairs]  # type: ignore[arg-type]
         self._ages = [-at for _, at in pairs]
         self._place = {item.id: place for place, item in enumerate(self.items)}
         self.removed: set[str] = set()
+        self.item_bytes = item_bytes
         self.requests = 0
         self.held = 0
         self.peak = 0
@@ -50,7 +54,8 @@ class ListInMemory:
         found = [i for i in self.items[first : min(last, first + 300)] if i.id not in self.removed]
         self.held += len(found[:PAGE_SIZE])
         self.peak = max(self.peak, self.held)
-        return Page(found[:PAGE_SIZE], len(found) > PAGE_SIZE)
+        page = found[:PAGE_SIZE]
+        return Page(page, len(found) > PAGE_SIZE, len(page) * self.item_bytes)
 
 
 def read_all(source: ListInMemory, **options: Any) -> list[Slice]:
@@ -111,11 +116,26 @@ def test_any_position_resumes_with_exactly_the_rest(
         assert {i.id for i in rest} == {i.id for i in items_of(slices[number + 1 :])}
 
 
-@pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 1_000])
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 500])
 def test_a_short_list_costs_no_request_too_many(count: int) -> None:
     source = ListInMemory(uniform(count))
     assert len(items_of(read_all(source))) == count
     assert source.requests <= max(1, ceil(count / PAGE_SIZE)) + (count > 0 and count % 100 == 0)
+
+
+@pytest.mark.parametrize("count", [600, 1_000, 2_500])
+def test_a_list_of_some_pages_costs_at_most_one_empty_look_per_part(count: int) -> None:
+    source = ListInMemory(uniform(count))
+    assert len(items_of(read_all(source))) == count
+    assert source.requests <= ceil(count / PAGE_SIZE) + MAX_PARTS
+
+
+def test_large_objects_make_small_segments_rather_than_much_memory() -> None:
+    source = ListInMemory(uniform(40_000), item_bytes=10_000)
+    slices = read_all(source, buffered_bytes=40_000_000)
+    assert len(items_of(slices)) == 40_000
+    assert source.peak <= 4_000 + (IN_FLIGHT + 1) * PAGE_SIZE
+    assert max(len(piece.items) for piece in slices) < 1_000
 
 
 @pytest.mark.parametrize("years", [1, 10])
@@ -136,14 +156,14 @@ def test_many_objects_in_one_second_are_not_held_at_once() -> None:
     source = ListInMemory([NOW] * 50_000 + uniform(2_000))
     slices = read_all(source, buffered=4_000)
     assert len(items_of(slices)) == 52_000
-    assert source.peak <= 4_000 + 13 * PAGE_SIZE
+    assert source.peak <= 4_000 + (IN_FLIGHT + 1) * PAGE_SIZE
     assert source.requests <= 1.05 * 520
 
 
 def test_what_is_held_is_bounded() -> None:
     source = ListInMemory(uniform(60_000))
     read_all(source, buffered=4_000)
-    assert source.peak <= 4_000 + 13 * PAGE_SIZE
+    assert source.peak <= 4_000 + (IN_FLIGHT + 1) * PAGE_SIZE
 
 
 def test_since_leaves_out_what_is_older() -> None:

@@ -1,0 +1,81 @@
+"""Stripe's list of a collection, read for the sake of what its objects lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from stripe_sync.catalog import Collection, ListCall
+from stripe_sync.extract.pages import PAGE_SIZE, Item, Page, complete_lists
+from stripe_sync.extract.shown import Desk, Harvest, Shown
+
+_ITEM_BYTES = 700
+
+
+class ParentReader:
+    """Reads pages of a list; the objects themselves are not kept.
+
+    Args:
+        desk: What to ask Stripe with.
+        row: The collection that is listed.
+        call: Which of its lists.
+        harvest: What is made of its objects.
+        expand: Fields to expand in the objects.
+        params: Filters.
+        complete: Whether lists that the objects embed are completed first.
+        api_version: Stripe-Version to ask with, None for that of the collection.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        row: Collection,
+        call: ListCall,
+        harvest: Harvest,
+        *,
+        expand: Sequence[str] = (),
+        params: Mapping[str, str] | None = None,
+        complete: bool = False,
+        api_version: str | None = None,
+    ) -> None:
+        self._desk = desk
+        self._row = row
+        self._call = call
+        self._harvest = harvest
+        self._expand = list(expand)
+        self._params = {**call.params, **(params or {})}
+        self._complete = complete
+        self._version = api_version or row.api_version
+
+    async def read(self, params: Mapping[str, Any]) -> Page:
+        """Read one page and what its objects lead to.
+
+        Args:
+            params: Filters and cursor.
+
+        Raises:
+            StripeError: As the client raises it.
+        """
+        query: dict[str, Any] = {**self._params, **params, "limit": PAGE_SIZE}
+        if self._expand:
+            query["expand"] = [f"data.{path}" for path in self._expand]
+        observed_at = self._desk.clock.now()
+        answer = await self._desk.get(self._call.path, None, query, self._version)
+        objects = answer["data"]
+        if self._complete:
+            await complete_lists(
+                self._desk.api, objects, self._desk.lane, self._version, self._expand
+            )
+        marks = [(obj["id"], _created(obj, self._row)) for obj in objects]
+        found = await self._harvest([Shown(obj, observed_at) for obj in objects])
+        items = [
+            Item(name, created, tuple(observations))
+            for (name, created), observations in zip(marks, found, strict=True)
+        ]
+        size = sum(len(o.payload_json) + _ITEM_BYTES for item in items for o in item.observations)
+        return Page(items, answer["has_more"], size)
+
+
+def _created(obj: dict[str, Any], row: Collection) -> int | None:
+    value = obj.get(row.created_field) if row.created_field else None
+    return value if isinstance(value, int) else None

@@ -1,0 +1,117 @@
+"""One time range of a list, read from its newest end downwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import ceil
+
+from stripe_sync.extract.pages import PAGE_SIZE, Item, Page
+from stripe_sync.jsonio import JsonObject
+
+EARLIEST = 1_262_304_000
+"""2010-01-01: Stripe holds nothing older. Only used to size segments, never as a filter."""
+
+MAX_PARTS = 8
+"""Largest number of parts that a segment is split into at a time."""
+
+
+@dataclass(slots=True)
+class Segment:
+    """A time range and what was read of it so far."""
+
+    start: int | None  # inclusive
+    end: int | None  # exclusive
+    items: list[Item] = field(default_factory=list)  # newest first
+    cursor: str | None = None
+    reached: int | None = None  # created of the oldest item read
+    per_second: float | None = None  # objects per second on the last page
+    flat: bool = False  # the last page lies within one second
+    pages: int = 0
+    size: int = 0  # bytes that the items hold
+    done: bool = False
+    reading: bool = False
+    one_second: bool = False  # cannot be split: handed on page by page, ties have no order
+
+    def params(self) -> JsonObject:
+        """Filters and cursor of the next page."""
+        created = {}
+        if self.start is not None:
+            created["gte"] = self.start
+        if self.end is not None:
+            created["lt"] = self.end
+        params: JsonObject = {"created": created} if created else {}
+        if self.cursor is not None:
+            params["starting_after"] = self.cursor
+        return params
+
+    def take(self, page: Page) -> None:
+        """Take in the next page."""
+        self.pages += 1
+        self.items += page.items
+        self.size += page.size
+        # A page may be empty and still have more behind it only if Stripe dropped its items.
+        self.done = not page.has_more or not page.items
+        if page.items:
+            newest, oldest = page.items[0].created, page.items[-1].created
+            self.cursor = page.items[-1].id
+            if oldest is not None and newest is not None:
+                self.reached = oldest
+                self.flat = newest == oldest
+                self.per_second = len(page.items) / max(newest - oldest, 1)
+
+    def lose_cursor(self) -> None:
+        """Go on by time where the cursor's object was deleted; its second is read again."""
+        self.cursor = None
+        if self.reached is not None:
+            self.end = self.reached + 1
+
+    def remaining_pages(self) -> float:
+        """Unread pages, if it goes on as dense as on the last one; 0 before the first."""
+        if self.reached is None or self.per_second is None:
+            return 0.0
+        span = self.reached - (EARLIEST if self.start is None else self.start)
+        return max(span, 0) * self.per_second / PAGE_SIZE
+
+    def split(self, aim: float) -> list[Segment]:
+        """Cut what is unread into parts of some ``aim`` pages; this one keeps the newest.
+
+        Returns:
+            The others, oldest first.
+        """
+        if self.reached is None:
+            return []
+        if self.flat:
+            lower = [Segment(self.start, self.reached)]
+            self.start = self.reached
+            return lower
+        low = EARLIEST if self.start is None else self.start
+        parts = min(MAX_PARTS, ceil(self.remaining_pages() / aim), self.reached - low)
+        if parts <= 1:
+            return []
+        bounds = [low + (self.reached - low) * i // parts for i in range(parts)]
+        starts = [self.start, *bounds[1:]]
+        lower = [Segment(*pair) for pair in zip(starts, bounds[1:], strict=False)]
+        self.start = bounds[-1]
+        return lower
+
+    def cut_last_second(self) -> Segment | None:
+        """Take the unread second out of a segment that has only that one left to read."""
+        if self.one_second or self.reached is None or self.reached != self.start:
+            return None
+        newer = [i for i in self.items if i.created is not None and i.created > self.reached]
+        ids = {item.id for item in newer}
+        rest = Segment(
+            self.start,
+            self.start + 1,
+            items=[item for item in self.items if item.id not in ids],
+            cursor=self.cursor,
+            reached=self.reached,
+            one_second=True,
+        )
+        self.start, self.items, self.done = self.reached + 1, newer, True
+        return rest
+
+
+def second_after(start: int, after: str) -> Segment:
+    """The rest of one second, from below a cursor."""
+    return Segment(start, start + 1, cursor=after, reached=start, one_second=True)

@@ -1,0 +1,88 @@
+"""Which collections are related to which, as the catalogue says, looked up by parent."""
+
+from __future__ import annotations
+
+from stripe_sync.catalog import Catalog, Collection, ListCall, Obtained, SourceField
+from stripe_sync.catalog.calls import Trigger
+from stripe_sync.extract.previews import Previews
+from stripe_sync.extract.shown import Desk
+from stripe_sync.sync.session import Session
+
+
+class Kin:
+    """Relations between collections, from the side of the parents.
+
+    Args:
+        catalog: The catalogue.
+
+    Attributes:
+        embedded: By parent: the collections whose lists stand in it unasked.
+        refreshed: Collections whose lists, or previews (None), Stripe events of others speak of.
+        named: By holder: paths to ids of objects that are retrieved by them.
+        held: By holder: the fields that hold objects.
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.embedded: dict[str, list[tuple[Collection, ListCall]]] = {}
+        self.refreshed: list[tuple[Collection, ListCall | None, tuple[Trigger, ...]]] = []
+        self.named: dict[str, dict[str, list[str]]] = {}
+        self.held: dict[str, dict[str, list[SourceField]]] = {}
+        for row in catalog.values():
+            self._add_lists(row)
+            for holder_id, sources in holders(catalog, row).items():
+                if row.obtained is Obtained.EMBEDDED:
+                    self.held.setdefault(holder_id, {})[row.id] = sources
+            if row.retrieve and row.obtained is not Obtained.EMBEDDED:
+                for source in row.sources:
+                    by_row = self.named.setdefault(source.collection, {})
+                    by_row.setdefault(row.id, []).append(source.field)
+
+    def _add_lists(self, row: Collection) -> None:
+        for call in row.lists:
+            if call.parent and call.embedded and not call.expand:
+                self.embedded.setdefault(call.parent, []).append((row, call))
+            if call.refreshed_by:
+                self.refreshed.append((row, call, call.refreshed_by))
+        if row.preview and row.preview.refreshed_by:
+            self.refreshed.append((row, None, row.preview.refreshed_by))
+
+
+def holders(catalog: Catalog, row: Collection) -> dict[str, list[SourceField]]:
+    """Where objects stand, by collection: those in a nested object are found in its parent."""
+    found: dict[str, list[SourceField]] = {}
+    for source in row.sources:
+        held = source
+        owner = catalog.parent(source.collection)
+        call = next((call for call in owner.lists if call.parent and call.embedded), None)
+        if owner.obtained is Obtained.NESTED_LIST and call is not None:
+            below = f"{call.embedded}.data"
+            changes = {
+                "collection": call.parent,
+                "field": f"{below}.*.{source.field}",
+                "expand": source.expand and f"{below}.{source.expand}",
+            }
+            held = source.model_copy(update=changes)
+        found.setdefault(held.collection, []).append(held)
+    return found
+
+
+def make_previews(session: Session, desk: Desk, row: Collection) -> Previews:
+    """The harvest that asks for the previews of a collection."""
+    if row.preview is None:
+        message = f"{row.id} is computed by no call of its own"
+        raise ValueError(message)
+    lines = [
+        (other, session.shaper(other), source.field)
+        for other in session.catalog.values()
+        for source in other.sources
+        if other.obtained is Obtained.PREVIEW and source.collection == row.id
+    ]
+    return Previews(
+        desk,
+        row,
+        row.preview,
+        shaper=session.shaper(row),
+        lines=lines,
+        api_version=session.settings.api_version,
+        stored=session.stored_children,
+    )

@@ -1,0 +1,245 @@
+"""What else changes when an object changes: its children, what it names, what is computed of it.
+
+Most children have no Stripe events of their own. Whenever their parent is fetched anyway, or a
+Stripe event says that their list is another one (``refreshed_by`` in the catalogue), the list is
+compared as a whole with what is stored: new ones, changed ones, and those that are gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from stripe_sync import jsonio
+from stripe_sync.catalog import Collection, ListCall
+from stripe_sync.client import Lane
+from stripe_sync.errors import EndpointRetired, PermissionDenied, StripeError
+from stripe_sync.extract.children import Children
+from stripe_sync.extract.held import Held, Referred, Refetched
+from stripe_sync.extract.shown import Desk, Harvest, Shown, ids_at
+from stripe_sync.jsonio import JsonObject
+from stripe_sync.sync.kin import Kin, make_previews
+from stripe_sync.sync.session import Session
+from stripe_sync.warehouse.model import Observation
+
+log = logging.getLogger(__name__)
+
+CLOSED = ("forbidden", "retired")
+"""Statuses of collections that cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An object that Stripe events led to.
+
+    Attributes:
+        row: Its collection.
+        obj: Its state, which is not changed here.
+        observed_at: When it was fetched.
+        events: The Stripe events.
+    """
+
+    row: Collection
+    obj: JsonObject
+    observed_at: datetime
+    events: list[JsonObject]
+
+
+@dataclass(slots=True)
+class Found:
+    """What came of looking for relatives.
+
+    Attributes:
+        observations: What changed, without Stripe events: those belong to what they carry.
+        failed: Stripe events whose relatives could not be read; try them again.
+        forbidden: Catalogue ids of relatives that the key may not read, with the reason.
+    """
+
+    observations: list[Observation] = field(default_factory=list)
+    failed: list[JsonObject] = field(default_factory=list)
+    forbidden: dict[str, PermissionDenied] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    row: Collection
+    harvest: Harvest
+    shown: list[Shown]
+    events: list[JsonObject]
+
+
+class Relatives:
+    """Finds what else changed.
+
+    Args:
+        session: The open sync.
+        slots: Bounds the requests under way at a time.
+    """
+
+    def __init__(self, session: Session, slots: asyncio.Semaphore) -> None:
+        self._session = session
+        self._desk = Desk(session.api, session.clock, Lane.LIVE, slots)
+        self._kin = Kin(session.catalog)
+        self._closed: set[str] | None = None
+
+    async def find(self, events: Sequence[JsonObject], fetched: Sequence[Fetched]) -> Found:
+        """Read what else changed.
+
+        Args:
+            events: Stripe events, oldest first.
+            fetched: The objects that they led to, as far as they still exist.
+        """
+        jobs = [*self._embedded(fetched), *self._told(events)]
+        jobs += await self._named(fetched)
+        jobs += await self._held(fetched)
+        closed = await self._closed_collections()
+        jobs = [job for job in jobs if job.row.id not in closed]
+        found = Found()
+        outcomes = await asyncio.gather(*(self._run(job) for job in jobs))
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            if isinstance(outcome, PermissionDenied):
+                found.forbidden[job.row.id] = outcome
+                closed.add(job.row.id)
+            elif isinstance(outcome, EndpointRetired):
+                log.info("%s: %s", job.row.id, outcome)
+                closed.add(job.row.id)
+            elif isinstance(outcome, StripeError):
+                log.warning("%s: %s", job.row.id, outcome)
+                found.failed += job.events
+            else:
+                found.observations += outcome
+        return found
+
+    async def _closed_collections(self) -> set[str]:
+        """Collections that cannot be read, so that it is not tried for each change."""
+        if self._closed is None:
+            warehouse, name = self._session.warehouse, self._session.sync.name
+            states = await asyncio.to_thread(warehouse.collection_statuses, name)
+            self._closed = {s.collection_id for s in states if s.status in CLOSED}
+        return self._closed
+
+    async def _run(self, job: _Job) -> list[Observation] | StripeError:
+        try:
+            return [o for own in await job.harvest(job.shown) for o in own]
+        except StripeError as error:
+            return error
+
+    def _embedded(self, fetched: Sequence[Fetched]) -> Iterable[_Job]:
+        """Lists that stand in the fetched objects cost nothing more."""
+        for holder_id, alike in _by_row(fetched).items():
+            for row, call in self._kin.embedded.get(holder_id, ()):
+                yield _Job(row, self._children(row, call), _shown(alike, call), _events_of(alike))
+
+    def _told(self, events: Sequence[JsonObject]) -> Iterable[_Job]:
+        """Lists and previews that Stripe events speak of."""
+        for row, call, triggers in self._kin.refreshed:
+            parents: dict[str, list[JsonObject]] = {}
+            seen: dict[str, JsonObject] = {}
+            for event in events:
+                for trigger in triggers:
+                    parent_id = trigger.parent_of(event)
+                    if parent_id:
+                        parents.setdefault(parent_id, []).append(event)
+                        if trigger.parent == "id":
+                            seen[parent_id] = event["data"]["object"]
+            for parent_id, told in parents.items():
+                harvest, obj = self._refresh(row, call, parent_id, seen.get(parent_id))
+                shown = [Shown(obj, self._session.clock.now())]
+                yield _Job(row, harvest, shown, told)
+
+    def _refresh(
+        self, row: Collection, call: ListCall | None, parent_id: str, seen: JsonObject | None
+    ) -> tuple[Harvest, JsonObject]:
+        if call is None:
+            return make_previews(self._session, self._desk, row), seen or {"id": parent_id}
+        if seen is None:
+            # Nothing is known of the parent that could tell whether it has children.
+            call = call.model_copy(update={"skip": ()})
+        # The beginning of the list in the event is that of another moment, and may be cut.
+        obj = {k: v for k, v in (seen or {"id": parent_id}).items() if k != call.embedded}
+        return self._children(row, call), obj
+
+    async def _named(self, fetched: Sequence[Fetched]) -> list[_Job]:
+        """Objects that the fetched ones name, if they are not stored yet."""
+        jobs = []
+        for holder_id, alike in _by_row(fetched).items():
+            for row_id, paths in self._kin.named.get(holder_id, {}).items():
+                row = self._session.catalog[row_id]
+                found = [n for each in alike for path in paths for n in ids_at(each.obj, path)]
+                names = [name for name in found if name.startswith(row.id_prefixes or "")]
+                if names:
+                    harvest = Referred(
+                        self._desk,
+                        row,
+                        paths,
+                        shaper=self._session.shaper(row),
+                        seen=await self._known(row, names),
+                    )
+                    jobs.append(_Job(row, harvest, _shown(alike), _events_of(alike)))
+        return jobs
+
+    async def _held(self, fetched: Sequence[Fetched]) -> list[_Job]:
+        """Objects that the fetched ones hold."""
+        jobs = []
+        for holder_id, alike in _by_row(fetched).items():
+            for row_id, sources in self._kin.held.get(holder_id, {}).items():
+                row = self._session.catalog[row_id]
+                paths = [source.field for source in sources]
+                held: Harvest = Held(row, paths, self._session.shaper(row))
+                expand = [source.expand for source in sources if source.expand]
+                worth = alike
+                if expand:
+                    # What shows as an id only is worth a request when it is new.
+                    worth = await self._naming_new(row, paths, alike)
+                    held = Refetched(self._desk, self._session.catalog[holder_id], expand, held)
+                if worth:
+                    jobs.append(_Job(row, held, _shown(worth), _events_of(worth)))
+        return jobs
+
+    async def _naming_new(
+        self, row: Collection, paths: Sequence[str], fetched: Sequence[Fetched]
+    ) -> list[Fetched]:
+        """Those objects that name something that is not stored."""
+        named = [[name for path in paths for name in ids_at(e.obj, path)] for e in fetched]
+        names = [name for found in named for name in found]
+        known = await self._known(row, names) if names else set()
+        return [
+            each for each, found in zip(fetched, named, strict=True) if not known.issuperset(found)
+        ]
+
+    async def _known(self, row: Collection, names: Sequence[str]) -> set[str]:
+        warehouse, sync_id = self._session.warehouse, self._session.sync.id
+        return await asyncio.to_thread(warehouse.stored_among, sync_id, row.id, names)
+
+    def _children(self, row: Collection, call: ListCall) -> Children:
+        return Children(
+            self._desk,
+            row,
+            [call],
+            shaper=self._session.shaper(row),
+            stored=self._session.stored_children,
+        )
+
+
+def _by_row(fetched: Sequence[Fetched]) -> dict[str, list[Fetched]]:
+    found: dict[str, list[Fetched]] = {}
+    for each in fetched:
+        found.setdefault(each.row.id, []).append(each)
+    return found
+
+
+def _events_of(fetched: Sequence[Fetched]) -> list[JsonObject]:
+    return [event for each in fetched for event in each.events]
+
+
+def _shown(fetched: Sequence[Fetched], call: ListCall | None = None) -> list[Shown]:
+    """Copies of the objects, as harvesting changes them; only what matters to a list, if given."""
+    copies = []
+    for each in fetched:
+        needed = {"id", call.embedded} if call else each.obj.keys()
+        obj = {name: value for name, value in each.obj.items() if name in needed}
+        copies.append(Shown(jsonio.loads(jsonio.dumps(obj)), each.observed_at))
+    return copies

@@ -1,0 +1,190 @@
+"""When collections are read again, and reading what was created lately."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+
+from stripe_sync.catalog import Catalog, Collection, ListCall, Obtained, load_catalog
+from stripe_sync.extract.children import Children
+from stripe_sync.extract.parents import ParentReader
+from stripe_sync.extract.shown import Desk
+from stripe_sync.extract.windows import Reader, Slice
+from stripe_sync.sync import sources, walks
+from stripe_sync.sync.connections import Connections
+from stripe_sync.sync.session import STRIPE_EVENTS, Session
+from stripe_sync.warehouse import CollectionStatus, Warehouse
+
+HOUR = 3
+"""Hour of the night, UTC, from which whole collections are due."""
+
+SUNDAY = 6
+
+WHOLE = 0
+"""Stands for no window where windows are counted in days."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A collection to read again.
+
+    Attributes:
+        collection: Short name.
+        window_days: How far to look back; None for all the way.
+    """
+
+    collection: str
+    window_days: int | None
+
+
+def plan_relist(connections: Connections, sync_name: str, now: datetime) -> list[Due]:
+    """Say which collections of a sync are due.
+
+    Everything is due once a week, from Sunday night on; what ``relist`` in the catalogue names,
+    more often. A backfill counts as a reading. Only collections are due of which a backfill has
+    read all that it may read. Nothing is asked of Stripe.
+
+    Args:
+        connections: How to reach the warehouse.
+        sync_name: The sync; nothing is due where there is none yet.
+        now: The time.
+
+    Returns:
+        Those first that others are read through.
+
+    Raises:
+        WarehouseError: The warehouse cannot be reached or changed.
+    """
+    with Warehouse(connections.warehouse_url) as warehouse:
+        warehouse.upgrade()
+        sync = warehouse.find_sync(sync_name)
+        if sync is None:
+            return []
+        states = {state.collection_id: state for state in warehouse.collection_statuses(sync_name)}
+        times = warehouse.reconciled_times(sync.id)
+    found = []
+    catalog = load_catalog()
+    for row in in_order(catalog, catalog.values()):
+        state = states.get(row.id)
+        if state and state.status in walks.COMPLETE and _by_schedule(row):
+            window = _due(row, state, times.get(row.id, {}), now)
+            if window is not None:
+                found.append(Due(row.name, window or None))
+    return found
+
+
+def plan_chosen(collections: Sequence[str], window_days: int | None) -> list[Due]:
+    """Say what to read again, whether it is due or not.
+
+    Args:
+        collections: Names in any accepted spelling; none for all that can be read so.
+        window_days: How far to look back; None for all the way.
+
+    Returns:
+        Those first that others are read through. In place of a collection that only comes along
+        with others stand those.
+
+    Raises:
+        ConfigurationError: A name is unknown.
+    """
+    catalog = load_catalog()
+    if collections:
+        rows = [catalog.resolve(name) for name in collections]
+    else:
+        rows = [
+            row for row in catalog.values() if window_days is None or can_look_back(catalog, row)
+        ]
+    reading = {
+        reader.id: reader
+        for row in rows
+        for reader in ([row] if sources.obtainable(row) else sources.carriers(catalog, row))
+    }
+    return [Due(row.name, window_days) for row in in_order(catalog, reading.values())]
+
+
+def in_order(catalog: Catalog, rows: Iterable[Collection]) -> list[Collection]:
+    """Collections with those first that others are read through."""
+    return sorted(rows, key=lambda row: sources.stage(catalog, row))
+
+
+def can_look_back(catalog: Catalog, row: Collection) -> bool:
+    """Whether a collection can be read as far as it was created lately."""
+    parents = (catalog.parent(call.parent) for call in row.lists if call.parent)
+    below = row.obtained is Obtained.NESTED_LIST
+    return row.listed_by_time or (below and any(parent.listed_by_time for parent in parents))
+
+
+def _by_schedule(row: Collection) -> bool:
+    # Polling reads Stripe events all the time, and reads them again as far as they may be late.
+    nothing = row.id == STRIPE_EVENTS or row.obtained is Obtained.CREATE_ONLY
+    return sources.obtainable(row) and not nothing
+
+
+def _due(
+    row: Collection, state: CollectionStatus, times: Mapping[int, datetime], now: datetime
+) -> int | None:
+    """The widest window that is due, ``WHOLE`` for everything, None for nothing."""
+    read = [state.started_at] if state.started_at else []
+    nightly = any(each.days is None for each in row.relist)
+    whole = max([*read, *(at for days, at in times.items() if days == WHOLE)], default=None)
+    if whole is None or whole < _last_night(now, sunday=not nightly):
+        return WHOLE
+    windows = [(each.days, each.minutes) for each in row.relist if each.days and each.minutes]
+    for days, minutes in sorted(windows, reverse=True):
+        last = max([whole, *(at for width, at in times.items() if width >= days)])
+        if now - last >= timedelta(minutes=minutes):
+            return days
+    return None
+
+
+def _last_night(now: datetime, *, sunday: bool) -> datetime:
+    night = now.astimezone(UTC).replace(hour=HOUR, minute=0, second=0, microsecond=0)
+    night -= timedelta(days=night > now)
+    return night - timedelta(days=(night.weekday() - SUNDAY) % 7 if sunday else 0)
+
+
+async def recent(session: Session, row: Collection, since: int) -> AsyncGenerator[Slice, None]:
+    """Read what was created lately, or what belongs to parents that were.
+
+    Args:
+        session: The open sync.
+        row: A collection that can look back.
+        since: Unix seconds.
+
+    Raises:
+        StripeError: As the client raises it.
+    """
+    if row.listed_by_time:
+        pieces = sources.read(session, row, since=since, position={})
+    else:
+        pieces = walks.run(_through_recent_parents(session, row, since), {})
+    async with aclosing(pieces):
+        async for piece in pieces:
+            yield piece
+
+
+def _through_recent_parents(session: Session, row: Collection, since: int) -> list[walks.Walk]:
+    found: list[walks.Walk] = []
+    below = [call for call in row.lists if call.parent]
+    for parent_id, together in groupby(below, lambda call: str(call.parent)):
+        parent = session.catalog.parent(parent_id)
+        if parent.listed_by_time:
+            reader_of = _reader_of(session, row, parent, list(together))
+            found += walks.listed(parent, reader_of, since=since)
+    return found
+
+
+def _reader_of(
+    session: Session, row: Collection, parent: Collection, calls: Sequence[ListCall]
+) -> walks.ReaderOf:
+    desk = Desk(session.api, session.clock)
+    harvest = Children(desk, row, calls, shaper=session.shaper(row))
+    expand = [str(call.embedded) for call in calls if call.expand]
+
+    def reader_of(call: ListCall, params: Mapping[str, str]) -> Reader:
+        return ParentReader(desk, parent, call, harvest, expand=expand, params=params)
+
+    return reader_of

@@ -1,0 +1,61 @@
+"""What the tests of interrupted syncs run in processes of their own, to kill it."""
+
+from __future__ import annotations
+
+import multiprocessing
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from stripe_sync.sync.backfill import backfill_collection
+from stripe_sync.sync.connections import Connections
+from stripe_sync.sync.reload import reload_collection
+
+# Processes are forked from one that has done its imports, so that starting one takes no time.
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload([__name__])
+
+
+def _tell(work: Any, connections: Connections, sync: str, collection: str, to: Connection) -> None:
+    try:
+        report = work(connections, sync, collection, progress=lambda done: to.send(done.objects))
+    except Exception as error:  # noqa: BLE001 - told to the test
+        to.send(error)
+    else:
+        to.send(report.status)
+
+
+class Work:
+    """A backfill or a reload in a process of its own; its progress comes out of ``told``.
+
+    Args:
+        work: ``backfill_collection`` or ``reload_collection``.
+        connections: What it works with.
+        sync: Its sync.
+        collection: Its collection.
+    """
+
+    def __init__(self, work: Any, connections: Connections, sync: str, collection: str) -> None:
+        self.told, to = _processes.Pipe(duplex=False)
+        arguments = (work, connections, sync, collection, to)
+        self.process: BaseProcess = _processes.Process(target=_tell, args=arguments)
+        self.process.start()
+        to.close()
+
+    def end(self) -> Any:
+        """What it ended with: its status, or its exception."""
+        told = None
+        try:
+            while not isinstance(told, str | Exception):
+                told = self.told.recv()
+        finally:
+            self.process.join()
+        return told
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.process.kill()
+        self.process.join()
+
+
+__all__ = ["Work", "backfill_collection", "reload_collection"]

