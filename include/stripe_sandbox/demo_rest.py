@@ -30,6 +30,7 @@ def fill(state: State, store: AccountStore) -> None:
     now = int(state.clock.now())
     _balances(store)
     _discounts(store, now)
+    _attempts(store)
     _mandates(store)
     _carriers(store)
     _old_cards(store)
@@ -42,6 +43,14 @@ def fill(state: State, store: AccountStore) -> None:
 
 def _each(store: AccountStore, kind: str, step: int = 1, first: int = 0) -> list[Doc]:
     return [entry.doc() for entry in store[kind].order[first::step]]
+
+
+def _attempts(store: AccountStore) -> None:
+    """An intent that was tried names its newest attempt."""
+    newest = {doc["setup_intent"]: doc["id"] for doc in _each(store, "setup_attempt")}
+    for intent, attempt in newest.items():
+        doc = store["setup_intent"].by_id[intent].doc()
+        store["setup_intent"].put({**doc, "latest_attempt": attempt})
 
 
 def _balances(store: AccountStore) -> None:

@@ -47,9 +47,6 @@ class Shop:
     def __init__(self, stand: Stand) -> None:
         self.stand = stand
         self._objects: dict[str, list[Any]] = {}
-        for intent, attempt in self._newest_attempts().items():
-            stand.sandbox.control.mutate("setup_intent", intent, {"latest_attempt": attempt})
-        self._objects.clear()
         self.reports: dict[str, BackfillReport] = {r.collection: r for r in stand.backfill()}
 
     def objects(self, kind: str) -> list[Any]:
@@ -57,9 +54,6 @@ class Shop:
         if kind not in self._objects:
             self._objects[kind] = self.stand.sandbox.control.objects(kind)
         return self._objects[kind]
-
-    def _newest_attempts(self) -> dict[str, str]:
-        return {o["setup_intent"]: o["id"] for o in self.objects("setup_attempt")}
 
     def expected(self, row: Collection) -> list[str]:
         """Keys of everything that Stripe shows of a collection."""
