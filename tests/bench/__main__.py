@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from bench import backfill, live
-from bench.measure import report
+from bench.measure import Measured, report
 from bench.rig import rig
 
 PARTS = {"backfill": backfill.measure, "live": live.measure}
@@ -22,13 +22,15 @@ def main(
     only: Annotated[Part | None, typer.Option(help="One part; all when it is left out.")] = None,
 ) -> None:
     """Measure everything, or one part."""
-    results = []
-    with rig(Console(width=140)) as stage:
-        for name, measure in PARTS.items():
-            if only in (None, name):
-                stage.say(f"[bold]{name}[/]")
-                results += measure(stage)
-    report(results, RESULTS)
+    results: list[Measured] = []
+    try:
+        with rig(Console(width=140)) as stage:
+            for name, measure in PARTS.items():
+                if only in (None, name):
+                    stage.say(f"[bold]{name}[/]")
+                    results += measure(stage)
+    finally:
+        report(results, RESULTS)
 
 
 if __name__ == "__main__":

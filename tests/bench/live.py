@@ -20,7 +20,10 @@ PER_SECOND = 4.0
 LATENCY = 0.1
 """Seconds that a request takes from Stripe."""
 _PATIENCE = 20.0
-_SEEN = "SELECT upstream_id, payload ->> 'description' FROM stripe_raw.records WHERE seq > %s"
+_SEEN = """
+SELECT upstream_id, payload ->> 'description' FROM stripe_raw.records
+WHERE seq > %s AND collection_id = 'stripe:customer'
+"""
 
 
 def measure(rig: Rig) -> list[Measured]:
@@ -67,7 +70,7 @@ def _lags(rig: Rig, connections: Connections) -> list[float]:
             last = upto
     writer.join()
     missing = changed.keys() - seen.keys()
-    assert not missing, f"{len(missing)} changes never arrived"
+    assert not missing, f"never arrived: {', '.join(missing)}"
     return [seen[text] - at for text, at in changed.items()]
 
 

@@ -25,7 +25,7 @@ SEGMENT_PAGES = 20
 """Aimed-at size of a segment. Each one ends in a partly filled page, so smaller segments waste
 requests and larger ones need memory."""
 
-BUFFERED_BYTES = 100_000_000
+BUFFERED_BYTES = 80_000_000
 """Bound of what is held. Where objects are so large that it would hold back reading, segments
 become smaller instead."""
 

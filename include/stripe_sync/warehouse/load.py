@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self
@@ -124,9 +126,9 @@ class Loader:
 
         Args:
             batch: What was observed.
-            before_commit: Called with the new records and events before they are loaded, with the
-                batch's collections locked; what it raises undoes the batch. It may be called more
-                than once when the warehouse gives a transaction up.
+            before_commit: Called with the new records and events, with the batch's collections
+                locked, in a thread of its own; what it raises undoes the batch. It may be called
+                more than once when the warehouse gives a transaction up.
 
         Raises:
             SyncBusy: Another poller has taken over the lease that the batch polls under.
@@ -171,13 +173,12 @@ class Loader:
             _lock_collections(cursor, batch)
             changes = self._compare(cursor, batch)
             told = told_events(changes, created_events=batch.created_events)
-            if before_commit is not None:
-                before_commit(changes.records, told)
             result = changes.result
-            if changes.events:
-                with cursor.copy(COPY_STAGE) as copy:
-                    for block in copy_blocks(changes, told):
-                        copy.write(block)
+            with _meanwhile(before_commit, changes.records, told):
+                if changes.events:
+                    with cursor.copy(COPY_STAGE) as copy:
+                        for block in copy_blocks(changes, told):
+                            copy.write(block)
             self._save_checkpoints(cursor, batch, result.events)
             transaction = None
             if changes.events:
@@ -244,6 +245,20 @@ class Loader:
             connection.commit()
             self._connection = connection
         return self._connection
+
+
+@contextmanager
+def _meanwhile(
+    before_commit: BeforeCommit | None, records: list[RecordRow], events: list[EventRow]
+) -> Iterator[None]:
+    """Call ``before_commit`` beside the block; both have ended when the block is left."""
+    if before_commit is None:
+        yield
+        return
+    with ThreadPoolExecutor(1) as beside:
+        call = beside.submit(before_commit, records, events)
+        yield
+        call.result()
 
 
 def _lock_collections(cursor: lookup.Cursor, batch: Batch) -> None:
