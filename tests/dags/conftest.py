@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -27,22 +26,13 @@ def airflow_database() -> None:
 
 
 @pytest.fixture(scope="session")
-def bag() -> Any:
-    """The folder of DAGs, read once."""
+def dags() -> dict[str, Any]:
+    """Our DAGs by id."""
     from airflow.dag_processing.dagbag import DagBag
 
-    found = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
-    assert found.import_errors == {}
-    return found
-
-
-@pytest.fixture
-def dags(bag: Any) -> Iterator[dict[str, Any]]:
-    """Our DAGs by id, each with its own defaults: a test run leaves its conf in the DAG."""
-    defaults = {name: copy.deepcopy(dag.params) for name, dag in bag.dags.items()}
-    yield dict(bag.dags)
-    for name, dag in bag.dags.items():
-        dag.params = defaults[name]
+    bag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
+    assert bag.import_errors == {}
+    return dict(bag.dags)
 
 
 @pytest.fixture

@@ -10,7 +10,10 @@ pytestmark = pytest.mark.usefixtures("airflow_database", "connections")
 
 
 def run(dag: Any, **conf: Any) -> tuple[str, dict[str, list[Any]]]:
-    """Run a DAG; returns the run's state and its task instances by task."""
+    """Run a DAG; returns the run's state and its task instances by task.
+
+    Parameters that a test leaves out may still be those of the test before: name what matters.
+    """
     dag_run = dag.test(run_conf=conf)
     instances: dict[str, list[Any]] = {}
     for instance in dag_run.get_task_instances():
@@ -30,7 +33,7 @@ def test_chosen_collections_are_repaired_and_their_drift_is_listed(
     dags: dict[str, Any], sandbox: Any
 ) -> None:
     sandbox.control.seed({"customer": 4, "product": 2})
-    run(dags["stripe_backfill"], collections=["customer", "product"])
+    run(dags["stripe_backfill"], collections=["customer", "product"], since=None)
     customer = sandbox.control.objects("customer")[0]["id"]
     sandbox.control.mutate("customer", customer, {"name": "Paul Atreides"})
     sandbox.control.remove("customer", sandbox.control.objects("customer")[1]["id"])
@@ -46,7 +49,7 @@ def test_chosen_collections_are_repaired_and_their_drift_is_listed(
 
 def test_a_window_is_handed_on(dags: dict[str, Any], sandbox: Any) -> None:
     sandbox.control.seed({"customer": 3}, start=1_600_000_000, end=1_600_000_900)
-    run(dags["stripe_backfill"], collections=["customer"])
+    run(dags["stripe_backfill"], collections=["customer"], since=None)
 
     _, tasks = run(dags["stripe_reconcile"], collections=["customer"], window=7)
 
