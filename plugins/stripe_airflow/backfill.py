@@ -101,9 +101,6 @@ def conclude(
     }
     rows: list[dict[str, Any]] = [done.get(name) or missing[name] for name in wanted]
     log.info("Backfill of %s collections\n%s", len(rows), as_table(rows))
-    later = [name for name, state in states.items() if state.status == "not_implemented"]
-    if later:
-        log.info("Not obtained, as that is not implemented yet: %s", ", ".join(later))
     if missing:
         reasons = "; ".join(f"{name}: {row['message']}" for name, row in missing.items())
         msg = f"{len(missing)} of {len(rows)} collections were not backfilled. {reasons}"
