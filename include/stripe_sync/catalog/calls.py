@@ -165,7 +165,8 @@ class SourceField(Row):
     Attributes:
         collection: Catalogue id of that collection.
         field: Dotted path; ``*`` stands for every element of an array or object.
-        params: List parameters that narrow that collection to objects worth looking at.
+        params: List parameters that narrow that collection to objects worth looking at, named like
+            the fields that they look at.
         expand: Field to expand there, so that it holds objects rather than their ids.
         included: Whether the field is left out altogether unless it is expanded.
     """
