@@ -80,6 +80,8 @@ def _row_problems(row: Collection, known: set[str]) -> Iterator[str]:
     what, satisfied = _NEEDS[row.obtained]
     if not satisfied(row):
         yield f"obtained by {row.obtained} needs {what}"
+    if not row.hidden and bool(row.watched_by) is bool(row.unwatched):
+        yield "needs a way in which changes are told or the reason why it is unwatched, not both"
     if (row.availability is Availability.LEGACY) != bool(row.api_version):
         yield "an api_version goes with availability legacy, and only with it"
 

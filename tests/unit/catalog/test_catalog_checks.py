@@ -23,6 +23,7 @@ def widget(**changes: Any) -> dict[str, Any]:
         "obtained": "top_level_list",
         "lists": [WIDGET_LIST],
         "retrieve": "/v1/widgets/{id}",
+        "unwatched": "-",
     }
     return {**row, **changes}
 
@@ -35,6 +36,7 @@ def part(**changes: Any) -> dict[str, Any]:
         "view": "parts",
         "obtained": "nested_list",
         "lists": [NESTED],
+        "unwatched": "-",
     }
     return {**row, **changes}
 
@@ -188,6 +190,41 @@ def test_a_source_is_a_dotted_path() -> None:
     source = {**SOURCE, "field": "part[]"}
     with pytest.raises(CatalogError, match="stripe:part: source 'part\\[\\]' is no dotted path"):
         catalog(widget(), part(sources=[source]))
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"events": {"updated": ["part.updated"]}},
+        {"lists": [{**NESTED, "embedded": "parts"}]},
+        {"lists": [{**NESTED, "refreshed_by": [{"events": ["widget.updated"]}]}]},
+        {"obtained": "embedded", "sources": [SOURCE]},
+        {"relist": [{"why": "-"}]},
+    ],
+)
+def test_changes_are_told_in_some_way_or_there_is_a_reason_why_not(way: dict[str, Any]) -> None:
+    catalog(widget(), part(**way, unwatched=""))
+    for changes in ({"unwatched": ""}, way):
+        with pytest.raises(CatalogError, match=r"stripe:part: needs a way .* reason why"):
+            catalog(widget(), part(**changes))
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"events": {"ignored": ["part.asked"]}},
+        {"events": {"updated": ["part.updated"], "legacy": ["part.updated"]}},
+        {"lists": [{**NESTED, "embedded": "parts", "expand": True}]},
+        {"obtained": "expanded", "sources": [SOURCE]},
+    ],
+)
+def test_what_is_not_looked_at_with_each_stripe_event_tells_nothing(way: dict[str, Any]) -> None:
+    with pytest.raises(CatalogError, match="stripe:part: needs a way"):
+        catalog(widget(), part(**way, unwatched=""))
+
+
+def test_a_hidden_parent_need_not_be_watched() -> None:
+    assert catalog(widget(hidden=True, unwatched=""), part()).hidden
 
 
 def test_all_problems_are_told_at_once() -> None:
