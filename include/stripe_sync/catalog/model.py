@@ -138,7 +138,7 @@ class Collection(Row):
         availability: Whether Stripe still serves them.
         api_version: Stripe-Version to ask with, None for the sync's own.
         lists: List endpoints; together they give the whole collection.
-        fallback_lists: Asked instead where ``lists`` are refused.
+        fallback_lists: Asked instead where ``lists`` are refused or do not show everything.
         retrieve: Path that returns one object, None where there is none. ``{id}`` is the object's
             own id; any other placeholder names a field of the object.
         retrieve_alternatives: Paths for objects that lack a field named in ``retrieve``.

@@ -39,6 +39,8 @@ class Strategies:
     async def walks(self) -> list[Walk]:
         """The walks, in order."""
         row = self._row
+        if self._outdated():
+            return await self._children(row.fallback_lists)
         if row.obtained is Obtained.PREVIEW:
             return await self._previews()
         if row.obtained is Obtained.EVENT_ONLY:
@@ -53,7 +55,14 @@ class Strategies:
 
     async def fallbacks(self) -> list[Walk]:
         """The walks that stand in where Stripe refuses the first of the others."""
+        if self._outdated():
+            return []
         return await self._children(self._row.fallback_lists)
+
+    def _outdated(self) -> bool:
+        """Whether the lists leave out too much in the version that they are asked in."""
+        version = self._row.api_version or self._session.settings.api_version
+        return any(version < (call.complete_since or "") for call in self._row.lists)
 
     async def _lists(self) -> list[Walk]:
         def reader_of(call: ListCall, params: Mapping[str, str]) -> Reader:

@@ -107,6 +107,7 @@ def test_refuses_a_row_that_contradicts_itself(changes: dict[str, Any], cause: s
         ({"embedded": "parts"}, "placeholders and embedded need a parent"),
         ({"params": {"colour": "red"}}, "parameter 'colour' is not among the filters"),
         ({"params": {"colour[in]": "red"}}, "parameter 'colour' is not among the filters"),
+        ({"complete_since": "clover"}, "complete_since 'clover' is no Stripe-Version"),
         ({"variants": [{"size": "s"}]}, "parameter 'size' is not among the filters"),
         (
             {"params": {"status": "all"}, "variants": [{"status": "open"}]},
@@ -117,6 +118,15 @@ def test_refuses_a_row_that_contradicts_itself(changes: dict[str, Any], cause: s
 def test_refuses_a_list_that_cannot_be_asked(changes: dict[str, Any], cause: str) -> None:
     with pytest.raises(CatalogError, match=f"stripe:widget: list .*{cause}"):
         catalog(widget(lists=[{**WIDGET_LIST, **changes}]))
+
+
+def test_a_list_that_older_versions_cut_needs_another_way() -> None:
+    lists = [{**WIDGET_LIST, "complete_since": "2025-12-15.clover"}]
+    fallback = {"path": "/v1/boxes/{box}/widgets", "parent": "stripe:box"}
+    with pytest.raises(CatalogError, match="stripe:widget: complete_since needs fallback_lists"):
+        catalog(widget(lists=lists))
+    box = widget(id="stripe:box", title="Box", object="box", view="boxes")
+    assert catalog(widget(lists=lists, fallback_lists=[fallback]), box)
 
 
 @pytest.mark.parametrize("path", ["/v1/parts", "/v1/widgets/{widget}/parts/{part}"])
