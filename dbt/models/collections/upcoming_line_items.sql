@@ -1,6 +1,6 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    upstream_id as id,
+    {{ as_text('id') }} as id,
     {{ as_bigint('amount') }} as amount,
     {{ as_text('currency') }} as currency,
     {{ as_text('description') }} as description,

@@ -16,8 +16,8 @@ from stripe_sync.catalog.model import (
     EventRouting,
     Mutations,
     Obtained,
-    Watch,
 )
+from stripe_sync.catalog.watch import Watch
 
 __all__ = [
     "PINNED_API_VERSION",

@@ -172,12 +172,15 @@ class SourceField(Row):
             the fields that they look at.
         expand: Field to expand there, so that it holds objects rather than their ids.
         included: Whether the field is left out altogether unless it is expanded.
+        given: Dotted path that leads to something other than zero where a holder of such a field
+            has any; None where nothing tells.
     """
 
     collection: str
     field: str
     expand: str | None = None
     included: bool = False
+    given: str | None = None
     params: dict[str, str] = Field(default_factory=dict)
 
 

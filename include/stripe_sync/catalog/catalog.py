@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from stripe_sync import jsonio
 from stripe_sync.catalog.checks import check
 from stripe_sync.catalog.model import ID_PREFIX, Collection, Obtained
+from stripe_sync.catalog.watch import Watch, watched_by
 from stripe_sync.errors import CatalogError, ConfigurationError
 
 
@@ -74,6 +75,10 @@ class Catalog(Mapping[str, Collection]):
             KeyError: There is none; never for an id that a row of this catalogue names.
         """
         return self._rows.get(collection_id) or self.hidden[collection_id]
+
+    def watched_by(self, row: Collection) -> tuple[Watch, ...]:
+        """The ways in which changes of a collection are told."""
+        return watched_by(row, self.hidden)
 
     def top_level(self) -> tuple[Collection, ...]:
         """The collections that are listed by themselves."""

@@ -13,6 +13,7 @@ from stripe_sync.catalog.model import (
     Collection,
     Obtained,
 )
+from stripe_sync.catalog.watch import watched_by
 from stripe_sync.errors import CatalogError
 
 STREAM_VIEWS = ("records", "events")
@@ -64,6 +65,7 @@ def check(rows: Iterable[Collection]) -> None:
         problems += [f"{value}: {field} is not unique" for value, n in counts.items() if n > 1]
     problems += _routing_problems(rows)
     problems += _relist_problems(rows)
+    problems += _watch_problems(rows)
     if problems:
         raise CatalogError("; ".join(problems))
 
@@ -82,8 +84,6 @@ def _row_problems(row: Collection, known: set[str]) -> Iterator[str]:
     what, satisfied = _NEEDS[row.obtained]
     if not satisfied(row):
         yield f"obtained by {row.obtained} needs {what}"
-    if not row.hidden and bool(row.watched_by) is bool(row.unwatched):
-        yield "needs a way in which changes are told or the reason why it is unwatched, not both"
     if (row.availability is Availability.LEGACY) != bool(row.api_version):
         yield "an api_version goes with availability legacy, and only with it"
 
@@ -176,3 +176,13 @@ def _relist_problems(rows: list[Collection]) -> Iterator[str]:
             yield f"{row.id}: days and minutes of a relist go together"
         if any(windows) and not by_time & {row.id, *(call.parent for call in row.lists)}:
             yield f"{row.id}: a relist by days needs a list with a created filter"
+
+
+def _watch_problems(rows: list[Collection]) -> Iterator[str]:
+    hidden = {row.id for row in rows if row.hidden}
+    for row in rows:
+        if not row.hidden and bool(watched_by(row, hidden)) is bool(row.unwatched):
+            yield (
+                f"{row.id}: needs a way in which changes are told, or the reason why nothing tells"
+                " of them (unwatched), not both"
+            )

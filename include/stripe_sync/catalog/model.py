@@ -61,19 +61,6 @@ class Availability(StrEnum):
     """Only in an older API version, if at all."""
 
 
-class Watch(StrEnum):
-    """What tells that objects of a collection changed, between the weekly readings."""
-
-    OWN_EVENTS = "own_events"
-    """Stripe events that carry them."""
-    EVENTS_OF_OTHERS = "events_of_others"
-    """Stripe events of their parents, of what names or holds them, or that speak of their list."""
-    WINDOW = "window"
-    """What was created lately is read again, several times a day or once."""
-    NIGHTLY = "nightly"
-    """Everything is read again each night."""
-
-
 class EventRouting(Row):
     """Which Stripe events speak of a collection, by the kind of change they stand for.
 
@@ -197,6 +184,11 @@ class Collection(Row):
         return any(call.parent is None and call.created_filter for call in self.lists)
 
     @property
+    def keyed_by_fields(self) -> bool:
+        """Whether ``key`` is the key; what is taken from previews is keyed by its place therein."""
+        return self.obtained is not Obtained.PREVIEW or self.preview is not None
+
+    @property
     def parents(self) -> tuple[str, ...]:
         """Catalogue ids of what its objects are listed below or computed for."""
         named = [call.parent for call in self.lists]
@@ -205,22 +197,6 @@ class Collection(Row):
         elif self.obtained is Obtained.PREVIEW:
             named += [source.collection for source in self.sources]
         return tuple(dict.fromkeys(name for name in named if name))
-
-    @property
-    def watched_by(self) -> tuple[Watch, ...]:
-        """What tells of changes."""
-        own = set(self.events.all) - set(self.events.ignored) - set(self.events.legacy)
-        shown = any(call.refreshed_by or (call.embedded and not call.expand) for call in self.lists)
-        # What only is seen once a reference is expanded is not looked for with each event.
-        named = bool(self.sources) and self.obtained is not Obtained.EXPANDED
-        told = shown or named or bool(self.preview and self.preview.refreshed_by)
-        ways = {
-            Watch.OWN_EVENTS: bool(own),
-            Watch.EVENTS_OF_OTHERS: told,
-            Watch.WINDOW: any(each.days for each in self.relist),
-            Watch.NIGHTLY: any(each.days is None for each in self.relist),
-        }
-        return tuple(way for way, holds in ways.items() if holds)
 
     def change_of(self, event_type: str) -> ChangeType | None:
         """The kind of change that a Stripe event stands for, as far as its type tells.

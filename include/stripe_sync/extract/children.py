@@ -43,7 +43,8 @@ class Children:
     Args:
         desk: What to ask Stripe with.
         row: The collection of the children.
-        calls: Its lists that have these objects as parents.
+        calls: Its lists that have these objects as parents, or some of them; nothing is marked as
+            deleted then.
         shaper: Shapes the children.
         since: Unix seconds; children created earlier are left out.
         stored: Looks up what is stored below the parents; None marks nothing as deleted.
@@ -63,7 +64,7 @@ class Children:
         self._row = row
         self._calls = calls
         self._shaper = shaper
-        self._stored = stored if all(call.owned for call in calls) else None
+        self._stored = stored if _tell_all(row, calls) else None
         self._since = since
 
     async def __call__(self, shown: Sequence[Shown]) -> list[list[Observation]]:
@@ -191,6 +192,13 @@ class Descendants:
         found = await self._harvest([child for f in families for child in f.children])
         parts = iter(found)
         return [[o for _ in family.children for o in next(parts)] for family in families]
+
+
+def _tell_all(row: Collection, calls: Sequence[ListCall]) -> bool:
+    """Whether what these lists do not show below a parent is gone."""
+    parents, paths = {call.parent for call in calls}, {call.path for call in calls}
+    others = any(call.parent in parents and call.path not in paths for call in row.lists)
+    return not others and all(call.owned for call in calls)
 
 
 def _held(parent: Shown, call: ListCall) -> JsonObject | None:

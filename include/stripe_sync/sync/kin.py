@@ -17,14 +17,15 @@ class Kin:
 
     Attributes:
         embedded: By parent: the collections whose lists stand in it unasked.
-        refreshed: Collections whose lists, or previews (None), Stripe events of others speak of.
+        refreshed: Collections whose lists below one parent, or previews (none), Stripe events of
+            others speak of.
         named: By holder: paths to ids of objects that are retrieved by them.
         held: By holder: the fields that hold objects.
     """
 
     def __init__(self, catalog: Catalog) -> None:
         self.embedded: dict[str, list[tuple[Collection, ListCall]]] = {}
-        self.refreshed: list[tuple[Collection, ListCall | None, tuple[Trigger, ...]]] = []
+        self.refreshed: list[tuple[Collection, tuple[ListCall, ...], tuple[Trigger, ...]]] = []
         self.named: dict[str, dict[str, list[str]]] = {}
         self.held: dict[str, dict[str, list[SourceField]]] = {}
         for row in catalog.values():
@@ -38,13 +39,19 @@ class Kin:
                     by_row.setdefault(row.id, []).append(source.field)
 
     def _add_lists(self, row: Collection) -> None:
+        below: dict[str, list[ListCall]] = {}
         for call in row.lists:
-            if call.parent and call.embedded and not call.expand:
-                self.embedded.setdefault(call.parent, []).append((row, call))
-            if call.refreshed_by:
-                self.refreshed.append((row, call, call.refreshed_by))
+            if call.parent:
+                below.setdefault(call.parent, []).append(call)
+                if call.embedded and not call.expand:
+                    self.embedded.setdefault(call.parent, []).append((row, call))
+        for calls in below.values():
+            # All lists of a parent together tell what is gone, whichever of them was spoken of.
+            triggers = dict.fromkeys(trigger for call in calls for trigger in call.refreshed_by)
+            if triggers:
+                self.refreshed.append((row, tuple(calls), tuple(triggers)))
         if row.preview and row.preview.refreshed_by:
-            self.refreshed.append((row, None, row.preview.refreshed_by))
+            self.refreshed.append((row, (), row.preview.refreshed_by))
 
 
 def holders(catalog: Catalog, row: Collection) -> dict[str, list[SourceField]]:

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from stripe_sync import jsonio
-from stripe_sync.catalog import Collection, ListCall
+from stripe_sync.catalog import Collection, ListCall, SourceField
 from stripe_sync.client import Lane
 from stripe_sync.errors import EndpointRetired, PermissionDenied, StripeError
 from stripe_sync.extract.children import Children
 from stripe_sync.extract.held import Held, Referred, Refetched
-from stripe_sync.extract.shown import Desk, Harvest, Shown, ids_at
+from stripe_sync.extract.shown import Desk, Harvest, Shown, ids_at, values_at
 from stripe_sync.jsonio import JsonObject
 from stripe_sync.sync.kin import Kin, make_previews
 from stripe_sync.sync.session import Session
@@ -95,11 +95,19 @@ class Relatives:
         jobs = [*self._embedded(fetched), *self._told(events)]
         jobs += await self._named(fetched)
         jobs += await self._held(fetched)
-        closed = await self._closed_collections()
-        jobs = [job for job in jobs if job.row.id not in closed]
         found = Found()
-        outcomes = await asyncio.gather(*(self._run(job) for job in jobs))
-        for job, outcome in zip(jobs, outcomes, strict=True):
+        # What comes to light may name more: an attempt the mandate that it brought about.
+        naming = await self._settle(jobs, found)
+        await self._settle(await self._named(naming), found)
+        return found
+
+    async def _settle(self, jobs: Sequence[_Job], found: Found) -> list[Fetched]:
+        """Do what is to be done; gives back what it brought to light and may name more."""
+        closed = await self._closed_collections()
+        open_jobs = [job for job in jobs if job.row.id not in closed]
+        outcomes = await asyncio.gather(*(self._run(job) for job in open_jobs))
+        naming: list[Fetched] = []
+        for job, outcome in zip(open_jobs, outcomes, strict=True):
             if isinstance(outcome, PermissionDenied):
                 found.forbidden[job.row.id] = outcome
                 closed.add(job.row.id)
@@ -111,7 +119,15 @@ class Relatives:
                 found.failed += job.events
             else:
                 found.observations += outcome
-        return found
+                naming += self._may_name(job, outcome)
+        return naming
+
+    def _may_name(self, job: _Job, observations: Iterable[Observation]) -> Iterable[Fetched]:
+        if job.row.id in self._kin.named:
+            for each in observations:
+                if not each.deleted and each.collection_id == job.row.id:
+                    obj = jsonio.loads(each.payload_json)
+                    yield Fetched(job.row, obj, each.observed_at, job.events)
 
     async def _closed_collections(self) -> set[str]:
         """Collections that cannot be read, so that it is not tried for each change."""
@@ -131,11 +147,11 @@ class Relatives:
         """Lists that stand in the fetched objects cost nothing more."""
         for holder_id, alike in _by_row(fetched).items():
             for row, call in self._kin.embedded.get(holder_id, ()):
-                yield _Job(row, self._children(row, call), _shown(alike, call), _events_of(alike))
+                yield _Job(row, self._children(row, [call]), _shown(alike, call), _events_of(alike))
 
     def _told(self, events: Sequence[JsonObject]) -> Iterable[_Job]:
         """Lists and previews that Stripe events speak of."""
-        for row, call, triggers in self._kin.refreshed:
+        for row, calls, triggers in self._kin.refreshed:
             parents: dict[str, list[JsonObject]] = {}
             seen: dict[str, JsonObject] = {}
             for event in events:
@@ -146,21 +162,26 @@ class Relatives:
                         if trigger.parent == "id":
                             seen[parent_id] = event["data"]["object"]
             for parent_id, told in parents.items():
-                harvest, obj = self._refresh(row, call, parent_id, seen.get(parent_id))
+                harvest, obj = self._refresh(row, calls, parent_id, seen.get(parent_id))
                 shown = [Shown(obj, self._session.clock.now())]
                 yield _Job(row, harvest, shown, told)
 
     def _refresh(
-        self, row: Collection, call: ListCall | None, parent_id: str, seen: JsonObject | None
+        self,
+        row: Collection,
+        calls: Sequence[ListCall],
+        parent_id: str,
+        seen: JsonObject | None,
     ) -> tuple[Harvest, JsonObject]:
-        if call is None:
+        if not calls:
             return make_previews(self._session, self._desk, row), seen or {"id": parent_id}
         if seen is None:
             # Nothing is known of the parent that could tell whether it has children.
-            call = call.model_copy(update={"skip": ()})
-        # The beginning of the list in the event is that of another moment, and may be cut.
-        obj = {k: v for k, v in (seen or {"id": parent_id}).items() if k != call.embedded}
-        return self._children(row, call), obj
+            calls = [call.model_copy(update={"skip": ()}) for call in calls]
+        # The beginning of a list in the event is that of another moment, and may be cut.
+        begun = {call.embedded for call in calls}
+        obj = {k: v for k, v in (seen or {"id": parent_id}).items() if k not in begun}
+        return self._children(row, calls), obj
 
     async def _named(self, fetched: Sequence[Fetched]) -> list[_Job]:
         """Objects that the fetched ones name, if they are not stored yet."""
@@ -192,8 +213,10 @@ class Relatives:
                 expand = [source.expand for source in sources if source.expand]
                 worth = alike
                 if expand:
-                    # What shows as an id only is worth a request when it is new.
-                    worth = await self._naming_new(row, paths, alike)
+                    # What shows as an id only is worth a request when it is new, and what does not
+                    # show at all when there is some.
+                    hidden = [each for each in alike if _holds_unseen(each, sources)]
+                    worth = [*hidden, *await self._naming_new(row, paths, alike)]
                     held = Refetched(self._desk, self._session.catalog[holder_id], expand, held)
                 if worth:
                     jobs.append(_Job(row, held, _shown(worth), _events_of(worth)))
@@ -214,14 +237,21 @@ class Relatives:
         warehouse, sync_id = self._session.warehouse, self._session.sync.id
         return await asyncio.to_thread(warehouse.stored_among, sync_id, row.id, names)
 
-    def _children(self, row: Collection, call: ListCall) -> Children:
+    def _children(self, row: Collection, calls: Sequence[ListCall]) -> Children:
         return Children(
             self._desk,
             row,
-            [call],
+            calls,
             shaper=self._session.shaper(row),
             stored=self._session.stored_children,
         )
+
+
+def _holds_unseen(fetched: Fetched, sources: Sequence[SourceField]) -> bool:
+    """Whether an object says that it holds something in a field that is left out."""
+    return any(
+        source.given and any(values_at(fetched.obj, source.given.split("."))) for source in sources
+    )
 
 
 def _by_row(fetched: Sequence[Fetched]) -> dict[str, list[Fetched]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,10 +12,18 @@ from databases import new_database
 from shop import CATALOG, EVERY, Shop, fast
 from stand import Stand, make_stand
 from stripe_sandbox.server import running
+from stripe_sync.catalog import Availability
 from stripe_sync.clock import SystemClock, to_unix
 
 VERSIONS = ("2025-02-24.acacia", "2022-08-01")
 """The last one with GET /v1/invoices/upcoming, and one before charges lost their refunds."""
+
+LEGACY = [
+    row
+    for row in CATALOG.values()
+    if row.availability is Availability.LEGACY and (row.lists or row.retrieve)
+]
+"""Those that have an endpoint of their own."""
 
 WITH_FALLBACK = [row for row in CATALOG.values() if row.fallback_lists]
 
@@ -130,9 +139,12 @@ def test_where_stripe_refuses_a_list_the_parents_are_walked(stand: Stand, row: A
     assert f"GET {call.path}" in control.stats()["by_endpoint"]
 
 
-def test_a_collection_whose_fallback_is_gone_too_is_retired(stand: Stand) -> None:
-    for path in ("/v1/bitcoin/transactions", "/v1/bitcoin/receivers"):
-        stand.sandbox.control.fault("gone", endpoint=f"GET {path}")
-    reports = stand.backfill("bitcoin_receiver", "bitcoin_transaction")
-    assert {report.status for report in reports} == {"retired"}
-    assert {stand.state(report.collection)["status"] for report in reports} == {"retired"}
+@pytest.mark.parametrize("row", LEGACY, ids=lambda row: row.name)
+def test_what_stripe_serves_no_more_in_any_way_is_retired(stand: Stand, row: Any) -> None:
+    stand.sandbox.control.demo()
+    for path in [call.path for call in (*row.lists, *row.fallback_lists)] or [row.retrieve]:
+        stand.sandbox.control.fault("gone", endpoint=f"GET {re.sub('{[a-z_]+}', '*', path)}")
+    [report] = fast(stand).backfill(row.name)
+    assert (report.status, report.objects) == ("retired", 0)
+    assert "retired by Stripe" in str(report.message)
+    assert stand.state(row.name)["status"] == "retired"

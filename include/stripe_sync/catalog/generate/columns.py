@@ -87,7 +87,7 @@ def view_columns(
         macro, data_type = _RENDERING[field.kind]
         text = " ".join([meaning, *filter(None, hints)])
         # The record's own key: equal to the field, and joins find it by the primary key's index.
-        is_key = (name,) == collection.key
+        is_key = (name,) == collection.key and collection.keyed_by_fields
         expression = "upstream_id" if is_key else _call(macro, name)
         columns.append(Column(name, expression, data_type, text))
         if field.kind is FieldKind.TIMESTAMP:

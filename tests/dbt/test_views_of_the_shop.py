@@ -1,0 +1,121 @@
+"""Over the whole catalogue: the typed view returns what was synced, with its types."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from databases import new_database
+from shop import CATALOG, EVERY, Shop, fast
+from stand import SYNC, make_stand
+from stripe_sandbox.server import running
+from stripe_sync.catalog import Obtained
+from stripe_sync.catalog.generate.fields import Field, FieldKind, read_fields
+from stripe_sync.catalog.generate.project import Places
+from stripe_sync.sync.session import open_session
+from stripe_sync.warehouse.model import Batch, Source
+
+pytestmark = pytest.mark.dbt
+
+FIELDS = read_fields(Places.of_checkout().fields)
+TYPES = {
+    FieldKind.TEXT: "text",
+    FieldKind.REFERENCE: "text",
+    FieldKind.INTEGER: "bigint",
+    FieldKind.DECIMAL: "numeric",
+    FieldKind.BOOLEAN: "boolean",
+    FieldKind.TIMESTAMP: "bigint",
+    FieldKind.JSON: "jsonb",
+}
+MOMENT = "timestamp with time zone"
+STREAM = {"_sync_id": "uuid", "_deleted": "boolean", "_updated_at": MOMENT, "_seq": "bigint"}
+
+Warehouse = psycopg.Connection[dict[str, Any]]
+
+
+async def keep_what_only_creations_show(shop: Shop) -> None:
+    """Store what enters the streams through mutations."""
+    async with open_session(shop.stand.connections, SYNC) as session:
+        observations = [
+            session.shaper(row).observe(obj, observed_at=session.clock.now())
+            for row in CATALOG.values()
+            if row.obtained is Obtained.CREATE_ONLY
+            for obj in shop.objects(row.object)
+        ]
+        sync = session.sync
+        loader = session.warehouse.loader()
+        loader.load(Batch(sync.id, sync.resource_id, Source.MUTATION, observations))
+        loader.close()
+
+
+@pytest.fixture(scope="module")
+def views(
+    project: Any, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Warehouse]:
+    """The demo's shop with the project built on top."""
+    with running() as sandbox, new_database(postgres_url) as url:
+        sandbox.control.demo()
+        folder = tmp_path_factory.mktemp("views")
+        shop = Shop(fast(make_stand(sandbox, url, folder)))
+        asyncio.run(keep_what_only_creations_show(shop))
+        replace(project, url=url, output=folder / "dbt").dbt("build")
+        with psycopg.connect(url, row_factory=dict_row) as connection:
+            yield connection
+
+
+def expected_columns(name: str) -> dict[str, str]:
+    row = CATALOG.resolve(name)
+    columns: dict[str, str] = {}
+    for field, meaning in FIELDS[row.id].items():
+        columns[field] = TYPES[meaning.kind]
+        if meaning.kind is FieldKind.TIMESTAMP:
+            columns[f"{field}_ts"] = MOMENT
+    return {**columns, **STREAM, **({"_parent_id": "text"} if row.parents else {})}
+
+
+def expected_value(field: Field, value: Any) -> Any:
+    if field.kind is FieldKind.REFERENCE and isinstance(value, dict):
+        return value["id"]
+    if field.kind is FieldKind.DECIMAL and value is not None:
+        return Decimal(str(value))
+    return value
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_field_is_a_column_of_its_type_with_a_comment(views: Warehouse, name: str) -> None:
+    found = views.execute(
+        "SELECT a.attname AS name, format_type(a.atttypid, NULL) AS type,"
+        " col_description(a.attrelid, a.attnum) AS comment FROM pg_attribute a"
+        " WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 ORDER BY a.attnum",
+        (f"stripe.{CATALOG.resolve(name).view}",),
+    ).fetchall()
+    assert {column["name"]: column["type"] for column in found} == expected_columns(name)
+    assert all(column["comment"] for column in found)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_record_comes_back_with_all_its_values(views: Warehouse, name: str) -> None:
+    row = CATALOG.resolve(name)
+    records = views.execute(
+        "SELECT seq, payload, parent_id FROM stripe_raw.records WHERE collection_id = %s", (row.id,)
+    ).fetchall()
+    found = {each["_seq"]: each for each in views.execute(f'SELECT * FROM stripe."{row.view}"')}
+    assert len(found) == len(records) > 0
+    for record in records:
+        typed, payload = found[record["seq"]], record["payload"]
+        assert typed["_deleted"] is False
+        assert typed.get("_parent_id") == record["parent_id"]
+        for field, meaning in FIELDS[row.id].items():
+            value = expected_value(meaning, payload.get(field))
+            assert typed[field] == value, field
+            if meaning.kind is FieldKind.TIMESTAMP:
+                moment = None if value is None else datetime.fromtimestamp(value, UTC)
+                assert typed[f"{field}_ts"] == moment, field
