@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,11 +23,15 @@ _WINDOW = 1.05
 _HORIZON = {Lane.LIVE: 0.1, Lane.BACKFILL: 0.03}
 _LEAD = 0.03
 
+# Granted reads are counted in the same transaction: Stripe allots them by the month.
 _RESERVE = """
-SELECT server_now, slots, ask_again_in
-FROM stripe_sync.reserve_slots(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+SELECT server_now, slots, ask_again_in,
+    stripe_sync.count_reads(%(account)s, %(endpoint)s, slots)
+FROM stripe_sync.reserve_slots(
+    %(account)s, %(endpoint)s, %(backfill)s, %(wanted)s, %(total)s, %(backfill_limit)s,
+    %(per_endpoint)s, %(window)s, %(horizon)s, %(lead)s)
 """
-_SLOW = "SELECT stripe_sync.slow_pacing(%s, %s)"
+_SLOW = "SELECT stripe_sync.slow_pacing(%(account)s, %(scope)s)"
 _MISSING = (psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName)
 _CONNECT_SECONDS = 10
 _SETTINGS = "SET synchronous_commit = off; SET statement_timeout = '10s'"
@@ -76,53 +80,64 @@ class ServerClock:
 
 
 class SharedBudget:
-    """One account's budget, over one connection that is opened on demand and reopened when lost.
+    """The budgets of all accounts, over one connection: opened on demand, reopened when lost.
 
     Args:
         warehouse_url: ``postgresql://…``.
-        account_key: Names the account and mode; whoever uses the same one shares the budget.
-        limits: Requests per second; the same in all processes.
         clock: Its monotonic counter is what slots are told in.
 
     Raises:
         ConfigurationError: The URL is not one of PostgreSQL.
     """
 
-    def __init__(
-        self, warehouse_url: str, account_key: str, limits: PacingLimits, clock: Clock
-    ) -> None:
+    def __init__(self, warehouse_url: str, clock: Clock) -> None:
         self._url = warehouse_url
         self._place = _place(warehouse_url)
-        self._account_key = account_key
-        self._limits = (limits.total, limits.backfill, limits.per_endpoint)
         self._clock = clock
         self._server_clock = ServerClock()
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._one_at_a_time = asyncio.Lock()
 
-    async def reserve(self, endpoint: str, lane: Lane, wanted: int) -> Grant:
+    async def reserve(
+        self, account_key: str, limits: PacingLimits, endpoint: str, lane: Lane, wanted: int
+    ) -> Grant:
         """Reserve up to ``wanted`` slots.
+
+        Args:
+            account_key: Names the account and mode; whoever uses the same one shares the budget.
+            limits: Requests per second; the same in all processes.
+            endpoint: Method and path template.
+            lane: Who asks.
+            wanted: How many.
 
         Raises:
             WarehouseError: The budget cannot be reached.
         """
-        backfill = lane is Lane.BACKFILL
-        asked = (self._account_key, endpoint, backfill, wanted, *self._limits)
+        asked = {
+            "account": account_key,
+            "endpoint": endpoint,
+            "backfill": lane is Lane.BACKFILL,
+            "wanted": wanted,
+            "total": limits.total,
+            "backfill_limit": limits.backfill,
+            "per_endpoint": limits.per_endpoint,
+            "window": _WINDOW,
+            "horizon": _HORIZON[lane],
+            "lead": _LEAD,
+        }
         async with self._one_at_a_time:
-            (server_now, slots, ask_again_in), sent = await self._ask(
-                _RESERVE, (*asked, _WINDOW, _HORIZON[lane], _LEAD)
-            )
+            (server_now, slots, ask_again_in, _), sent = await self._ask(_RESERVE, asked)
             self._server_clock.saw(server_now, sent=sent, received=self._clock.monotonic())
         return Grant([self._server_clock.local(slot) for slot in slots], ask_again_in)
 
-    async def slow_down(self, scope: str) -> None:
+    async def slow_down(self, account_key: str, scope: str) -> None:
         """Cut the rate of an endpoint, or of ``WHOLE_ACCOUNT``, for everyone.
 
         Raises:
             WarehouseError: The budget cannot be reached.
         """
         async with self._one_at_a_time:
-            await self._ask(_SLOW, (self._account_key, scope))
+            await self._ask(_SLOW, {"account": account_key, "scope": scope})
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -130,7 +145,7 @@ class SharedBudget:
         if connection is not None:
             await connection.close()
 
-    async def _ask(self, query: str, values: tuple[Any, ...]) -> tuple[tuple[Any, ...], float]:
+    async def _ask(self, query: str, values: Mapping[str, Any]) -> tuple[tuple[Any, ...], float]:
         """The one row of an answer, and when the question was sent.
 
         A connection found broken is replaced once: the server may have been restarted since.
@@ -150,7 +165,9 @@ class SharedBudget:
             await self.aclose()
             raise self._unreachable(error) from error
 
-    async def _ask_once(self, query: str, values: tuple[Any, ...]) -> tuple[tuple[Any, ...], float]:
+    async def _ask_once(
+        self, query: str, values: Mapping[str, Any]
+    ) -> tuple[tuple[Any, ...], float]:
         if self._connection is None:
             self._connection = await psycopg.AsyncConnection.connect(
                 self._url, autocommit=True, connect_timeout=_CONNECT_SECONDS

@@ -92,7 +92,7 @@ def plan_reload(
         )
         first = history.first_observed()
         if first is not None:
-            warehouse.set_fence(sync.id, to_unix(first))
+            warehouse.set_fence(sync.id, to_unix(first), at=first)
         return [name for name in history.collections() if name in asked]
 
 

@@ -10,8 +10,6 @@ import pytest
 from stand import SYNC, Stand
 from stripe_sync.clock import SystemClock
 from stripe_sync.errors import PermissionDenied, SyncBusy
-from stripe_sync.sync.poll import Poller
-from stripe_sync.sync.session import open_session
 from stripe_sync.warehouse import Warehouse
 
 
@@ -220,8 +218,8 @@ def test_two_pollers_never_share_a_sync(stand: Stand, customer: str) -> None:
             self.passed += 5.0
 
     async def poll() -> None:
-        async with open_session(stand.connections, SYNC, clock=Impatient()) as session:
-            await Poller(session).start()
+        async with stand.polling(Impatient()):
+            pass
 
     with Warehouse(stand.connections.warehouse_url) as warehouse:
         sync = warehouse.get_sync(SYNC)

@@ -269,7 +269,9 @@ def test_a_poller_may_work_beside_it(quick: Stand) -> None:
     quick.backfill("customer")
     quick.poll()
     polling = threading.Thread(
-        target=poll_for, args=(quick.connections, SYNC), kwargs={"seconds": 4}
+        target=poll_for,
+        args=(quick.connect, quick.connections.warehouse_url),
+        kwargs={"seconds": 4},
     )
     polling.start()
     names = [obj["id"] for obj in objects(quick, "customer")]
