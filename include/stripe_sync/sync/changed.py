@@ -27,7 +27,7 @@ class Changed:
         events: Stripe events that speak of it, oldest first; none where it waited to be fetched.
         state: Its state; None where it is gone, or where only the events tell of it.
         only_told: Whether only Stripe events tell of it.
-        later: Whether its state is to be fetched later.
+        later: Whether it is to be fetched later; ``state`` is then what holds until that.
         observed_at: When the request that showed the state was sent.
         error: Why it could not be fetched.
     """
@@ -74,7 +74,7 @@ class Changed:
         other_version = event.get("api_version") != api_version
         later = self.events[self.events.index(event) + 1 :]
         fallback = False
-        if self.later:
+        if self.later and self.state is None:
             gone, snapshot, fallback = False, True, True
         elif self.only_told:
             gone, snapshot, fallback = told.change is ChangeType.DELETED, True, other_version

@@ -20,6 +20,7 @@ from stripe_sync.warehouse.model import LoadResult, Waiting
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 5.0
+_PATIENCE = 5.0
 
 Commit = Callable[[Applied], Awaitable[LoadResult]]
 
@@ -40,6 +41,7 @@ class FetchQueue:
         self._waiting: dict[tuple[str, str], tuple[Waiting, datetime]] = {}
         self._filled = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
+        self._stopping = False
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -55,8 +57,11 @@ class FetchQueue:
         self._work = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Stop; what still waits is fetched by the next poller."""
+        """Stop after what is under way; what still waits is fetched by the next poller."""
         if self._work is not None:
+            self._stopping = True
+            self._filled.set()
+            await asyncio.wait([self._work], timeout=_PATIENCE)
             self._work.cancel()
             await asyncio.gather(self._work, return_exceptions=True)
 
@@ -84,7 +89,7 @@ class FetchQueue:
             self._filled.set()
 
     async def _run(self) -> None:
-        while True:
+        while not self._stopping:
             await self._filled.wait()
             if not self._waiting:
                 self._filled.clear()
@@ -99,5 +104,5 @@ class FetchQueue:
                 raise
             except (StripeError, WarehouseError) as error:
                 log.warning("Fetching what changed failed, trying again: %s", error)
-            if not fetched:
+            if not fetched and not self._stopping:
                 await self._session.clock.sleep(_RETRY_SECONDS)

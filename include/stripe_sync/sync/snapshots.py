@@ -4,12 +4,14 @@ Fetching is the rule. In a burst of changes it would take minutes, since Stripe 
 a second; then a snapshot is as good, where it provably is what fetching would have given at that
 moment and continues what is stored:
 
-- it is rendered in the version that is stored, shows everything that fetching shows, and no list
-  in it is cut;
+- it is rendered in the version that is stored, and no list in it is cut;
 - it was made after all that is known of the object, by Stripe's time and by when that was asked;
 - it differs from what is stored by exactly what the Stripe events since then say has changed.
 
-The last makes it proof against what clocks and the order of Stripe events cannot tell: where a
+Fields that are only shown when they are expanded (a customer's tax location) are in no snapshot.
+They stay as they are stored, and the object is fetched as well, later.
+
+The last point makes it proof against what clocks and the order of Stripe events cannot tell: where a
 change in between is missing, the difference does not fit, and the object is fetched.
 """
 
@@ -38,7 +40,8 @@ def use_snapshot(
     """Take the newest snapshot for the state of an object, where that is proven right.
 
     Args:
-        changed: The object; its state and when it was observed are filled in.
+        changed: The object; its state, when it was observed and whether it is to be fetched
+            nevertheless are filled in.
         stored: What is stored of it; None for an object never seen.
         shaper: Shapes objects of its collection.
         api_version: Version that its collection is stored in.
@@ -49,7 +52,8 @@ def use_snapshot(
     """
     newest = changed.events[-1]
     snapshot = copied(newest["data"]["object"])
-    if not _as_fetched(changed, snapshot, api_version):
+    hidden = [name for name in changed.row.expand if name not in snapshot]
+    if not _as_fetched(changed, snapshot, api_version) or (hidden and stored is None):
         return False
     created = from_unix(newest["created"])
     if any(event["created"] >= newest["created"] for event in changed.events[:-1]):
@@ -60,11 +64,14 @@ def use_snapshot(
         known = max(stored.observed_at, stored.upstream_updated_at)
         if stored.deleted or observed_at <= known:
             return False
+        payload = jsonio.loads(stored.payload_json)
+        snapshot |= {name: payload[name] for name in hidden if name in payload}
+        # Compared as it is stored; shaping redacts it once more, which changes nothing.
         shaper.redact(snapshot)
-        if not _continues(jsonio.loads(stored.payload_json), changed.events, snapshot, shaper):
+        if not _continues(payload, changed.events, snapshot, shaper):
             return False
-        snapshot = copied(newest["data"]["object"])
     changed.state, changed.observed_at = snapshot, observed_at
+    changed.later = bool(hidden)
     return True
 
 
@@ -73,7 +80,7 @@ def _as_fetched(changed: Changed, snapshot: JsonObject, api_version: str) -> boo
     row = changed.row
     return (
         all(event.get("api_version") == api_version for event in changed.events)
-        and not row.expand
+        and not any("." in path for path in row.expand)
         and not any(row.change_of(e["type"]) is ChangeType.DELETED for e in changed.events)
         and not any(
             value.get("object") == "list" and value.get("has_more")
