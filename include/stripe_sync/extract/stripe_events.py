@@ -34,6 +34,9 @@ SCANNED_PAGES = 2
 WIDEST = 86_400
 """Seconds that a window of catching up spans at most."""
 
+OLDEST = 32 * 86_400
+"""Seconds back to where Stripe surely has no events any more: it keeps them for 30 days."""
+
 
 @dataclass(frozen=True, slots=True)
 class FreshEvents:
@@ -158,11 +161,11 @@ class CatchUp:
     def __init__(self, api: StripeApi, clock: Clock, floor: int) -> None:
         self._api = api
         self._clock = clock
-        self._from = floor
+        self._from = max(floor, to_unix(clock.now()) - OLDEST)
         self._width = WIDEST
 
     async def step(self, known: Container[str]) -> FreshEvents:
-        """Read the next window.
+        """Read the next window that holds anything.
 
         Args:
             known: Ids of Stripe events read before.
@@ -177,14 +180,16 @@ class CatchUp:
             asked_at = self._clock.now()
             end = min(self._from + self._width, to_unix(asked_at) + 1)
             events = await self._window(end)
-            if events is not None:
+            if events is None:
+                self._width = max(1, (end - self._from) // 4)
+                continue
+            self._from = end
+            if len(events) < PAGE_SIZE * PAGES_AT_ONCE // 4:
+                self._width = min(WIDEST, self._width * 2)
+            fresh = [event for event in events if event["id"] not in known]
+            behind = end <= to_unix(asked_at)
+            if fresh or not behind:
                 break
-            self._width = max(1, (end - self._from) // 4)
-        self._from = end
-        if len(events) < PAGE_SIZE * PAGES_AT_ONCE // 4:
-            self._width = min(WIDEST, self._width * 2)
-        fresh = [event for event in events if event["id"] not in known]
-        behind = end <= to_unix(asked_at)
         return FreshEvents(_in_order(fresh), asked_at, behind=behind, whole=not behind)
 
     async def _window(self, end: int) -> list[JsonObject] | None:

@@ -65,16 +65,18 @@ class Lookout:
         return FreshEvents([*again, *found.events], found.asked_at, found.behind, found.whole)
 
     async def _new(self) -> FreshEvents:
-        if self._catch_up is not None:
-            found = await self._catch_up.step(self._known)
+        if self._catch_up is None:
+            found = await newest(self._api, self._clock, known=self._known, floor=self.floor)
             if not found.behind:
-                self._catch_up = None
-            return found
-        found = await newest(self._api, self._clock, known=self._known, floor=self.floor)
-        if found.behind:
+                return found if found.whole else await self._with_late(found)
             self._catch_up = CatchUp(self._api, self._clock, self.floor)
-        if found.behind or found.whole:
-            return found
+        found = await self._catch_up.step(self._known)
+        if not found.behind:
+            self._catch_up = None
+        return found
+
+    async def _with_late(self, found: FreshEvents) -> FreshEvents:
+        """With what a few pages of the overlap show beside."""
         reach = max(self._scan.reach(self.floor), self._fence)
         late = await self._scan.step(known=self._known, floor=reach)
         new = {event["id"] for event in found.events}

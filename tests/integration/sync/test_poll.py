@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stand import SYNC, Stand
+from stand import SYNC, Stand, quickened
 from stripe_sync.clock import SystemClock
 from stripe_sync.errors import PermissionDenied, SyncBusy
 from stripe_sync.warehouse import Warehouse
@@ -155,7 +155,8 @@ def test_what_changes_during_a_backfill_is_not_lost(stand: Stand) -> None:
 
 def test_the_stored_shape_is_the_pinned_version(stand: Stand) -> None:
     stand.sandbox.control.settings(api_version="2024-06-20")
-    stand.sandbox.control.demo()
+    stand = quickened(stand)
+    stand.sandbox.control.seed({"promotion_code": 3})
     stand.backfill("promotion_code")
     code = stand.stripe.v1.promotion_codes.list({"limit": 1}).data[0]
     stand.stripe.v1.promotion_codes.update(code.id, {"metadata": {"seen": "1"}})
