@@ -153,6 +153,11 @@ class Watch:
                 loaders.close()
         return self.report
 
+    def failing(self, name: str) -> StripeSyncError | None:
+        """What keeps a sync from being polled; None for nothing."""
+        watched = self._watched.get(name)
+        return watched.error if watched else None
+
     async def _supervise(self, common: Common, loaders: Loaders, end: float) -> None:
         while (left := end - self._clock.monotonic()) > 0:
             names = await asyncio.to_thread(self._names, common)

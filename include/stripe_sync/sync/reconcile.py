@@ -101,7 +101,7 @@ def reconcile_collection(
         return asyncio.run(_reconcile(connections, sync_name, collection, window, progress, clock))
 
 
-async def _reconcile(
+async def _reconcile(  # noqa: PLR0917 - what the public function takes
     connections: Connections,
     sync_name: str,
     name: str,

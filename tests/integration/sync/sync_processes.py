@@ -9,6 +9,7 @@ from typing import Any
 
 from stripe_sync.sync.backfill import backfill_collection
 from stripe_sync.sync.connections import Connections
+from stripe_sync.sync.poll import poll_for
 from stripe_sync.sync.reload import reload_collection
 
 # Processes are forked from one that has done its imports, so that starting one takes no time.
@@ -58,4 +59,26 @@ class Work:
         self.process.join()
 
 
-__all__ = ["Work", "backfill_collection", "reload_collection"]
+def _poll(connections: Connections, sync: str) -> None:
+    poll_for(lambda _: connections, connections.warehouse_url, seconds=60, syncs=[sync])
+
+
+class Polling:
+    """A poller in a process of its own.
+
+    Args:
+        connections: What it works with.
+        sync: Its sync.
+    """
+
+    def __init__(self, connections: Connections, sync: str) -> None:
+        self._process: BaseProcess = _processes.Process(target=_poll, args=(connections, sync))
+        self._process.start()
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._process.kill()
+        self._process.join()
+
+
+__all__ = ["Polling", "Work", "backfill_collection", "reload_collection"]

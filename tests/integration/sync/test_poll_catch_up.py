@@ -102,7 +102,10 @@ def test_a_month_without_polling_is_a_gap_that_mends_itself(shop: Stand) -> None
 
     assert shop.record(kept.id)["payload"]["name"] == "kept"
     assert shop.record(seen.id)["payload"]["name"] == "seen"
-    gap = "SELECT ended_at - began_at > '30 days', reconciled_at IS NULL FROM stripe_sync.retention_gap"
+    gap = (
+        "SELECT ended_at - began_at > '30 days', reconciled_at IS NULL"
+        " FROM stripe_sync.retention_gap"
+    )
     assert shop.sql(gap) == [(True, True)]
 
     now = datetime.now(UTC) + month
