@@ -12,8 +12,8 @@ itself: mend the cause and unpause it.
 
 Over REST: `PATCH /api/v2/dags/stripe_poll` with `{"is_paused": false}`.
 
-`STRIPE_POLL_SHARDS` (an environment variable of the DAG processor) spreads the syncs over that many
-tasks; one task serves some hundred.
+Two environment variables of the DAG processor: `STRIPE_POLL_SHARDS` spreads the syncs over that
+many tasks (one task serves some hundred), `STRIPE_POLL_RUN_SECONDS` says how long a run lasts.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from stripe_airflow.params import syncs_param
 from stripe_airflow.sensors.stripe_events import StripeEventSensor
 
 SHARDS = int(os.environ.get("STRIPE_POLL_SHARDS", "1"))
-RUN_SECONDS = 300
+RUN_SECONDS = float(os.environ.get("STRIPE_POLL_RUN_SECONDS", "300"))
 
 
 @dag(

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,13 +46,20 @@ class Stack:
 
 
 @contextmanager
-def running(settings: Settings, say: Say, *, throwaway: bool = False) -> Iterator[Stack]:
+def running(
+    settings: Settings,
+    say: Say,
+    *,
+    throwaway: bool = False,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Stack]:
     """Start everything, and stop it all when the context is left, however that happens.
 
     Args:
         settings: What to start.
         say: Told of each step.
         throwaway: Whether to begin with an empty folder, and with speed before safety.
+        environment: Variables that Airflow's processes get besides.
 
     Raises:
         StackError: Something is in the way; nothing is left running.
@@ -70,13 +77,14 @@ def running(settings: Settings, say: Say, *, throwaway: bool = False) -> Iterato
         if settings.uses_sandbox:
             say("Starting the sandbox Stripe")
             processes.start(_sandbox(settings))
-        environment = airflow.airflow_environment(settings, secrets, postgres)
+        variables = airflow.airflow_environment(settings, secrets, postgres)
+        variables |= environment or {}
         say("Preparing Airflow's database")
-        airflow.prepare(settings, secrets, environment)
+        airflow.prepare(settings, secrets, variables)
         if settings.uses_sandbox:
             _wait_for_sandbox(settings, processes)
         say("Starting Airflow")
-        airflow.start(processes, environment)
+        airflow.start(processes, variables)
         api = cleanup.enter_context(airflow.connected(settings, secrets))
         airflow.wait_until_ready(api, processes, dags=len(DAGS))
         api.make_pool()
