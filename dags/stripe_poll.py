@@ -18,16 +18,12 @@ many tasks (one task serves some hundred), `STRIPE_POLL_RUN_SECONDS` says how lo
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 
 from airflow.sdk import dag
 
 from stripe_airflow.params import syncs_param
-from stripe_airflow.sensors.stripe_events import StripeEventSensor
-
-SHARDS = int(os.environ.get("STRIPE_POLL_SHARDS", "1"))
-RUN_SECONDS = float(os.environ.get("STRIPE_POLL_RUN_SECONDS", "300"))
+from stripe_airflow.sensors.stripe_events import RUN_SECONDS, SHARDS, StripeEventSensor
 
 
 @dag(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from stripe_sync.sync.poll_report import PollBatch, PollReport
+
+
+SHARDS = int(os.environ.get("STRIPE_POLL_SHARDS", "1"))
+"""Tasks that the syncs are spread over; read where the DAG is parsed."""
+
+RUN_SECONDS = float(os.environ.get("STRIPE_POLL_RUN_SECONDS", "300"))
+"""How long a run of the DAG lasts."""
 
 
 class StripeEventSensor(StopsWhenKilled, BaseSensorOperator):

@@ -24,7 +24,7 @@ class StripeChangesTrigger(BaseEventTrigger):
     """
 
     def __init__(self, seconds: float = 5.0) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.seconds = seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -40,4 +40,4 @@ class StripeChangesTrigger(BaseEventTrigger):
 
         url = await asyncio.to_thread(warehouse_url)
         async for news in watch_streams(url, seconds=self.seconds):
-            yield TriggerEvent(asdict(news))
+            yield TriggerEvent(asdict(news))  # type: ignore[no-untyped-call]
