@@ -18,7 +18,7 @@ many tasks (one task serves some hundred), `STRIPE_POLL_RUN_SECONDS` says how lo
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import dag
 
@@ -26,8 +26,11 @@ from stripe_airflow.params import syncs_param
 from stripe_airflow.sensors.stripe_events import RUN_SECONDS, SHARDS, StripeEventSensor
 
 
+# With a start before the first run each run has a logical date of its own; without one the second
+# would have that of the first, and never be made.
 @dag(
     schedule="@continuous",
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     max_active_runs=1,
     max_consecutive_failed_dag_runs=5,
     params={"syncs": syncs_param()},

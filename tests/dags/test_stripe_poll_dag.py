@@ -92,3 +92,21 @@ def test_the_dag_watches_all_the_time_in_bounded_runs(dags: dict[str, Any]) -> N
 
     assert type(dag.timetable).__name__ == "ContinuousTimetable"
     assert (given["poke_interval"], given["run_seconds"]) == (0.5, 300)
+
+
+def test_each_run_has_a_logical_date_of_its_own(dags: dict[str, Any]) -> None:
+    from airflow.serialization.encoders import coerce_to_core_timetable
+    from airflow.timetables.base import DataInterval, TimeRestriction
+
+    dag = dags["stripe_poll"]
+    timetable = coerce_to_core_timetable(dag.timetable)
+    restriction = TimeRestriction(dag.start_date, None, catchup=False)
+    dates = []
+    last: DataInterval | None = None
+    for _ in range(3):
+        info = timetable.next_dagrun_info(
+            last_automated_data_interval=last, restriction=restriction
+        )
+        last = info.data_interval
+        dates.append(info.logical_date)
+    assert len(set(dates)) == 3

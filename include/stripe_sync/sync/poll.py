@@ -140,12 +140,11 @@ class Watch:
         Raises:
             StripeSyncError: No sync can be polled.
         """
-        end = self._clock.monotonic() + seconds
         async with open_common(warehouse_url, self._clock) as common:
             loaders = common.warehouse.loaders(LOADERS, self._clock)
             keeping = asyncio.create_task(self._keep_leases(common))
             try:
-                await self._supervise(common, loaders, end)
+                await self._supervise(common, loaders, seconds)
             finally:
                 await self._stop_all(common)
                 keeping.cancel()
@@ -158,7 +157,8 @@ class Watch:
         watched = self._watched.get(name)
         return watched.error if watched else None
 
-    async def _supervise(self, common: Common, loaders: Loaders, end: float) -> None:
+    async def _supervise(self, common: Common, loaders: Loaders, seconds: float) -> None:
+        end = self._clock.monotonic() + seconds
         while (left := end - self._clock.monotonic()) > 0:
             names = await asyncio.to_thread(self._names, common)
             for name in self._watched.keys() - names:
@@ -212,15 +212,18 @@ class Watch:
     async def _keep_polling(
         self, poller: Poller, cadence: Cadence, stopping: asyncio.Event, phase: float
     ) -> None:
-        """Poll at a fixed cadence: the next poll's time does not depend on how long one takes."""
+        """Poll at a fixed cadence: the next poll's time does not depend on how long one takes.
+
+        However short the time is, it polls once.
+        """
         clock = self._clock
         due = clock.monotonic() + phase
-        while not stopping.is_set():
+        while not (stopping.is_set() and poller.report.polls):
             wait = due - clock.monotonic()
-            if wait > _PATIENCE:
+            if wait > _PATIENCE and not stopping.is_set():
                 await clock.sleep(_PATIENCE)
                 continue
-            await clock.sleep(wait)
+            await clock.sleep(min(wait, _PATIENCE))
             polled = await poller.poll()
             cadence.note(found=polled.found)
             now = clock.monotonic()
