@@ -19,8 +19,8 @@ from stripe_sync.warehouse.model import EventRow, RecordRow
 if TYPE_CHECKING:
     import pandas as pd
 
-# Level 3 packs JSON about as well as 9 does, in a third of the time.
-_ZSTD_LEVEL = 3
+# Level 1 takes 7 % more space than 3 does and two thirds of its time, 3 as much space as 9 does.
+_ZSTD_LEVEL = 1
 
 
 class Lake:
