@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import ceil
 from typing import Any
 
@@ -12,126 +12,188 @@ from stripe_sync.catalog import (
     Collection,
     ListCall,
     Obtained,
-    SourceField,
+    PreviewCall,
     load_catalog,
 )
 from stripe_sync.catalog.calls import reference
 from stripe_sync.extract.shown import ids_at
+from stripe_sync.sync.kin import holders
 
 PAGE = 100
 EMBEDDED = 10
 """Objects of a list that its parent shows."""
 
+CLOCK = "test_helpers.test_clock"
+
 Objects = Callable[[str], list[Any]]
-"""All objects of a kind that the account holds, by the value of their ``object`` field."""
+"""All objects of a kind that the account holds, by the value of their ``object`` field; previews,
+which no account holds, by the short name of their collection."""
 
 
-def minimum_requests(  # noqa: PLR0911 - one for each way
-    row: Collection, objects: Objects, catalog: Catalog | None = None
-) -> int:
+def minimum_requests(row: Collection, objects: Objects, catalog: Catalog | None = None) -> int:
     """Requests that a backfill of a collection needs, its parents being stored where they can be.
-
-    Looking for test clocks is left out: it takes one request more for each list that hides them.
 
     Args:
         row: The collection.
         objects: Reads what the account holds (``control.objects`` of the sandbox).
         catalog: The catalogue, unless it is the shipped one.
     """
-    catalog = catalog or load_catalog()
-    if row.obtained is Obtained.CREATE_ONLY:
-        return 0
-    if row.obtained is Obtained.EVENT_ONLY:
-        kinds = Counter(event["type"] for event in objects("event"))
-        return sum(_pages(kinds[name]) for name in row.events.all)
-    if row.preview:
-        parents = objects(catalog.parent(row.preview.parent).object)
-        return sum(not any(rule.applies(p) for rule in row.preview.skip) for p in parents)
-    if row.obtained is Obtained.PREVIEW:
-        return 0
-    if row.obtained is Obtained.EXPANDED:
-        return min(1, len(objects(row.object)))
-    if row.obtained is Obtained.EMBEDDED:
-        # Some holders show nothing unless asked; of the others a page tells at most a hundred.
-        hidden = [catalog.parent(s.collection) for s in row.sources if s.included]
-        hidden += [p for p in map(catalog.parent, {s.collection for s in row.sources}) if p.hidden]
-        whole = {n for s in row.sources if not s.expand for n in _held(s, objects, catalog)}
-        rest = {obj["id"] for obj in objects(row.object)} - whole
-        return sum(_pages(len(objects(p.object))) for p in hidden) + ceil(len(rest) / PAGE)
-    if row.obtained is Obtained.RETRIEVE_ONLY:
-        return len(_named(row, objects, catalog))
-    top = sum(_listed(row, call, objects(row.object)) for call in row.lists if not call.parent)
-    below = sum(_below(row, call, objects, catalog) for call in row.lists if call.parent)
-    return top + below + (_completions(row, objects, catalog) if top else 0)
+    return _Minimum(objects, catalog or load_catalog()).of(row)
+
+
+class _Minimum:
+    def __init__(self, objects: Objects, catalog: Catalog) -> None:
+        self._objects = objects
+        self._catalog = catalog
+
+    def of(self, row: Collection) -> int:
+        if row.obtained is Obtained.EVENT_ONLY:
+            kinds = Counter(event["type"] for event in self._objects("event"))
+            return sum(_pages(kinds[name]) for name in row.events.all)
+        if row.preview:
+            return self._previews(row, row.preview)
+        if row.obtained is Obtained.EXPANDED:
+            return self._expanded(row)
+        if row.obtained is Obtained.EMBEDDED:
+            return self._held(row)
+        if row.obtained is Obtained.RETRIEVE_ONLY:
+            return len(self._named(row))
+        # Nothing is asked for what only a creation shows, or what comes along with previews.
+        top = any(not call.parent for call in row.lists)
+        below = sum(self._below(row, call) for call in row.lists if call.parent)
+        return below + (self._listed(row) + self._completions(row) if top else 0)
+
+    def _parent(self, call: ListCall | PreviewCall) -> Collection:
+        return self._catalog.parent(str(call.parent))
+
+    def _listed(self, row: Collection) -> int:
+        """Requests for a collection's own lists, those of test clocks included."""
+        found = self._objects(row.object)
+        if row.obtained is Obtained.NESTED_LIST:
+            found = [obj for obj in found if (obj.get("owner") or {}).get("type") == "self"]
+        total = 0
+        for call in row.lists:
+            if call.parent:
+                continue
+            if call.test_clocks and self._objects(CLOCK):
+                clocked = [obj for obj in found if obj.get("test_clock")]
+                total += self._clocked(call, clocked)
+                found = [obj for obj in found if not obj.get("test_clock")]
+            named = [v for variant in call.variants for v in variant.items()]
+            total += sum(
+                _pages(sum(_fits(obj, variant, named) for obj in found))
+                for variant in call.variants or ({},)
+            )
+        return total
+
+    def _clocked(self, call: ListCall, found: Sequence[Any]) -> int:
+        """What belongs to test clocks is shown clock by clock, or customer by customer."""
+        clocks = self._objects(CLOCK)
+        owners, field = [clock["id"] for clock in clocks], "test_clock"
+        total = _pages(len(clocks))
+        if call.test_clocks == "customer":
+            customers = [c for c in self._objects("customer") if c.get("test_clock")]
+            per_clock = Counter(customer["test_clock"] for customer in customers)
+            total += sum(_pages(per_clock[clock]) for clock in owners)
+            owners, field = [customer["id"] for customer in customers], "customer"
+        counts = Counter(reference(obj.get(field)) for obj in found)
+        return total + sum(_pages(counts[owner]) for owner in owners)
+
+    def _completions(self, row: Collection) -> int:
+        """Requests for the rest of lists of which objects show the beginning."""
+        left_out = {
+            call.embedded
+            for other in self._catalog.values()
+            for call in other.lists
+            if call.parent == row.id and call.expand
+        }
+        return sum(
+            _rest(len(value["data"]))
+            for obj in self._objects(row.object)
+            for name, value in obj.items()
+            if _is_list(value) and name not in left_out
+        )
+
+    def _below(self, row: Collection, call: ListCall) -> int:
+        parent = self._parent(call)
+        parents = self._objects(parent.object)
+        if call.embedded and not call.expand and not parent.hidden:
+            return 0  # they are in what is stored
+        name = call.placeholders[0]
+        owners = (reference(obj.get(name)) for obj in self._objects(row.object))
+        counts = Counter(owner for owner in owners if owner)
+        if call.embedded:
+            # Some children do not name their parent; then it holds them itself.
+            shown = [p.get(call.embedded) for p in parents]
+            more = [len(value["data"]) for value in shown if _is_list(value)] or counts.values()
+            return self._listed(parent) + sum(map(_rest, more))
+        asked = [p for p in parents if not any(rule.applies(p) for rule in call.skip)]
+        together = any(c.parent == call.parent and c.embedded for c in row.lists)
+        hidden = self._listed(parent) if parent.hidden and not together else 0
+        return hidden + sum(_pages(counts[obj["id"]]) for obj in asked)
+
+    def _previews(self, row: Collection, call: PreviewCall) -> int:
+        parents = self._objects(self._parent(call).object)
+        asked = [p for p in parents if not any(rule.applies(p) for rule in call.skip)]
+        return len(asked) + sum(_rest(len(p["lines"]["data"])) for p in self._objects(row.name))
+
+    def _expanded(self, row: Collection) -> int:
+        """Holders one by one or a page of them at a time, whatever is less."""
+        [source] = row.sources
+        found = self._objects(self._catalog.parent(source.collection).object)
+        own = {obj["id"] for obj in self._objects(row.object)}
+        naming = sum(not own.isdisjoint(ids_at(obj, source.field)) for obj in found)
+        return min(naming, _pages(naming if source.params else len(found)))
+
+    def _held(self, row: Collection) -> int:
+        """The same, for several kinds of holders; each names what those before it did not show.
+
+        A list cannot be narrowed to objects that hold something, and some show nothing unless
+        asked, or are not stored: of those everything is listed.
+        """
+        seen: set[str] = set()
+        total = 0
+        for holder_id, sources in holders(self._catalog, row).items():
+            holder = self._catalog.parent(holder_id)
+            found = self._objects(holder.object)
+            naming = 0
+            for obj in found:
+                new = {n for s in sources for n in ids_at(obj, s.field)} - seen
+                naming += bool(new)
+                seen |= new
+            if holder.hidden or any(source.included for source in sources):
+                total += self._listed(holder)
+            elif any(source.expand for source in sources):
+                total += min(naming, _pages(len(found)))
+        return total
+
+    def _named(self, row: Collection) -> set[str]:
+        return {
+            name
+            for source in row.sources
+            for obj in self._objects(self._catalog.parent(source.collection).object)
+            for name in ids_at(obj, source.field)
+            if name.startswith(row.id_prefixes or "")
+        }
 
 
 def _pages(count: int) -> int:
     return max(1, ceil(count / PAGE))
 
 
-def _listed(row: Collection, call: ListCall, found: list[Any]) -> int:
-    if row.obtained is Obtained.NESTED_LIST:
-        found = [obj for obj in found if (obj.get("owner") or {}).get("type") == "self"]
-    if not call.variants:
-        return _pages(len(found))
-    named = [v for variant in call.variants for v in variant.items()]
-    return sum(
-        _pages(sum(_fits(obj, variant, named) for obj in found)) for variant in call.variants
-    )
+def _rest(count: int) -> int:
+    """Requests for what a list holds beyond what its owner shows."""
+    return ceil(max(0, count - EMBEDDED) / PAGE)
 
 
-def _fits(obj: Any, variant: dict[str, str], named: Iterable[tuple[str, str]]) -> bool:
+def _is_list(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("object") == "list"
+
+
+def _fits(obj: Any, variant: Mapping[str, str], named: Iterable[tuple[str, str]]) -> bool:
     def text(name: str) -> str:
         return str(obj.get(name)).lower()
 
     if variant:
         return all(text(name) == value for name, value in variant.items())
     return not any(text(name) == value for name, value in named)
-
-
-def _completions(row: Collection, objects: Objects, catalog: Catalog) -> int:
-    """Requests for the rest of lists of which objects show the beginning."""
-    left_out = {
-        call.embedded
-        for other in catalog.values()
-        for call in other.lists
-        if call.parent == row.id and call.expand
-    }
-    lists = [
-        value
-        for obj in objects(row.object)
-        for name, value in obj.items()
-        if isinstance(value, dict) and name not in left_out
-    ]
-    long = [len(v["data"]) for v in lists if v.get("object") == "list"]
-    return sum(ceil((count - EMBEDDED) / PAGE) for count in long if count > EMBEDDED)
-
-
-def _below(row: Collection, call: ListCall, objects: Objects, catalog: Catalog) -> int:
-    parent = catalog.parent(str(call.parent))
-    parents = objects(parent.object)
-    if call.embedded and not call.expand and not parent.hidden:
-        return 0  # they are in what is stored
-    name = call.placeholders[0]
-    counts = Counter(reference(obj.get(name)) for obj in objects(row.object))
-    if call.embedded:
-        more = [n - EMBEDDED for n in counts.values() if n > EMBEDDED]
-        return _pages(len(parents)) + sum(ceil(n / PAGE) for n in more)
-    asked = [p for p in parents if not any(rule.applies(p) for rule in call.skip)]
-    hidden = _pages(len(parents)) if parent.hidden else 0
-    return hidden + sum(_pages(counts[obj["id"]]) for obj in asked)
-
-
-def _held(source: SourceField, objects: Objects, catalog: Catalog) -> set[str]:
-    holders = objects(catalog.parent(source.collection).object)
-    return {name for obj in holders for name in ids_at(obj, source.field)}
-
-
-def _named(row: Collection, objects: Objects, catalog: Catalog) -> set[str]:
-    return {
-        name
-        for source in row.sources
-        for obj in objects(catalog.parent(source.collection).object)
-        for name in ids_at(obj, source.field)
-        if name.startswith(row.id_prefixes or "")
-    }

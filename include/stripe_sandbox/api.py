@@ -11,7 +11,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from stripe_sandbox import access, endpoints, faults, forms, operations, versions, wire
-from stripe_sandbox.errors import ApiError
+from stripe_sandbox.errors import ApiError, unrecognized_url
 from stripe_sandbox.idempotency import Answer
 from stripe_sandbox.meter import limited, locked
 from stripe_sandbox.routes import Match, Router
@@ -114,6 +114,8 @@ class StripeApi:
 
     async def _execute(self, call: _Call, headers: dict[str, str]) -> tuple[bytes, int]:
         state, endpoint = self.state, call.match.label
+        if faults.strike(state, "gone", endpoint):
+            raise unrecognized_url(*endpoint.split(" ", 1))
         refused = faults.strike(state, "rate_limit", endpoint)
         if refused is not None:
             call.mode.meter.refused[refused.reason] += 1

@@ -34,6 +34,7 @@ def fill(state: State, store: AccountStore) -> None:
     _mandates(store)
     _carriers(store)
     _old_cards(store)
+    _old_coins(store)
     _own_tax_ids(store, now)
     _portal(store, now)
     _usage(store, now)
@@ -87,9 +88,11 @@ def _discounts(store: AccountStore, now: int) -> None:
             else:
                 doc["discounts"] = [found["id"]]
             store[kind].put(doc)
-    for doc in _each(store, "checkout.session"):
+    for number, doc in enumerate(_each(store, "checkout.session")):
         for found in _found_discounts(doc):
+            found["source"] = {"coupon": coupons[number % len(coupons)], "type": "coupon"}
             store["discount"].put(found)
+        store["checkout.session"].put(doc)
 
 
 def _found_discounts(node: Any) -> Iterator[Doc]:
@@ -133,6 +136,13 @@ def _carriers(store: AccountStore) -> None:
 def _old_cards(store: AccountStore) -> None:
     for charge, secure in zip(_each(store, "charge"), _each(store, "three_d_secure"), strict=False):
         store["charge"].put({**charge, "source": secure})
+
+
+def _old_coins(store: AccountStore) -> None:
+    receivers = [entry.id for entry in store["bitcoin_receiver"].order]
+    for number, doc in enumerate(_each(store, "bitcoin_transaction")):
+        receiver = receivers[number % len(receivers)]
+        store["bitcoin_transaction"].put({**doc, "receiver": receiver})
 
 
 def _own_tax_ids(store: AccountStore, now: int) -> None:

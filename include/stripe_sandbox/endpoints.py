@@ -40,6 +40,8 @@ def _list(state: State, match: Match, request: Request) -> bytes:
         query = events.parse(request.mode.log, request.store, request.tree)
     else:
         query = listing.parse(resource, request.tree)
+    if request.version < resource.bare_since and not request.tree.get("customer"):
+        return envelope([], more=False, url=resource.path)
     tree = expand.parse(query.expand, resource.object, in_list=True)
     entries, more = listing.page(request.store[resource.object], query)
     rendered = [render(entry, resource, tree, request) for entry in entries]

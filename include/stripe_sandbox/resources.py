@@ -135,7 +135,7 @@ _PAYMENTS = (
     ),
     Resource(
         "payment_method", "/v1/payment_methods", "pm_", "payment_method", "lrcu",
-        listed=Listed("type", "custom", equal=False, param="type"),
+        listed=Listed("type", "custom", equal=False, param="type"), bare_since="2025-12-15",
         events=Events(updated=("payment_method.updated",)),
         actions={"detach": Action({"customer": None}, "payment_method.detached")},
     ),

@@ -83,6 +83,8 @@ class Resource:
         private: Stored fields that are never shown (they only serve filters).
         paths: Where a filter looks when not at the field of its own name.
         defaults: Filters that apply unless they are given.
+        bare_since: The version from which on the list shows everything; in older ones it is empty
+            unless a customer is named. Empty for all.
         filters: Filters of routes that the SDK does not know, by type name.
         accepts: Parameters of creations that the SDK does not know, by type name.
         own_id: The user may choose the id.
@@ -107,6 +109,7 @@ class Resource:
     private: tuple[str, ...] = ()
     paths: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    bare_since: str = ""
     filters: Mapping[str, str] = field(default_factory=dict)
     accepts: Mapping[str, str] = field(default_factory=dict)
     own_id: bool = False

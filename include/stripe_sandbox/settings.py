@@ -9,7 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from stripe_sandbox.rows import PIN
 
 FaultKind = Literal[
-    "server_error", "reset", "truncate", "rate_limit", "lock", "late_event", "duplicate_event"
+    "server_error",
+    "gone",
+    "reset",
+    "truncate",
+    "rate_limit",
+    "lock",
+    "late_event",
+    "duplicate_event",
 ]
 LimitReason = Literal["global-rate", "endpoint-rate", "global-concurrency", "endpoint-concurrency"]
 
@@ -32,7 +39,7 @@ class Fault(BaseModel):
     """Something that goes wrong.
 
     Attributes:
-        kind: What happens.
+        kind: What happens; a route that is gone answers as one that never was.
         endpoint: Glob over ``METHOD /v1/template``; over the Stripe event's type for event faults.
         probability: Chance per request (or Stripe event).
         next: Only the next so many; None for all.

@@ -93,7 +93,9 @@ def _coupon(reference: object, store: AccountStore) -> object:
 
 
 def _discount_coupon(doc: Doc, store: AccountStore) -> None:
-    source = doc.pop("source", None)
+    if "source" not in doc:
+        return  # it stands in two fields of one object and was met before
+    source = doc.pop("source")
     doc["coupon"] = _coupon(source.get("coupon"), store) if isinstance(source, dict) else None
 
 

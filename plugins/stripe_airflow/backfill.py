@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TriggerRule
 from airflow.sdk.exceptions import AirflowException
 
-from stripe_airflow.hooks.connections import connections_for, warehouse_url
+from stripe_airflow.hooks.connections import connections_for, stripe_conn_id, warehouse_url
+from stripe_airflow.hooks.stripe import StripeHook
 from stripe_airflow.operators.backfill import parse_since
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def conclude(
 ) -> list[dict[str, Any]]:
     """Log one line for each collection; fail when any of them was not backfilled.
 
+    One that the key may not read is a failure only where the sync is strict.
+
     Args:
         jobs: What :func:`plan_jobs` returned; None when it failed.
         reports: What the backfill tasks that succeeded returned; None when none did.
@@ -85,14 +88,16 @@ def conclude(
         The reports of all, in the order of the jobs.
 
     Raises:
-        AirflowException: Names the collections that failed, and why.
+        AirflowException: Names the collections that failed, and why; in a strict sync also those
+            that the key may not read, and the permissions that it lacks.
     """
     if jobs is None:
         msg = "nothing was backfilled: the task 'plan' failed, and its log says why"
         raise AirflowException(msg)
     done = {report["collection"]: dict(report) for report in reports or ()}
     wanted = {str(job["collection"]): str(job["sync"]) for job in jobs}
-    states = _states(next(iter(wanted.values()), None))
+    sync = next(iter(wanted.values()), None)
+    states = _states(sync)
     missing = {
         name: dict.fromkeys(_COLUMNS)
         | {"collection": name, "status": "failed", "message": _why(states.get(name))}
@@ -101,11 +106,29 @@ def conclude(
     }
     rows: list[dict[str, Any]] = [done.get(name) or missing[name] for name in wanted]
     log.info("Backfill of %s collections\n%s", len(rows), as_table(rows))
+    if problems := [*_failures(rows, missing), *_refusals(rows, sync)]:
+        raise AirflowException(" ".join(problems))
+    return rows
+
+
+def _failures(
+    rows: Sequence[Mapping[str, Any]], missing: Mapping[str, Mapping[str, Any]]
+) -> Iterator[str]:
     if missing:
         reasons = "; ".join(f"{name}: {row['message']}" for name, row in missing.items())
-        msg = f"{len(missing)} of {len(rows)} collections were not backfilled. {reasons}"
-        raise AirflowException(msg)
-    return rows
+        yield f"{len(missing)} of {len(rows)} collections were not backfilled. {reasons}."
+
+
+def _refusals(rows: Sequence[Mapping[str, Any]], sync: str | None) -> Iterator[str]:
+    """What the key may not read, where the sync's settings say that this is a failure."""
+    refused = [row for row in rows if row["status"] == "forbidden"]
+    if not refused or sync is None:
+        return
+    if StripeHook(stripe_conn_id(sync)).sync_settings().fail_when_forbidden:
+        lacking = "; ".join(
+            f"{row['collection']}: {row['permission'] or row['message']}" for row in refused
+        )
+        yield f"The key lacks permission for {len(refused)} of {len(rows)} collections. {lacking}."
 
 
 def _states(sync: str | None) -> dict[str, CollectionStatus]:

@@ -79,6 +79,11 @@ def _stripe_connection() -> dict[str, Any]:
                 "description": "A backfill writes a 'created' event for each object it finds.",
                 "schema": {"type": ["boolean", "null"], "default": True},
             },
+            "fail_when_forbidden": {
+                "label": "Red when forbidden",
+                "description": "A backfill run fails when the key may not read a collection.",
+                "schema": {"type": ["boolean", "null"], "default": False},
+            },
             "api_version": {
                 "label": "API version",
                 "description": "Every payload is stored in this version. Empty means our own pin.",

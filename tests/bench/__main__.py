@@ -9,11 +9,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import backfill, live
+from bench import backfill, collections, live
 from bench.measure import Measured, report
 from bench.rig import rig
 
-PARTS = {"backfill": backfill.measure, "live": live.measure}
+PARTS = {
+    "backfill": backfill.measure,
+    "collections": collections.measure,
+    "live": live.measure,
+}
 Part = StrEnum("Part", list(PARTS))
 RESULTS = Path(__file__).resolve().parents[2] / "build" / "bench.json"
 

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+
+from stripe_sync.catalog import load_catalog
+from stripe_sync.jsonio import dumps
+
+EVERY = [row.name for row in load_catalog().values()]
+TWO = ["rak_customer_read", "rak_invoice_read"]
+"""What a key may do that reads nothing but customers and invoices."""
+
+UNLIMITED = {
+    "requests_per_second": 400,
+    "total_requests_per_second": 500,
+    "endpoint_requests_per_second": 400,
+}
 
 pytestmark = pytest.mark.usefixtures("airflow_database", "connections")
 
@@ -19,6 +33,21 @@ def run(dag: Any, **conf: Any) -> tuple[str, dict[str, list[Any]]]:
     for instance in dag_run.get_task_instances():
         instances.setdefault(instance.task_id, []).append(instance)
     return str(dag_run.state), instances
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, sandbox: Any, key: str, **settings: Any) -> None:
+    """Airflow's connection to the sandbox with a key and settings of its own."""
+    fields = {"conn_type": "stripe", "password": key, "host": sandbox.base_url, "extra": settings}
+    monkeypatch.setenv("AIRFLOW_CONN_STRIPE_DEFAULT", dumps(fields).decode())
+
+
+def statuses(warehouse_url: str) -> dict[str, tuple[str, str | None]]:
+    """Status of each collection and the permission that the key lacks, by short name."""
+    with psycopg.connect(warehouse_url) as connection:
+        rows = connection.execute(
+            "SELECT collection_id, status, permission FROM stripe_sync.collection_state"
+        ).fetchall()
+    return {name.partition(":")[2]: (status, permission) for name, status, permission in rows}
 
 
 def test_each_collection_is_a_task_named_after_it_and_lands_in_warehouse_and_lake(
@@ -73,24 +102,87 @@ def test_the_report_lists_what_came_of_each_collection(
     ]
 
 
-def test_a_collection_that_the_key_may_not_read_is_reported_and_the_others_go_on(
-    dags: dict[str, Any], sandbox: Any, monkeypatch: pytest.MonkeyPatch
+def test_what_a_key_may_not_read_is_shown_collection_by_collection_and_the_run_stays_green(
+    dags: dict[str, Any], sandbox: Any, warehouse_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sandbox.control.seed({"customer": 2, "product": 2})
-    sandbox.control.add_key(
-        "rk_test_part", permissions=["rak_customer_read", "rak_event_read", "rak_account_read"]
-    )
-    monkeypatch.setenv(
-        "AIRFLOW_CONN_STRIPE_DEFAULT",
-        f'{{"conn_type": "stripe", "password": "rk_test_part", "host": "{sandbox.base_url}"}}',
-    )
+    sandbox.control.demo()
+    sandbox.control.add_key("rk_test_two", permissions=TWO)
+    connect(monkeypatch, sandbox, "rk_test_two", **UNLIMITED)
 
-    state, tasks = run(dags["stripe_backfill"], collections=["customer", "product"])
+    state, tasks = run(dags["stripe_backfill"], collections=[], since=None)
 
-    rows = tasks["report"][0].xcom_pull(task_ids="report")
+    found = statuses(warehouse_url)
+    by_status: dict[str, set[str]] = {}
+    for name, (status, _) in found.items():
+        by_status.setdefault(status, set()).add(name)
+    assert sorted(found) == sorted(EVERY)
+    # Below customers and invoices stand what Stripe shows to whom it shows those.
+    readable = {"customer", "customer_balance_transaction", "invoice", "line_item"}
+    assert by_status.pop("done") == readable
+    assert by_status.pop("empty") == {"token", "usage_record"}
+    assert set(by_status) == {"forbidden"}
+    assert all(found[name][1] for name in by_status["forbidden"])
+    assert found["product"] == ("forbidden", "rak_product_read")
+    assert found["upcoming_customer_invoice"] == ("forbidden", "rak_invoice_write")
+
     assert state == "success"
-    assert [row["status"] for row in rows] == ["done", "forbidden"]
-    assert "rak_product_read" in rows[1]["message"]
+    rows = {row["collection"]: row for row in tasks["report"][0].xcom_pull(task_ids="report")}
+    assert set(rows) == set(EVERY) - {"upcoming_line_item"}  # it comes along with others
+    for name, row in rows.items():
+        assert (row["status"], row["permission"]) == found[name]
+        assert (row["permission"] or "") in (row["message"] or "")
+
+
+def test_in_a_strict_sync_what_a_key_may_not_read_makes_the_run_red(
+    dags: dict[str, Any],
+    sandbox: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sandbox.control.seed({"customer": 2, "product": 2, "refund": 1})
+    sandbox.control.add_key("rk_test_two", permissions=TWO)
+    connect(monkeypatch, sandbox, "rk_test_two", fail_when_forbidden=True, **UNLIMITED)
+
+    state, tasks = run(
+        dags["stripe_backfill"], collections=["customer", "product", "refund"], since=None
+    )
+
+    assert state == "failed"
+    assert {str(task.state) for task in tasks["backfill"]} == {"success"}
+    assert (
+        "AirflowException: The key lacks permission for 2 of 3 collections."
+        " product: rak_product_read; refund: rak_refund_read." in capsys.readouterr().out
+    )
+
+
+def test_a_collection_that_stripe_cannot_serve_fails_alone_and_the_run_says_which_and_why(
+    dags: dict[str, Any],
+    sandbox: Any,
+    warehouse_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sandbox.control.demo()
+    sandbox.control.fault("server_error", endpoint="GET /v1/subscriptions", status=500)
+    connect(monkeypatch, sandbox, sandbox.api_key, **UNLIMITED)
+    dag = dags["stripe_backfill"]
+    for name in ("backfill", "backfill_nested"):  # so that nobody waits for the next try
+        monkeypatch.setitem(dag.task_dict[name].partial_kwargs, "retries", 0)
+    others = ["charge", "credit_note_line_item", "customer", "dispute", "invoice", "line_item"]
+
+    state, tasks = run(dag, collections=["subscription", *others], since=None)
+
+    found = statuses(warehouse_url)
+    assert found.pop("subscription") == ("failed", None)
+    assert found == dict.fromkeys(others, ("done", None))
+    failed = {t.rendered_map_index for t in tasks["backfill"] if str(t.state) == "failed"}
+    assert (state, failed) == ("failed", {"subscription"})
+    assert {str(task.state) for task in tasks["backfill_nested"]} == {"success"}
+    [said] = re.findall(
+        "AirflowException: 1 of 7 collections were not backfilled.*", capsys.readouterr().out
+    )
+    assert "subscription: GET /v1/subscriptions" in said
+    assert "An unknown error occurred" in said
 
 
 def test_a_wrong_key_fails_at_once_and_the_run_is_red(

@@ -23,6 +23,7 @@ select
     sync_id as _sync_id,
     deleted as _deleted,
     updated_at as _updated_at,
-    seq as _seq
+    seq as _seq,
+    parent_id as _parent_id
 from {{ source('stripe_raw', 'records') }}
 where collection_id = 'stripe:bank_account'

@@ -16,6 +16,7 @@ from stripe_sync.catalog.model import (
     EventRouting,
     Mutations,
     Obtained,
+    Watch,
 )
 
 __all__ = [
@@ -32,5 +33,6 @@ __all__ = [
     "Relist",
     "SkipRule",
     "SourceField",
+    "Watch",
     "load_catalog",
 ]

@@ -87,6 +87,8 @@ class ListCall(Row):
         filters: Names of the filters that the endpoint accepts, besides cursors and page size.
         embedded: Field of the parent that holds the beginning of this list, None where none does.
         expand: Whether the parent holds it only when that field is expanded.
+        complete_since: First API version in which it shows everything; the fallback lists are asked
+            instead in older ones.
         paged: Whether page size and cursors are accepted.
         skip: Parents that need not be asked.
         says_none: Parts of Stripe's refusals that only mean that this parent has none.
@@ -103,6 +105,7 @@ class ListCall(Row):
     filters: tuple[str, ...] = ()
     embedded: str | None = None
     expand: bool = False
+    complete_since: str | None = None
     paged: bool = True
     skip: tuple[SkipRule, ...] = ()
     says_none: tuple[str, ...] = ()
@@ -165,7 +168,8 @@ class SourceField(Row):
     Attributes:
         collection: Catalogue id of that collection.
         field: Dotted path; ``*`` stands for every element of an array or object.
-        params: List parameters that narrow that collection to objects worth looking at.
+        params: List parameters that narrow that collection to objects worth looking at, named like
+            the fields that they look at.
         expand: Field to expand there, so that it holds objects rather than their ids.
         included: Whether the field is left out altogether unless it is expanded.
     """

@@ -73,6 +73,8 @@ def _row_problems(row: Collection, known: set[str]) -> Iterator[str]:
     yield from _payload_problems(row)
     for call in row.lists + row.fallback_lists:
         yield from (f"list {call.path}: {cause}" for cause in _list_problems(call))
+    if not row.fallback_lists and any(call.complete_since for call in row.lists):
+        yield "complete_since needs fallback_lists"
     yield from _call_problems(row)
     yield from _event_problems(row)
     for needed in sorted(_named_collections(row) - known):
@@ -80,6 +82,8 @@ def _row_problems(row: Collection, known: set[str]) -> Iterator[str]:
     what, satisfied = _NEEDS[row.obtained]
     if not satisfied(row):
         yield f"obtained by {row.obtained} needs {what}"
+    if not row.hidden and bool(row.watched_by) is bool(row.unwatched):
+        yield "needs a way in which changes are told or the reason why it is unwatched, not both"
     if (row.availability is Availability.LEGACY) != bool(row.api_version):
         yield "an api_version goes with availability legacy, and only with it"
 
@@ -116,6 +120,8 @@ def _list_problems(call: ListCall) -> Iterator[str]:
     names = {name.split("[")[0] for params in (call.params, *call.variants) for name in params}
     for name in sorted(names - set(call.filters)):
         yield f"parameter {name!r} is not among the filters"
+    if call.complete_since and not _VERSION.fullmatch(call.complete_since):
+        yield f"complete_since {call.complete_since!r} is no Stripe-Version"
     if any(set(call.params) & set(variant) for variant in call.variants):
         yield "a variant overrides a parameter"
 

@@ -61,6 +61,19 @@ class Availability(StrEnum):
     """Only in an older API version, if at all."""
 
 
+class Watch(StrEnum):
+    """What tells that objects of a collection changed, between the weekly readings."""
+
+    OWN_EVENTS = "own_events"
+    """Stripe events that carry them."""
+    EVENTS_OF_OTHERS = "events_of_others"
+    """Stripe events of their parents, of what names or holds them, or that speak of their list."""
+    WINDOW = "window"
+    """What was created lately is read again, several times a day or once."""
+    NIGHTLY = "nightly"
+    """Everything is read again each night."""
+
+
 class EventRouting(Row):
     """Which Stripe events speak of a collection, by the kind of change they stand for.
 
@@ -125,7 +138,7 @@ class Collection(Row):
         availability: Whether Stripe still serves them.
         api_version: Stripe-Version to ask with, None for the sync's own.
         lists: List endpoints; together they give the whole collection.
-        fallback_lists: Asked instead where ``lists`` are refused.
+        fallback_lists: Asked instead where ``lists`` are refused or do not show everything.
         retrieve: Path that returns one object, None where there is none. ``{id}`` is the object's
             own id; any other placeholder names a field of the object.
         retrieve_alternatives: Paths for objects that lack a field named in ``retrieve``.
@@ -136,6 +149,7 @@ class Collection(Row):
         how: How the collection is obtained, where it isn't listed by itself.
         events: Stripe events that speak of it.
         relist: When it is read again between the weekly readings, as events do not tell all.
+        unwatched: Why nothing tells of changes between the weekly readings, where nothing does.
         unlisted: Objects that exist though no list shows them, told by a field of their own.
         sensitive: Payload paths redacted before storing: what logs its holder in or moves money.
         volatile: Payload paths left out of ``payload_hash``: they differ from fetch to fetch.
@@ -165,6 +179,7 @@ class Collection(Row):
     how: str | None = None
     events: EventRouting = Field(default_factory=EventRouting)
     relist: tuple[Relist, ...] = ()
+    unwatched: str = ""
     unlisted: tuple[SkipRule, ...] = ()
     sensitive: tuple[str, ...] = ()
     volatile: tuple[str, ...] = ()
@@ -180,6 +195,32 @@ class Collection(Row):
     def listed_by_time(self) -> bool:
         """Whether it has a list of its own that can be narrowed to what was created lately."""
         return any(call.parent is None and call.created_filter for call in self.lists)
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Catalogue ids of what its objects are listed below or computed for."""
+        named = [call.parent for call in self.lists]
+        if self.preview:
+            named.append(self.preview.parent)
+        elif self.obtained is Obtained.PREVIEW:
+            named += [source.collection for source in self.sources]
+        return tuple(dict.fromkeys(name for name in named if name))
+
+    @property
+    def watched_by(self) -> tuple[Watch, ...]:
+        """What tells of changes."""
+        own = set(self.events.all) - set(self.events.ignored) - set(self.events.legacy)
+        shown = any(call.refreshed_by or (call.embedded and not call.expand) for call in self.lists)
+        # What only is seen once a reference is expanded is not looked for with each event.
+        named = bool(self.sources) and self.obtained is not Obtained.EXPANDED
+        told = shown or named or bool(self.preview and self.preview.refreshed_by)
+        ways = {
+            Watch.OWN_EVENTS: bool(own),
+            Watch.EVENTS_OF_OTHERS: told,
+            Watch.WINDOW: any(each.days for each in self.relist),
+            Watch.NIGHTLY: any(each.days is None for each in self.relist),
+        }
+        return tuple(way for way, holds in ways.items() if holds)
 
     def change_of(self, event_type: str) -> ChangeType | None:
         """The kind of change that a Stripe event stands for, as far as its type tells.

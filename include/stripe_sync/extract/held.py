@@ -109,21 +109,27 @@ class Referred:
 
 
 class Noted:
-    """Notes what a harvest found.
+    """Notes what a harvest found, and what it need not be looked for again.
 
     Args:
         harvest: The harvest.
         seen: Keys of what it finds are added.
+        paths: Where what it finds stands. What was not shown there though it was asked for, such
+            as a discount that is gone, will not be shown elsewhere, and counts as seen.
     """
 
-    def __init__(self, harvest: Harvest, seen: set[str]) -> None:
+    def __init__(self, harvest: Harvest, seen: set[str], paths: Sequence[str] = ()) -> None:
         self._harvest = harvest
         self._seen = seen
+        self._paths = paths
 
     async def __call__(self, shown: Sequence[Shown]) -> list[list[Observation]]:
         """What the harvest finds."""
         found = await self._harvest(shown)
         self._seen.update(o.upstream_id for observations in found for o in observations)
+        self._seen.update(
+            name for holder in shown for path in self._paths for name in ids_at(holder.obj, path)
+        )
         return found
 
 

@@ -35,6 +35,7 @@ class BackfillReport:
         collection: Short name.
         status: done, empty, forbidden or retired.
         message: Why, for anything but done.
+        permission: ``rak_…`` name that the key lacks, when forbidden and Stripe names it.
         objects: Objects that Stripe listed.
         requests: Requests it took.
         seconds: How long it took.
@@ -46,6 +47,7 @@ class BackfillReport:
     collection: str
     status: str
     message: str | None
+    permission: str | None
     objects: int
     requests: int
     seconds: float
@@ -254,6 +256,7 @@ class _Run:
             collection=self.row.name,
             status=status,
             message=message,
+            permission=permission,
             objects=self.landing.objects,
             requests=self.landing.requests,
             seconds=round(seconds, 3),
@@ -278,6 +281,12 @@ def settle_carried(session: Session, row: Collection) -> None:
     if status in {"done", "empty"}:
         status = "done" if objects else "empty"
     told = ", ".join(f"{name}: {status}" for name, status in states.items())
+    lacking = [state.permission for _, state in found if state and state.status == status]
     warehouse.finish_collection(
-        sync_id, row.id, status, f"comes along with {told}", objects=objects
+        sync_id,
+        row.id,
+        status,
+        f"comes along with {told}",
+        permission=next(filter(None, lacking), None),
+        objects=objects,
     )

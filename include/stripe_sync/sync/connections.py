@@ -19,6 +19,8 @@ class SyncSettings(BaseModel):
         api_version: Stripe-Version that every payload is rendered in.
         redact: Whether client secrets and the like are redacted before they are stored.
         created_events: Whether a backfill writes a ``created`` event for each record it finds new.
+        fail_when_forbidden: Whether a backfill run ends red when the key may not read one of its
+            collections.
         max_age_days: Backfill only objects created in so many days before it begins; None for all.
         requests_per_second: Ceiling for backfills; None for 50 in live mode, 20 in test mode.
         total_requests_per_second: Ceiling for everything that asks Stripe; None for Stripe's
@@ -35,6 +37,7 @@ class SyncSettings(BaseModel):
     api_version: str = PINNED_API_VERSION
     redact: bool = True
     created_events: bool = True
+    fail_when_forbidden: bool = False
     max_age_days: int | None = Field(default=None, gt=0)
     requests_per_second: float | None = Field(default=None, gt=0)
     total_requests_per_second: float | None = Field(default=None, gt=0)

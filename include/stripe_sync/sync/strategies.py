@@ -39,6 +39,8 @@ class Strategies:
     async def walks(self) -> list[Walk]:
         """The walks, in order."""
         row = self._row
+        if self._outdated():
+            return await self._children(row.fallback_lists)
         if row.obtained is Obtained.PREVIEW:
             return await self._previews()
         if row.obtained is Obtained.EVENT_ONLY:
@@ -53,7 +55,14 @@ class Strategies:
 
     async def fallbacks(self) -> list[Walk]:
         """The walks that stand in where Stripe refuses the first of the others."""
+        if self._outdated():
+            return []
         return await self._children(self._row.fallback_lists)
+
+    def _outdated(self) -> bool:
+        """Whether the lists leave out too much in the version that they are asked in."""
+        version = self._row.api_version or self._session.settings.api_version
+        return any(version < (call.complete_since or "") for call in self._row.lists)
 
     async def _lists(self) -> list[Walk]:
         def reader_of(call: ListCall, params: Mapping[str, str]) -> Reader:
@@ -189,8 +198,8 @@ class Strategies:
             holder = self._catalog.parent(holder_id)
             paths = [source.field for source in sources]
             held = Held(self._row, paths, self._session.shaper(self._row))
-            harvest = Noted(held, self._seen)
-            told = not any(source.included or source.params for source in sources)
+            harvest = Noted(held, self._seen, paths)
+            told = not any(source.included for source in sources)
             if told and holds_all(self._session, holder):
                 found += await self._through_stored(holder, sources, harvest)
                 continue
@@ -207,18 +216,18 @@ class Strategies:
         """Walks to what stored objects hold or name, with as few requests as possible."""
         session, paths = self._session, tuple(source.field for source in sources)
         expand = [source.expand for source in sources if source.expand]
-        condition = Condition(paths=paths)
-        if self._row.obtained is Obtained.EXPANDED:
-            condition = Condition(field=paths[0], unlike=self._prefixes_of_others())
+        condition = self._worth(holder, sources)
         if not expand:
             return [stored(session, holder, harvest, condition=condition)]
+        params = sources[0].params
         count = session.warehouse.count_stored
         holding = await asyncio.to_thread(count, session.sync.id, holder.id, condition)
-        total = await asyncio.to_thread(count, session.sync.id, holder.id)
+        shown = holding if params else await asyncio.to_thread(count, session.sync.id, holder.id)
         found: list[Walk] = []
-        if holding > total / PAGE_SIZE:
+        if holding > shown / PAGE_SIZE:
             # Stripe's list shows a hundred at a time, though not all that nested lists hold.
-            found += listed(holder, self._reader_of(holder, harvest, expand), since=None)
+            reader_of = self._reader_of(holder, harvest, expand)
+            found += listed(holder, reader_of, since=None, params=params)
         if found and self._row.obtained is Obtained.EXPANDED:
             return found
         version = self._row.api_version
@@ -227,12 +236,32 @@ class Strategies:
         heads = sorted({"id", *(path.partition(".")[0] for path in paths)})
         return [*found, stored(session, holder, rest, fields=heads, condition=condition)]
 
+    def _worth(self, holder: Collection, sources: Sequence[SourceField]) -> Condition:
+        """Which stored holders may hold or name something of this collection."""
+        if self._row.obtained is not Obtained.EXPANDED:
+            return Condition(paths=tuple(source.field for source in sources))
+        return Condition(
+            equal=sources[0].params,
+            reference=sources[0].field,
+            unlike=self._prefixes_of_others(),
+            stored_in=self._held_likewise(holder),
+        )
+
     def _prefixes_of_others(self) -> tuple[str, ...]:
         """What ids begin with that certainly belong to other collections."""
         rows = [*self._catalog.values(), *self._catalog.hidden.values()]
         own = self._row.id_prefixes
         return tuple(
             sorted({p for row in rows if row is not self._row for p in row.id_prefixes} - set(own))
+        )
+
+    def _held_likewise(self, holder: Collection) -> tuple[str, ...]:
+        """The other collections that the same field of a holder leads to."""
+        return tuple(
+            row.id
+            for row in self._catalog.values()
+            if row.obtained is Obtained.EXPANDED and row is not self._row
+            if any(source.collection == holder.id for source in row.sources)
         )
 
     async def _previews(self) -> list[Walk]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -43,13 +43,17 @@ class Condition:
 
     Attributes:
         paths: One of these dotted paths leads to something; ``*`` stands for every element.
-        field: A top-level field that holds a text ...
-        unlike: ... which begins with none of these.
+        equal: Top-level fields that hold these texts.
+        reference: A top-level field that holds an id ...
+        unlike: ... which begins with none of these ...
+        stored_in: ... and is the key of no record of these collections.
     """
 
     paths: tuple[str, ...] = ()
-    field: str | None = None
+    equal: Mapping[str, str] = field(default_factory=dict)
+    reference: str | None = None
     unlike: tuple[str, ...] = ()
+    stored_in: tuple[str, ...] = ()
 
 
 class FamilyStore:
@@ -167,10 +171,20 @@ def _clauses(condition: Condition | None) -> list[sa.ColumnElement[bool]]:
         clauses.append(
             sa.or_(*(exists(_records.c.payload, sa.cast(path, JSONPATH)) for path in paths))
         )
-    if condition.field:
-        text = _records.c.payload[condition.field].astext
+    clauses += [_records.c.payload[name].astext == text for name, text in condition.equal.items()]
+    if condition.reference:
+        text = _records.c.payload[condition.reference].astext
         clauses.append(text.is_not(None))
         clauses += [~text.startswith(prefix, autoescape=True) for prefix in condition.unlike]
+        other = _records.alias()
+        clauses += [
+            ~sa.exists().where(
+                other.c.collection_id == collection_id,
+                other.c.sync_id == _records.c.sync_id,
+                other.c.upstream_id == text,
+            )
+            for collection_id in condition.stored_in
+        ]
     return clauses
 
 

@@ -81,6 +81,13 @@ def test_server_errors_tell_not_to_retry(api: Any) -> None:
     api.get("/v1/customers")
 
 
+def test_a_route_that_is_gone_was_never_there(api: Any) -> None:
+    api.control.fault("gone", endpoint="GET /v1/customers")
+    assert "Unrecognized" in api.refused(404, "GET", "/v1/customers")["message"]
+    api.control.no_faults()
+    api.get("/v1/customers")
+
+
 @pytest.mark.parametrize("applied", [False, True])
 def test_a_failed_write_may_have_happened(api: Any, applied: bool) -> None:
     api.control.fault("server_error", endpoint="POST *", next=1, applied=applied)

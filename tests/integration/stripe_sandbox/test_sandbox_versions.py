@@ -77,3 +77,26 @@ def test_old_versions_include_what_new_ones_leave_out(api: Any) -> None:
     assert [c["id"] for c in old["charges"]["data"]] == ["ch_1"]
     old = api.get("/v1/customers/cus_1", stripe_version="2019-12-03")
     assert old["subscriptions"]["data"] == []
+
+
+def test_before_clover_payment_methods_are_listed_for_a_customer_only(api: Any) -> None:
+    method = {"object": "payment_method", "created": NOW, "type": "card"}
+    api.control.put({"id": "cus_1", "object": "customer", "created": NOW})
+    api.control.put({**method, "id": "pm_1", "customer": "cus_1"})
+    old = {"stripe_version": "2025-11-17.clover"}
+    assert api.ids("/v1/payment_methods") == ["pm_1"]
+    assert api.ids("/v1/payment_methods", **old) == []
+    assert api.ids("/v1/payment_methods", {"customer": "cus_1"}, **old) == ["pm_1"]
+    assert api.ids("/v1/customers/cus_1/payment_methods", **old) == ["pm_1"]
+
+
+def test_an_object_in_two_fields_changes_shape_in_both(api: Any) -> None:
+    source = {"coupon": "co", "type": "coupon"}
+    discount = {"id": "di_1", "object": "discount", "subscription": "sub_1", "source": source}
+    page = {"object": "list", "data": [], "has_more": False}
+    doc = {"id": "sub_1", "object": "subscription", "created": NOW, "status": "active"}
+    api.control.put({"id": "co", "object": "coupon", "created": NOW}, discount)
+    api.control.put({**doc, "customer": "cus_1", "items": page, "discounts": ["di_1"]})
+    params = {"expand[]": "discounts"}
+    found = api.get("/v1/subscriptions/sub_1", params, stripe_version="2022-08-01")
+    assert found["discount"]["coupon"]["id"] == found["discounts"][0]["coupon"]["id"] == "co"

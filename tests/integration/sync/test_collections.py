@@ -3,96 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import stripe
 
 from databases import new_database
 from minimum import minimum_requests
+from shop import CATALOG, EVERY, Shop, fast
 from stand import SYNC, Stand, make_stand
 from stripe_sandbox.server import running
-from stripe_sync.catalog import Collection, Obtained, load_catalog
+from stripe_sync.catalog import Obtained
 from stripe_sync.sync import sources
-from stripe_sync.sync.backfill import BackfillReport
-from stripe_sync.sync.connections import SyncSettings
 from stripe_sync.sync.session import open_session
-
-CATALOG = load_catalog()
-EVERY = [row.name for row in CATALOG.values()]
-FAST = SyncSettings(
-    redact=False,
-    requests_per_second=400,
-    total_requests_per_second=500,
-    endpoint_requests_per_second=400,
-)
-
-KEYS: dict[str, Callable[[Any], str]] = {
-    "capability": lambda o: f"{o['account']}:{o['id']}",
-    "line_item": lambda o: f"{o['invoice']}:{o['id']}",
-    "usage_record_summary": lambda o: ":".join(
-        str(part) if part is not None else ""
-        for part in (o["subscription_item"], o["period"]["start"], o["period"]["end"])
-    ),
-}
-"""Keys of those whose id alone is not enough."""
-
-
-class Shop:
-    """The demo's shop, all of it backfilled; tests only look at it."""
-
-    def __init__(self, stand: Stand) -> None:
-        self.stand = stand
-        self._objects: dict[str, list[Any]] = {}
-        self.reports: dict[str, BackfillReport] = {r.collection: r for r in stand.backfill()}
-
-    def objects(self, kind: str) -> list[Any]:
-        """What the sandbox holds; read once."""
-        if kind not in self._objects:
-            self._objects[kind] = self.stand.sandbox.control.objects(kind)
-        return self._objects[kind]
-
-    def expected(self, row: Collection) -> list[str]:
-        """Keys of everything that Stripe shows of a collection."""
-        if row.obtained is Obtained.CREATE_ONLY:
-            return []
-        if row.obtained is Obtained.PREVIEW:
-            return list(self._previews(row))
-        key = KEYS.get(row.name, lambda o: o["id"])
-        return [key(obj) for obj in self.objects(row.object) if self._shown(row, obj)]
-
-    def _shown(self, row: Collection, obj: Any) -> bool:
-        if row.name == "review":
-            return bool(obj["open"])  # the list never shows closed ones
-        if row.name == "person":
-            accounts = {account["id"]: account for account in self.objects("account")}
-            owner = accounts.get(obj["account"])  # the platform itself is no connected account
-            return owner is not None and not any(r.applies(owner) for r in row.lists[0].skip)
-        return True
-
-    def _previews(self, row: Collection) -> Iterator[str]:
-        for kind in ("customer", "subscription"):
-            invoices = row.name == f"upcoming_{kind}_invoice"
-            if not invoices and row.name != "upcoming_line_item":
-                continue
-            for obj in self.objects(kind):
-                preview = self.preview(**{kind: obj["id"]})
-                if preview is not None and invoices:
-                    yield obj["id"]
-                elif preview is not None:
-                    count = len(list(preview.lines.auto_paging_iter()))
-                    yield from (f"{obj['id']}:{number}" for number in range(count))
-
-    def preview(self, **owner: str) -> Any:
-        """What Stripe computes for an object; None where nothing is due."""
-        try:
-            return self.stand.stripe.v1.invoices.create_preview(owner)  # type: ignore[arg-type]
-        except stripe.InvalidRequestError as error:
-            assert error.code == "invoice_upcoming_none"
-            return None
 
 
 @pytest.fixture(scope="module")
@@ -101,10 +25,6 @@ def shop(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         sandbox.control.demo()
         stand = make_stand(sandbox, url, tmp_path_factory.mktemp("collections"))
         yield Shop(fast(stand))
-
-
-def fast(stand: Stand) -> Stand:
-    return replace(stand, connections=replace(stand.connections, settings=FAST))
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -154,13 +74,9 @@ def test_no_collection_takes_many_more_requests_than_it_must(
 ) -> None:
     lines, wasteful = [], []
     for name, report in shop.reports.items():
-        row = CATALOG.resolve(name)
-        needed = minimum_requests(row, shop.objects)
-        clocks = any(call.test_clocks for call in row.lists)
+        needed = minimum_requests(CATALOG.resolve(name), shop.objects)
         lines.append(f"{name:32} {report.requests:5} of {needed:5}")
-        # Few objects in many lists: what is left over at the end of each list counts most here.
-        if row.obtained is Obtained.NESTED_LIST and not clocks:
-            wasteful += [name] if report.requests > 1.15 * needed + 12 else []
+        wasteful += [name] if report.requests > 1.15 * needed else []
     with capsys.disabled():
         print("\nrequests, and the fewest that the API allows\n" + "\n".join(lines))
     assert wasteful == []

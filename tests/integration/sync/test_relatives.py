@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from databases import new_database
-from stand import Stand, make_stand
+from stand import SYNC, Stand, make_stand
 from stripe_sandbox.server import running
 from stripe_sync.clock import SystemClock, to_unix
 from stripe_sync.sync.connections import SyncSettings
+from stripe_sync.sync.reconcile import reconcile_collection
 
 FAST = SyncSettings(
     redact=False,
@@ -116,6 +117,23 @@ def test_lines_of_a_draft_are_replaced_as_a_whole(shop: Stand) -> None:
     shop.poll()
     assert set(children(shop, "line_item", draft["id"])) == {f"{draft['id']}:il_anew"}
     assert all(last(shop, key) == ("deleted", "poll", None) for key in old)
+
+
+def test_lines_of_a_draft_that_is_deleted_stay(shop: Stand) -> None:
+    draft = first(shop, "invoice", status="draft")
+    data = [{**line, "id": f"{line['id']}_2"} for line in draft["lines"]["data"]]
+    doomed = {**draft, "id": "in_doomed", "lines": {**draft["lines"], "data": data}}
+    shop.sandbox.control.put(doomed, emit=True)
+    shop.poll()
+    lines = children(shop, "line_item", "in_doomed")
+    assert len(lines) == len(data) > 0
+    ask(shop, "delete", "/v1/invoices/in_doomed")
+    shop.poll()
+    assert last(shop, "in_doomed") == ("deleted", "poll", "told")
+    assert children(shop, "line_item", "in_doomed") == lines
+    for collection in ("invoice", "line_item"):
+        reconcile_collection(shop.connections, SYNC, collection)
+    assert children(shop, "line_item", "in_doomed") == lines
 
 
 def test_reversals_follow_their_transfer(shop: Stand) -> None:

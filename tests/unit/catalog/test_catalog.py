@@ -177,6 +177,29 @@ def test_lists_ask_for_what_stripe_leaves_out_silently() -> None:
     assert [call.parent for call in CATALOG.resolve("tax_id").lists] == [None, "stripe:customer"]
 
 
+def test_what_nothing_tells_of_is_retired_or_never_changes() -> None:
+    unwatched = {row.name for row in load_catalog().values() if not row.watched_by}
+    retired = {"bitcoin_receiver", "bitcoin_transaction", "order", "order_return", "recipient"}
+    assert unwatched == retired | {"event", "platform_tax_fee", "token", "usage_record"}
+
+
+@pytest.mark.parametrize(
+    ("name", "parents"),
+    [
+        ("customer", ()),
+        ("tax_id", ("stripe:customer",)),
+        ("item", ("stripe:checkout.session", "stripe:payment_link", "stripe:quote")),
+        ("upcoming_customer_invoice", ("stripe:customer",)),
+        (
+            "upcoming_line_item",
+            ("stripe:upcoming_customer_invoice", "stripe:upcoming_subscription_invoice"),
+        ),
+    ],
+)
+def test_knows_what_objects_belong_to(name: str, parents: tuple[str, ...]) -> None:
+    assert load_catalog().resolve(name).parents == parents
+
+
 def test_legacy_collections_pin_a_version_that_served_them() -> None:
     legacy = {r.name: r.api_version for r in CATALOG.values() if r.availability is LEGACY}
     assert legacy == {

@@ -23,6 +23,7 @@ def widget(**changes: Any) -> dict[str, Any]:
         "obtained": "top_level_list",
         "lists": [WIDGET_LIST],
         "retrieve": "/v1/widgets/{id}",
+        "unwatched": "-",
     }
     return {**row, **changes}
 
@@ -35,6 +36,7 @@ def part(**changes: Any) -> dict[str, Any]:
         "view": "parts",
         "obtained": "nested_list",
         "lists": [NESTED],
+        "unwatched": "-",
     }
     return {**row, **changes}
 
@@ -105,6 +107,7 @@ def test_refuses_a_row_that_contradicts_itself(changes: dict[str, Any], cause: s
         ({"embedded": "parts"}, "placeholders and embedded need a parent"),
         ({"params": {"colour": "red"}}, "parameter 'colour' is not among the filters"),
         ({"params": {"colour[in]": "red"}}, "parameter 'colour' is not among the filters"),
+        ({"complete_since": "clover"}, "complete_since 'clover' is no Stripe-Version"),
         ({"variants": [{"size": "s"}]}, "parameter 'size' is not among the filters"),
         (
             {"params": {"status": "all"}, "variants": [{"status": "open"}]},
@@ -115,6 +118,15 @@ def test_refuses_a_row_that_contradicts_itself(changes: dict[str, Any], cause: s
 def test_refuses_a_list_that_cannot_be_asked(changes: dict[str, Any], cause: str) -> None:
     with pytest.raises(CatalogError, match=f"stripe:widget: list .*{cause}"):
         catalog(widget(lists=[{**WIDGET_LIST, **changes}]))
+
+
+def test_a_list_that_older_versions_cut_needs_another_way() -> None:
+    lists = [{**WIDGET_LIST, "complete_since": "2025-12-15.clover"}]
+    fallback = {"path": "/v1/boxes/{box}/widgets", "parent": "stripe:box"}
+    with pytest.raises(CatalogError, match="stripe:widget: complete_since needs fallback_lists"):
+        catalog(widget(lists=lists))
+    box = widget(id="stripe:box", title="Box", object="box", view="boxes")
+    assert catalog(widget(lists=lists, fallback_lists=[fallback]), box)
 
 
 @pytest.mark.parametrize("path", ["/v1/parts", "/v1/widgets/{widget}/parts/{part}"])
@@ -188,6 +200,41 @@ def test_a_source_is_a_dotted_path() -> None:
     source = {**SOURCE, "field": "part[]"}
     with pytest.raises(CatalogError, match="stripe:part: source 'part\\[\\]' is no dotted path"):
         catalog(widget(), part(sources=[source]))
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"events": {"updated": ["part.updated"]}},
+        {"lists": [{**NESTED, "embedded": "parts"}]},
+        {"lists": [{**NESTED, "refreshed_by": [{"events": ["widget.updated"]}]}]},
+        {"obtained": "embedded", "sources": [SOURCE]},
+        {"relist": [{"why": "-"}]},
+    ],
+)
+def test_changes_are_told_in_some_way_or_there_is_a_reason_why_not(way: dict[str, Any]) -> None:
+    catalog(widget(), part(**way, unwatched=""))
+    for changes in ({"unwatched": ""}, way):
+        with pytest.raises(CatalogError, match=r"stripe:part: needs a way .* reason why"):
+            catalog(widget(), part(**changes))
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"events": {"ignored": ["part.asked"]}},
+        {"events": {"updated": ["part.updated"], "legacy": ["part.updated"]}},
+        {"lists": [{**NESTED, "embedded": "parts", "expand": True}]},
+        {"obtained": "expanded", "sources": [SOURCE]},
+    ],
+)
+def test_what_is_not_looked_at_with_each_stripe_event_tells_nothing(way: dict[str, Any]) -> None:
+    with pytest.raises(CatalogError, match="stripe:part: needs a way"):
+        catalog(widget(), part(**way, unwatched=""))
+
+
+def test_a_hidden_parent_need_not_be_watched() -> None:
+    assert catalog(widget(hidden=True, unwatched=""), part()).hidden
 
 
 def test_all_problems_are_told_at_once() -> None:

@@ -54,6 +54,18 @@ def test_columns_keep_the_order_of_the_fields_and_end_with_the_stream(glossary: 
     assert names[4:] == [column.name for column in STREAM_COLUMNS]
 
 
+def test_what_belongs_to_another_object_names_it_in_the_last_column(glossary: Glossary) -> None:
+    lists = [
+        {"path": "/v1/things"},
+        {"path": "/v1/owners/{owner}/things", "parent": "stripe:owner"},
+    ]
+    below = Collection.model_validate({**THING.model_dump(), "lists": lists})
+    columns = view_columns(below, thing_fields(id=FieldKind.TEXT), glossary, VIEWS)
+    assert [column.name for column in columns[-2:]] == [STREAM_COLUMNS[-1].name, "_parent_id"]
+    assert "`stripe:owner`" in columns[-1].description
+    assert "the account itself" in columns[-1].description
+
+
 def test_two_columns_of_one_name_are_refused(glossary: Glossary) -> None:
     fields = thing_fields(created=FieldKind.TIMESTAMP, created_ts=FieldKind.TEXT)
     with pytest.raises(CatalogError, match="created_ts"):

@@ -93,8 +93,19 @@ def view_columns(
         if field.kind is FieldKind.TIMESTAMP:
             columns.append(_moment(name, meaning))
     columns += STREAM_COLUMNS
+    if collection.parents:
+        columns.append(_parent(collection))
     _refuse_doubles(collection, columns)
     return columns
+
+
+def _parent(collection: Collection) -> Column:
+    # Last of all, so that a view that is there already can be replaced in place.
+    kinds = " or ".join(f"`{name}`" for name in collection.parents)
+    text = f"Key of the object that it belongs to ({kinds})."
+    if any(call.parent is None for call in collection.lists):
+        text += " Null where that is the account itself."
+    return Column("_parent_id", "parent_id", "text", text)
 
 
 def _moment(name: str, text: str) -> Column:

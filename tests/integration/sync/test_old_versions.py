@@ -1,0 +1,138 @@
+"""Syncs pinned to older API versions, and lists that Stripe refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from databases import new_database
+from shop import CATALOG, EVERY, Shop, fast
+from stand import Stand, make_stand
+from stripe_sandbox.server import running
+from stripe_sync.clock import SystemClock, to_unix
+
+VERSIONS = ("2025-02-24.acacia", "2022-08-01")
+"""The last one with GET /v1/invoices/upcoming, and one before charges lost their refunds."""
+
+WITH_FALLBACK = [row for row in CATALOG.values() if row.fallback_lists]
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def shop(
+    request: pytest.FixtureRequest, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shop]:
+    with running() as sandbox, new_database(postgres_url) as url:
+        sandbox.control.demo()
+        method = next(m for m in sandbox.control.objects("payment_method") if m["customer"])
+        sandbox.control.put({**method, "id": "pm_custom", "type": "custom"})
+        stand = make_stand(sandbox, url, tmp_path_factory.mktemp("old"))
+        yield Shop(fast(stand, api_version=request.param))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_everything_arrives_in_the_version_of_the_sync(shop: Shop, name: str) -> None:
+    row = CATALOG.resolve(name)
+    expected = shop.expected(row)
+    if name == "payment_method":  # those of no customer are in no list
+        expected = [obj["id"] for obj in shop.objects(name) if obj["customer"]]
+    stored = shop.stand.sql(
+        "SELECT upstream_id, api_version FROM stripe_raw.records"
+        " WHERE collection_id = %s AND NOT deleted",
+        row.id,
+    )
+    assert sorted(key for key, _ in stored) == sorted(expected)
+    pinned = shop.stand.connections.settings.api_version
+    carried = {"billing_portal.session", "event", "source_mandate_notification"}
+    if name not in carried:  # Stripe events keep the version that they were made in
+        assert {version for _, version in stored} <= {row.api_version or pinned}
+
+
+def test_previews_are_got_where_they_can_be_and_their_lines_are_complete(shop: Shop) -> None:
+    asked = shop.asked
+    assert {"GET /v1/invoices/upcoming", "GET /v1/invoices/upcoming/lines"} <= asked
+    assert not any(endpoint.startswith("POST") for endpoint in asked)
+    previews = shop.stored("upcoming_subscription_invoice")
+    assert not any("id" in preview or "parent" in preview for preview in previews)
+    assert {preview["lines"]["has_more"] for preview in previews} == {False}
+    assert max(len(preview["lines"]["data"]) for preview in previews) > 10
+
+
+def test_payment_methods_are_listed_customer_by_customer(shop: Shop) -> None:
+    assert "GET /v1/customers/{customer}/payment_methods" in shop.asked
+    assert "GET /v1/payment_methods" not in shop.asked
+    assert "custom" in {method["type"] for method in shop.stored("payment_method")}
+    assert shop.reports["payment_method"].status == "done"
+
+
+def test_previews_follow_what_stripe_announces(shop: Shop) -> None:
+    preview = shop.stored("upcoming_subscription_invoice")[0]
+    subscription = preview["subscription"]
+    item = shop.stand.sql(
+        "SELECT upstream_id FROM stripe_raw.records"
+        " WHERE collection_id = 'stripe:subscription_item' AND parent_id = %s ORDER BY 1 LIMIT 1",
+        subscription,
+    )[0][0]
+    shop.stand.poll()
+    api = shop.stand.stripe
+    api.raw_request("post", f"/v1/subscription_items/{item}", quantity=41)
+    announce(shop.stand, preview)
+    shop.stand.poll()
+    assert 41 in {line["quantity"] for line in lines(shop.stand, subscription)}
+    api.raw_request("delete", f"/v1/subscriptions/{subscription}")
+    shop.stand.poll()
+    assert lines(shop.stand, subscription) == []
+    shop.stand.assert_streams_agree()
+
+
+def lines(stand: Stand, subscription: str) -> list[dict[str, Any]]:
+    rows = stand.sql(
+        "SELECT payload FROM stripe_raw.records WHERE parent_id = %s AND NOT deleted"
+        " AND collection_id = 'stripe:upcoming_line_item'",
+        subscription,
+    )
+    return [row[0] for row in rows]
+
+
+def announce(stand: Stand, preview: dict[str, Any]) -> None:
+    """The Stripe event of an upcoming invoice, in the shape of the account's old version."""
+    event = {
+        "id": f"evt_{preview['subscription']}",
+        "object": "event",
+        "type": "invoice.upcoming",
+        "created": to_unix(SystemClock().now()),
+        "api_version": stand.connections.settings.api_version,
+        "livemode": False,
+        "pending_webhooks": 0,
+        "request": None,
+        "data": {"object": preview},
+    }
+    stand.sandbox.control.append_events([event])
+
+
+@pytest.mark.parametrize("row", WITH_FALLBACK, ids=lambda row: row.name)
+def test_where_stripe_refuses_a_list_the_parents_are_walked(stand: Stand, row: Any) -> None:
+    stand = fast(stand)
+    control = stand.sandbox.control
+    control.demo()
+    control.fault("gone", endpoint=f"GET {row.lists[0].path}")
+    [call] = row.fallback_lists
+    parent = CATALOG.parent(call.parent)
+    *_, report = stand.backfill(parent.name, row.name)
+    held = control.objects(row.object)
+    owned = [obj["id"] for obj in held if obj[call.placeholders[0]]]
+    stored = stand.sql(
+        "SELECT upstream_id FROM stripe_raw.records WHERE collection_id = %s", row.id
+    )
+    assert (report.collection, report.status) == (row.name, "done")
+    assert sorted(key for (key,) in stored) == sorted(owned) != []
+    assert f"GET {call.path}" in control.stats()["by_endpoint"]
+
+
+def test_a_collection_whose_fallback_is_gone_too_is_retired(stand: Stand) -> None:
+    for path in ("/v1/bitcoin/transactions", "/v1/bitcoin/receivers"):
+        stand.sandbox.control.fault("gone", endpoint=f"GET {path}")
+    reports = stand.backfill("bitcoin_receiver", "bitcoin_transaction")
+    assert {report.status for report in reports} == {"retired"}
+    assert {stand.state(report.collection)["status"] for report in reports} == {"retired"}
