@@ -85,9 +85,9 @@ def plan_reload(
         warehouse.skip_generations(
             sync.id,
             {
-                catalog.resolve(name).id: number
-                for name, number in numbering.generations.items()
-                if name in catalog
+                row.id: numbering.generations[row.name]
+                for row in catalog.values()
+                if row.name in numbering.generations
             },
         )
         first = history.first_observed()
