@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -76,7 +77,7 @@ def running(
         postgres.start(processes, durable=not throwaway)
         if settings.uses_sandbox:
             say("Starting the sandbox Stripe")
-            processes.start(_sandbox(settings))
+            processes.start(_sandbox(settings, throwaway=throwaway))
         variables = airflow.airflow_environment(settings, secrets, postgres)
         variables |= environment or {}
         say("Preparing Airflow's database")
@@ -84,7 +85,7 @@ def running(
         if settings.uses_sandbox:
             _wait_for_sandbox(settings, processes)
         say("Starting Airflow")
-        airflow.start(processes, variables)
+        airflow.start(processes, variables, throwaway=throwaway)
         api = cleanup.enter_context(airflow.connected(settings, secrets))
         airflow.wait_until_ready(api, processes, dags=len(DAGS))
         api.make_pool()
@@ -160,11 +161,12 @@ def _look_first(settings: Settings) -> None:
         preflight.check_account(settings)
 
 
-def _sandbox(settings: Settings) -> Command:
+def _sandbox(settings: Settings, *, throwaway: bool) -> Command:
     state = settings.stack_dir.resolve() / "sandbox.jsonl"
     argv = [sys.executable, "-m", "stripe_sandbox", "--port", str(settings.sandbox_port)]
     argv += ["--seed", "demo", "--state", str(state), "--limits"]
-    return Command(name="sandbox", argv=argv, env=os.environ, cwd=ROOT)
+    ending = signal.SIGKILL if throwaway else signal.SIGTERM
+    return Command(name="sandbox", argv=argv, env=os.environ, cwd=ROOT, stop_signal=ending)
 
 
 def _wait_for_sandbox(settings: Settings, processes: Processes) -> None:
