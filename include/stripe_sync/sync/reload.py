@@ -16,7 +16,7 @@ from stripe_sync.errors import ConfigurationError, SyncBusy
 from stripe_sync.interpreter import set_for_bulk
 from stripe_sync.lake import History, Lake
 from stripe_sync.sync.connections import Connections
-from stripe_sync.sync.lake_follower import FLUSH_ROWS, LakeFollower
+from stripe_sync.sync.lake_follower import LakeFollower
 from stripe_sync.sync.lease import LEASE_SECONDS
 from stripe_sync.sync.progress import Meter, Progress
 from stripe_sync.sync.session import Session
@@ -80,8 +80,7 @@ def plan_reload(
         _hold(session)
         LakeFollower(session).flush()
         numbering = history.numbering()
-        if numbering.position:
-            warehouse.skip_positions(sync.id, numbering.position + FLUSH_ROWS)
+        warehouse.skip_positions(sync.id, numbering.position)
         warehouse.skip_generations(
             sync.id,
             {
