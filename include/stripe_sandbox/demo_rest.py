@@ -155,7 +155,7 @@ def _own_tax_ids(store: AccountStore, now: int) -> None:
 
 
 def _portal(store: AccountStore, now: int) -> None:
-    for number, customer in enumerate(_each(store, "customer", 60)):
+    for number, customer in enumerate(_each(store, "customer", 30)):
         session = blank("billing_portal.session", "", now - number * _DAY, store)
         session.update(id=make_id("billing_portal.session", 0, number), customer=customer["id"])
         session["configuration"] = make_id("billing_portal.configuration", 0, 0)
@@ -168,7 +168,7 @@ def _portal(store: AccountStore, now: int) -> None:
 
 def _usage(store: AccountStore, now: int) -> None:
     """A few subscriptions are metered the old way."""
-    for number, subscription in enumerate(_each(store, "subscription", 40, 1)):
+    for number, subscription in enumerate(_each(store, "subscription", 20, 1)):
         item = subscription["items"]["data"][0]
         metered: dict[str, Any] = {"usage_type": "metered", "meter": None}
         item["price"] = {
@@ -190,7 +190,7 @@ def _usage(store: AccountStore, now: int) -> None:
 def _clocked(store: AccountStore) -> None:
     """Customers of test clocks, with what is theirs, are in no bare list."""
     clocks = [entry.id for entry in store["test_helpers.test_clock"].order]
-    for number, customer in enumerate(_each(store, "customer", 100, 7)):
+    for number, customer in enumerate(_each(store, "customer", 40, 7)):
         clock = clocks[number % len(clocks)]
         store["customer"].put({**customer, "test_clock": clock})
         for kind in ("subscription", "subscription_schedule", "invoice", "quote"):

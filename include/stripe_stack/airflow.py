@@ -30,7 +30,8 @@ POOL_SLOTS = 4
 _SCHEDULER = ("scheduler", "--skip-serve-logs")
 _TRIGGERER = ("triggerer", "--skip-serve-logs")
 
-_HEALTHY = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+# Without the triggerer: none of our tasks waits for it.
+_HEALTHY = ("metadatabase", "scheduler", "dag_processor")
 
 
 def airflow_environment(settings: Settings, secrets: Secrets, postgres: Postgres) -> dict[str, str]:
@@ -50,6 +51,7 @@ def airflow_environment(settings: Settings, secrets: Secrets, postgres: Postgres
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": home / "passwords.json",
         "DATABASE__SQL_ALCHEMY_CONN": postgres.url("airflow", "postgresql+psycopg2"),
+        "DATABASE__CHECK_MIGRATIONS": False,  # prepare() sees to it, once for all components
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.25,
         "API__HOST": "127.0.0.1",
         "API__PORT": settings.airflow_port,
@@ -141,15 +143,24 @@ def prepare(settings: Settings, secrets: Secrets, environment: Mapping[str, str]
     note.write_text(version)
 
 
-def start(processes: Processes, environment: Mapping[str, str]) -> None:
-    """Start Airflow's components; :meth:`AirflowApi.ready` tells when they answer."""
+def start(processes: Processes, environment: Mapping[str, str], *, throwaway: bool = False) -> None:
+    """Start Airflow's components; :meth:`AirflowApi.ready` tells when they answer.
 
-    def component(name: str, *options: str) -> Command:
-        return Command(name, airflow_command(name, *options), environment, ROOT)
+    Args:
+        processes: Who is to stop them.
+        environment: Theirs, from :func:`airflow_environment`.
+        throwaway: Whether they may be killed, and do without the triggerer, which no task of ours
+            needs.
+    """
 
-    # The triggerer would take ten seconds to end, and it holds nothing that a kill could hurt.
-    triggerer = replace(component(*_TRIGGERER), stop_signal=signal.SIGKILL)
-    processes.start(component("api-server"), component("dag-processor"), triggerer)
+    def component(name: str, *options: str, killed: bool = throwaway) -> Command:
+        ending = signal.SIGKILL if killed else signal.SIGTERM
+        return Command(name, airflow_command(name, *options), environment, ROOT, stop_signal=ending)
+
+    if not throwaway:
+        # It would take ten seconds to end, and it holds nothing that a kill could hurt.
+        processes.start(component(*_TRIGGERER, killed=True))
+    processes.start(component("api-server"), component("dag-processor"))
     # Stopped first, with the tasks that it waits for, while there is an API that they can tell.
     processes.start(replace(component(*_SCHEDULER), stop_children=True))
 

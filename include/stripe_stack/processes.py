@@ -1,8 +1,7 @@
 """Starting processes, and leaving none behind.
 
 Each process gets a session of its own, so that Ctrl-C reaches only this one, which then stops the
-others in reverse order. Should this process die without being able to, the kernel (Linux) tells
-the others to stop.
+others in reverse order. Should this process die without being able to, ``guard.py`` does it.
 """
 
 from __future__ import annotations
@@ -24,10 +23,7 @@ import psutil
 
 from stripe_stack.errors import StackError
 
-_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-# Looked up here because a forked child must not load libraries.
-_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True)
@@ -74,12 +70,19 @@ class Processes:
         self._log_dir = log_dir
         self._patience = patience
         self._started: list[list[tuple[Command, subprocess.Popen[bytes]]]] = []
+        self._guard: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
-        if _prctl:
+        if sys.platform == "linux":
             # Grandchildren whose parent dies become children of this process, which finds them.
-            _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self._log_dir.mkdir(parents=True, exist_ok=True)
+        self._guard = subprocess.Popen(
+            [sys.executable, "-m", "stripe_stack.guard"],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+            text=True,
+        )
         return self
 
     def __exit__(
@@ -89,6 +92,9 @@ class Processes:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
+        if self._guard:
+            self._guard.kill()
+            self._guard.communicate()
 
     def start(self, *commands: Command) -> None:
         """Start these side by side; they will also be stopped side by side."""
@@ -96,7 +102,9 @@ class Processes:
         self._started.append(group)
         # Not at one go: what was started before one fails to must be known, to be stopped.
         for command in commands:
-            group.append((command, self._spawn(command)))  # noqa: PERF401
+            process = self._spawn(command)
+            group.append((command, process))
+            self._tell_guard(process.pid, command.stop_signal)
 
     def log_of(self, name: str) -> Path:
         """The log file of a process."""
@@ -125,19 +133,15 @@ class Processes:
         for number in before:
             signal.signal(number, signal.SIG_IGN)  # an impatient second Ctrl-C must not cut this
         try:
-            descendants = psutil.Process().children(recursive=True)
+            descendants = self._descendants()
             while self._started:
                 self._stop_group(self._started.pop())
-            _kill({*descendants, *psutil.Process().children(recursive=True)})
+            _kill(descendants | self._descendants())
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
     def _spawn(self, command: Command) -> subprocess.Popen[bytes]:
-        def ask_for_signal() -> None:
-            if _prctl:
-                _prctl(_PR_SET_PDEATHSIG, int(command.stop_signal), 0, 0, 0)
-
         with self.log_of(command.name).open("ab") as log:
             return subprocess.Popen(
                 command.argv,
@@ -150,8 +154,18 @@ class Processes:
                 user=command.user,
                 group=command.user,
                 extra_groups=[] if command.user else None,
-                preexec_fn=ask_for_signal,  # noqa: PLW1509 - no threads run when processes start
             )
+
+    def _tell_guard(self, pid: int, stop_signal: signal.Signals) -> None:
+        if self._guard and self._guard.stdin:
+            with suppress(BrokenPipeError):  # whoever ended the guard can do without it
+                self._guard.stdin.write(f"{pid} {int(stop_signal)}\n")
+                self._guard.stdin.flush()
+
+    def _descendants(self) -> set[psutil.Process]:
+        """Processes that came from this one, the guard apart."""
+        found = psutil.Process().children(recursive=True)
+        return {process for process in found if not self._guard or process.pid != self._guard.pid}
 
     def _stop_group(self, group: list[tuple[Command, subprocess.Popen[bytes]]]) -> None:
         deadline = time.monotonic() + self._patience

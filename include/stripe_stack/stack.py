@@ -5,9 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,13 +47,20 @@ class Stack:
 
 
 @contextmanager
-def running(settings: Settings, say: Say, *, throwaway: bool = False) -> Iterator[Stack]:
+def running(
+    settings: Settings,
+    say: Say,
+    *,
+    throwaway: bool = False,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Stack]:
     """Start everything, and stop it all when the context is left, however that happens.
 
     Args:
         settings: What to start.
         say: Told of each step.
         throwaway: Whether to begin with an empty folder, and with speed before safety.
+        environment: Variables that Airflow's processes get besides.
 
     Raises:
         StackError: Something is in the way; nothing is left running.
@@ -69,14 +77,15 @@ def running(settings: Settings, say: Say, *, throwaway: bool = False) -> Iterato
         postgres.start(processes, durable=not throwaway)
         if settings.uses_sandbox:
             say("Starting the sandbox Stripe")
-            processes.start(_sandbox(settings))
-        environment = airflow.airflow_environment(settings, secrets, postgres)
+            processes.start(_sandbox(settings, throwaway=throwaway))
+        variables = airflow.airflow_environment(settings, secrets, postgres)
+        variables |= environment or {}
         say("Preparing Airflow's database")
-        airflow.prepare(settings, secrets, environment)
+        airflow.prepare(settings, secrets, variables)
         if settings.uses_sandbox:
             _wait_for_sandbox(settings, processes)
         say("Starting Airflow")
-        airflow.start(processes, environment)
+        airflow.start(processes, variables, throwaway=throwaway)
         api = cleanup.enter_context(airflow.connected(settings, secrets))
         airflow.wait_until_ready(api, processes, dags=len(DAGS))
         api.make_pool()
@@ -152,11 +161,12 @@ def _look_first(settings: Settings) -> None:
         preflight.check_account(settings)
 
 
-def _sandbox(settings: Settings) -> Command:
+def _sandbox(settings: Settings, *, throwaway: bool) -> Command:
     state = settings.stack_dir.resolve() / "sandbox.jsonl"
     argv = [sys.executable, "-m", "stripe_sandbox", "--port", str(settings.sandbox_port)]
     argv += ["--seed", "demo", "--state", str(state), "--limits"]
-    return Command(name="sandbox", argv=argv, env=os.environ, cwd=ROOT)
+    ending = signal.SIGKILL if throwaway else signal.SIGTERM
+    return Command(name="sandbox", argv=argv, env=os.environ, cwd=ROOT, stop_signal=ending)
 
 
 def _wait_for_sandbox(settings: Settings, processes: Processes) -> None:

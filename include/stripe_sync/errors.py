@@ -21,6 +21,7 @@
     ├── WarehouseError               the warehouse refuses or cannot be reached
     │   └── SyncBusy                 another process holds what this one needs
     └── LakeError                    the lake cannot be written or read
+        └── LakeAhead                the lake holds more of the stream than the warehouse knows of
 
 Every message names the cause and, where there is one, the remedy. No message carries a secret.
 """
@@ -146,3 +147,7 @@ class SyncBusy(WarehouseError):
 
 class LakeError(StripeSyncError):
     """The lake cannot be written or read."""
+
+
+class LakeAhead(LakeError):
+    """The lake holds more of the stream than the warehouse knows of."""

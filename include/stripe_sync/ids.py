@@ -43,6 +43,11 @@ def observed_change_id(sync: UUID, collection_id: str, upstream_id: str, version
     return _uuid5(sync, f"version:{collection_id}:{upstream_id}:{version}")
 
 
+def fingerprint(text: bytes) -> UUID:
+    """Id of a text: the same for the same text alone."""
+    return UUID(bytes=sha1(text, usedforsecurity=False).digest()[:16], version=5)
+
+
 def _uuid5(namespace: UUID, name: str) -> UUID:
     """UUIDv5 as the standard library makes it, in two thirds of the time."""
     digest = sha1(namespace.bytes + name.encode(), usedforsecurity=False).digest()

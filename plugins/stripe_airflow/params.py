@@ -16,6 +16,17 @@ def sync_param() -> Param:
     )
 
 
+def syncs_param() -> Param:
+    """Names of several syncs."""
+    return Param(
+        [],
+        type="array",
+        items={"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]*$"},
+        title="Syncs",
+        description="Names of the syncs to poll, one a line. None means all that are active.",
+    )
+
+
 def backfill_params() -> dict[str, Param]:
     """Parameters of a backfill run."""
     return {

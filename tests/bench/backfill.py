@@ -64,7 +64,7 @@ class Outcome:
 
     @property
     def cpu(self) -> float:
-        """CPU seconds of all tasks, imports included."""
+        """CPU seconds of all tasks."""
         return sum(task.cpu_seconds for task in self.tasks)
 
     @property

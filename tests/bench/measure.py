@@ -43,7 +43,11 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class TaskCost:
-    """What one task cost in a process of its own, imports included."""
+    """What one task cost in a process of its own.
+
+    CPU seconds are those of the work: Airflow's workers are forked with everything imported. The
+    peak is the process's.
+    """
 
     result: Any
     seconds: float
@@ -90,7 +94,7 @@ def run_task(function: Callable[..., Any], *args: Any, **kwargs: Any) -> TaskCos
 
 
 def _measured(answers: Connection, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
-    began = time.perf_counter()
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
     try:
         result = function(*args, **kwargs)
     except Exception:  # noqa: BLE001 - told to the process that asked
@@ -98,7 +102,8 @@ def _measured(answers: Connection, function: Callable[..., Any], args: Any, kwar
         return
     seconds = time.perf_counter() - began
     used = resource.getrusage(resource.RUSAGE_SELF)
-    cost = TaskCost(result, seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    cpu = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
+    cost = TaskCost(result, seconds, cpu, used.ru_maxrss / 1024)
     answers.send((cost, None))
 
 

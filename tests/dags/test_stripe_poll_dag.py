@@ -15,6 +15,13 @@ import pytest
 pytestmark = pytest.mark.usefixtures("connections")
 
 
+def watch(seconds: float) -> Any:
+    """A sensor for the sync ``default``."""
+    from stripe_airflow.sensors.stripe_events import StripeEventSensor
+
+    return StripeEventSensor(task_id="watch", syncs=["default"], run_seconds=seconds)
+
+
 def change_customer(sandbox: Any, name: str) -> None:
     """Make a customer and rename it, as an application would."""
     headers = {"Authorization": f"Bearer {sandbox.api_key}"}
@@ -40,12 +47,10 @@ def stop_once_it_polls(warehouse_url: str) -> None:
 
 
 def test_one_run_applies_what_happens_while_it_lasts(sandbox: Any, warehouse_url: str) -> None:
-    from stripe_airflow.sensors.stripe_events import StripeEventSensor
-
-    StripeEventSensor(task_id="watch", run_seconds=0.1).execute({})  # takes the fence
+    watch(0.1).execute({})  # takes the fence
     change_customer(sandbox, "Paul Atreides")
 
-    report = StripeEventSensor(task_id="watch", run_seconds=0.1).execute({})
+    report = watch(0.1).execute({})
 
     assert report["stripe_events"] == 2
     assert report["lag_p50"] is not None
@@ -58,9 +63,7 @@ def test_one_run_applies_what_happens_while_it_lasts(sandbox: Any, warehouse_url
 
 
 def test_a_quiet_run_reports_no_lag(sandbox: Any) -> None:
-    from stripe_airflow.sensors.stripe_events import StripeEventSensor
-
-    report = StripeEventSensor(task_id="watch", run_seconds=0.1).execute({})
+    report = watch(0.1).execute({})
 
     assert (report["stripe_events"], report["lag_p50"], report["lag_p99"]) == (0, None, None)
 
@@ -68,10 +71,8 @@ def test_a_quiet_run_reports_no_lag(sandbox: Any) -> None:
 def test_a_request_to_stop_ends_the_loop_and_gives_the_lease_back(
     sandbox: Any, warehouse_url: str
 ) -> None:
-    from stripe_airflow.sensors.stripe_events import StripeEventSensor
-
-    sensor = StripeEventSensor(task_id="watch", run_seconds=60)
-    StripeEventSensor(task_id="watch", run_seconds=0.1).execute({})  # makes the tables
+    sensor = watch(60)
+    watch(0.1).execute({})  # makes the tables
     before = signal.signal(signal.SIGTERM, lambda *_: sensor.on_kill())
     stopper = threading.Thread(target=stop_once_it_polls, args=(warehouse_url,))
     stopper.start()
@@ -87,7 +88,25 @@ def test_a_request_to_stop_ends_the_loop_and_gives_the_lease_back(
 
 def test_the_dag_watches_all_the_time_in_bounded_runs(dags: dict[str, Any]) -> None:
     dag = dags["stripe_poll"]
-    watch = dag.get_task("watch")
+    given = dag.get_task("watch").partial_kwargs
 
     assert type(dag.timetable).__name__ == "ContinuousTimetable"
-    assert (watch.poke_interval, watch.run_seconds) == (0.5, 300)
+    assert (given["poke_interval"], given["run_seconds"]) == (0.5, 300)
+
+
+def test_each_run_has_a_logical_date_of_its_own(dags: dict[str, Any]) -> None:
+    from airflow.serialization.encoders import coerce_to_core_timetable
+    from airflow.timetables.base import DataInterval, TimeRestriction
+
+    dag = dags["stripe_poll"]
+    timetable = coerce_to_core_timetable(dag.timetable)
+    restriction = TimeRestriction(dag.start_date, None, catchup=False)
+    dates = []
+    last: DataInterval | None = None
+    for _ in range(3):
+        info = timetable.next_dagrun_info(
+            last_automated_data_interval=last, restriction=restriction
+        )
+        last = info.data_interval
+        dates.append(info.logical_date)
+    assert len(set(dates)) == 3

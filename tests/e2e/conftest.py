@@ -94,7 +94,10 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """The stack with the demo's data, started once for all tests here."""
     stack_dir = tmp_path_factory.mktemp("stack")
     port, sandbox_port = free_port(), free_port()
-    process = start(stack_dir, AIRFLOW_PORT=port, SANDBOX_PORT=sandbox_port)
+    # Short runs of stripe_poll, so that several follow each other while the tests last.
+    process = start(
+        stack_dir, AIRFLOW_PORT=port, SANDBOX_PORT=sandbox_port, STRIPE_POLL_RUN_SECONDS=15
+    )
     try:
         said = greeting(process)
         base = f"http://127.0.0.1:{port}"

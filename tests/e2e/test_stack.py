@@ -52,6 +52,15 @@ def test_a_change_in_stripe_shows_in_the_views(up: Up) -> None:
     assert rows == [("updated",)]
 
 
+def test_runs_of_polling_follow_each_other(up: Up) -> None:
+    """It is a run without end, made of bounded ones."""
+    deadline = time.monotonic() + RUN_SECONDS
+    while len(done := [r for r in up.api.runs("stripe_poll") if r["state"] == "success"]) < 3:
+        assert time.monotonic() < deadline, up.api.runs("stripe_poll")
+        time.sleep(0.5)
+    assert len({run["logical_date"] for run in done}) == len(done)
+
+
 def test_no_key_stands_in_any_log(up: Up) -> None:
     assert up.finished("stripe_dbt")["state"] == "success"
     secrets = stack_secrets(up.stack_dir)

@@ -1,3 +1,96 @@
+with lags as (
+    -- How long the changes of the last hour took to arrive, in classes.
+    select
+        sync_id,
+        within_seconds,
+        sum(sum(stripe_events)) over (partition by sync_id order by within_seconds)
+            / sum(sum(stripe_events)) over (partition by sync_id) as share
+    from {{ source('stripe_sync', 'poll_lag') }}
+    where minute > now() - interval '1 hour'
+    group by sync_id, within_seconds
+),
+
+lag as (
+    select
+        sync_id,
+        min(within_seconds) filter (where share >= 0.5) as p50,
+        min(within_seconds) filter (where share >= 0.99) as p99
+    from lags
+    group by sync_id
+),
+
+newest as (
+    select distinct on (sync_id)
+        sync_id,
+        within_seconds
+    from {{ source('stripe_sync', 'poll_lag') }}
+    order by sync_id asc, minute desc, within_seconds desc
+),
+
+waiting as (
+    select
+        sync_id,
+        count(*) as objects,
+        min(changed_at) as since
+    from {{ source('stripe_sync', 'fetch_queue') }}
+    group by sync_id
+),
+
+gap as (
+    select distinct on (sync_id)
+        sync_id,
+        began_at,
+        ended_at,
+        reason,
+        reconciled_at
+    from {{ source('stripe_sync', 'retention_gap') }}
+    order by sync_id asc, began_at desc
+),
+
+reads as (
+    -- Stripe counts 30 days; the last whole day tells where it is going.
+    select
+        account_key,
+        sum(reads) as used,
+        coalesce(max(reads) filter (where day = current_date - 1), max(reads)) * 30 as expected
+    from {{ source('stripe_sync', 'stripe_reads') }}
+    where day > current_date - 30
+    group by account_key
+),
+
+poll as (
+    select
+        state.sync_id,
+        state.polled_at,
+        state.polls,
+        state.requests,
+        state.rate_limited,
+        state.message,
+        lag.p50,
+        lag.p99,
+        newest.within_seconds as newest,
+        coalesce(waiting.objects, 0) as waiting,
+        waiting.since as waiting_since,
+        gap.began_at as gap_began_at,
+        gap.ended_at as gap_ended_at,
+        gap.reconciled_at as gap_reconciled_at,
+        gap.reason,
+        reads.used,
+        reads.expected,
+        case
+            when state.transactions is not null then greatest(10000, 500 * state.transactions)
+        end as allocation
+    from {{ source('stripe_sync', 'poll_state') }} as state
+    inner join {{ source('stripe_sync', 'syncs') }} as syncs on state.sync_id = syncs.id
+    left join lag on state.sync_id = lag.sync_id
+    left join newest on state.sync_id = newest.sync_id
+    left join waiting on state.sync_id = waiting.sync_id
+    left join gap on state.sync_id = gap.sync_id
+    left join reads
+        on reads.account_key
+            = syncs.account_id || case when syncs.livemode then ':live' else ':test' end
+)
+
 select
     syncs.name as sync,
     state.sync_id,
@@ -16,9 +109,44 @@ select
     state.finished_at,
     state.updated_at,
     again.reconciled_at,
-    again.drift
+    again.drift,
+    syncs.status as sync_status,
+    poll.polled_at,
+    poll.newest as poll_lag_newest,
+    poll.p50 as poll_lag_p50,
+    poll.p99 as poll_lag_p99,
+    poll.polls,
+    poll.requests as poll_requests,
+    poll.rate_limited as poll_rate_limited,
+    poll.waiting as poll_waiting,
+    poll.waiting_since as poll_waiting_since,
+    poll.gap_began_at,
+    poll.gap_ended_at,
+    poll.gap_reconciled_at,
+    poll.used as reads_30_days,
+    poll.allocation as reads_allocation,
+    nullif(
+        concat_ws(
+            '; ',
+            poll.message,
+            case
+                when poll.gap_began_at is not null and poll.gap_reconciled_at is null
+                    then poll.reason || ': everything is being read again'
+            end,
+            case
+                when poll.used > 0.8 * poll.allocation
+                    then round(100.0 * poll.used / poll.allocation) || ' % of the reads that Stripe'
+                        || ' allots for 30 days are used: set cadence to thrifty'
+                when poll.expected > poll.allocation
+                    then 'at this rate 30 days take ' || poll.expected || ' reads, and Stripe allots '
+                        || poll.allocation || ': set cadence to thrifty'
+            end
+        ),
+        ''
+    ) as warning
 from {{ source('stripe_sync', 'collection_state') }} as state
 inner join {{ source('stripe_sync', 'syncs') }} as syncs on syncs.id = state.sync_id
+left join poll on poll.sync_id = state.sync_id
 left join lateral (
     select
         reconciled_at,

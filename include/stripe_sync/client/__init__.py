@@ -10,6 +10,7 @@ from stripe_sync.client.pacing import Lane, Pacer, PacingLimits, Unpaced
 
 if TYPE_CHECKING:
     from stripe_sync.client.api import RequestStats, StripeApi
+    from stripe_sync.client.budget import SharedBudget
     from stripe_sync.client.postgres_pacer import PostgresPacer
     from stripe_sync.client.retry import RetryPolicy
     from stripe_sync.client.transport import Timeouts
@@ -22,6 +23,7 @@ __all__ = [
     "PostgresPacer",
     "RequestStats",
     "RetryPolicy",
+    "SharedBudget",
     "StripeApi",
     "Timeouts",
     "Unpaced",
@@ -33,6 +35,7 @@ _HOME = {
     "PostgresPacer": "postgres_pacer",
     "RequestStats": "api",
     "RetryPolicy": "retry",
+    "SharedBudget": "budget",
     "StripeApi": "api",
     "Timeouts": "transport",
 }

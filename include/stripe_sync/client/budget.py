@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -23,13 +23,23 @@ _WINDOW = 1.05
 _HORIZON = {Lane.LIVE: 0.1, Lane.BACKFILL: 0.03}
 _LEAD = 0.03
 
+# Granted reads are counted in the same transaction: Stripe allots them by the month. The order of
+# the rows is that in which their locks are taken, the same in all processes.
 _RESERVE = """
-SELECT server_now, slots, ask_again_in
-FROM stripe_sync.reserve_slots(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+SELECT r.server_now, r.slots, r.ask_again_in,
+    stripe_sync.count_reads(q.account, q.endpoint, r.slots)
+FROM unnest(%(account)s::text[], %(endpoint)s::text[], %(backfill)s::boolean[],
+    %(wanted)s::integer[], %(total)s::float8[], %(backfill_limit)s::float8[],
+    %(per_endpoint)s::float8[], %(horizon)s::float8[]) WITH ORDINALITY
+    AS q (account, endpoint, backfill, wanted, total, backfill_limit, per_endpoint, horizon, place)
+CROSS JOIN LATERAL stripe_sync.reserve_slots(q.account, q.endpoint, q.backfill, q.wanted, q.total,
+    q.backfill_limit, q.per_endpoint, %(window)s, q.horizon, %(lead)s) AS r
+ORDER BY q.place
 """
-_SLOW = "SELECT stripe_sync.slow_pacing(%s, %s)"
+_SLOW = "SELECT stripe_sync.slow_pacing(%(account)s, %(scope)s)"
 _MISSING = (psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName)
 _CONNECT_SECONDS = 10
+_Row = tuple[Any, ...]
 _SETTINGS = "SET synchronous_commit = off; SET statement_timeout = '10s'"
 
 
@@ -44,6 +54,43 @@ class Grant:
 
     slots: Sequence[float]
     ask_again_in: float
+
+
+@dataclass(slots=True)
+class _Question:
+    """Who asks for slots, and the answer once it is there."""
+
+    account_key: str
+    endpoint: str
+    lane: Lane
+    wanted: int
+    limits: PacingLimits
+    answer: asyncio.Future[Grant] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    def give(self, grant: Grant) -> None:
+        if not self.answer.done():
+            self.answer.set_result(grant)
+
+    def fail(self, error: WarehouseError) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+def _columns(questions: Sequence[_Question]) -> dict[str, Any]:
+    return {
+        "account": [question.account_key for question in questions],
+        "endpoint": [question.endpoint for question in questions],
+        "backfill": [question.lane is Lane.BACKFILL for question in questions],
+        "wanted": [question.wanted for question in questions],
+        "total": [question.limits.total for question in questions],
+        "backfill_limit": [question.limits.backfill for question in questions],
+        "per_endpoint": [question.limits.per_endpoint for question in questions],
+        "horizon": [_HORIZON[question.lane] for question in questions],
+        "window": _WINDOW,
+        "lead": _LEAD,
+    }
 
 
 class ServerClock:
@@ -76,53 +123,74 @@ class ServerClock:
 
 
 class SharedBudget:
-    """One account's budget, over one connection that is opened on demand and reopened when lost.
+    """The budgets of all accounts, over one connection: opened on demand, reopened when lost.
 
     Args:
         warehouse_url: ``postgresql://…``.
-        account_key: Names the account and mode; whoever uses the same one shares the budget.
-        limits: Requests per second; the same in all processes.
         clock: Its monotonic counter is what slots are told in.
 
     Raises:
         ConfigurationError: The URL is not one of PostgreSQL.
     """
 
-    def __init__(
-        self, warehouse_url: str, account_key: str, limits: PacingLimits, clock: Clock
-    ) -> None:
+    def __init__(self, warehouse_url: str, clock: Clock) -> None:
         self._url = warehouse_url
         self._place = _place(warehouse_url)
-        self._account_key = account_key
-        self._limits = (limits.total, limits.backfill, limits.per_endpoint)
         self._clock = clock
         self._server_clock = ServerClock()
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._one_at_a_time = asyncio.Lock()
+        self._questions: list[_Question] = []
 
-    async def reserve(self, endpoint: str, lane: Lane, wanted: int) -> Grant:
+    async def reserve(
+        self, account_key: str, limits: PacingLimits, endpoint: str, lane: Lane, wanted: int
+    ) -> Grant:
         """Reserve up to ``wanted`` slots.
+
+        Args:
+            account_key: Names the account and mode; whoever uses the same one shares the budget.
+            limits: Requests per second; the same in all processes.
+            endpoint: Method and path template.
+            lane: Who asks.
+            wanted: How many.
 
         Raises:
             WarehouseError: The budget cannot be reached.
         """
-        backfill = lane is Lane.BACKFILL
-        asked = (self._account_key, endpoint, backfill, wanted, *self._limits)
+        question = _Question(account_key, endpoint, lane, wanted, limits)
+        self._questions.append(question)
         async with self._one_at_a_time:
-            (server_now, slots, ask_again_in), sent = await self._ask(
-                _RESERVE, (*asked, _WINDOW, _HORIZON[lane], _LEAD)
-            )
-            self._server_clock.saw(server_now, sent=sent, received=self._clock.monotonic())
-        return Grant([self._server_clock.local(slot) for slot in slots], ask_again_in)
+            # Whoever comes first asks for all who wait: many syncs need few round trips.
+            if not question.answer.done():
+                await self._ask_all()
+        return await question.answer
 
-    async def slow_down(self, scope: str) -> None:
+    async def _ask_all(self) -> None:
+        questions, self._questions = self._questions, []
+        questions.sort(key=lambda question: (question.account_key, question.endpoint))
+        try:
+            rows, sent = await self._ask(_RESERVE, _columns(questions))
+        except WarehouseError as error:
+            for question in questions:
+                question.fail(error)
+            return
+        except BaseException:
+            self._questions = [*questions, *self._questions]
+            raise
+        received = self._clock.monotonic()
+        for question, (server_now, slots, ask_again_in, _) in zip(questions, rows, strict=True):
+            self._server_clock.saw(server_now, sent=sent, received=received)
+            local = [self._server_clock.local(slot) for slot in slots]
+            question.give(Grant(local, ask_again_in))
+
+    async def slow_down(self, account_key: str, scope: str) -> None:
         """Cut the rate of an endpoint, or of ``WHOLE_ACCOUNT``, for everyone.
 
         Raises:
             WarehouseError: The budget cannot be reached.
         """
         async with self._one_at_a_time:
-            await self._ask(_SLOW, (self._account_key, scope))
+            await self._ask(_SLOW, {"account": account_key, "scope": scope})
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -130,8 +198,8 @@ class SharedBudget:
         if connection is not None:
             await connection.close()
 
-    async def _ask(self, query: str, values: tuple[Any, ...]) -> tuple[tuple[Any, ...], float]:
-        """The one row of an answer, and when the question was sent.
+    async def _ask(self, query: str, values: Mapping[str, Any]) -> tuple[list[_Row], float]:
+        """The rows of an answer, and when the question was sent.
 
         A connection found broken is replaced once: the server may have been restarted since.
         """
@@ -150,7 +218,7 @@ class SharedBudget:
             await self.aclose()
             raise self._unreachable(error) from error
 
-    async def _ask_once(self, query: str, values: tuple[Any, ...]) -> tuple[tuple[Any, ...], float]:
+    async def _ask_once(self, query: str, values: Mapping[str, Any]) -> tuple[list[_Row], float]:
         if self._connection is None:
             self._connection = await psycopg.AsyncConnection.connect(
                 self._url, autocommit=True, connect_timeout=_CONNECT_SECONDS
@@ -158,11 +226,7 @@ class SharedBudget:
             await self._connection.execute(_SETTINGS)
         sent = self._clock.monotonic()
         cursor = await self._connection.execute(query, values)
-        row = await cursor.fetchone()
-        if row is None:
-            message = "the warehouse's pacing function returned nothing"
-            raise WarehouseError(message)
-        return row, sent
+        return await cursor.fetchall(), sent
 
     def _unreachable(self, error: psycopg.Error) -> WarehouseError:
         said = " ".join(str(error).split())

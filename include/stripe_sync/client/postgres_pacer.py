@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
+from collections.abc import Awaitable, Callable
+from functools import partial
 
-from stripe_sync.client.budget import WHOLE_ACCOUNT, SharedBudget
+from stripe_sync.client.budget import WHOLE_ACCOUNT, Grant, SharedBudget
 from stripe_sync.client.pacing import Lane, PacingLimits
 from stripe_sync.clock import Clock, SystemClock
 
@@ -26,7 +28,7 @@ class PostgresPacer:
     which reserves for several of them in one round trip.
 
     Args:
-        warehouse_url: ``postgresql://…``, a warehouse with all migrations applied.
+        budget: The budgets of a warehouse with all migrations applied; closed by who made it.
         account_key: Names the account and mode; whoever uses the same one shares the budget.
         limits: Requests per second; the same in all processes.
         clock: Waits for the slots.
@@ -34,13 +36,15 @@ class PostgresPacer:
 
     def __init__(
         self,
-        warehouse_url: str,
+        budget: SharedBudget,
         account_key: str,
         limits: PacingLimits,
         clock: Clock | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
-        self._budget = SharedBudget(warehouse_url, account_key, limits, self._clock)
+        self._budget = budget
+        self._account_key = account_key
+        self._limits = limits
         self._queues: dict[tuple[str, Lane], _Queue] = {}
 
     async def acquire(self, endpoint: str, lane: Lane) -> None:
@@ -55,7 +59,8 @@ class PostgresPacer:
         """
         queue = self._queues.get((endpoint, lane))
         if queue is None:
-            queue = _Queue(self._budget, endpoint, lane, self._clock)
+            reserve = partial(self._budget.reserve, self._account_key, self._limits, endpoint, lane)
+            queue = _Queue(reserve, lane, self._clock)
             self._queues[endpoint, lane] = queue
         while True:
             slot = await queue.slot()
@@ -73,20 +78,21 @@ class PostgresPacer:
         Raises:
             WarehouseError: The shared budget cannot be reached.
         """
-        await self._budget.slow_down(WHOLE_ACCOUNT if reason.startswith("global") else endpoint)
+        scope = WHOLE_ACCOUNT if reason.startswith("global") else endpoint
+        await self._budget.slow_down(self._account_key, scope)
 
     async def aclose(self) -> None:
-        """Stop serving and close the connection; who still waits is cancelled."""
+        """Stop serving; who still waits is cancelled."""
         await asyncio.gather(*(queue.aclose() for queue in self._queues.values()))
-        await self._budget.aclose()
 
 
 class _Queue:
     """Who waits for one endpoint in one lane."""
 
-    def __init__(self, budget: SharedBudget, endpoint: str, lane: Lane, clock: Clock) -> None:
-        self._budget = budget
-        self._endpoint = endpoint
+    def __init__(
+        self, reserve: Callable[[int], Awaitable[Grant]], lane: Lane, clock: Clock
+    ) -> None:
+        self._reserve = reserve
         self._lane = lane
         self._clock = clock
         self._waiting: deque[asyncio.Future[float]] = deque()
@@ -111,7 +117,7 @@ class _Queue:
 
     async def _serve(self) -> None:
         while wanted := self._still_waiting():
-            grant = await self._budget.reserve(self._endpoint, self._lane, min(wanted, _BATCH))
+            grant = await self._reserve(min(wanted, _BATCH))
             for slot in grant.slots:
                 if self._still_waiting():
                     self._waiting.popleft().set_result(slot)

@@ -6,6 +6,7 @@ import logging
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import aiohttp
@@ -71,10 +72,8 @@ class Transport(stripe.AIOHTTPClient):
     """
 
     def __init__(self, timeouts: Timeouts) -> None:
-        # The certificate authorities are the SDK's own, as with any other of its transports.
-        context = ssl.create_default_context(cafile=stripe.ca_bundle_path)
         self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=context),
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=_ssl_context()),
             timeout=aiohttp.ClientTimeout(total=timeouts.total, sock_connect=timeouts.connect),
             read_bufsize=_READ_BUFFER_BYTES,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -116,6 +115,12 @@ class Transport(stripe.AIOHTTPClient):
     async def close_async(self) -> None:
         """Close the session and its connections."""
         await self._http.close()
+
+
+@cache
+def _ssl_context() -> ssl.SSLContext:
+    """The certificate authorities are the SDK's own, as with any other of its transports."""
+    return ssl.create_default_context(cafile=stripe.ca_bundle_path)
 
 
 async def _once(

@@ -22,7 +22,8 @@ PAGE_SIZE = 100
 _ITEM_BYTES = 700
 
 
-@dataclass(frozen=True, slots=True)
+# As with observations, frozen would cost more than all the rest of making one.
+@dataclass(slots=True)
 class Item:
     """One object of a page.
 

@@ -99,9 +99,7 @@ class Shaper:
         upstream_id = upstream_id or self.upstream_id(obj, parent_id)
         self.redact(obj)
         text = jsonio.canonical(obj)
-        hashed = text
-        if self._volatile:
-            hashed = jsonio.canonical(_without(obj, self._volatile))
+        hashed = jsonio.canonical(self.comparable(obj)) if self._volatile else text
         changed = stripe_event.created if stripe_event else self._changed(obj) or observed_at
         return Observation(
             collection_id=self._collection.id,
@@ -137,6 +135,10 @@ class Shaper:
         """Overwrite the sensitive fields of an object, or of a part of it, in place."""
         for path in self._sensitive:
             _redact(obj, path)
+
+    def comparable(self, obj: JsonObject) -> JsonObject:
+        """The object, or a part of it, without what differs from one rendering to the next."""
+        return _without(obj, self._volatile) if self._volatile else obj
 
     def _changed(self, obj: JsonObject) -> datetime | None:
         created, updated = self.created(obj), obj.get("updated")

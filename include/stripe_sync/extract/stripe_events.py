@@ -1,33 +1,58 @@
-"""Stripe events (GET /v1/events), newest first until known ground."""
+"""Stripe events (GET /v1/events): what is new, what shows up late, what was missed.
+
+Stripe's list is newest first and eventually consistent: an event may show up below events that
+were read before. Three readings together miss nothing:
+
+- ``newest`` reads from the top until known ground. In quiet times that is one short page, which
+  covers the whole overlap.
+- ``OverlapScan`` walks the overlap again and again, a few pages at a time, where it does not fit
+  on the first page.
+- ``CatchUp`` reads what was missed for minutes or weeks, oldest first, in windows of bounded size.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import AsyncGenerator, Container
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from stripe_sync.client import Lane, StripeApi
-from stripe_sync.clock import Clock
+from stripe_sync.clock import Clock, to_unix
+from stripe_sync.errors import EventCursorExpired
 from stripe_sync.extract.pages import PAGE_SIZE
 from stripe_sync.jsonio import JsonObject
 
 EVENTS_PATH = "/v1/events"
 
+PAGES_AT_ONCE = 8
+"""Pages that are read from the top before it is a case for catching up."""
+
+SCANNED_PAGES = 2
+"""Pages of the overlap that are read again with each poll."""
+
+WIDEST = 86_400
+"""Seconds that a window of catching up spans at most."""
+
+OLDEST = 32 * 86_400
+"""Seconds back to where Stripe surely has no events any more: it keeps them for 30 days."""
+
 
 @dataclass(frozen=True, slots=True)
 class FreshEvents:
-    """What one poll found.
+    """Stripe events not known before.
 
     Attributes:
-        events: Stripe events not known before, oldest first.
-        asked_at: When the first page was asked for.
-        full: Whether more than one page had to be read: there may be more at once.
+        events: Oldest first.
+        asked_at: When they were asked for.
+        behind: Whether there are more below that were not read.
+        whole: Whether everything down to the floor was read.
     """
 
     events: list[JsonObject]
     asked_at: datetime
-    full: bool
+    behind: bool = False
+    whole: bool = True
 
 
 async def newest_created(api: StripeApi, lane: Lane = Lane.LIVE) -> int:
@@ -40,50 +65,168 @@ async def newest_created(api: StripeApi, lane: Lane = Lane.LIVE) -> int:
     return int(page["data"][0]["created"]) if page["data"] else 0
 
 
-async def fresh_events(
-    api: StripeApi, clock: Clock, *, known: Container[str], floor: int, deep: bool
-) -> FreshEvents:
-    """Read Stripe events that are not known yet.
-
-    Stripe's list is eventually consistent: an event may show up below events that were read
-    before. A shallow poll stops at the first page that holds nothing new, which in quiet times is
-    the first one and covers the whole overlap; a deep poll reads down to the floor.
+async def newest(api: StripeApi, clock: Clock, *, known: Container[str], floor: int) -> FreshEvents:
+    """Read from the top down to known ground.
 
     Args:
         api: The client.
         clock: Tells when a request is sent.
         known: Ids of Stripe events read before, at least those created at ``floor`` or later.
         floor: Unix seconds; events created earlier are not looked for.
-        deep: Whether to read on through pages that hold nothing new.
 
     Raises:
         StripeError: As the client raises it.
     """
-    found: list[JsonObject] = []
-    seen: set[str] = set()
     asked_at = clock.now()
-    cursor: str | None = None
-    pages = 0
-    while True:
-        params: dict[str, Any] = {"limit": PAGE_SIZE}
-        # A bound, not only a stop: without it a page would be read that reaches below retention.
-        if cursor:
-            params |= {"starting_after": cursor, "created": {"gte": floor}}
-        page = await api.get(EVENTS_PATH, params=params, lane=Lane.LIVE)
-        pages += 1
-        events: list[JsonObject] = page["data"]
-        fresh = [
-            event
-            for event in events
-            if event["created"] >= floor and event["id"] not in known and event["id"] not in seen
-        ]
+    found: list[JsonObject] = []
+    read = 0
+    async for events, more in _pages(api, floor, None):
+        read += 1
+        fresh = [event for event in events if event["id"] not in known]
         found += fresh
-        seen.update(event["id"] for event in fresh)
-        reached_floor = not events or events[-1]["created"] < floor
-        if not page["has_more"] or reached_floor or not (fresh or deep):
+        if not more:
+            return FreshEvents(_in_order(found), asked_at)
+        if not fresh:
             break
-        cursor = events[-1]["id"]
-    # Stripe's order within a second is kept: the page order, turned round.
-    found.reverse()
-    found.sort(key=lambda event: int(event["created"]))
-    return FreshEvents(found, asked_at, full=pages > 1)
+        if read == PAGES_AT_ONCE:
+            return FreshEvents([], asked_at, behind=True, whole=False)
+    return FreshEvents(_in_order(found), asked_at, whole=False)
+
+
+class OverlapScan:
+    """Walks through the overlap from the top to the floor, a little at a time, over and over.
+
+    Args:
+        api: The client.
+        clock: Tells when a request is sent.
+    """
+
+    def __init__(self, api: StripeApi, clock: Clock) -> None:
+        self._api = api
+        self._clock = clock
+        self._walk: AsyncGenerator[tuple[list[JsonObject], bool], None] | None = None
+        self._began = 0
+        self._took = 0
+
+    def reach(self, floor: int) -> int:
+        """How far down the next walk looks for what belongs above a floor.
+
+        While a walk takes its time the events that it looks for grow older.
+        """
+        return floor - self._took
+
+    async def step(self, *, known: Container[str], floor: int) -> FreshEvents:
+        """Read the next few pages.
+
+        Args:
+            known: Ids of Stripe events read before.
+            floor: Unix seconds; where a walk that begins now ends.
+
+        Raises:
+            StripeError: As the client raises it; the walk then begins anew.
+        """
+        asked_at = self._clock.now()
+        if self._walk is None:
+            self._began = to_unix(asked_at)
+            self._walk = _pages(self._api, floor, None)
+        found: list[JsonObject] = []
+        try:
+            for _ in range(SCANNED_PAGES):
+                events, more = await anext(self._walk)
+                found += [event for event in events if event["id"] not in known]
+                if not more:
+                    await self._end()
+                    break
+        except BaseException:
+            await self._end()
+            raise
+        return FreshEvents(_in_order(found), asked_at, whole=self._walk is None)
+
+    async def _end(self) -> None:
+        if self._walk is not None:
+            self._took = max(0, to_unix(self._clock.now()) - self._began)
+            await self._walk.aclose()
+            self._walk = None
+
+
+class CatchUp:
+    """Reads what was missed, oldest first: windows of time as wide as a few pages hold.
+
+    Args:
+        api: The client.
+        clock: Tells the time that is to be reached.
+        floor: Unix seconds at which to begin.
+    """
+
+    def __init__(self, api: StripeApi, clock: Clock, floor: int) -> None:
+        self._api = api
+        self._clock = clock
+        self._from = max(floor, to_unix(clock.now()) - OLDEST)
+        self._width = WIDEST
+
+    async def step(self, known: Container[str]) -> FreshEvents:
+        """Read the next window that holds anything.
+
+        Args:
+            known: Ids of Stripe events read before.
+
+        Returns:
+            What is new in it; ``behind`` says whether there are later windows.
+
+        Raises:
+            StripeError: As the client raises it; the next step reads the same window.
+        """
+        while True:
+            asked_at = self._clock.now()
+            end = min(self._from + self._width, to_unix(asked_at) + 1)
+            events = await self._window(end)
+            if events is None:
+                self._width = max(1, (end - self._from) // 4)
+                continue
+            self._from = end
+            if len(events) < PAGE_SIZE * PAGES_AT_ONCE // 4:
+                self._width = min(WIDEST, self._width * 2)
+            fresh = [event for event in events if event["id"] not in known]
+            behind = end <= to_unix(asked_at)
+            if fresh or not behind:
+                break
+        return FreshEvents(_in_order(fresh), asked_at, behind=behind, whole=not behind)
+
+    async def _window(self, end: int) -> list[JsonObject] | None:
+        """All Stripe events up to a time; None where they are too many for one window."""
+        found: list[JsonObject] = []
+        read = 0
+        async for events, more in _pages(self._api, self._from, end):
+            read += 1
+            found += events
+            # Events of one second stay together, however many they are.
+            if more and read == PAGES_AT_ONCE and end - self._from > 1:
+                return None
+        return found
+
+
+async def _pages(
+    api: StripeApi, floor: int, end: int | None
+) -> AsyncGenerator[tuple[list[JsonObject], bool], None]:
+    """Pages from the top, and whether there are more below."""
+    created = {"gte": floor} if end is None else {"gte": floor, "lt": end}
+    params: dict[str, Any] = {"limit": PAGE_SIZE, "created": created}
+    while True:
+        try:
+            page = await api.get(EVENTS_PATH, params=params, lane=Lane.LIVE)
+        except EventCursorExpired:
+            # The last event of the page before has left retention, and so did all below it.
+            yield [], False
+            return
+        events: list[JsonObject] = page["data"]
+        more = bool(page["has_more"] and events)
+        yield events, more
+        if not more:
+            return
+        params = {**params, "starting_after": events[-1]["id"]}
+
+
+def _in_order(events: list[JsonObject]) -> list[JsonObject]:
+    """Oldest first, each once; within a second Stripe's own order is kept."""
+    once = {event["id"]: event for event in reversed(events)}
+    return sorted(once.values(), key=lambda event: int(event["created"]))

@@ -21,11 +21,11 @@ from stripe_sync.jsonio import JsonObject
 IN_FLIGHT = 16
 """Requests at a time: enough for 25 a second where each takes six tenths of one."""
 
-SEGMENT_PAGES = 20
+SEGMENT_PAGES = 28
 """Aimed-at size of a segment. Each one ends in a partly filled page, so smaller segments waste
 requests and larger ones need memory."""
 
-BUFFERED_BYTES = 80_000_000
+BUFFERED_BYTES = 110_000_000
 """Bound of what is held. Where objects are so large that it would hold back reading, segments
 become smaller instead."""
 
@@ -75,7 +75,7 @@ class WindowedList:
         since: int | None = None,
         position: JsonObject | None = None,
         in_flight: int = IN_FLIGHT,
-        buffered: int = 40_000,
+        buffered: int = 60_000,
         buffered_bytes: int = BUFFERED_BYTES,
     ) -> None:
         self._reader = reader

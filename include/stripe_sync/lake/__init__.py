@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from stripe_sync.lake.growing import Part
 from stripe_sync.lake.history import History
 from stripe_sync.lake.store import Lake
 
-__all__ = ["History", "Lake"]
+__all__ = ["History", "Lake", "Part"]

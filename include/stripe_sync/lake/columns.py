@@ -33,18 +33,32 @@ def texts(values: Sequence[bytes | None], kind: pa.DataType) -> pa.Array:
 
 
 def names(values: Sequence[object | None], kind: pa.DataType) -> pa.Array:
-    """Texts of values such as ids and names, of which neighbours are often the same."""
+    """Texts of values such as ids and names, of which all or neighbours are often the same."""
+    if values and values[0] is not None and _all_one(values):
+        text, count = str(values[0]).encode(), len(values)
+        offsets = np.arange(count + 1, dtype=np.int32) * len(text)
+        return pa.Array.from_buffers(
+            kind, count, [None, pa.py_buffer(offsets), pa.py_buffer(text * count)]
+        )
+    return texts(_neighbours(values), kind)
+
+
+def _neighbours(values: Sequence[object | None]) -> list[bytes | None]:
     found: list[bytes | None] = []
     last, text = None, None
     for value in values:
         if value is not last:
             last, text = value, None if value is None else str(value).encode()
         found.append(text)
-    return texts(found, kind)
+    return found
 
 
 def moments(values: Sequence[datetime], kind: pa.DataType) -> pa.Array:
     """Moments in whole microseconds."""
+    if values and _all_one(values):
+        number = (values[0] - _EPOCH) // _MICROSECOND
+        same = np.full(len(values), number, np.int64)
+        return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(same)])
     found, last, number = [], None, 0
     for value in values:
         if value is not last:
@@ -61,6 +75,11 @@ def integers(values: Sequence[int], kind: pa.DataType) -> pa.Array:
 def flags(values: Sequence[bool], kind: pa.DataType) -> pa.Array:
     """Truth values."""
     return pa.Array.from_buffers(kind, len(values), [None, _bitmap(values)])
+
+
+def _all_one(values: Sequence[object]) -> bool:
+    """Whether all are one and the same object, as most of a batch's values are."""
+    return len(set(map(id, values))) == 1
 
 
 def _numbers(values: Sequence[int], width: Any, kind: pa.DataType) -> pa.Array:

@@ -5,33 +5,35 @@ from __future__ import annotations
 import heapq
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stripe_sync import jsonio
 from stripe_sync.catalog.model import ChangeType
+from stripe_sync.lake.growing import tail_of
 from stripe_sync.lake.store import Lake, explain
 from stripe_sync.warehouse.model import EventRow, RecordRow, Source
 
 _ROWS = 2_000
 _BACKFILL = re.compile(r"backfill-(?P<collection>[a-z0-9_]+)-(?P<generation>\d{6})-\d{8}")
 _FILE = re.compile(r"/(?:records|events)/collection=([^/]+)/")
-_STREAM = re.compile(r"stream-(?P<position>\d{20})")
+_STREAM = re.compile(r"stream-\d{20}")
 
 
 @dataclass(frozen=True, slots=True)
 class Numbering:
-    """The numbers that file names carry; who goes on writing must not give them out again.
+    """The numbers that the files carry; who goes on writing must not give them out again.
 
     Attributes:
         generations: Last backfill of each collection, by short name.
-        position: Stream position at which the last file of the stream begins; 0 without one.
+        position: Stream position that the files of the stream go on from; 0 without one.
     """
 
     generations: dict[str, int]
@@ -65,7 +67,7 @@ class History:
         return sorted({found[1] for path in self._paths() if (found := _FILE.search(path))})
 
     def numbering(self) -> Numbering:
-        """The highest numbers in file names.
+        """The highest numbers in use.
 
         Raises:
             LakeError: The lake cannot be read.
@@ -77,8 +79,8 @@ class History:
             if match := _BACKFILL.fullmatch(name):
                 collection, generation = match["collection"], int(match["generation"])
                 generations[collection] = max(generation, generations.get(collection, 0))
-            elif match := _STREAM.fullmatch(name):
-                position = max(position, int(match["position"]))
+            elif _STREAM.fullmatch(name):
+                position = max(position, tail_of(path, self._metadata(path)).part.last)
         return Numbering(generations, position)
 
     def owner(self) -> Owner | None:
@@ -126,6 +128,24 @@ class History:
             yield event
             _advance(open_files, path, number + 1, rest)
 
+    def known(self, collection: str, events: Sequence[UUID]) -> set[UUID]:
+        """Those of these change events that the lake holds already.
+
+        Args:
+            collection: Short name.
+            events: Their ids.
+
+        Raises:
+            LakeError: The lake cannot be read.
+        """
+        sought = pa.array([str(event) for event in events])
+        found: set[UUID] = set()
+        for path in self._paths(f"events/collection={collection}/"):
+            for batch in self._read(path, columns=["id"]):
+                names = batch.filter(pc.is_in(batch["id"], sought))["id"].to_pylist()
+                found.update(UUID(name) for name in names)
+        return found
+
     def records(self, collection: str) -> Iterator[list[RecordRow]]:
         """All record states, some thousand at a time, in no certain order.
 
@@ -154,10 +174,13 @@ class History:
             file = pq.ParquetFile(source)
             yield from file.iter_batches(_ROWS, columns=columns)
 
+    def _metadata(self, path: str) -> pq.FileMetaData:
+        with explain("read", path), self._files.open(path, "rb") as source:
+            return pq.ParquetFile(source).metadata
+
     def _least(self, path: str, column: str) -> Any:
         """The smallest value of a column, by the file's own statistics."""
-        with explain("read", path), self._files.open(path, "rb") as source:
-            metadata = pq.ParquetFile(source).metadata
+        metadata = self._metadata(path)
         groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
         place = metadata.schema.names.index(column)
         return min((group.column(place).statistics.min for group in groups), default=None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC
@@ -10,17 +9,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import fsspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from stripe_sync.errors import LakeError
-from stripe_sync.lake import schema
+from stripe_sync.lake import growing, placing, schema
 from stripe_sync.warehouse.model import EventRow, RecordRow
 
 if TYPE_CHECKING:
     import pandas as pd
-
-# Level 3 packs JSON about as well as 9 does, in a third of the time.
-_ZSTD_LEVEL = 3
 
 
 class Lake:
@@ -29,7 +24,7 @@ class Lake:
     ``<lake>/<sync>/records/collection=<c>/<name>.parquet`` holds record states and
     ``<lake>/<sync>/events/collection=<c>/date=<day>/<name>.parquet`` change events by the UTC day
     of ``created_at``. Readers never see half a file. Whoever writes a collection must be alone in
-    doing so under that file name; the backfill lock and the poll lease see to it.
+    doing so under that file name; the backfill lock and the lake lock see to it.
 
     Args:
         url: A folder, or any URL that fsspec knows (``s3://bucket/path``).
@@ -75,18 +70,40 @@ class Lake:
         with explain("write", self._root):
             for collection, rows in _by_collection(records).items():
                 path = f"{self._records(collection)}/{name}.parquet"
-                self._put(path, schema.records_table(rows))
+                placing.put(self._files, path, schema.records_table(rows))
             for collection, found in _by_collection(events).items():
-                days: dict[str, list[EventRow]] = {}
-                for event in found:
-                    day = event.created_at.astimezone(UTC).date().isoformat()
-                    days.setdefault(day, []).append(event)
+                days = _by_day(found)
                 paths = {
                     f"{self._events(collection)}/date={day}/{name}.parquet": day for day in days
                 }
                 for path, day in paths.items():
-                    self._put(path, schema.events_table(days[day]))
+                    placing.put(self._files, path, schema.events_table(days[day]))
                 self._remove(set(self._event_files(collection, name)) - paths.keys())
+
+    def append_part(
+        self, part: growing.Part, records: Sequence[RecordRow], events: Sequence[EventRow]
+    ) -> None:
+        """Put a part of the stream behind what the lake has of it.
+
+        Whoever does so must be alone in doing so; the lake lock sees to it. A part that is put
+        there again replaces its first attempt.
+
+        Args:
+            part: The part.
+            records: Record states that it leads to.
+            events: Its change events.
+
+        Raises:
+            LakeError: The lake cannot be read or written; part of it may be there.
+        """
+        with explain("write", self._root):
+            for collection, rows in _by_collection(records).items():
+                folder = self._records(collection)
+                growing.append(self._files, folder, part, schema.records_table(rows))
+            for collection, found in _by_collection(events).items():
+                for day, told in _by_day(found).items():
+                    folder = f"{self._events(collection)}/date={day}"
+                    growing.append(self._files, folder, part, schema.events_table(told))
 
     def discard(self, collection: str, name: str) -> None:
         """Remove what was written of a collection under a file name, if anything was.
@@ -167,22 +184,6 @@ class Lake:
             files = ds.dataset(folder, shape, format="parquet", filesystem=self._files)
             yield from files.to_batches()
 
-    def _put(self, path: str, table: pa.Table) -> None:
-        folder, file = posixpath.split(path)
-        self._files.makedirs(folder, exist_ok=True)
-        # No .parquet at the end: a reader's pattern must not catch half a file.
-        temporary = f"{folder}/.tmp-{file.removesuffix('.parquet')}"
-        with self._files.open(temporary, "wb") as sink:
-            pq.write_table(
-                table,
-                sink,
-                compression="zstd",
-                compression_level=_ZSTD_LEVEL,
-                use_dictionary=[name for name in table.column_names if name in schema.REPEATING],
-                write_statistics=[name for name in table.column_names if name not in _LONG],
-            )
-        self._files.mv(temporary, path)
-
     def _records(self, collection: str) -> str:
         return f"{self._root}/records/collection={collection}"
 
@@ -199,7 +200,6 @@ class Lake:
 
 
 _Row = TypeVar("_Row", RecordRow, EventRow)
-_LONG = frozenset({"payload", "data", "changes"})
 
 
 def _by_collection(rows: Sequence[_Row]) -> dict[str, list[_Row]]:

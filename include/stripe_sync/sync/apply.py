@@ -3,6 +3,10 @@
 The state of an object is fetched rather than taken from the Stripe event: the event's snapshot is
 rendered in the account's default version, its nested lists are cut, and it may be older than what
 is stored. An object with many events is fetched once; each event still becomes a change event.
+
+When more has changed than can be fetched at once, snapshots that are proven right stand for
+fetching (``snapshots.py``). What is left is fetched later: its change events go into the stream at
+once with the state that is stored, and the new state follows with an event of its own.
 """
 
 from __future__ import annotations
@@ -11,51 +15,46 @@ import asyncio
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from stripe_sync import jsonio
 from stripe_sync.catalog import ChangeType, Collection, Obtained
 from stripe_sync.client import Lane
-from stripe_sync.clock import from_unix
 from stripe_sync.errors import NotFound, PermissionDenied, StripeSyncError
 from stripe_sync.extract.pages import complete_lists
 from stripe_sync.jsonio import JsonObject
+from stripe_sync.sync.changed import Changed, copied
 from stripe_sync.sync.relatives import Fetched, Relatives
 from stripe_sync.sync.session import STRIPE_EVENTS, Session
-from stripe_sync.warehouse.model import Observation, StripeEvent
+from stripe_sync.sync.snapshots import use_snapshot
+from stripe_sync.warehouse.loaders import Loaders
+from stripe_sync.warehouse.model import Observation, RecordRow, Waiting
 
 log = logging.getLogger(__name__)
 
 FETCHES = 16
 """Objects fetched at a time."""
 
+FETCHED_AT_ONCE = 16
+"""Changed objects that are fetched before their changes are stored; more would hold them up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a run of Stripe events comes to.
+    """What some Stripe events, or some waiting objects, come to.
 
     Attributes:
         observations: In stream order.
         failed: Stripe events whose objects could not be fetched; try them again.
         forbidden: Catalogue ids whose objects the key may not read, with the reason.
+        waiting: Objects to fetch later.
+        fetched: Objects whose state is among the observations: collection id, key, when.
     """
 
     observations: list[Observation]
-    failed: list[JsonObject]
-    forbidden: dict[str, PermissionDenied]
-
-
-@dataclass(slots=True)
-class _Changed:
-    """One changed object and what fetching it gave."""
-
-    row: Collection
-    upstream_id: str
-    events: list[JsonObject] = field(default_factory=list)
-    state: JsonObject | None = None  # None: gone, unless only Stripe events tell of it
-    only_told: bool = False
-    observed_at: datetime | None = None
-    error: StripeSyncError | None = None
+    failed: list[JsonObject] = field(default_factory=list)
+    forbidden: dict[str, PermissionDenied] = field(default_factory=dict)
+    waiting: list[Waiting] = field(default_factory=list)
+    fetched: list[tuple[str, str, datetime]] = field(default_factory=list)
 
 
 class Applier:
@@ -63,40 +62,64 @@ class Applier:
 
     Args:
         session: The open sync.
+        loaders: Look up what is stored.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, loaders: Loaders) -> None:
         self._session = session
+        self._loaders = loaders
         self._slots = asyncio.Semaphore(FETCHES)
         self._events_row = session.catalog[STRIPE_EVENTS]
         self._relatives = Relatives(session, self._slots)
 
-    async def apply(self, events: Sequence[JsonObject]) -> Applied:
+    async def apply(self, events: Sequence[JsonObject], asked_at: datetime) -> Applied:
         """Fetch what changed and say what happened.
 
         Args:
             events: Stripe events, oldest first.
+            asked_at: When they were asked for.
         """
-        objects: dict[tuple[str, str], _Changed] = {}
+        objects: dict[tuple[str, str], Changed] = {}
         for event in events:
+            seen = event["data"]["object"]
             for row, upstream_id in self._records(event):
-                key = (row.id, upstream_id)
-                objects.setdefault(key, _Changed(row, key[1])).events.append(event)
-        await asyncio.gather(*(self._fetch(changed) for changed in objects.values()))
+                changed = objects.setdefault((row.id, upstream_id), Changed(row, upstream_id, seen))
+                changed.events.append(event)
+                changed.seen = seen
+        await self._spare_requests(list(objects.values()), asked_at)
+        await self._fetch_all(objects.values())
         relatives = await self._relatives.find(events, list(_fetched(objects.values())))
-        forbidden = {
-            changed.row.id: changed.error
-            for changed in objects.values()
-            if isinstance(changed.error, PermissionDenied)
-        }
-        forbidden |= relatives.forbidden
         failed = {event["id"]: event for event in relatives.failed}
-        for changed in objects.values():
-            if changed.error and not isinstance(changed.error, PermissionDenied):
-                log.warning("%s %s: %s", changed.row.id, changed.upstream_id, changed.error)
-                failed |= {event["id"]: event for event in changed.events}
-        observations = list(self._observations(events, objects, failed))
-        return Applied([*observations, *relatives.observations], list(failed.values()), forbidden)
+        for changed in _in_error(objects.values()):
+            failed |= {event["id"]: event for event in changed.events}
+        observations = list(self._observations(events, objects.values(), failed, asked_at))
+        return Applied(
+            [*observations, *relatives.observations],
+            list(failed.values()),
+            {**_forbidden(objects.values()), **relatives.forbidden},
+            [changed.waiting() for changed in objects.values() if changed.later],
+            _times(objects.values()),
+        )
+
+    async def fetch(self, waiting: Sequence[Waiting]) -> Applied:
+        """Fetch objects whose changes are in the stream already.
+
+        Args:
+            waiting: The objects. Those that could not be fetched are not among the ``fetched``.
+        """
+        catalog = self._session.catalog
+        objects = [Changed(catalog[w.collection_id], w.upstream_id, w.seen) for w in waiting]
+        await self._fetch_all(objects)
+        relatives = await self._relatives.find((), list(_fetched(objects)))
+        list(_in_error(objects))
+        observations = [
+            o for changed in objects if changed.error is None for o in self._state(changed)
+        ]
+        # What may not be read is not worth asking for again.
+        done = [c for c in objects if not c.error or isinstance(c.error, PermissionDenied)]
+        times = _times(done) if relatives.whole else []
+        forbidden = {**_forbidden(objects), **relatives.forbidden}
+        return Applied([*observations, *relatives.observations], [], forbidden, [], times)
 
     def _records(self, event: JsonObject) -> list[tuple[Collection, str]]:
         """The records that a Stripe event changes: collection and key."""
@@ -111,9 +134,39 @@ class Applier:
                     log.info("%s: %s", event["id"], error)
         return found
 
-    async def _fetch(self, changed: _Changed) -> None:
+    async def _spare_requests(self, objects: Sequence[Changed], asked_at: datetime) -> None:
+        """In a burst, use snapshots or put fetching off."""
+        asking = [changed for changed in objects if changed.row.retrieval(changed.seen)]
+        if len(asking) <= FETCHED_AT_ONCE:
+            return
+        keys = [changed.key for changed in asking]
+        stored = await asyncio.to_thread(self._loaders.stored, self._session.sync.id, keys)
+        left = FETCHED_AT_ONCE
+        for changed in asking:
+            known = stored.get(changed.key)
+            if self._use_snapshot(changed, known, asked_at):
+                continue
+            if left > 0 or known is None or known.deleted or _deleting(changed):
+                left -= 1
+            else:
+                changed.later = True
+
+    def _use_snapshot(self, changed: Changed, known: RecordRow | None, asked_at: datetime) -> bool:
+        return use_snapshot(
+            changed,
+            known,
+            shaper=self._session.shaper(changed.row),
+            api_version=changed.row.api_version or self._session.settings.api_version,
+            asked_at=asked_at,
+        )
+
+    async def _fetch_all(self, objects: Iterable[Changed]) -> None:
+        asking = [c for c in objects if c.state is None and not c.later]
+        await asyncio.gather(*(self._fetch(changed) for changed in asking))
+
+    async def _fetch(self, changed: Changed) -> None:
         row = changed.row
-        retrieval = row.retrieval(changed.events[-1]["data"]["object"])
+        retrieval = row.retrieval(changed.seen)
         async with self._slots:
             changed.observed_at = self._session.clock.now()
             if retrieval is None:
@@ -135,10 +188,7 @@ class Applier:
             except StripeSyncError as error:
                 changed.error = error
 
-    def _speaks_our_version(self, event: JsonObject) -> bool:
-        return bool(event.get("api_version") == self._session.settings.api_version)
-
-    def _is_other(self, changed: _Changed, state: JsonObject) -> bool:
+    def _is_other(self, changed: Changed, state: JsonObject) -> bool:
         """Whether a path gave another object: the customer's discount, not the invoice's."""
         if state.get("deleted"):
             return False
@@ -148,83 +198,66 @@ class Applier:
     def _observations(
         self,
         events: Sequence[JsonObject],
-        objects: dict[tuple[str, str], _Changed],
+        objects: Iterable[Changed],
         failed: dict[str, JsonObject],
+        asked_at: datetime,
     ) -> Iterator[Observation]:
-        by_event: dict[str, list[_Changed]] = {}
-        for changed in objects.values():
+        by_event: dict[str, list[Changed]] = {}
+        for changed in objects:
             if changed.error is None:
                 for event in changed.events:
                     by_event.setdefault(event["id"], []).append(changed)
+        version = self._session.settings.api_version
         for event in events:
             if event["id"] in failed:
                 continue
             yield self._event_record(event)
             for changed in by_event.get(event["id"], []):
-                yield self._change(event, changed)
+                shaper = self._session.shaper(changed.row)
+                yield changed.observe(event, shaper, asked_at=asked_at, api_version=version)
 
     def _event_record(self, event: JsonObject) -> Observation:
         """The Stripe event itself, as a record of the collection of Stripe events."""
         return self._session.shaper(self._events_row).observe(
-            _copy(event),
+            copied(event),
             observed_at=self._session.clock.now(),
             api_version=event.get("api_version"),
         )
 
-    def _change(self, event: JsonObject, changed: _Changed) -> Observation:
-        """What one Stripe event says of one object, given what fetching it gave.
-
-        The fetched state holds for all of the object's events here, save that an object gone by
-        now was there until the event that deleted it, and one back by now was gone in between.
-        """
+    def _state(self, changed: Changed) -> Iterator[Observation]:
+        """The fetched state of an object whose changes were told before."""
         assert changed.observed_at is not None  # noqa: S101 - set by every fetch
         shaper = self._session.shaper(changed.row)
-        told = _told(event, changed.row)
-        shaper.redact(told.previous_attributes or {})
-        later = changed.events[changed.events.index(event) + 1 :]
-        observed_at = changed.observed_at
-        if changed.only_told:
-            gone, snapshot = told.change is ChangeType.DELETED, True
-        elif changed.state is None:
-            deleted_later = any(
-                changed.row.change_of(other["type"]) is ChangeType.DELETED for other in later
+        if changed.state is not None:
+            yield shaper.observe(copied(changed.state), observed_at=changed.observed_at)
+        elif not changed.only_told:
+            yield shaper.observe_gone(
+                changed.upstream_id, observed_at=changed.observed_at, parent_id=None
             )
-            gone, snapshot = not deleted_later, True
-        else:
-            gone = snapshot = told.change is ChangeType.DELETED and bool(later)
-            # It was gone before it was fetched: the fetched state is the later one.
-            observed_at -= timedelta(microseconds=1 if gone else 0)
-        return shaper.observe(
-            _copy(event["data"]["object"] if snapshot else changed.state),
-            observed_at=observed_at,
-            deleted=gone,
-            stripe_event=told,
-            fallback=snapshot and not (changed.only_told and self._speaks_our_version(event)),
-            api_version=event.get("api_version") if snapshot else None,
-        )
 
 
-def _fetched(objects: Iterable[_Changed]) -> Iterator[Fetched]:
+def _deleting(changed: Changed) -> bool:
+    return any(changed.row.change_of(e["type"]) is ChangeType.DELETED for e in changed.events)
+
+
+def _fetched(objects: Iterable[Changed]) -> Iterator[Fetched]:
     """The objects that are still there."""
     for changed in objects:
         if changed.state is not None and changed.observed_at is not None:
             yield Fetched(changed.row, changed.state, changed.observed_at, changed.events)
 
 
-def _told(event: JsonObject, row: Collection) -> StripeEvent:
-    """What a Stripe event says, in the warehouse's terms."""
-    previous = event["data"].get("previous_attributes")
-    return StripeEvent(
-        id=event["id"],
-        type=event["type"],
-        change=row.change_of(event["type"]),
-        created=from_unix(event["created"]),
-        previous_attributes=None if previous is None else _copy(previous),
-        api_version=event.get("api_version"),
-    )
+def _times(objects: Iterable[Changed]) -> list[tuple[str, str, datetime]]:
+    return [(*changed.key, changed.observed_at) for changed in objects if changed.observed_at]
 
 
-def _copy(obj: JsonObject | None) -> JsonObject:
-    """A copy deep enough that shaping it leaves the original alone."""
-    copy: JsonObject = jsonio.loads(jsonio.dumps(obj))
-    return copy
+def _forbidden(objects: Iterable[Changed]) -> dict[str, PermissionDenied]:
+    return {c.row.id: c.error for c in objects if isinstance(c.error, PermissionDenied)}
+
+
+def _in_error(objects: Iterable[Changed]) -> Iterator[Changed]:
+    """Those that could not be fetched though the key may; says so."""
+    for changed in objects:
+        if changed.error and not isinstance(changed.error, PermissionDenied):
+            log.warning("%s %s: %s", changed.row.id, changed.upstream_id, changed.error)
+            yield changed

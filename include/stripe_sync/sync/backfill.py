@@ -107,14 +107,15 @@ async def take_fence(session: Session) -> None:
 
     A key that may not read Stripe events can still backfill; its sync then has no live changes.
     """
-    if session.warehouse.fence(session.sync.id) is not None:
+    if session.warehouse.poll_standing(session.sync.id).fence is not None:
         return
+    asked_at = session.clock.now()
     try:
         fence = await newest_created(session.api)
     except PermissionDenied as error:
         log.warning("No live changes for sync %s: %s", session.sync.name, error)
         return
-    session.warehouse.set_fence(session.sync.id, fence)
+    session.warehouse.set_fence(session.sync.id, fence, at=asked_at)
 
 
 def backfill_collection(

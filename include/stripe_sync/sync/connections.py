@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -25,6 +26,10 @@ class SyncSettings(BaseModel):
         total_requests_per_second: Ceiling for everything that asks Stripe; None for Stripe's
             documented limit (100 in live mode, 25 in test mode).
         endpoint_requests_per_second: Ceiling for each endpoint; None for Stripe's own (25).
+        cadence: ``fixed`` polls at the same interval all the time; ``thrifty`` waits longer and
+            longer while nothing happens.
+        longest_poll_interval: Seconds between two polls that ``thrifty`` goes up to. The default
+            takes fewer reads a month than Stripe allots to an account without any transactions.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,6 +42,8 @@ class SyncSettings(BaseModel):
     requests_per_second: float | None = Field(default=None, gt=0)
     total_requests_per_second: float | None = Field(default=None, gt=0)
     endpoint_requests_per_second: float | None = Field(default=None, gt=0)
+    cadence: Literal["fixed", "thrifty"] = "fixed"
+    longest_poll_interval: float = Field(default=300.0, gt=0)
 
     @classmethod
     def parse(cls, values: dict[str, object]) -> SyncSettings:

@@ -1,20 +1,33 @@
-"""The lake follows the stream: changes found by polling reach Parquet in files of sensible size.
+"""The lake follows the stream: changes found by polling reach Parquet in files that grow.
 
-Backfills write their own files. Everything else is read back from the stream by position; a file
-is named by the position that it starts at, and the position moves on only after the file is
-written. A process that dies in between leaves a file that the next one replaces. Followers of one
-sync take turns: two files that start at one position would replace each other.
+Backfills write their own files. Everything else is read back from the stream by position, a part
+at a time, and put behind what the lake has; the position moves on only after that. A process that
+dies in between leaves a part that the next one replaces, since a part is known by the position
+that it begins at (``lake/growing.py``). Followers of one sync take turns.
+
+A warehouse that was restored from a backup is behind the lake: what it finds again is there
+already. The follower then writes only what the lake does not know, and moves the stream past the
+positions that the lake has seen.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy.engine import Connection
+
+from stripe_sync.errors import LakeAhead
+from stripe_sync.lake import History, Part
 from stripe_sync.sync.session import Session
+from stripe_sync.warehouse.model import EventRow
+from stripe_sync.warehouse.read import StreamPart
 
 FLUSH_ROWS = 5_000
-"""Change events that make a file."""
+"""Change events that make a part."""
 
 FLUSH_SECONDS = 30.0
-"""Longest time that a change waits for its file."""
+"""Longest time that a change waits for the lake."""
 
 
 class LakeFollower:
@@ -49,22 +62,57 @@ class LakeFollower:
             WarehouseError: The warehouse cannot be read.
         """
         warehouse, sync_id = self._session.warehouse, self._session.sync.id
-        with warehouse.lake_lock(sync_id):
-            written = self._follow()
+        with warehouse.lake_lock(sync_id) as turn:
+            written = self._follow(turn)
         self._waiting = 0
         self._flushed_at = self._session.clock.monotonic()
         return written
 
-    def _follow(self) -> int:
-        warehouse, sync_id = self._session.warehouse, self._session.sync.id
+    def _follow(self, turn: Connection) -> int:
         written = 0
-        while True:
-            position = warehouse.lake_position(sync_id)
-            part = warehouse.stream_part(sync_id, after=position, limit=FLUSH_ROWS)
-            if part.last_seq == position:
-                return written
-            if part.events:
-                name = f"stream-{position + 1:020d}"
-                self._session.lake.write_chunk(name, part.records, part.events)
-            warehouse.set_lake_position(sync_id, part.last_seq)
-            written += len(part.events)
+        while (found := self._next()).last_seq > found.after:
+            if found.events:
+                part = Part(found.after + 1, found.last_seq)
+                try:
+                    self._session.lake.append_part(part, found.records, found.events)
+                except LakeAhead:
+                    return written + self._catch_up(turn)
+            self._note(found, turn)
+            written += len(found.events)
+        return written
+
+    def _catch_up(self, turn: Connection) -> int:
+        """Write what the lake does not know yet, whatever positions it has seen."""
+        history = History(self._session.lake)
+        reach = history.numbering().position
+        written = 0
+        while (found := self._next()).last_seq > found.after:
+            fresh = _unknown(history, found.events)
+            if fresh:
+                reach += 1
+                moved = {(event.collection_id, event.upstream_id) for event in fresh}
+                records = [r for r in found.records if (r.collection_id, r.upstream_id) in moved]
+                self._session.lake.append_part(Part(reach, reach), records, fresh)
+            self._note(found, turn)
+            written += len(fresh)
+        self._session.warehouse.skip_positions(self._session.sync.id, reach)
+        return written
+
+    def _next(self) -> StreamPart:
+        warehouse, sync_id = self._session.warehouse, self._session.sync.id
+        after = warehouse.lake_position(sync_id)
+        return warehouse.stream_part(sync_id, after=after, limit=FLUSH_ROWS)
+
+    def _note(self, part: StreamPart, turn: Connection) -> None:
+        # Who lost the turn with the connection fails here, and the next one does it again.
+        self._session.warehouse.set_lake_position(self._session.sync.id, part.last_seq, turn)
+
+
+def _unknown(history: History, events: Sequence[EventRow]) -> list[EventRow]:
+    collections: dict[str, list[EventRow]] = {}
+    for event in events:
+        collections.setdefault(event.collection_id.partition(":")[2], []).append(event)
+    known: set[UUID] = set()
+    for name, some in collections.items():
+        known |= history.known(name, [event.id for event in some])
+    return [event for event in events if event.id not in known]

@@ -1,278 +1,287 @@
-"""Poll: watch Stripe events twice a second, apply what they tell."""
+"""Poll: watch the Stripe events of many syncs twice a second, apply what they tell.
+
+One process serves many syncs at once. Each has its own session, position and cadence; they share
+the warehouse's connections. A sync that fails is tried again later and does not hold up others.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from stripe_sync.clock import from_unix
-from stripe_sync.errors import (
-    AuthenticationError,
-    ConfigurationError,
-    PermissionDenied,
-    StripeError,
-)
-from stripe_sync.extract.stripe_events import fresh_events, newest_created
-from stripe_sync.jsonio import JsonObject
-from stripe_sync.sync.apply import Applier
+from stripe_sync import ids
+from stripe_sync.clock import Clock, SystemClock
+from stripe_sync.errors import StripeSyncError, SyncBusy
+from stripe_sync.sync.cadence import Cadence
 from stripe_sync.sync.connections import Connections
-from stripe_sync.sync.lake_follower import LakeFollower
-from stripe_sync.sync.lease import PollLease
-from stripe_sync.sync.session import Session, open_session
-from stripe_sync.warehouse.model import Batch, LoadResult, Observation, PollCheckpoint, Source
+from stripe_sync.sync.lease import LEASE_SECONDS, new_owner
+from stripe_sync.sync.poll_report import PollBatch, PollReport
+from stripe_sync.sync.poller import Poller
+from stripe_sync.sync.session import Common, open_common, open_session
+from stripe_sync.warehouse.loaders import Loaders
 
 log = logging.getLogger(__name__)
 
 INTERVAL = 0.5
 """Seconds between polls."""
 
-OVERLAP = 600
-"""Seconds that are looked back for Stripe events that appear late."""
+LOADERS = 4
+"""Transactions of all syncs together that run at a time."""
 
-DEEP_EVERY = 30.0
-"""Seconds between polls that read the whole overlap, however many pages it has."""
+NOTICE_SECONDS = 5.0
+"""Seconds until it is noticed that a sync was added, paused or removed."""
 
-BATCH_EVENTS = 200
-"""Stripe events that a transaction applies."""
+RETRY_SECONDS = 30.0
+"""Seconds until a sync that failed is tried again."""
+
+_PHASES = 20
+_PATIENCE = 0.5
+
+Connect = Callable[[str], Connections]
+"""Gives what a sync works with, by its name; raises ConfigurationError where there is nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class PollBatch:
-    """What one transaction of a poller applied.
+class Shard:
+    """A part of all syncs.
 
     Attributes:
-        stripe_events: Stripe events in it.
-        changes: Change events written.
-        lags: Seconds from each Stripe event's creation to the commit.
+        number: Which part, from 0.
+        count: How many parts there are.
     """
 
-    stripe_events: int
-    changes: int
-    lags: list[float]
+    number: int = 0
+    count: int = 1
+
+    def holds(self, sync_name: str) -> bool:
+        """Whether a sync belongs to this part."""
+        return ids.sync_id(sync_name).int % self.count == self.number
 
 
 @dataclass(slots=True)
-class PollReport:
-    """What a poller did.
+class _Watched:
+    """One sync that is polled, or is to be polled again."""
 
-    Attributes:
-        polls: Polls made.
-        requests: Requests made, fetches included.
-        stripe_events: Stripe events applied.
-        changes: Change events written.
-        failures: Polls that failed and were tried again.
-        lags: Seconds from a Stripe event's creation to the commit, newest 1,000.
-    """
-
-    polls: int = 0
-    requests: int = 0
-    stripe_events: int = 0
-    changes: int = 0
-    failures: int = 0
-    lags: list[float] = field(default_factory=list)
+    work: asyncio.Task[None] | None = None
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    poller: Poller | None = None
+    error: StripeSyncError | None = None
+    retry_at: float = 0.0
 
 
 def poll_for(
-    connections: Connections,
-    sync_name: str,
+    connect: Connect,
+    warehouse_url: str,
     *,
     seconds: float,
+    syncs: Sequence[str] = (),
+    shard: Shard | None = None,
     interval: float = INTERVAL,
     on_batch: Callable[[PollBatch], None] | None = None,
 ) -> PollReport:
-    """Poll one sync for a while.
+    """Poll syncs for a while.
 
     Args:
-        connections: How to reach Stripe, warehouse and lake.
-        sync_name: The sync; made when it does not exist.
+        connect: How to reach Stripe, warehouse and lake for a sync.
+        warehouse_url: The warehouse that tells which syncs there are.
         seconds: How long.
+        syncs: Names of the syncs, made when they do not exist; none for all that are active.
+        shard: Poll only this part of them.
         interval: Seconds from one poll to the next; a full page is followed up at once.
         on_batch: Called after each transaction that changed something.
 
     Raises:
-        AuthenticationError: Stripe refuses the key.
-        PermissionDenied: The key may not read Stripe events.
-        SyncBusy: Another poller holds the sync.
-        StripeSyncError: As ``open_session`` raises it.
+        StripeSyncError: No sync can be polled; the error of the first. As long as one can be,
+            what keeps the others is logged and stands in ``stripe.sync_status``.
     """
-    return asyncio.run(_poll_for(connections, sync_name, seconds, interval, on_batch))
+    watch = Watch(connect, syncs, shard or Shard(), interval=interval, on_batch=on_batch)
+    return asyncio.run(watch.run(warehouse_url, seconds))
 
 
-async def _poll_for(
-    connections: Connections,
-    sync_name: str,
-    seconds: float,
-    interval: float,
-    on_batch: Callable[[PollBatch], None] | None,
-) -> PollReport:
-    async with open_session(connections, sync_name) as session:
-        poller = Poller(session, on_batch)
-        await poller.start()
-        try:
-            await _keep_polling(poller, session, seconds, interval)
-        finally:
-            await poller.stop()
-        return poller.report
-
-
-async def _keep_polling(poller: Poller, session: Session, seconds: float, interval: float) -> None:
-    """Poll at a fixed cadence: the next poll's time does not depend on how long one takes."""
-    clock = session.clock
-    end = clock.monotonic() + seconds
-    due = clock.monotonic()
-    while due < end:
-        await clock.sleep(due - clock.monotonic())
-        more = await poller.poll()
-        due = clock.monotonic() if more else max(due + interval, clock.monotonic())
-
-
-class Poller:
-    """Polls one sync under a lease.
+class Watch:
+    """Starts and stops the pollers of one process.
 
     Args:
-        session: The open sync.
+        connect: How to reach Stripe, warehouse and lake for a sync.
+        syncs: Names of the syncs; none for all that are active.
+        shard: Which part of them.
+        interval: Seconds from one poll to the next.
         on_batch: Called after each transaction that changed something.
+        clock: Counts the seconds.
     """
 
     def __init__(
-        self, session: Session, on_batch: Callable[[PollBatch], None] | None = None
+        self,
+        connect: Connect,
+        syncs: Sequence[str],
+        shard: Shard,
+        *,
+        interval: float = INTERVAL,
+        on_batch: Callable[[PollBatch], None] | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        self._session = session
+        self._connect = connect
+        self._syncs = tuple(syncs)
+        self._shard = shard
+        self._interval = interval
         self._on_batch = on_batch
-        self._lease = PollLease(session)
-        self._applier = Applier(session)
-        self._follower = LakeFollower(session)
-        self._loader = session.warehouse.loader()
-        self._fence = 0
-        self._watermark = 0
-        self._failing_since: int | None = None
-        self._known: dict[str, int] = {}
-        self._deep_at = float("-inf")
-        self._counted_polls = 0
-        self._counted_requests = 0
+        self._clock = clock or SystemClock()
+        self._owner = new_owner()
+        self._watched: dict[str, _Watched] = {}
+        self._started = 0
         self.report = PollReport()
 
-    async def start(self) -> None:
-        """Take the lease and go on where polling stopped.
+    async def run(self, warehouse_url: str, seconds: float) -> PollReport:
+        """Poll for so many seconds.
 
         Raises:
-            SyncBusy: Another poller holds the lease.
+            StripeSyncError: No sync can be polled.
         """
-        warehouse, sync = self._session.warehouse, self._session.sync
-        await self._lease.take()
-        warehouse.prune_ledger(sync.id, self._session.clock.now())
-        fence = warehouse.fence(sync.id)
-        if fence is None:
-            fence = warehouse.set_fence(sync.id, await newest_created(self._session.api))
-        self._fence = fence
-        position = warehouse.poll_position(sync.id) or {}
-        self._watermark = max(position.get("watermark", 0), fence)
-        self._failing_since = position.get("failing_since")
-        self._known = warehouse.known_stripe_events(sync.id, since=from_unix(self._floor()))
+        async with open_common(warehouse_url, self._clock) as common:
+            loaders = common.warehouse.loaders(LOADERS, self._clock)
+            keeping = asyncio.create_task(self._keep_leases(common))
+            try:
+                await self._supervise(common, loaders, seconds)
+            finally:
+                await self._stop_all(common)
+                keeping.cancel()
+                await asyncio.gather(keeping, return_exceptions=True)
+                loaders.close()
+        return self.report
 
-    def _floor(self) -> int:
-        """Nothing created earlier is looked for."""
-        floor = self._watermark - OVERLAP
-        if self._failing_since is not None:
-            floor = min(floor, self._failing_since)
-        return max(floor, self._fence)
+    def failing(self, name: str) -> StripeSyncError | None:
+        """What keeps a sync from being polled; None for nothing."""
+        watched = self._watched.get(name)
+        return watched.error if watched else None
 
-    async def poll(self) -> bool:
-        """Poll once and apply what is new.
+    async def _supervise(self, common: Common, loaders: Loaders, seconds: float) -> None:
+        end = self._clock.monotonic() + seconds
+        while (left := end - self._clock.monotonic()) > 0:
+            names = await asyncio.to_thread(self._names, common)
+            for name in self._watched.keys() - names:
+                log.info("Sync %s is no longer to be polled", name)
+                await self._stop(common, name)
+            for name in sorted(names):
+                self._watch(name, common, loaders)
+            running = [w.work for w in self._watched.values() if w.work]
+            wait = min(left, NOTICE_SECONDS)
+            if running:
+                await asyncio.wait(running, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+            else:
+                await self._clock.sleep(min(wait, _PATIENCE))
+            for name, watched in self._watched.items():
+                await self._settle(common, name, watched)
+            if error := self._hopeless():
+                raise error
 
-        Returns:
-            Whether there is probably more at once.
+    def _names(self, common: Common) -> set[str]:
+        if self._syncs:
+            return set(self._syncs)
+        found = common.warehouse.list_syncs()
+        return {s.name for s in found if s.status == "active" and self._shard.holds(s.name)}
 
-        Raises:
-            AuthenticationError: Stripe refuses the key.
-            PermissionDenied: The key may not read Stripe events.
-            SyncBusy: Another poller took the lease over.
+    def _watch(self, name: str, common: Common, loaders: Loaders) -> None:
+        watched = self._watched.setdefault(name, _Watched())
+        if watched.work is not None or self._clock.monotonic() < watched.retry_at:
+            return
+        self._started += 1
+        # Pollers that start together would ask together all the time.
+        phase = self._interval * (self._started % _PHASES) / _PHASES
+        watched.work = asyncio.create_task(self._poll(name, watched, common, loaders, phase))
+
+    async def _poll(
+        self, name: str, watched: _Watched, common: Common, loaders: Loaders, phase: float
+    ) -> None:
+        connections = await asyncio.to_thread(self._connect, name)
+        async with open_session(connections, name, clock=self._clock, common=common) as session:
+            poller = Poller(session, loaders, owner=self._owner, on_batch=self._on_batch)
+            await poller.start()
+            try:
+                watched.poller, watched.error = poller, None
+                await asyncio.to_thread(common.warehouse.note_poll_message, name, None)
+                cadence = Cadence(session.settings, self._interval)
+                await self._keep_polling(poller, cadence, watched.stopping, phase)
+            finally:
+                watched.poller = None
+                await poller.stop()
+                self.report.add(poller.report)
+
+    async def _keep_polling(
+        self, poller: Poller, cadence: Cadence, stopping: asyncio.Event, phase: float
+    ) -> None:
+        """Poll at a fixed cadence: the next poll's time does not depend on how long one takes.
+
+        However short the time is, it polls once.
         """
-        clock = self._session.clock
-        self._lease.keep()
-        deep = clock.monotonic() - self._deep_at >= DEEP_EVERY
-        self.report.polls += 1
-        try:
-            found = await fresh_events(
-                self._session.api, clock, known=self._known, floor=self._floor(), deep=deep
-            )
-        except (AuthenticationError, PermissionDenied, ConfigurationError):
-            raise
-        except StripeError as error:
-            # Nothing was applied, so nothing is lost: the next poll asks for the same again.
-            self.report.failures += 1
-            log.warning("Poll failed, trying again: %s", error)
-            return False
-        if deep:
-            self._deep_at = clock.monotonic()
-        for start in range(0, len(found.events), BATCH_EVENTS):
-            await self._apply(found.events[start : start + BATCH_EVENTS])
-        if self._follower.due():
-            await asyncio.to_thread(self._follower.flush)
-        return found.full
+        clock = self._clock
+        due = clock.monotonic() + phase
+        while not (stopping.is_set() and poller.report.polls):
+            wait = due - clock.monotonic()
+            if wait > _PATIENCE and not stopping.is_set():
+                await clock.sleep(_PATIENCE)
+                continue
+            await clock.sleep(min(wait, _PATIENCE))
+            polled = await poller.poll()
+            cadence.note(found=polled.found)
+            now = clock.monotonic()
+            due = now if polled.more else max(due + cadence.seconds, now)
 
-    async def _apply(self, events: list[JsonObject]) -> None:
-        applied = await self._applier.apply(events)
-        for collection_id, error in applied.forbidden.items():
-            self._session.warehouse.finish_collection(
-                self._session.sync.id,
-                collection_id,
-                "forbidden",
-                str(error),
-                permission=error.permission,
-            )
-        failed = {event["id"] for event in applied.failed}
-        done = [event for event in events if event["id"] not in failed]
-        self._watermark = max([self._watermark, *(int(event["created"]) for event in done)])
-        self._failing_since = min((int(e["created"]) for e in applied.failed), default=None)
-        result = await self._commit(applied.observations, len(done))
-        self._known |= {event["id"]: int(event["created"]) for event in done}
-        self._forget()
-        self._note(done, result.events)
+    async def _settle(self, common: Common, name: str, watched: _Watched) -> None:
+        """Note how a poller ended, if it did."""
+        if watched.work is None or not watched.work.done():
+            return
+        error = watched.work.exception()
+        watched.work = None
+        if isinstance(error, StripeSyncError):
+            watched.error = error
+            watched.retry_at = self._clock.monotonic() + RETRY_SECONDS
+            log.warning("Sync %s cannot be polled: %s", name, error)
+            if not isinstance(error, SyncBusy):
+                note = partial(common.warehouse.note_poll_message, name, str(error))
+                await asyncio.to_thread(note)
+        elif error is not None:
+            raise error
 
-    async def _commit(self, observations: list[Observation], stripe_events: int) -> LoadResult:
-        """Apply observations and note how far polling has come, in one transaction."""
-        requests = self._session.api.stats.requests
-        batch = Batch(
-            sync_id=self._session.sync.id,
-            resource_id=self._session.sync.resource_id,
-            source=Source.POLL,
-            observations=observations,
-            poll=PollCheckpoint(
-                position={"watermark": self._watermark, "failing_since": self._failing_since},
-                polls=self.report.polls - self._counted_polls,
-                requests=requests - self._counted_requests,
-                stripe_events=stripe_events,
-                owner=self._lease.owner,
-            ),
-        )
-        result = await asyncio.to_thread(self._loader.load, batch)
-        self._counted_polls, self._counted_requests = self.report.polls, requests
-        return result
+    def _hopeless(self) -> StripeSyncError | None:
+        """Why nothing can be polled; None as long as one sync can be."""
+        errors = [watched.error for watched in self._watched.values()]
+        return errors[0] if errors and all(errors) else None
 
-    def _forget(self) -> None:
-        """Drop ids that are too old to be looked for again."""
-        floor = self._floor()
-        self._known = {key: created for key, created in self._known.items() if created >= floor}
+    async def _keep_leases(self, common: Common) -> None:
+        """Renew the leases of all pollers together."""
+        while True:
+            await self._clock.sleep(LEASE_SECONDS / 3)
+            pollers = [w.poller for w in self._watched.values() if w.poller]
+            if not pollers:
+                continue
+            beats = [poller.beat() for poller in pollers]
+            try:
+                held = await asyncio.to_thread(
+                    common.warehouse.renew_poll_leases, self._owner, beats, seconds=LEASE_SECONDS
+                )
+            except StripeSyncError as error:
+                # Whoever still holds a lease finds out when it commits.
+                log.warning("The leases could not be renewed: %s", error)
+                continue
+            for poller, beat in zip(pollers, beats, strict=True):
+                if beat.sync_id not in held:
+                    poller.lose()
 
-    def _note(self, done: list[JsonObject], changes: int) -> None:
-        now = self._session.clock.now()
-        lags = [(now - from_unix(event["created"])).total_seconds() for event in done]
-        self.report.stripe_events += len(done)
-        self.report.changes += changes
-        self.report.lags = (self.report.lags + lags)[-1000:]
-        self._follower.note(changes)
-        if self._on_batch and changes:
-            self._on_batch(PollBatch(len(done), changes, lags))
+    async def _stop(self, common: Common, name: str) -> None:
+        watched = self._watched.pop(name)
+        watched.stopping.set()
+        if watched.work is not None:
+            await asyncio.wait([watched.work])
+            await self._settle(common, name, watched)
 
-    async def stop(self) -> None:
-        """Note the counts, write what is left to the lake, give the lease back."""
-        self.report.requests = self._session.api.stats.requests
-        try:
-            await self._commit([], 0)
-            await asyncio.to_thread(self._follower.flush)
-        finally:
-            self._lease.release()
-            self._loader.close()
+    async def _stop_all(self, common: Common) -> None:
+        for watched in self._watched.values():
+            watched.stopping.set()
+        running = [w.work for w in self._watched.values() if w.work]
+        if running:
+            await asyncio.wait(running)
+        for name, watched in self._watched.items():
+            await self._settle(common, name, watched)

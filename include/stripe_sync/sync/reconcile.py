@@ -15,7 +15,7 @@ from itertools import islice
 from math import ceil
 
 from stripe_sync.catalog import Collection, Obtained
-from stripe_sync.clock import to_unix
+from stripe_sync.clock import Clock, to_unix
 from stripe_sync.errors import ConfigurationError, EndpointRetired, PermissionDenied
 from stripe_sync.extract.windows import Slice
 from stripe_sync.interpreter import set_for_bulk
@@ -79,6 +79,7 @@ def reconcile_collection(
     *,
     window: timedelta | None = None,
     progress: Callable[[Progress], None] | None = None,
+    clock: Clock | None = None,
 ) -> ReconcileReport:
     """Read one collection again and repair what is stored of it.
 
@@ -89,6 +90,7 @@ def reconcile_collection(
         window: Look only at what was created in this time before now, or, for lists below a
             parent, whose parent was; nothing is marked as deleted then. None for everything.
         progress: Called after each transaction.
+        clock: Tells the time.
 
     Raises:
         ConfigurationError: The collection cannot be read by time.
@@ -96,17 +98,18 @@ def reconcile_collection(
         StripeSyncError: It could not be read or stored; what was repaired before stays so.
     """
     with set_for_bulk():
-        return asyncio.run(_reconcile(connections, sync_name, collection, window, progress))
+        return asyncio.run(_reconcile(connections, sync_name, collection, window, progress, clock))
 
 
-async def _reconcile(
+async def _reconcile(  # noqa: PLR0917 - what the public function takes
     connections: Connections,
     sync_name: str,
     name: str,
     window: timedelta | None,
     progress: Callable[[Progress], None] | None,
+    clock: Clock | None,
 ) -> ReconcileReport:
-    async with open_session(connections, sync_name) as session:
+    async with open_session(connections, sync_name, clock=clock) as session:
         row = session.catalog.resolve(name)
         if window is not None and not can_look_back(session.catalog, row):
             message = f"{row.name} cannot be narrowed to what was created lately; read it whole"

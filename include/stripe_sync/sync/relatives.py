@@ -56,11 +56,13 @@ class Found:
         observations: What changed, without Stripe events: those belong to what they carry.
         failed: Stripe events whose relatives could not be read; try them again.
         forbidden: Catalogue ids of relatives that the key may not read, with the reason.
+        whole: Whether all of them could be read that may be.
     """
 
     observations: list[Observation] = field(default_factory=list)
     failed: list[JsonObject] = field(default_factory=list)
     forbidden: dict[str, PermissionDenied] = field(default_factory=dict)
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ class Relatives:
             elif isinstance(outcome, StripeError):
                 log.warning("%s: %s", job.row.id, outcome)
                 found.failed += job.events
+                found.whole = False
             else:
                 found.observations += outcome
                 naming += self._may_name(job, outcome)

@@ -44,8 +44,9 @@ def plan_relist(connections: Connections, sync_name: str, now: datetime) -> list
     """Say which collections of a sync are due.
 
     Everything is due once a week, from Sunday night on; what ``relist`` in the catalogue names,
-    more often. A backfill counts as a reading. Only collections are due of which a backfill has
-    read all that it may read. Nothing is asked of Stripe.
+    more often; all of it at once after polling missed Stripe events for good. A backfill counts as
+    a reading. Only collections are due of which a backfill has read all that it may read. Nothing
+    is asked of Stripe.
 
     Args:
         connections: How to reach the warehouse.
@@ -65,14 +66,20 @@ def plan_relist(connections: Connections, sync_name: str, now: datetime) -> list
             return []
         states = {state.collection_id: state for state in warehouse.collection_statuses(sync_name)}
         times = warehouse.reconciled_times(sync.id)
-    found = []
-    catalog = load_catalog()
-    for row in in_order(catalog, catalog.values()):
-        state = states.get(row.id)
-        if state and state.status in walks.COMPLETE and _by_schedule(row):
-            window = _due(row, state, times.get(row.id, {}), now)
-            if window is not None:
-                found.append(Due(row.name, window or None))
+        gap = warehouse.open_gap(sync.id)
+        found = []
+        missed = False
+        catalog = load_catalog()
+        for row in in_order(catalog, catalog.values()):
+            state = states.get(row.id)
+            if state and state.status in walks.COMPLETE and _by_schedule(row):
+                read = _Readings.of(state, times.get(row.id, {}))
+                missed = missed or read.missed(gap)
+                window = WHOLE if read.missed(gap) else _due(row, read, now)
+                if window is not None:
+                    found.append(Due(row.name, window or None))
+        if gap and not missed:
+            warehouse.close_gaps(sync.id, ended_until=gap, at=now)
     return found
 
 
@@ -123,18 +130,33 @@ def _by_schedule(row: Collection) -> bool:
     return sources.obtainable(row) and not nothing
 
 
-def _due(
-    row: Collection, state: CollectionStatus, times: Mapping[int, datetime], now: datetime
-) -> int | None:
+@dataclass(frozen=True, slots=True)
+class _Readings:
+    """When a collection was last read: as a whole, and as far as some days back."""
+
+    whole: datetime | None
+    windows: Mapping[int, datetime]
+
+    @classmethod
+    def of(cls, state: CollectionStatus, times: Mapping[int, datetime]) -> _Readings:
+        read = [state.started_at] if state.started_at else []
+        whole = max([*read, *(at for days, at in times.items() if days == WHOLE)], default=None)
+        return cls(whole, times)
+
+    def missed(self, gap: datetime | None) -> bool:
+        """Whether the collection was not read as a whole since a gap."""
+        return gap is not None and (self.whole is None or self.whole < gap)
+
+
+def _due(row: Collection, read: _Readings, now: datetime) -> int | None:
     """The widest window that is due, ``WHOLE`` for everything, None for nothing."""
-    read = [state.started_at] if state.started_at else []
     nightly = any(each.days is None for each in row.relist)
-    whole = max([*read, *(at for days, at in times.items() if days == WHOLE)], default=None)
+    whole = read.whole
     if whole is None or whole < _last_night(now, sunday=not nightly):
         return WHOLE
     windows = [(each.days, each.minutes) for each in row.relist if each.days and each.minutes]
     for days, minutes in sorted(windows, reverse=True):
-        last = max([whole, *(at for width, at in times.items() if width >= days)])
+        last = max([whole, *(at for width, at in read.windows.items() if width >= days)])
         if now - last >= timedelta(minutes=minutes):
             return days
     return None

@@ -16,7 +16,7 @@ from stripe_sync.errors import ConfigurationError, SyncBusy
 from stripe_sync.interpreter import set_for_bulk
 from stripe_sync.lake import History, Lake
 from stripe_sync.sync.connections import Connections
-from stripe_sync.sync.lake_follower import FLUSH_ROWS, LakeFollower
+from stripe_sync.sync.lake_follower import LakeFollower
 from stripe_sync.sync.lease import LEASE_SECONDS
 from stripe_sync.sync.progress import Meter, Progress
 from stripe_sync.sync.session import Session
@@ -80,19 +80,18 @@ def plan_reload(
         _hold(session)
         LakeFollower(session).flush()
         numbering = history.numbering()
-        if numbering.position:
-            warehouse.skip_positions(sync.id, numbering.position + FLUSH_ROWS)
+        warehouse.skip_positions(sync.id, numbering.position)
         warehouse.skip_generations(
             sync.id,
             {
-                catalog.resolve(name).id: number
-                for name, number in numbering.generations.items()
-                if name in catalog
+                row.id: numbering.generations[row.name]
+                for row in catalog.values()
+                if row.name in numbering.generations
             },
         )
         first = history.first_observed()
         if first is not None:
-            warehouse.set_fence(sync.id, to_unix(first))
+            warehouse.set_fence(sync.id, to_unix(first), at=first)
         return [name for name in history.collections() if name in asked]
 
 

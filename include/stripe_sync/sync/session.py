@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from stripe_sync import ids
 from stripe_sync.catalog import Catalog, Collection, load_catalog
-from stripe_sync.client import Lane, PostgresPacer, StripeApi, Unpaced
+from stripe_sync.client import Lane, PostgresPacer, SharedBudget, StripeApi, Unpaced
 from stripe_sync.clock import Clock, SystemClock
 from stripe_sync.errors import ConfigurationError, PermissionDenied
 from stripe_sync.extract.shape import Shaper, StripeEventShaper
@@ -59,6 +59,39 @@ class Session:
         return Shaper(collection, api_version=version, redact=redact)
 
 
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What the sessions of one process share.
+
+    Attributes:
+        warehouse: With all migrations applied.
+        budget: The request budgets of all accounts.
+    """
+
+    warehouse: Warehouse
+    budget: SharedBudget
+
+
+@asynccontextmanager
+async def open_common(warehouse_url: str, clock: Clock) -> AsyncIterator[Common]:
+    """Open the warehouse and bring it up to date.
+
+    Args:
+        warehouse_url: ``postgresql://…``.
+        clock: What the budget's times are told in.
+
+    Raises:
+        WarehouseError: The warehouse cannot be reached or changed.
+    """
+    budget = SharedBudget(warehouse_url, clock)
+    try:
+        with Warehouse(warehouse_url) as warehouse:
+            await asyncio.to_thread(warehouse.upgrade)
+            yield Common(warehouse, budget)
+    finally:
+        await budget.aclose()
+
+
 @asynccontextmanager
 async def open_session(
     connections: Connections,
@@ -66,6 +99,7 @@ async def open_session(
     *,
     requests_per_second: float | None = None,
     clock: Clock | None = None,
+    common: Common | None = None,
 ) -> AsyncIterator[Session]:
     """Open a sync: bring the warehouse up to date, check the key, make the sync's row.
 
@@ -74,6 +108,7 @@ async def open_session(
         sync_name: The sync.
         requests_per_second: Ceiling for this session's backfill instead of the sync's own.
         clock: The clock of everything in it.
+        common: What it shares with other sessions, if anything.
 
     Raises:
         AuthenticationError: Stripe refuses the key.
@@ -84,12 +119,13 @@ async def open_session(
     clock = clock or SystemClock()
     credential, settings = connections.credential, connections.settings
     lake = Lake(connections.lake_url, sync_name)
-    warehouse = Warehouse(connections.warehouse_url)
-    try:
-        warehouse.upgrade()
+    async with AsyncExitStack() as stack:
+        if common is None:
+            common = await stack.enter_async_context(open_common(connections.warehouse_url, clock))
         account_id = await _account_id(connections) or f"unknown:{sync_name}"
         livemode = credential.livemode
-        sync = warehouse.ensure_sync(
+        sync = await asyncio.to_thread(
+            common.warehouse.ensure_sync,
             sync_name,
             account_id=account_id,
             resource_id=ids.resource_id(account_id, livemode=livemode),
@@ -99,16 +135,15 @@ async def open_session(
         )
         _check_account(sync, account_id, livemode=livemode)
         pacer = PostgresPacer(
-            connections.warehouse_url,
+            common.budget,
             f"{account_id}:{'live' if livemode else 'test'}",
             settings.limits(livemode=livemode, backfill=requests_per_second),
+            clock,
         )
-        async with StripeApi(
-            credential, api_version=settings.api_version, pacer=pacer, clock=clock
-        ) as api:
-            yield Session(sync, settings, api, warehouse, lake, clock, load_catalog())
-    finally:
-        warehouse.close()
+        api = await stack.enter_async_context(
+            StripeApi(credential, api_version=settings.api_version, pacer=pacer, clock=clock)
+        )
+        yield Session(sync, settings, api, common.warehouse, lake, clock, load_catalog())
 
 
 async def _account_id(connections: Connections) -> str | None:

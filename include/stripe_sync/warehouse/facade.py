@@ -6,9 +6,12 @@ from types import TracebackType
 from typing import Self
 
 from stripe_sync.clock import Clock
+from stripe_sync.warehouse.allocation import AllocationStore
 from stripe_sync.warehouse.connect import create_engine
 from stripe_sync.warehouse.families import FamilyStore
+from stripe_sync.warehouse.gaps import GapStore
 from stripe_sync.warehouse.load import Loader
+from stripe_sync.warehouse.loaders import Loaders
 from stripe_sync.warehouse.locks import LockStore
 from stripe_sync.warehouse.migrate import upgrade
 from stripe_sync.warehouse.polling import PollStore
@@ -19,7 +22,15 @@ from stripe_sync.warehouse.reconciling import ReconcileStore
 
 
 class Warehouse(
-    ProgressStore, PollStore, StreamStore, FamilyStore, ReconcileStore, RebuildStore, LockStore
+    ProgressStore,
+    PollStore,
+    GapStore,
+    AllocationStore,
+    StreamStore,
+    FamilyStore,
+    ReconcileStore,
+    RebuildStore,
+    LockStore,
 ):
     """One warehouse: its tables, the state of its syncs, its streams.
 
@@ -61,6 +72,10 @@ class Warehouse(
     def loader(self, clock: Clock | None = None) -> Loader:
         """A loader with a connection of its own; close it when done."""
         return Loader(self._url, clock)
+
+    def loaders(self, count: int, clock: Clock | None = None) -> Loaders:
+        """Loaders with so many connections of their own; close them when done."""
+        return Loaders(self._url, count, clock)
 
     def close(self) -> None:
         """Close all connections that are not in use."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self
+from uuid import UUID
 
 import psycopg
 from psycopg import errors as pg_errors
-from psycopg.types.json import Jsonb
 from tenacity import (
     Retrying,
     before_sleep_log,
@@ -23,11 +22,11 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from stripe_sync import jsonio
 from stripe_sync.clock import Clock, SystemClock
 from stripe_sync.errors import SyncBusy, WarehouseError
 from stripe_sync.warehouse import lookup
-from stripe_sync.warehouse.changes import Changes, decide, needing_payload
+from stripe_sync.warehouse.changes import Changes, RecordKey, decide, needing_payload
+from stripe_sync.warehouse.checkpoints import save_backfill, save_poll
 from stripe_sync.warehouse.connect import cause_of, explain, open_connection, parse_url
 from stripe_sync.warehouse.locks import lock_key
 from stripe_sync.warehouse.model import (
@@ -56,29 +55,6 @@ _MAX_WAIT_SECONDS = 2.0
 _FATE_SECONDS = 30.0
 
 _LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key"
-
-_CHECKPOINT = """
-INSERT INTO stripe_sync.collection_state AS c (
-    sync_id, collection_id, status, generation, chunk, position, objects, requests, percent,
-    objects_per_second, eta, updated_at)
-VALUES (%(sync_id)s, %(collection_id)s, 'running', %(generation)s, %(chunk)s, %(position)s,
-    %(objects)s, %(requests)s, %(percent)s, %(objects_per_second)s,
-    now() + make_interval(secs => %(seconds_left)s), %(now)s)
-ON CONFLICT (sync_id, collection_id) DO UPDATE SET
-    generation = excluded.generation, chunk = excluded.chunk, position = excluded.position,
-    objects = excluded.objects, requests = excluded.requests, percent = excluded.percent,
-    objects_per_second = excluded.objects_per_second, eta = excluded.eta,
-    updated_at = excluded.updated_at
-"""
-
-_POLL = """
-UPDATE stripe_sync.poll_state SET
-    position = %(position)s, polled_at = %(now)s, polls = polls + %(polls)s,
-    requests = requests + %(requests)s, stripe_events = stripe_events + %(stripe_events)s,
-    changes = changes + %(changes)s
-WHERE sync_id = %(sync_id)s
-    AND (%(owner)s::text IS NULL OR lease_owner IS NOT DISTINCT FROM %(owner)s)
-"""
 
 
 class _TransactionLost(Exception):
@@ -148,6 +124,24 @@ class Loader:
             msg = f"the warehouse gave up a load {_ATTEMPTS} times: {lost}; run again later"
             raise WarehouseError(msg) from lost.__cause__
 
+    def stored(self, sync_id: UUID, keys: Collection[RecordKey]) -> dict[RecordKey, RecordRow]:
+        """Those of these records that exist, as they are at this moment.
+
+        Raises:
+            WarehouseError: The warehouse cannot be reached.
+        """
+        with explain(parse_url(self._url)):
+            connection = self._open()
+            try:
+                with connection.cursor() as cursor:
+                    found = lookup.stored_records(cursor, sync_id, keys)
+                    found = lookup.with_payloads(cursor, sync_id, found, list(found))
+                connection.rollback()
+            except BaseException:
+                self.close()
+                raise
+        return found
+
     def _attempt(self, batch: Batch, before_commit: BeforeCommit | None) -> LoadResult:
         connection = self._open()
         try:
@@ -188,7 +182,7 @@ class Loader:
 
     def _compare(self, cursor: lookup.Cursor, batch: Batch) -> Changes:
         keys = dict.fromkeys((o.collection_id, o.upstream_id) for o in batch.observations)
-        told = [o.stripe_event.id for o in batch.observations if o.stripe_event]
+        told = [o.stripe_event for o in batch.observations if o.stripe_event]
         stored = lookup.stored_records(cursor, batch.sync_id, keys)
         applied = lookup.applied_stripe_events(cursor, batch.sync_id, told)
         needed = needing_payload(batch, stored, applied)
@@ -197,20 +191,12 @@ class Loader:
 
     def _save_checkpoints(self, cursor: lookup.Cursor, batch: Batch, changes: int) -> None:
         now = self._clock.now()
-        common = {"sync_id": batch.sync_id, "now": now}
         if batch.checkpoint is not None:
-            position = Jsonb(batch.checkpoint.position, jsonio.dumps)
-            cursor.execute(
-                _CHECKPOINT, {**asdict(batch.checkpoint), **common, "position": position}
-            )
-        if batch.poll is not None:
-            position = Jsonb(batch.poll.position, jsonio.dumps)
-            cursor.execute(
-                _POLL, {**asdict(batch.poll), **common, "position": position, "changes": changes}
-            )
-            if cursor.rowcount == 0:
-                msg = "another process polls this sync now; this one has to stop"
-                raise SyncBusy(msg) if batch.poll.owner else _unknown_sync(batch)
+            save_backfill(cursor, batch.sync_id, batch.checkpoint, now)
+        poll = batch.poll
+        if poll is not None and not save_poll(cursor, batch.sync_id, poll, changes, now):
+            msg = "another process polls this sync now; this one has to stop"
+            raise SyncBusy(msg) if poll.owner else _unknown_sync(batch)
 
     def _commit(self, connection: Connection, transaction: str | None) -> None:
         try:
@@ -279,12 +265,19 @@ def _merge(cursor: lookup.Cursor, batch: Batch, changes: Changes) -> tuple[int, 
             "resource_id": batch.resource_id,
             "source": batch.source,
             "count": changes.result.events,
+            **_fingerprints(batch),
         },
     )
     row = cursor.fetchone()
     if row is None:
         raise _unknown_sync(batch)
     return row[0], row[1]
+
+
+def _fingerprints(batch: Batch) -> dict[str, list[Any]]:
+    told = [o.stripe_event for o in batch.observations if o.stripe_event]
+    known = {event.id: event.fingerprint for event in told if event.fingerprint}
+    return {"told": list(known), "fingerprints": list(known.values())}
 
 
 def _transaction_status(connection: Connection, transaction: str) -> str | None:

@@ -46,8 +46,11 @@ class LockStore:
             yield
 
     @contextmanager
-    def lake_lock(self, sync_id: UUID) -> Iterator[None]:
+    def lake_lock(self, sync_id: UUID) -> Iterator[sa.Connection]:
         """Hold the right to write a sync's stream to the lake; waits while another does.
+
+        Yields:
+            The connection that the lock lasts as long as.
 
         Raises:
             WarehouseError: The warehouse cannot be reached.
@@ -55,7 +58,7 @@ class LockStore:
         with self._connection() as connection:
             with explain(self.engine.url):
                 connection.execute(sa.select(sa.func.pg_advisory_lock(lock_key("lake", sync_id))))
-            yield
+            yield connection
 
     @contextmanager
     def _connection(self) -> Iterator[sa.Connection]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,7 @@ import psycopg
 
 from stripe_sync import jsonio
 from stripe_sync.warehouse.changes import RecordKey
-from stripe_sync.warehouse.model import RecordRow
+from stripe_sync.warehouse.model import RecordRow, StripeEvent
 
 # LIMIT keeps the planner at one index probe a key, whatever it believes of the table's size.
 _RECORDS = """
@@ -41,6 +41,11 @@ CROSS JOIN LATERAL (
 _LEDGER = """
 SELECT stripe_event_id FROM stripe_sync.stripe_event_ledger
 WHERE sync_id = %(sync_id)s AND stripe_event_id = ANY (%(stripe_event_ids)s)
+"""
+
+_FINGERPRINTS = """
+SELECT fingerprint FROM stripe_sync.stripe_event_ledger
+WHERE sync_id = %(sync_id)s AND fingerprint = ANY (%(fingerprints)s)
 """
 
 Cursor = psycopg.Cursor[tuple[Any, ...]]
@@ -74,13 +79,26 @@ def with_payloads(
 
 
 def applied_stripe_events(
-    cursor: Cursor, sync_id: UUID, stripe_event_ids: Collection[str]
+    cursor: Cursor, sync_id: UUID, stripe_events: Sequence[StripeEvent]
 ) -> set[str]:
-    """Those of these Stripe events that were applied before."""
-    if not stripe_event_ids:
+    """Ids of those of these Stripe events that are not to be applied.
+
+    They were applied before, or a twin of theirs was, or one comes before them here.
+    """
+    if not stripe_events:
         return set()
-    cursor.execute(_LEDGER, {"sync_id": sync_id, "stripe_event_ids": list(stripe_event_ids)})
-    return {row[0] for row in cursor}
+    ids = [event.id for event in stripe_events]
+    cursor.execute(_LEDGER, {"sync_id": sync_id, "stripe_event_ids": ids})
+    applied = {str(row[0]) for row in cursor}
+    fingerprints = [event.fingerprint for event in stripe_events if event.fingerprint]
+    told: dict[UUID, str] = {}
+    if fingerprints:
+        cursor.execute(_FINGERPRINTS, {"sync_id": sync_id, "fingerprints": fingerprints})
+        told = {row[0]: "" for row in cursor}
+    for event in stripe_events:
+        if event.fingerprint and told.setdefault(event.fingerprint, event.id) != event.id:
+            applied.add(event.id)
+    return applied
 
 
 def _record(row: tuple[Any, ...]) -> RecordRow:

@@ -32,7 +32,7 @@ def upgrade(engine: Engine) -> None:
             its tables were made by a newer version of this code.
     """
     with explain(engine.url), engine.connect() as connection:
-        if _current(connection) == _head():
+        if _current(connection) == newest_version():
             return
         # Session lock: migrations may commit on their way.
         key = lock_key("migrate")
@@ -48,15 +48,16 @@ def upgrade(engine: Engine) -> None:
 
 def _upgrade_locked(connection: Connection) -> None:
     found = _current(connection)
-    if found == _head():
+    if found == newest_version():
         return
     if found is not None and found not in _known():
         msg = (
             f"the warehouse at {describe(connection.engine.url)} has version {found} of the tables,"
-            f" which this code does not know (it knows up to {_head()}); upgrade the code"
+            f" which this code does not know (it knows up to {newest_version()});"
+            " upgrade the code"
         )
         raise WarehouseError(msg)
-    logger.info("Upgrading the warehouse from version %s to %s", found or "none", _head())
+    logger.info("Upgrading the warehouse from version %s to %s", found or "none", newest_version())
     _create_schemas(connection)
     config = _config()
     config.attributes["connection"] = connection
@@ -99,7 +100,8 @@ def _config() -> Config:
 
 
 @cache
-def _head() -> str | None:
+def newest_version() -> str | None:
+    """The version of the tables that this code needs."""
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -33,6 +34,8 @@ class StripeEvent:
         created: Stripe's ``created``.
         previous_attributes: Old values of the changed keys; None where Stripe sends none.
         api_version: Version that the event's own payload is rendered in.
+        fingerprint: Of what it says; another one with the same speaks of the same change. None
+            where that cannot be proven.
     """
 
     id: str
@@ -41,9 +44,11 @@ class StripeEvent:
     created: datetime
     previous_attributes: JsonObject | None
     api_version: str | None
+    fingerprint: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
+# Nothing changes one after it was made; declaring it frozen would triple the time that takes.
+@dataclass(slots=True)
 class Observation:
     """One object as Stripe showed it at a moment, and the Stripe event that led there, if any.
 
@@ -115,22 +120,41 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """An object whose change is in the stream while its new state is still to be fetched.
+
+    Attributes:
+        collection_id: ``stripe:customer``.
+        upstream_id: Key of the object within its collection.
+        seen: What names the object to Stripe: the fields that its path is filled with.
+        changed_at: Its oldest change that was not fetched yet.
+    """
+
+    collection_id: str
+    upstream_id: str
+    seen: JsonObject
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class PollCheckpoint:
     """How far polling has come; committed together with its data.
 
     Attributes:
-        position: Where polling goes on (opaque to the warehouse).
-        polls: Polls since the last checkpoint.
-        requests: Requests made since the last checkpoint.
+        position: Where polling goes on (opaque to the warehouse); None leaves it.
         stripe_events: New Stripe events seen since the last checkpoint.
+        lags: Number of Stripe events by the seconds that they took to arrive, rounded up.
+        waiting: Objects to fetch later.
+        fetched: Objects that were fetched now, each with when; noted changes that are newer stay.
         owner: Holder of the poll lease; the commit is refused when somebody else took it over.
             None commits whoever holds it.
     """
 
-    position: JsonObject
-    polls: int = 1
-    requests: int = 0
+    position: JsonObject | None
     stripe_events: int = 0
+    lags: Mapping[float, int] = field(default_factory=dict)
+    waiting: Sequence[Waiting] = ()
+    fetched: Sequence[tuple[str, str, datetime]] = ()
     owner: str | None = None
 
 

@@ -1,9 +1,10 @@
-"""How the polling of each sync stands: fence, position, lease, ledger."""
+"""How the polling of each sync stands: fence, position, lease, ledger, objects to fetch."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -12,14 +13,54 @@ from sqlalchemy.engine import Engine
 from stripe_sync.clock import from_unix, to_unix
 from stripe_sync.errors import WarehouseError
 from stripe_sync.jsonio import JsonObject
-from stripe_sync.warehouse import tables
+from stripe_sync.warehouse import poll_tables
 from stripe_sync.warehouse.connect import explain
+from stripe_sync.warehouse.model import Waiting
 
-_table = tables.poll_state
-_ledger = tables.stripe_event_ledger
+_table = poll_tables.poll_state
+_ledger = poll_tables.stripe_event_ledger
+_queue = poll_tables.fetch_queue
+_lag = poll_tables.poll_lag
 
 LEDGER_RETENTION = timedelta(days=45)
 """Stripe shows its events for 30 days; nothing younger than this may leave the ledger."""
+
+LAG_RETENTION = timedelta(days=2)
+"""How long it is remembered how long changes took."""
+
+
+@dataclass(frozen=True, slots=True)
+class PollStanding:
+    """How the polling of a sync stands.
+
+    Attributes:
+        fence: Unix seconds from which polling starts; None before anybody took the fence.
+        position: Where polling goes on; None: at the fence.
+        polled_at: Last poll that Stripe answered, or when the fence was taken.
+    """
+
+    fence: int | None
+    position: JsonObject | None
+    polled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What a poller did since its last beat.
+
+    Attributes:
+        sync_id: Its sync.
+        polls: Polls made.
+        requests: Requests made.
+        rate_limited: Answers that there were too many.
+        polled_at: Last poll that Stripe answered; None for none.
+    """
+
+    sync_id: UUID
+    polls: int
+    requests: int
+    rate_limited: int
+    polled_at: datetime | None
 
 
 class PollStore:
@@ -27,17 +68,26 @@ class PollStore:
 
     engine: Engine
 
-    def fence(self, sync_id: UUID) -> int | None:
-        """Unix seconds from which polling starts; None before anybody took the fence."""
-        moment = self._value(_table.c.fence, sync_id)
-        return None if moment is None else to_unix(moment)
+    def poll_standing(self, sync_id: UUID) -> PollStanding:
+        """How the polling of a sync stands.
 
-    def set_fence(self, sync_id: UUID, fence: int) -> int:
+        Raises:
+            WarehouseError: The sync is unknown, or the warehouse cannot be reached.
+        """
+        query = sa.select(_table.c.fence, _table.c.position, _table.c.polled_at)
+        with explain(self.engine.url), self.engine.connect() as connection:
+            row = connection.execute(query.where(_table.c.sync_id == sync_id)).first()
+        if row is None:
+            raise _unknown(sync_id)
+        return PollStanding(row[0] and to_unix(row[0]), row[1], row[2])
+
+    def set_fence(self, sync_id: UUID, fence: int, *, at: datetime) -> int:
         """Take the fence, unless it was taken before.
 
         Args:
             sync_id: The sync.
             fence: Unix seconds.
+            at: When that was the newest Stripe event: none of later ones has been missed.
 
         Returns:
             The fence that holds.
@@ -45,7 +95,10 @@ class PollStore:
         statement = (
             sa.update(_table)
             .where(_table.c.sync_id == sync_id)
-            .values(fence=sa.func.coalesce(_table.c.fence, from_unix(fence)))
+            .values(
+                fence=sa.func.coalesce(_table.c.fence, from_unix(fence)),
+                polled_at=sa.func.coalesce(_table.c.polled_at, at),
+            )
             .returning(_table.c.fence)
         )
         with explain(self.engine.url), self.engine.begin() as connection:
@@ -53,11 +106,6 @@ class PollStore:
         if holds is None:
             raise _unknown(sync_id)
         return to_unix(holds)
-
-    def poll_position(self, sync_id: UUID) -> JsonObject | None:
-        """Where polling goes on; None: at the fence."""
-        position: JsonObject | None = self._value(_table.c.position, sync_id)
-        return position
 
     def acquire_poll_lease(self, sync_id: UUID, owner: str, *, seconds: float) -> bool:
         """Take or renew the right to poll a sync; the warehouse's clock counts.
@@ -84,6 +132,22 @@ class PollStore:
         with explain(self.engine.url), self.engine.begin() as connection:
             return connection.execute(statement).rowcount == 1
 
+    def renew_poll_leases(self, owner: str, beats: Sequence[Beat], *, seconds: float) -> set[UUID]:
+        """Renew all leases of a process, and note what its pollers did.
+
+        Args:
+            owner: Who holds them.
+            beats: One for each sync.
+            seconds: How long the leases last if they are not renewed.
+
+        Returns:
+            The syncs whose leases it still holds; the others were taken over.
+        """
+        columns = {name: [getattr(beat, name) for beat in beats] for name in Beat.__slots__}
+        with explain(self.engine.url), self.engine.begin() as connection:
+            rows = connection.execute(_RENEW, {**columns, "owner": owner, "seconds": seconds})
+            return {row[0] for row in rows}
+
     def release_poll_lease(self, sync_id: UUID, owner: str) -> None:
         """Give the lease back; does nothing when somebody else holds it."""
         statement = (
@@ -91,6 +155,12 @@ class PollStore:
             .where(_table.c.sync_id == sync_id, _table.c.lease_owner == owner)
             .values(lease_owner=None, lease_until=None)
         )
+        with explain(self.engine.url), self.engine.begin() as connection:
+            connection.execute(statement)
+
+    def note_poll_message(self, sync_name: str, message: str | None) -> None:
+        """Note what keeps a sync from being polled; None for nothing."""
+        statement = _MESSAGE.bindparams(name=sync_name, message=message)
         with explain(self.engine.url), self.engine.begin() as connection:
             connection.execute(statement)
 
@@ -106,24 +176,48 @@ class PollStore:
         with explain(self.engine.url), self.engine.connect() as connection:
             return {row[0]: to_unix(row[1]) for row in connection.execute(query)}
 
+    def waiting_objects(self, sync_id: UUID) -> list[Waiting]:
+        """Objects whose new state is still to be fetched, those first that wait longest."""
+        query = sa.select(_queue).where(_queue.c.sync_id == sync_id).order_by(_queue.c.changed_at)
+        with explain(self.engine.url), self.engine.connect() as connection:
+            return [
+                Waiting(row.collection_id, row.upstream_id, row.seen, row.changed_at)
+                for row in connection.execute(query)
+            ]
+
     def prune_ledger(self, sync_id: UUID, now: datetime) -> int:
-        """Forget Stripe events that Stripe itself no longer shows.
+        """Forget Stripe events that Stripe itself no longer shows, and how long old ones took.
 
         Returns:
-            How many were forgotten.
+            How many Stripe events were forgotten.
         """
-        statement = sa.delete(_ledger).where(
+        ledger = sa.delete(_ledger).where(
             _ledger.c.sync_id == sync_id, _ledger.c.created < now - LEDGER_RETENTION
         )
+        lags = sa.delete(_lag).where(_lag.c.sync_id == sync_id, _lag.c.minute < now - LAG_RETENTION)
         with explain(self.engine.url), self.engine.begin() as connection:
-            return connection.execute(statement).rowcount
+            connection.execute(lags)
+            return connection.execute(ledger).rowcount
 
-    def _value(self, column: sa.Column[Any], sync_id: UUID) -> Any:
-        with explain(self.engine.url), self.engine.connect() as connection:
-            row = connection.execute(sa.select(column).where(_table.c.sync_id == sync_id)).first()
-        if row is None:
-            raise _unknown(sync_id)
-        return row[0]
+
+_RENEW = sa.text("""
+UPDATE stripe_sync.poll_state AS p SET
+    lease_until = clock_timestamp() + make_interval(secs => :seconds),
+    polls = p.polls + b.polls, requests = p.requests + b.requests,
+    rate_limited = p.rate_limited + b.rate_limited,
+    polled_at = greatest(p.polled_at, b.polled_at)
+FROM unnest(cast(:sync_id AS uuid[]), cast(:polls AS bigint[]), cast(:requests AS bigint[]),
+    cast(:rate_limited AS bigint[]), cast(:polled_at AS timestamptz[]))
+    AS b (sync_id, polls, requests, rate_limited, polled_at)
+WHERE p.sync_id = b.sync_id AND p.lease_owner = :owner
+RETURNING p.sync_id
+""")
+
+_MESSAGE = sa.text("""
+UPDATE stripe_sync.poll_state AS p SET message = :message
+FROM stripe_sync.syncs AS s
+WHERE s.id = p.sync_id AND s.name = :name AND p.message IS DISTINCT FROM :message
+""")
 
 
 def _unknown(sync_id: UUID) -> WarehouseError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -28,11 +29,13 @@ class StreamPart:
     """A stretch of a sync's stream, without what backfills wrote.
 
     Attributes:
+        after: Position after which it begins.
         last_seq: Position up to which it reaches; go on after it.
         events: Change events in stream order.
         records: The records whose newest event is among them.
     """
 
+    after: int
     last_seq: int
     events: list[EventRow]
     records: list[RecordRow]
@@ -117,7 +120,7 @@ class StreamStore:
                 _records.c.seq == sa.func.any(sa.literal(list(events), sa.ARRAY(sa.BigInteger)))
             )
             found = list(connection.execute(query).mappings()) if events else []
-        return StreamPart(end, list(events.values()), [_record(row) for row in found])
+        return StreamPart(after, end, list(events.values()), [_record(row) for row in found])
 
     def lake_position(self, sync_id: UUID) -> int:
         """Position up to which the lake has followed the stream."""
@@ -125,15 +128,21 @@ class StreamStore:
             seq = connection.scalar(sa.select(_lake.c.seq).where(_lake.c.sync_id == sync_id))
         return int(seq or 0)
 
-    def set_lake_position(self, sync_id: UUID, seq: int) -> None:
-        """Note that the lake has followed the stream up to this position; it never goes back."""
+    def set_lake_position(self, sync_id: UUID, seq: int, turn: Connection | None = None) -> None:
+        """Note that the lake has followed the stream up to this position; it never goes back.
+
+        Args:
+            sync_id: The sync.
+            seq: The position.
+            turn: The connection that holds the lake lock; where it is gone, nothing is noted.
+        """
         statement = insert(_lake).values(sync_id=sync_id, seq=seq)
         statement = statement.on_conflict_do_update(
             index_elements=[_lake.c.sync_id],
             set_={"seq": sa.func.greatest(_lake.c.seq, statement.excluded.seq)},
         )
-        with explain(self.engine.url), self.engine.begin() as connection:
-            connection.execute(statement)
+        with explain(self.engine.url), nullcontext(turn) if turn else self.engine.begin() as over:
+            over.execute(statement)
 
 
 def _last_seq(connection: Connection, sync_id: UUID) -> int:

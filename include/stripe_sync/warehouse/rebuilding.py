@@ -32,7 +32,10 @@ class RebuildStore:
             connection.execute(statement)
 
     def skip_generations(self, sync_id: UUID, generations: Mapping[str, int]) -> None:
-        """Let the next backfill of each collection have a higher number than these.
+        """Let backfills have higher numbers than these, the one that may be cleared away too.
+
+        A backfill begins by clearing away what may be left of the newest generation, so that one
+        must not be a generation whose files stand in the lake.
 
         Args:
             sync_id: The sync.
@@ -41,19 +44,15 @@ class RebuildStore:
         if not generations:
             return
         rows = [
-            {"sync_id": sync_id, "collection_id": name, "generation": number}
+            {"sync_id": sync_id, "collection_id": name, "generation": number + 1}
             for name, number in generations.items()
         ]
         statement = insert(_collections).values(rows)
         statement = statement.on_conflict_do_update(
             index_elements=[_collections.c.sync_id, _collections.c.collection_id],
-            set_={
-                "generation": sa.func.greatest(
-                    _collections.c.generation, statement.excluded.generation
-                )
-            },
+            set_={"generation": statement.excluded.generation},
             # A backfill that can go on keeps the number of its files.
-            where=_collections.c.generation < statement.excluded.generation,
+            where=_collections.c.generation + 1 < statement.excluded.generation,
         )
         with explain(self.engine.url), self.engine.begin() as connection:
             connection.execute(statement)

@@ -71,9 +71,11 @@ WITH base AS (
     WHERE record_id IS NOT NULL
     {on_conflict}
 ), new_ledger AS (
-    INSERT INTO stripe_sync.stripe_event_ledger (sync_id, stripe_event_id, created)
-    SELECT %(sync_id)s, stripe_event_id, upstream_updated_at
+    INSERT INTO stripe_sync.stripe_event_ledger (sync_id, stripe_event_id, created, fingerprint)
+    SELECT %(sync_id)s, stripe_event_id, upstream_updated_at, told.fingerprint
     FROM pg_temp.stripe_stage
+    LEFT JOIN unnest(%(told)s::text[], %(fingerprints)s::uuid[]) AS told (id, fingerprint)
+        ON told.id = stripe_event_id
     WHERE stripe_event_id IS NOT NULL
 )
 SELECT seq + %(count)s, pg_current_xact_id()::text, pg_notify('stripe_sync', %(sync_id)s::text)

@@ -14,12 +14,12 @@ from sqlalchemy.engine import Engine
 from stripe_sync import ids
 from stripe_sync.errors import ConfigurationError
 from stripe_sync.jsonio import JsonObject
-from stripe_sync.warehouse import tables
+from stripe_sync.warehouse import poll_tables, tables
 from stripe_sync.warehouse.connect import explain
 
 _table = tables.syncs
 # Tables with exactly one row a sync.
-_SIDE_TABLES = (tables.stream_position, tables.poll_state, tables.lake_position)
+_SIDE_TABLES = (tables.stream_position, poll_tables.poll_state, tables.lake_position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,21 @@ class SyncStore:
             msg = f"there is no sync named {name!r} (known: {known}); a backfill makes it"
             raise ConfigurationError(msg)
         return sync
+
+    def set_sync_status(self, name: str, status: str) -> None:
+        """Pause a sync, or let it be polled again.
+
+        Args:
+            name: The sync.
+            status: ``active`` or ``paused``.
+
+        Raises:
+            ConfigurationError: There is no such sync.
+        """
+        sync = self.get_sync(name)
+        statement = sa.update(_table).where(_table.c.id == sync.id).values(status=status)
+        with explain(self.engine.url), self.engine.begin() as connection:
+            connection.execute(statement)
 
     def list_syncs(self) -> list[Sync]:
         """All syncs by name."""

@@ -18,15 +18,15 @@ RAW_SCHEMA = "stripe_raw"
 metadata = sa.MetaData()
 
 # Keys compare bytewise: faster than a language's order, and the same on every server.
-_KEY = pg.TEXT(collation="C")
-_MOMENT = pg.TIMESTAMP(timezone=True)
+KEY = pg.TEXT(collation="C")
+MOMENT = pg.TIMESTAMP(timezone=True)
 
 records = sa.Table(
     "records",
     metadata,
-    sa.Column("collection_id", _KEY, primary_key=True, comment="stripe:customer"),
+    sa.Column("collection_id", KEY, primary_key=True, comment="stripe:customer"),
     sa.Column("sync_id", pg.UUID, primary_key=True, comment="The sync"),
-    sa.Column("upstream_id", _KEY, primary_key=True, comment="Stripe's id of the object"),
+    sa.Column("upstream_id", KEY, primary_key=True, comment="Stripe's id of the object"),
     sa.Column("id", pg.UUID, nullable=False, comment="UUIDv5 of sync, collection, upstream id"),
     sa.Column("resource_id", pg.UUID, nullable=False, comment="The Stripe account and mode"),
     sa.Column("deleted", sa.Boolean, nullable=False, comment="Gone from Stripe"),
@@ -35,15 +35,15 @@ records = sa.Table(
     sa.Column(
         "payload_hash", pg.TEXT, nullable=False, comment="Base64 of the MD5 of the canonical JSON"
     ),
-    sa.Column("inserted_at", _MOMENT, nullable=False, comment="When the record was first stored"),
-    sa.Column("updated_at", _MOMENT, nullable=False, comment="When its newest event was stored"),
-    sa.Column("upstream_updated_at", _MOMENT, nullable=False, comment="Last changed in Stripe"),
+    sa.Column("inserted_at", MOMENT, nullable=False, comment="When the record was first stored"),
+    sa.Column("updated_at", MOMENT, nullable=False, comment="When its newest event was stored"),
+    sa.Column("upstream_updated_at", MOMENT, nullable=False, comment="Last changed in Stripe"),
     sa.Column("upsert_opts", pg.JSONB, comment="Options of the mutation that wrote it last"),
     sa.Column("updated_idx", sa.Integer, nullable=False, comment="Version, 1 is the first"),
     sa.Column("seq", sa.BigInteger, nullable=False, comment="Stream position of its newest event"),
-    sa.Column("observed_at", _MOMENT, nullable=False, comment="When Stripe showed this state"),
+    sa.Column("observed_at", MOMENT, nullable=False, comment="When Stripe showed this state"),
     sa.Column("api_version", pg.TEXT, nullable=False, comment="Version the payload is rendered in"),
-    sa.Column("parent_id", _KEY, comment="Stripe's id of the object that this one belongs to"),
+    sa.Column("parent_id", KEY, comment="Stripe's id of the object that this one belongs to"),
     sa.Index("records_stream", "sync_id", "seq"),
     sa.Index(
         "records_of_parent",
@@ -63,14 +63,14 @@ events = sa.Table(
     sa.Column("seq", sa.BigInteger, primary_key=True, comment="Position in the sync's stream"),
     sa.Column("id", pg.UUID, nullable=False, comment="Deterministic: replays give the same id"),
     sa.Column("resource_id", pg.UUID, nullable=False, comment="The Stripe account and mode"),
-    sa.Column("collection_id", _KEY, nullable=False, comment="stripe:customer"),
-    sa.Column("upstream_id", _KEY, nullable=False, comment="Stripe's id of the object"),
+    sa.Column("collection_id", KEY, nullable=False, comment="stripe:customer"),
+    sa.Column("upstream_id", KEY, nullable=False, comment="Stripe's id of the object"),
     sa.Column("event_type", pg.TEXT, nullable=False, comment="created, updated or deleted"),
     sa.Column("changes", pg.JSONB, comment="Old values of the changed keys; null unless updated"),
     sa.Column("data", pg.JSONB, nullable=False, comment="The object after it; NUL as U+FFFD"),
     sa.Column("data_exact", pg.TEXT, comment="Its JSON text, only where it contains NUL"),
-    sa.Column("created_at", _MOMENT, nullable=False, comment="When the event was stored"),
-    sa.Column("upstream_updated_at", _MOMENT, nullable=False, comment="When Stripe made it"),
+    sa.Column("created_at", MOMENT, nullable=False, comment="When the event was stored"),
+    sa.Column("upstream_updated_at", MOMENT, nullable=False, comment="When Stripe made it"),
     sa.Column("source", pg.TEXT, nullable=False, comment="backfill, poll, mutation or reconcile"),
     sa.Column("stripe_event_id", pg.TEXT, comment="The Stripe event behind it, if any"),
     sa.Column("api_version", pg.TEXT, nullable=False, comment="Version the data is rendered in"),
@@ -99,8 +99,8 @@ syncs = sa.Table(
     sa.Column(
         "status", pg.TEXT, nullable=False, server_default="active", comment="active or paused"
     ),
-    sa.Column("created_at", _MOMENT, nullable=False, server_default=sa.func.now()),
-    sa.Column("updated_at", _MOMENT, nullable=False, server_default=sa.func.now()),
+    sa.Column("created_at", MOMENT, nullable=False, server_default=sa.func.now()),
+    sa.Column("updated_at", MOMENT, nullable=False, server_default=sa.func.now()),
     sa.CheckConstraint("status IN ('active', 'paused')", name="syncs_status"),
     sa.CheckConstraint("name ~ '^[a-z0-9][a-z0-9_-]*$'", name="syncs_name_slug"),
     sa.UniqueConstraint("name", name="syncs_name"),
@@ -109,7 +109,8 @@ syncs = sa.Table(
 )
 
 
-def _sync_key() -> sa.Column[object]:
+def sync_key() -> sa.Column[object]:
+    """The column that names the sync; rows go with it."""
     return sa.Column(
         "sync_id",
         pg.UUID,
@@ -119,15 +120,16 @@ def _sync_key() -> sa.Column[object]:
     )
 
 
-def _counter(name: str, comment: str) -> sa.Column[int]:
+def counter(name: str, comment: str) -> sa.Column[int]:
+    """A column that counts from zero."""
     return sa.Column(name, sa.BigInteger, nullable=False, server_default="0", comment=comment)
 
 
 stream_position = sa.Table(
     "stream_position",
     metadata,
-    _sync_key(),
-    _counter("last_seq", "Position of the newest event; its row lock orders the commits"),
+    sync_key(),
+    counter("last_seq", "Position of the newest event; its row lock orders the commits"),
     schema=CONTROL_SCHEMA,
     comment="End of each sync's stream",
 )
@@ -135,8 +137,8 @@ stream_position = sa.Table(
 collection_state = sa.Table(
     "collection_state",
     metadata,
-    _sync_key(),
-    sa.Column("collection_id", _KEY, primary_key=True, comment="stripe:customer"),
+    sync_key(),
+    sa.Column("collection_id", KEY, primary_key=True, comment="stripe:customer"),
     sa.Column("status", pg.TEXT, nullable=False, server_default="pending", comment="See check"),
     sa.Column("message", pg.TEXT, comment="Why the status is what it is"),
     sa.Column("permission", pg.TEXT, comment="What the key lacks, when forbidden"),
@@ -147,15 +149,15 @@ collection_state = sa.Table(
         "chunk", sa.Integer, nullable=False, server_default="0", comment="Last chunk that landed"
     ),
     sa.Column("position", pg.JSONB, comment="Where the extraction goes on; null: at the start"),
-    _counter("objects", "Objects seen in this generation"),
-    _counter("requests", "Requests made in this generation"),
+    counter("objects", "Objects seen in this generation"),
+    counter("requests", "Requests made in this generation"),
     sa.Column("percent", pg.NUMERIC(5, 2), comment="Progress, where it can be known"),
     sa.Column("objects_per_second", pg.NUMERIC(12, 1), comment="Of the last run"),
-    sa.Column("eta", _MOMENT, comment="When the run will be done, where it can be known"),
+    sa.Column("eta", MOMENT, comment="When the run will be done, where it can be known"),
     sa.Column("seconds", pg.NUMERIC(12, 3), comment="Time that the last run took"),
-    sa.Column("started_at", _MOMENT),
-    sa.Column("finished_at", _MOMENT),
-    sa.Column("updated_at", _MOMENT, nullable=False, server_default=sa.func.now()),
+    sa.Column("started_at", MOMENT),
+    sa.Column("finished_at", MOMENT),
+    sa.Column("updated_at", MOMENT, nullable=False, server_default=sa.func.now()),
     sa.CheckConstraint(
         "status IN ('pending', 'running', 'done', 'empty', 'forbidden', 'retired', 'failed',"
         " 'not_implemented')",
@@ -165,41 +167,11 @@ collection_state = sa.Table(
     comment="How the backfill of each collection stands",
 )
 
-poll_state = sa.Table(
-    "poll_state",
-    metadata,
-    _sync_key(),
-    sa.Column(
-        "fence", _MOMENT, comment="Taken before the first backfill page; polling starts here"
-    ),
-    sa.Column("position", pg.JSONB, comment="Where polling goes on; null: at the fence"),
-    sa.Column("polled_at", _MOMENT, comment="Last poll"),
-    _counter("polls", "Polls so far"),
-    _counter("requests", "Requests made by polling so far"),
-    _counter("stripe_events", "Stripe events seen so far"),
-    _counter("changes", "Change events written by polling so far"),
-    sa.Column("lease_owner", pg.TEXT, comment="Who polls"),
-    sa.Column("lease_until", _MOMENT, comment="Until when nobody else may"),
-    schema=CONTROL_SCHEMA,
-    comment="How the polling of each sync stands",
-)
-
-stripe_event_ledger = sa.Table(
-    "stripe_event_ledger",
-    metadata,
-    _sync_key(),
-    sa.Column("stripe_event_id", _KEY, primary_key=True, comment="evt_…"),
-    sa.Column("created", _MOMENT, nullable=False, comment="When Stripe made it"),
-    sa.Index("stripe_event_ledger_created", "sync_id", "created"),
-    schema=CONTROL_SCHEMA,
-    comment="Stripe events that were applied, kept as long as Stripe may show them again",
-)
-
 reconcile_state = sa.Table(
     "reconcile_state",
     metadata,
-    _sync_key(),
-    sa.Column("collection_id", _KEY, primary_key=True, comment="stripe:customer"),
+    sync_key(),
+    sa.Column("collection_id", KEY, primary_key=True, comment="stripe:customer"),
     sa.Column(
         "window_days",
         sa.Integer,
@@ -207,10 +179,10 @@ reconcile_state = sa.Table(
         autoincrement=False,
         comment="Days looked back; 0 stands for everything",
     ),
-    sa.Column("reconciled_at", _MOMENT, comment="When the last one that ended well began"),
-    _counter("objects", "Objects read"),
-    _counter("drift", "Records that were missing, differed or should have been deleted"),
-    _counter("requests", "Requests made"),
+    sa.Column("reconciled_at", MOMENT, comment="When the last one that ended well began"),
+    counter("objects", "Objects read"),
+    counter("drift", "Records that were missing, differed or should have been deleted"),
+    counter("requests", "Requests made"),
     sa.Column("seconds", pg.NUMERIC(12, 3), comment="Time that it took"),
     sa.Column(
         "complete",
@@ -227,8 +199,8 @@ reconcile_state = sa.Table(
 lake_position = sa.Table(
     "lake_position",
     metadata,
-    _sync_key(),
-    _counter("seq", "Everything up to here that no backfill wrote itself is in the lake"),
+    sync_key(),
+    counter("seq", "Everything up to here that no backfill wrote itself is in the lake"),
     schema=CONTROL_SCHEMA,
     comment="How far the lake follows the stream",
 )

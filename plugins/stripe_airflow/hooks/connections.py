@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
 from sqlalchemy.engine import URL
 
 from stripe_airflow.hooks.lake import StripeLakeHook
@@ -80,15 +81,18 @@ def connections_for(sync: str) -> Connections:
         sync: Name of the sync.
 
     Raises:
-        AirflowNotFoundException: One of the connections is missing.
-        ConfigurationError: One of them lacks what it must hold.
+        ConfigurationError: One of the connections is missing, or lacks what it must hold.
     """
     from stripe_sync.sync.connections import Connections
 
     stripe = StripeHook(stripe_conn_id(sync))
-    return Connections(
-        credential=stripe.get_conn(),
-        warehouse_url=warehouse_url(),
-        lake_url=StripeLakeHook().get_conn(),
-        settings=stripe.sync_settings(),
-    )
+    try:
+        return Connections(
+            credential=stripe.get_conn(),
+            warehouse_url=warehouse_url(),
+            lake_url=StripeLakeHook().get_conn(),
+            settings=stripe.sync_settings(),
+        )
+    except AirflowNotFoundException as error:
+        msg = f"sync {sync!r} lacks a connection: {error}"
+        raise ConfigurationError(msg) from error

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator
+from airflow.sdk.observability import stats
 
-from stripe_airflow.hooks.connections import connections_for
+from stripe_airflow.hooks.connections import connections_for, warehouse_url
 from stripe_airflow.interrupt import StopsWhenKilled
 from stripe_airflow.retries import STRIPE_RETRY_POLICY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from stripe_sync.sync.poll import PollBatch, PollReport
+    from stripe_sync.sync.poll_report import PollBatch, PollReport
+
+
+SHARDS = int(os.environ.get("STRIPE_POLL_SHARDS", "1"))
+"""Tasks that the syncs are spread over; read where the DAG is parsed."""
+
+RUN_SECONDS = float(os.environ.get("STRIPE_POLL_RUN_SECONDS", "300"))
+"""How long a run of the DAG lasts."""
 
 
 class StripeEventSensor(StopsWhenKilled, BaseSensorOperator):
@@ -25,63 +34,87 @@ class StripeEventSensor(StopsWhenKilled, BaseSensorOperator):
     ``run_seconds``, so that a continuous DAG makes a few hundred runs a day rather than one for
     each poll. The position is committed with the data; runs may be cut anywhere.
 
+    One task serves many syncs. For more than one task can serve, map it over ``shard``.
+
     Args:
-        sync: Name of the sync.
+        syncs: Names of the syncs, each made when it does not exist; none for all that are active.
+        shard: Which part of them to poll, from 0.
+        shards: How many parts there are.
         run_seconds: How long one run polls.
         poke_interval: Seconds from one poll to the next.
         **kwargs: As for every sensor. The retry policy defaults to the one for Stripe's errors.
 
     Returns:
         The report as a dict: polls, requests, Stripe events seen, changes applied, lag.
+
+    Raises:
+        StripeSyncError: Not one of the syncs can be polled.
     """
 
-    template_fields: Sequence[str] = ("sync", "run_seconds")
+    template_fields: Sequence[str] = ("syncs", "run_seconds")
     ui_color = "#d9f2ff"
 
     def __init__(
         self,
         *,
-        sync: str = "default",
+        syncs: Sequence[str] | str = (),
+        shard: int = 0,
+        shards: int = 1,
         run_seconds: float = 300.0,
         poke_interval: float = 0.5,
         **kwargs: Any,
     ) -> None:
         kwargs["retry_policy"] = kwargs.get("retry_policy") or STRIPE_RETRY_POLICY
         super().__init__(poke_interval=poke_interval, **kwargs)
-        self.sync = sync
+        self.syncs = syncs
+        self.shard = shard
+        self.shards = shards
         self.run_seconds = run_seconds
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Poll until the run's time is over."""
-        from stripe_sync.sync.poll import poll_for
+        from stripe_sync.sync.poll import Shard, poll_for
 
         seconds = float(self.run_seconds)
-        self.log.info("Polling sync %r every %s s for %s s", self.sync, self.poke_interval, seconds)
+        named = ", ".join(self.syncs) or "all active syncs"
+        self.log.info("Polling %s every %s s for %s s", named, self.poke_interval, seconds)
         with self.interruptible():
             report = poll_for(
-                connections_for(self.sync),
-                self.sync,
+                connections_for,
+                warehouse_url(),
                 seconds=seconds,
+                syncs=self.syncs,
+                shard=Shard(self.shard, self.shards),
                 interval=self.poke_interval,
-                on_batch=self._log_batch,
+                on_batch=self._tell,
             )
         self.log.info(
-            "%s polls, %s requests (%s failed), %s Stripe events, %s changes",
+            "%s polls, %s requests (%s failed, %s too many), %s Stripe events, %s changes",
             report.polls,
             report.requests,
             report.failures,
+            report.rate_limited,
             report.stripe_events,
             report.changes,
         )
         return summarise(report)
 
-    def _log_batch(self, batch: PollBatch) -> None:
+    def _tell(self, batch: PollBatch) -> None:
+        """A batch as a log line and as metrics."""
+        lag = max(batch.lags, default=0.0)
         self.log.info(
-            "%s Stripe events, %s changes, the oldest %.1f s after it happened",
+            "%s: %s Stripe events, %s changes, the oldest %.1f s after it happened%s",
+            batch.sync,
             batch.stripe_events,
             batch.changes,
-            max(batch.lags, default=0.0),
+            lag,
+            f"; {batch.waiting} objects still to be fetched" if batch.waiting else "",
         )
+        tags = {"sync": batch.sync}
+        stats.incr("stripe.poll.stripe_events", batch.stripe_events, tags=tags)
+        stats.incr("stripe.poll.changes", batch.changes, tags=tags)
+        stats.gauge("stripe.poll.lag_seconds", lag, tags=tags)
+        stats.gauge("stripe.poll.waiting", batch.waiting, tags=tags)
 
 
 def summarise(report: PollReport) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from itertools import count, pairwise
 from threading import Barrier
 from typing import NamedTuple
 
@@ -104,20 +104,34 @@ def test_the_first_request_may_leave_at_once(budget: Budget) -> None:
     assert grant.slots == [grant.server_now]
 
 
-def test_slots_of_an_account_lie_apart_whatever_endpoint_and_lane(budget: Budget) -> None:
-    slots = []
-    for turn in range(200):
+def test_slots_of_an_account_come_in_order_and_a_backfill_keeps_its_distance(
+    budget: Budget,
+) -> None:
+    slots: list[float] = []
+    distances: list[float] = []
+    for turn in count():
         lane = "backfill" if turn % 2 else "live"
-        slots += budget.reserve(f"GET /v1/{turn % 7}", lane, wanted=3).slots
-    assert len(slots) > 10
-    assert min(gaps(slots)) >= RUSH / TOTAL - EXACT
+        if len(distances) > 5:
+            break
+        for slot in budget.reserve(f"GET /v1/{turn % 7}", lane, wanted=3).slots:
+            if lane == "backfill" and slots:
+                distances.append(slot - slots[-1])
+            slots.append(slot)
+    assert slots == sorted(slots)
+    assert min(distances) >= RUSH / TOTAL - EXACT
 
 
 def test_slots_of_an_endpoint_lie_apart(budget: Budget) -> None:
     slots = []
     while len(slots) < 8:
-        slots += budget.reserve("GET /v1/customers", wanted=5).slots
+        slots += budget.reserve("GET /v1/customers", "backfill", wanted=5).slots
     assert min(gaps(slots)) >= RUSH / ENDPOINT - EXACT
+
+
+def test_live_requests_leave_at_once_as_far_as_the_limit_goes(budget: Budget) -> None:
+    grant = budget.reserve("GET /v1/customers", wanted=50)
+    assert grant.slots == [grant.server_now] * int(ENDPOINT)
+    assert grant.ask_again_in >= WINDOW - LEAD - EXACT
 
 
 def test_slots_of_the_backfill_lie_apart(budget: Budget) -> None:
@@ -155,17 +169,17 @@ def test_nobody_reserves_beyond_the_horizon(budget: Budget, lane: str) -> None:
 
 def test_a_full_horizon_tells_when_to_ask_again(budget: Budget) -> None:
     budget.busy_for("*", 0.9)
-    grant = budget.reserve("GET /v1/a")
+    grant = budget.reserve("GET /v1/a", "backfill")
     assert grant.slots == []
-    assert 0 < grant.ask_again_in <= 0.9 - HORIZON["live"]
+    assert 0 < grant.ask_again_in <= 0.9 - HORIZON["backfill"]
 
 
 def test_a_busy_endpoint_tells_when_to_ask_again_and_holds_up_no_other(budget: Budget) -> None:
     budget.busy_for("GET /v1/a", 0.9)
-    grant = budget.reserve("GET /v1/a")
+    grant = budget.reserve("GET /v1/a", "backfill")
     assert grant.slots == []
     assert 0 < grant.ask_again_in <= 0.9 - LEAD
-    other = budget.reserve("GET /v1/b")
+    other = budget.reserve("GET /v1/b", "backfill")
     assert other.slots == [other.server_now]
 
 
@@ -200,7 +214,7 @@ def test_accounts_do_not_share_a_budget(connection: psycopg.Connection, account:
 def test_a_clock_set_back_by_an_hour_blocks_for_a_second_at_most(budget: Budget) -> None:
     for scope in ("*", "GET /v1/a"):
         budget.busy_for(scope, 3600)
-    assert 0 < budget.reserve("GET /v1/a").ask_again_in <= 1 + 1 / ENDPOINT
+    assert 0 < budget.reserve("GET /v1/a", "backfill").ask_again_in <= 1 + 1 / ENDPOINT
 
 
 def test_a_rate_limit_cuts_the_rate_at_most_once_a_second(budget: Budget) -> None:
@@ -248,7 +262,7 @@ def test_processes_that_come_first_at_the_same_time_get_different_slots(
     def first(_: int) -> list[float]:
         with psycopg.connect(pacing_url, autocommit=True) as connection:
             start.wait()
-            return Budget(connection, account).reserve("GET /v1/events", wanted=1).slots
+            return Budget(connection, account).reserve("GET /v1/a", "backfill", wanted=1).slots
 
     with ThreadPoolExecutor(8) as pool:
         slots = sorted(slot for slots in pool.map(first, range(8)) for slot in slots)

@@ -11,13 +11,27 @@ from multiprocessing.synchronize import Barrier
 import psycopg
 import pytest
 
-from stripe_sync.client import Lane, PacingLimits, PostgresPacer
-from stripe_sync.clock import SystemClock
+from stripe_sync.client import Lane, PacingLimits, PostgresPacer, SharedBudget
+from stripe_sync.clock import Clock, SystemClock
 from stripe_sync.errors import ConfigurationError, WarehouseError
 
 LIMITS = PacingLimits(total=25, backfill=20, per_endpoint=25)
 BACKFILL, LIVE = Lane.BACKFILL, Lane.LIVE
 Departure = tuple[float, str]
+
+
+class OwnPacer(PostgresPacer):
+    """A pacer with a connection of its own."""
+
+    def __init__(
+        self, url: str, account: str, limits: PacingLimits, clock: Clock | None = None
+    ) -> None:
+        self._own = SharedBudget(url, clock or SystemClock())
+        super().__init__(self._own, account, limits, clock)
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        await self._own.aclose()
 
 
 _together: Barrier | None = None
@@ -31,12 +45,12 @@ def meet(barrier: Barrier) -> None:
 def departures(url: str, account: str, jobs: list[tuple[str, Lane, int]]) -> list[Departure]:
     """Let all coroutines of all jobs ask at once; runs in a process of its own."""
 
-    async def one(pacer: PostgresPacer, endpoint: str, lane: Lane) -> Departure:
+    async def one(pacer: OwnPacer, endpoint: str, lane: Lane) -> Departure:
         await pacer.acquire(endpoint, lane)
         return time.monotonic(), lane.value
 
     async def main() -> list[Departure]:
-        pacer = PostgresPacer(url, account, LIMITS)
+        pacer = OwnPacer(url, account, LIMITS)
         assert _together is not None
         _together.wait()
         waiting = [one(pacer, endpoint, lane) for endpoint, lane, n in jobs for _ in range(n)]
@@ -108,7 +122,7 @@ async def test_a_slot_that_came_up_while_the_process_was_busy_is_not_used(
             self.sleeps += 1
 
     clock = Oversleeping()
-    pacer = PostgresPacer(pacing_url, account, LIMITS, clock)
+    pacer = OwnPacer(pacing_url, account, LIMITS, clock)
     await pacer.acquire("GET /v1/a", LIVE)
     await pacer.aclose()
     assert clock.sleeps > 1
@@ -118,7 +132,7 @@ async def test_a_slot_that_came_up_while_the_process_was_busy_is_not_used(
 async def test_who_gave_up_takes_no_slot_from_who_still_waits(
     pacing_url: str, account: str
 ) -> None:
-    pacer = PostgresPacer(pacing_url, account, PacingLimits(20, 20, 20))
+    pacer = OwnPacer(pacing_url, account, PacingLimits(20, 20, 20))
     impatient = [asyncio.create_task(pacer.acquire("GET /v1/a", LIVE)) for _ in range(1000)]
     await asyncio.sleep(0)
     for task in impatient:
@@ -149,7 +163,7 @@ async def test_who_gave_up_takes_no_slot_from_who_still_waits(
 async def test_a_rate_limit_slows_what_its_reason_names(
     pacing_url: str, account: str, reason: str, scope: str
 ) -> None:
-    pacer = PostgresPacer(pacing_url, account, LIMITS)
+    pacer = OwnPacer(pacing_url, account, LIMITS)
     await pacer.slow_down("GET /v1/a", reason)
     await pacer.aclose()
     with psycopg.connect(pacing_url) as connection:
@@ -161,7 +175,7 @@ async def test_a_rate_limit_slows_what_its_reason_names(
 
 @pytest.mark.anyio
 async def test_a_lost_connection_is_replaced(pacing_url: str, account: str) -> None:
-    pacer = PostgresPacer(pacing_url, account, LIMITS)
+    pacer = OwnPacer(pacing_url, account, LIMITS)
     await pacer.acquire("GET /v1/a", LIVE)
     with psycopg.connect(pacing_url, autocommit=True) as connection:
         connection.execute(
@@ -175,7 +189,7 @@ async def test_a_lost_connection_is_replaced(pacing_url: str, account: str) -> N
 @pytest.mark.anyio
 async def test_all_who_wait_are_told_when_the_warehouse_cannot_be_reached() -> None:
     url = "postgresql://me:secret@127.0.0.1:1/db"
-    pacer = PostgresPacer(url, "acct_1:test", LIMITS)
+    pacer = OwnPacer(url, "acct_1:test", LIMITS)
     waiting = [pacer.acquire("GET /v1/a", LIVE) for _ in range(3)]
     results = await asyncio.gather(*waiting, return_exceptions=True)
     await pacer.aclose()
@@ -188,14 +202,14 @@ async def test_all_who_wait_are_told_when_the_warehouse_cannot_be_reached() -> N
 @pytest.mark.parametrize("url", ["me:secret@host/db", "postgresql://me:se%cret@host/db"])
 def test_an_address_that_is_none_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(ConfigurationError, match="must look like") as caught:
-        PostgresPacer(url, "acct_1:test", LIMITS)
+        OwnPacer(url, "acct_1:test", LIMITS)
     assert "cret" not in str(caught.value)
     assert caught.value.__context__ is None
 
 
 @pytest.mark.anyio
 async def test_a_warehouse_without_migrations_is_recognised(warehouse_url: str) -> None:
-    pacer = PostgresPacer(warehouse_url, "acct_1:test", LIMITS)
+    pacer = OwnPacer(warehouse_url, "acct_1:test", LIMITS)
     with pytest.raises(WarehouseError, match="migrations"):
         await pacer.acquire("GET /v1/a", LIVE)
     with pytest.raises(WarehouseError, match="migrations"):
@@ -205,7 +219,7 @@ async def test_a_warehouse_without_migrations_is_recognised(warehouse_url: str) 
 
 @pytest.mark.anyio
 async def test_closing_releases_who_waits(pacing_url: str, account: str) -> None:
-    pacer = PostgresPacer(pacing_url, account, PacingLimits(1, 1, 1))
+    pacer = OwnPacer(pacing_url, account, PacingLimits(1, 1, 1))
     waiting = [asyncio.create_task(pacer.acquire("GET /v1/a", LIVE)) for _ in range(3)]
     await waiting[0]
     await pacer.aclose()

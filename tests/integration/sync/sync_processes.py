@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from types import SimpleNamespace
 from typing import Any
 
 from stripe_sync.sync.backfill import backfill_collection
 from stripe_sync.sync.connections import Connections
+from stripe_sync.sync.lake_follower import LakeFollower
+from stripe_sync.sync.poll import poll_for
 from stripe_sync.sync.reload import reload_collection
+from stripe_sync.sync.session import open_session
 
 # Processes are forked from one that has done its imports, so that starting one takes no time.
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload([__name__])
+# It looks for them where packages are installed, so it would not find this module.
+_processes.set_forkserver_preload(
+    [backfill_collection.__module__, reload_collection.__module__, "pyarrow.parquet"]
+)
 
 
 def _tell(work: Any, connections: Connections, sync: str, collection: str, to: Connection) -> None:
@@ -25,11 +33,22 @@ def _tell(work: Any, connections: Connections, sync: str, collection: str, to: C
         to.send(report.status)
 
 
+def follow_stream(connections: Connections, sync: str, _: str, **__: Any) -> SimpleNamespace:
+    """Bring to the lake what polling and reconciling wrote to the stream."""
+
+    async def run() -> None:
+        async with open_session(connections, sync) as session:
+            LakeFollower(session).flush()
+
+    asyncio.run(run())
+    return SimpleNamespace(status="done")
+
+
 class Work:
-    """A backfill or a reload in a process of its own; its progress comes out of ``told``.
+    """A use case in a process of its own; its progress comes out of ``told``.
 
     Args:
-        work: ``backfill_collection`` or ``reload_collection``.
+        work: ``backfill_collection``, ``reload_collection`` or ``follow_stream``.
         connections: What it works with.
         sync: Its sync.
         collection: Its collection.
@@ -58,4 +77,26 @@ class Work:
         self.process.join()
 
 
-__all__ = ["Work", "backfill_collection", "reload_collection"]
+def _poll(connections: Connections, sync: str) -> None:
+    poll_for(lambda _: connections, connections.warehouse_url, seconds=60, syncs=[sync])
+
+
+class Polling:
+    """A poller in a process of its own.
+
+    Args:
+        connections: What it works with.
+        sync: Its sync.
+    """
+
+    def __init__(self, connections: Connections, sync: str) -> None:
+        self._process: BaseProcess = _processes.Process(target=_poll, args=(connections, sync))
+        self._process.start()
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._process.kill()
+        self._process.join()
+
+
+__all__ = ["Polling", "Work", "backfill_collection", "follow_stream", "reload_collection"]

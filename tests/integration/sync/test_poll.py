@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 
-from stand import SYNC, Stand
+from stand import SYNC, Stand, quickened
 from stripe_sync.clock import SystemClock
 from stripe_sync.errors import PermissionDenied, SyncBusy
-from stripe_sync.sync.poll import Poller
-from stripe_sync.sync.session import open_session
 from stripe_sync.warehouse import Warehouse
 
 
@@ -157,7 +155,8 @@ def test_what_changes_during_a_backfill_is_not_lost(stand: Stand) -> None:
 
 def test_the_stored_shape_is_the_pinned_version(stand: Stand) -> None:
     stand.sandbox.control.settings(api_version="2024-06-20")
-    stand.sandbox.control.demo()
+    stand = quickened(stand)
+    stand.sandbox.control.seed({"promotion_code": 3})
     stand.backfill("promotion_code")
     code = stand.stripe.v1.promotion_codes.list({"limit": 1}).data[0]
     stand.stripe.v1.promotion_codes.update(code.id, {"metadata": {"seen": "1"}})
@@ -220,8 +219,8 @@ def test_two_pollers_never_share_a_sync(stand: Stand, customer: str) -> None:
             self.passed += 5.0
 
     async def poll() -> None:
-        async with open_session(stand.connections, SYNC, clock=Impatient()) as session:
-            await Poller(session).start()
+        async with stand.polling(Impatient()):
+            pass
 
     with Warehouse(stand.connections.warehouse_url) as warehouse:
         sync = warehouse.get_sync(SYNC)

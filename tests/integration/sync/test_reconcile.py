@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from databases import new_database
-from stand import SYNC, Stand, make_stand
+from stand import SYNC, Stand, make_stand, quickened
 from stripe_sandbox.server import running
 from stripe_sync.catalog import Obtained, load_catalog
 from stripe_sync.clock import SystemClock
 from stripe_sync.errors import ConfigurationError, StripeUnavailable, SyncBusy
-from stripe_sync.sync.connections import SyncSettings
 from stripe_sync.sync.lake_follower import LakeFollower
 from stripe_sync.sync.poll import poll_for
 from stripe_sync.sync.reconcile import ReconcileReport, reconcile_collection
@@ -28,12 +26,6 @@ from stripe_sync.warehouse import Warehouse
 
 CATALOG = load_catalog()
 LISTED = (Obtained.TOP_LEVEL_LIST, Obtained.NESTED_LIST)
-FAST = SyncSettings(
-    redact=False,
-    requests_per_second=400,
-    total_requests_per_second=500,
-    endpoint_requests_per_second=400,
-)
 
 
 def reconcile(stand: Stand, collection: str, days: int | None = None) -> ReconcileReport:
@@ -65,7 +57,7 @@ def shop(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with running() as sandbox, new_database(postgres_url) as url:
         sandbox.control.demo()
         stand = make_stand(sandbox, url, tmp_path_factory.mktemp("reconcile"))
-        stand = replace(stand, connections=replace(stand.connections, settings=FAST))
+        stand = quickened(stand)
         stand.backfill()
         yield stand
         stand.assert_streams_agree()
@@ -74,7 +66,7 @@ def shop(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.fixture
 def quick(stand: Stand) -> Stand:
     """A sync that was never run, without Stripe's limits."""
-    return replace(stand, connections=replace(stand.connections, settings=FAST))
+    return quickened(stand)
 
 
 def test_what_nobody_changed_needs_no_repair_whatever_way_it_is_read(shop: Stand) -> None:
@@ -269,7 +261,9 @@ def test_a_poller_may_work_beside_it(quick: Stand) -> None:
     quick.backfill("customer")
     quick.poll()
     polling = threading.Thread(
-        target=poll_for, args=(quick.connections, SYNC), kwargs={"seconds": 4}
+        target=poll_for,
+        args=(quick.connect, quick.connections.warehouse_url),
+        kwargs={"seconds": 4},
     )
     polling.start()
     names = [obj["id"] for obj in objects(quick, "customer")]

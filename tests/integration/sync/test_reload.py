@@ -112,6 +112,20 @@ def test_the_sync_goes_on_after_it(stand: Stand, rebuilt: Stand) -> None:
     )
 
 
+def test_a_backfill_after_it_leaves_the_lake_as_it_was(stand: Stand, rebuilt: Stand) -> None:
+    stand.sandbox.control.seed({"customer": 3})
+    stand.backfill("customer")
+    before = stand.lake.events("customer").to_dict("records")
+    reload(rebuilt)
+    stand.stripe.v1.customers.create({"name": "new"})
+    going_on = replace(
+        rebuilt, connections=replace(rebuilt.connections, credential=stand.connections.credential)
+    )
+    going_on.backfill("customer")
+    assert stand.lake.events("customer").to_dict("records")[:3] == before
+    assert len(stand.lake.records("customer")) == 4
+
+
 def test_an_interrupted_reload_goes_on(stand: Stand, rebuilt: Stand) -> None:
     stand.sandbox.control.seed({"charge": 9_000}, spread="random")
     fast = SyncSettings(

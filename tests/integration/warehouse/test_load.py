@@ -135,11 +135,15 @@ def test_a_checkpoint_commits_with_and_without_changes(
 def test_polling_progress_commits_with_and_without_changes(
     warehouse: Warehouse, loader: Loader, sql: psycopg.Connection[Any]
 ) -> None:
-    loader.load(batch(seen(told=told("evt_1")), poll=PollCheckpoint({"at": 1}, 2, 3, 1)))
-    loader.load(batch(poll=PollCheckpoint({"at": 2}, 5, 6)))
-    assert warehouse.poll_position(SYNC) == {"at": 2}
-    counts = "SELECT polls, requests, stripe_events, changes FROM stripe_sync.poll_state"
-    assert sql.execute(counts).fetchone() == (7, 9, 1, 1)
+    lags = {0.5: 1, 30.0: 2}
+    loader.load(batch(seen(told=told("evt_1")), poll=PollCheckpoint({"at": 1}, 1, lags)))
+    loader.load(batch(poll=PollCheckpoint({"at": 2}, 3, {0.5: 4})))
+    loader.load(batch(poll=PollCheckpoint(None, 1)))
+    assert warehouse.poll_standing(SYNC).position == {"at": 2}
+    counts = "SELECT stripe_events, changes FROM stripe_sync.poll_state"
+    assert sql.execute(counts).fetchone() == (5, 1)
+    lags = "SELECT within_seconds::float, sum(stripe_events) FROM stripe_sync.poll_lag GROUP BY 1"
+    assert sorted(sql.execute(lags)) == [(0.5, 5), (30.0, 2)]
     assert warehouse.known_stripe_events(SYNC, since=at(0)) == {"evt_1": int(at(0).timestamp())}
     assert warehouse.known_stripe_events(SYNC, since=at(1)) == {}
 

@@ -7,7 +7,7 @@ from stripe_sync import ids
 from stripe_sync.errors import ConfigurationError, SyncBusy, WarehouseError
 from stripe_sync.warehouse import CollectionStatus, Loader, Warehouse
 from stripe_sync.warehouse.model import Checkpoint, Source
-from stripe_sync.warehouse.polling import LEDGER_RETENTION
+from stripe_sync.warehouse.polling import LEDGER_RETENTION, PollStanding
 from unit.warehouse.observations import CUSTOMER, NOON, RESOURCE, SYNC, at, batch, seen, told
 
 
@@ -52,9 +52,9 @@ def test_an_unknown_sync_is_answered_with_those_known(warehouse: Warehouse) -> N
     with pytest.raises(ConfigurationError, match=r"no sync named 'other' \(known: main\)"):
         warehouse.get_sync("other")
     with pytest.raises(WarehouseError, match="does not know the sync"):
-        warehouse.fence(ids.sync_id("other"))
+        warehouse.poll_standing(ids.sync_id("other"))
     with pytest.raises(WarehouseError, match="does not know the sync"):
-        warehouse.set_fence(ids.sync_id("other"), 1)
+        warehouse.set_fence(ids.sync_id("other"), 1, at=NOON)
     with pytest.raises(WarehouseError, match="does not know the sync"):
         warehouse.last_seq(ids.sync_id("other"))
 
@@ -151,10 +151,10 @@ def test_a_backfill_lock_dies_with_its_process(warehouse: Warehouse, warehouse_u
 
 
 def test_the_first_fence_holds(warehouse: Warehouse) -> None:
-    assert warehouse.fence(SYNC) is None
-    assert warehouse.set_fence(SYNC, 1_700_000_000) == 1_700_000_000
-    assert warehouse.set_fence(SYNC, 1_800_000_000) == 1_700_000_000
-    assert warehouse.fence(SYNC) == 1_700_000_000
+    assert warehouse.poll_standing(SYNC) == PollStanding(None, None, None)
+    assert warehouse.set_fence(SYNC, 1_700_000_000, at=at(0)) == 1_700_000_000
+    assert warehouse.set_fence(SYNC, 1_800_000_000, at=at(1)) == 1_700_000_000
+    assert warehouse.poll_standing(SYNC) == PollStanding(1_700_000_000, None, at(0))
 
 
 def test_a_lease_passes_on_when_it_runs_out_or_is_given_back(warehouse: Warehouse) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowNotFoundException
 
 from stripe_airflow.hooks.connections import connections_for, stripe_conn_id, warehouse_url
 from stripe_airflow.hooks.lake import StripeLakeHook
@@ -86,7 +85,7 @@ def test_a_sync_cannot_take_the_name_of_another_connection(sync: str) -> None:
 
 
 def test_a_missing_connection_is_named() -> None:
-    with pytest.raises(AirflowNotFoundException, match="stripe_nowhere"):
+    with pytest.raises(ConfigurationError, match="stripe_nowhere"):
         connections_for("nowhere")
 
 

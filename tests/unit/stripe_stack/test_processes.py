@@ -37,6 +37,13 @@ def number_in(log: Path) -> int:
     return int(text)
 
 
+def only_child() -> psutil.Process:
+    """The process that was started, not the guard."""
+    children = psutil.Process().children()
+    [child] = [child for child in children if "stripe_stack.guard" not in child.cmdline()]
+    return child
+
+
 def gone(pid: int) -> bool:
     """Whether a process ended (a zombie that nobody has waited for yet has)."""
     try:
@@ -56,7 +63,7 @@ def test_leaving_the_context_stops_children_and_grandchildren(tmp_path: Path) ->
 def test_a_process_that_will_not_stop_is_killed(tmp_path: Path) -> None:
     with Processes(tmp_path, patience=0.5) as processes:
         processes.start(command("stubborn", STUBBORN))
-        [child] = psutil.Process().children()
+        child = only_child()
 
     assert gone(child.pid)
 
@@ -64,7 +71,7 @@ def test_a_process_that_will_not_stop_is_killed(tmp_path: Path) -> None:
 def test_an_error_inside_stops_everything_too(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), Processes(tmp_path) as processes:
         processes.start(command("sleeper", SLEEP))
-        [child] = psutil.Process().children()
+        child = only_child()
         raise ZeroDivisionError
 
     assert gone(child.pid)
@@ -73,7 +80,7 @@ def test_an_error_inside_stops_everything_too(tmp_path: Path) -> None:
 def test_a_process_that_ended_is_named_with_its_last_words(tmp_path: Path) -> None:
     with Processes(tmp_path) as processes:
         processes.start(command("broken", "raise SystemExit('no such thing')"))
-        [child] = psutil.Process().children()
+        child = only_child()
         while child.status() != psutil.STATUS_ZOMBIE:
             time.sleep(0.02)
 
@@ -81,24 +88,34 @@ def test_a_process_that_ended_is_named_with_its_last_words(tmp_path: Path) -> No
             processes.check()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux does this")
-def test_when_the_stack_itself_is_killed_its_processes_stop(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
+def test_when_the_stack_itself_is_killed_nothing_goes_on(
+    tmp_path: Path, ending: signal.Signals
+) -> None:
+    """Neither a process that will not stop, nor what it started in its turn."""
+    parent = (
+        "import os, subprocess, sys, time;"
+        f"p = subprocess.Popen([sys.executable, '-c', {STUBBORN!r}]);"
+        "print(p.pid, flush=True);" + STUBBORN
+    )
     program = f"""
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 from stripe_stack.processes import Command, Processes
 with Processes(Path({str(tmp_path)!r})) as processes:
-    argv = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)"]
-    processes.start(Command("sleeper", argv, os.environ, Path.cwd()))
+    argv = [sys.executable, "-c", {parent!r}]
+    ending = signal.Signals({ending:d})
+    processes.start(Command("stubborn", argv, os.environ, Path.cwd(), stop_signal=ending))
     time.sleep(60)
 """
     with subprocess.Popen([sys.executable, "-c", program]) as stack:
-        log = tmp_path / "sleeper.log"
+        log = tmp_path / "stubborn.log"
         while not log.exists():
             assert stack.poll() is None
             time.sleep(0.02)
-        child = number_in(log)
+        family = [psutil.Process(number_in(log)), *psutil.Process(stack.pid).children()]
+        assert len(family) == 3  # with the guard, which goes last
         stack.send_signal(signal.SIGKILL)
 
-    psutil.wait_procs([psutil.Process(child)] if psutil.pid_exists(child) else [], timeout=10)
-    assert gone(child)
+    psutil.wait_procs(family, timeout=20)
+    assert [process for process in family if not gone(process.pid)] == []

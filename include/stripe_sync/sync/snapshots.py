@@ -1,0 +1,125 @@
+"""When the snapshot in a Stripe event may stand for fetching the object.
+
+Fetching is the rule. In a burst of changes it would take minutes, since Stripe answers 25 requests
+a second; then a snapshot is as good, where it provably is what fetching would have given at that
+moment and continues what is stored:
+
+- it is rendered in the version that is stored, and no list in it is cut;
+- it was made after all that is known of the object, by Stripe's time and by when that was asked;
+- it differs from what is stored by exactly what the Stripe events since then say has changed.
+
+Fields that are only shown when they are expanded (a customer's tax location) are in no snapshot.
+They stay as they are stored, and the object is fetched as well, later.
+
+The last point makes it proof against what clocks and the order of Stripe events cannot tell: where
+a change in between is missing, the difference does not fit, and the object is fetched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from stripe_sync import jsonio
+from stripe_sync.catalog import ChangeType
+from stripe_sync.clock import from_unix
+from stripe_sync.extract.shape import Shaper
+from stripe_sync.jsonio import JsonObject
+from stripe_sync.sync.changed import Changed, copied
+from stripe_sync.warehouse.model import RecordRow
+
+
+def use_snapshot(
+    changed: Changed,
+    stored: RecordRow | None,
+    *,
+    shaper: Shaper,
+    api_version: str,
+    asked_at: datetime,
+) -> bool:
+    """Take the newest snapshot for the state of an object, where that is proven right.
+
+    Args:
+        changed: The object; its state, when it was observed and whether it is to be fetched
+            nevertheless are filled in.
+        stored: What is stored of it; None for an object never seen.
+        shaper: Shapes objects of its collection.
+        api_version: Version that its collection is stored in.
+        asked_at: When its Stripe events were asked for.
+
+    Returns:
+        Whether it was taken.
+    """
+    newest = changed.events[-1]
+    snapshot = copied(newest["data"]["object"])
+    hidden = [name for name in changed.row.expand if name not in snapshot]
+    if not _as_fetched(changed, snapshot, api_version) or (hidden and stored is None):
+        return False
+    created = from_unix(newest["created"])
+    if any(event["created"] >= newest["created"] for event in changed.events[:-1]):
+        return False
+    # The local clock may be behind Stripe's: nothing asked for later may look older than this.
+    observed_at = min(created, asked_at)
+    if stored is not None:
+        known = max(stored.observed_at, stored.upstream_updated_at)
+        if stored.deleted or observed_at <= known:
+            return False
+        payload = jsonio.loads(stored.payload_json)
+        snapshot |= {name: payload[name] for name in hidden if name in payload}
+        # Compared as it is stored; shaping redacts it once more, which changes nothing.
+        shaper.redact(snapshot)
+        if not _continues(payload, changed.events, snapshot, shaper):
+            return False
+    changed.state, changed.observed_at = snapshot, observed_at
+    changed.later = bool(hidden)
+    return True
+
+
+def _as_fetched(changed: Changed, snapshot: JsonObject, api_version: str) -> bool:
+    """Whether fetching the object at that moment would have given the same."""
+    row = changed.row
+    return (
+        all(event.get("api_version") == api_version for event in changed.events)
+        and not any("." in path for path in row.expand)
+        and not any(row.change_of(e["type"]) is ChangeType.DELETED for e in changed.events)
+        and not any(
+            value.get("object") == "list" and value.get("has_more")
+            for value in snapshot.values()
+            if isinstance(value, dict)
+        )
+    )
+
+
+def _continues(
+    stored: JsonObject, events: Sequence[JsonObject], snapshot: JsonObject, shaper: Shaper
+) -> bool:
+    """Whether a stored state and a later one differ by just what Stripe events say."""
+    told: JsonObject = {}
+    for event in events:
+        previous = copied(event["data"].get("previous_attributes") or {})
+        shaper.redact(previous)
+        _add_older(told, previous)
+    found = jsonio.old_values(shaper.comparable(stored), shaper.comparable(snapshot))
+    return found == _differing(shaper.comparable(told), snapshot)
+
+
+def _add_older(told: JsonObject, previous: JsonObject) -> None:
+    """Add old values of a later change; what an earlier one told of is older."""
+    for key, value in previous.items():
+        if isinstance(value, dict) and isinstance(known := told.setdefault(key, {}), dict):
+            _add_older(known, value)
+        else:
+            told.setdefault(key, value)
+
+
+def _differing(told: JsonObject, now: JsonObject) -> JsonObject:
+    """Those old values that are not the ones of now."""
+    found: JsonObject = {}
+    for key, old in told.items():
+        new = now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            if nested := _differing(old, new):
+                found[key] = nested
+        elif old != new or type(old) is not type(new):
+            found[key] = old
+    return found

@@ -1,0 +1,64 @@
+"""Word of changes, as the triggerer gets it and as DAGs are scheduled on it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from stand import SYNC, Stand, make_stand
+
+pytestmark = pytest.mark.usefixtures("connections")
+
+
+@pytest.fixture
+def stand(sandbox: Any, warehouse_url: str, tmp_path: Any) -> Stand:
+    stand = make_stand(sandbox, warehouse_url, tmp_path)
+    stand.backfill("customer")
+    stand.poll()
+    return stand
+
+
+def test_one_event_tells_what_changed_in_each_sync(stand: Stand) -> None:
+    from stripe_airflow.triggers.stripe_changes import StripeChangesTrigger
+
+    async def run() -> Any:
+        fired = StripeChangesTrigger(seconds=0.2).run()
+        first = asyncio.ensure_future(anext(fired))
+        # It tells of what comes after it has read where the streams stand.
+        ready = "SELECT count(*) FROM pg_stat_activity WHERE query ~ %s AND state = 'idle'"
+        while stand.sql(ready, r"^\s*SELECT s\.name")[0][0] == 0:
+            await asyncio.sleep(0.02)
+        await asyncio.to_thread(change)
+        event = await asyncio.wait_for(first, 20)
+        await fired.aclose()
+        return event.payload
+
+    def change() -> None:
+        for name in ("Paul", "Chani"):
+            stand.stripe.v1.customers.create({"name": name})
+        stand.poll()
+
+    told = asyncio.run(run())
+    last = stand.sql("SELECT last_seq FROM stripe_sync.stream_position")[0][0]
+    assert told == {
+        "sync": SYNC,
+        "changes": 4,
+        "collections": {"stripe:customer": 2, "stripe:event": 2},
+        "last_seq": last,
+    }
+
+
+def test_a_dag_can_be_scheduled_on_it() -> None:
+    from airflow.sdk import DAG
+
+    from stripe_airflow.assets import STRIPE_CHANGES
+
+    dag = DAG("on_changes", schedule=[STRIPE_CHANGES])
+    [watcher] = STRIPE_CHANGES.watchers
+    assert watcher.trigger.serialize() == (
+        "stripe_airflow.triggers.stripe_changes.StripeChangesTrigger",
+        {"seconds": 5.0},
+    )
+    assert dag.timetable is not None
