@@ -19,6 +19,8 @@ class SyncSettings(BaseModel):
         redact: Whether client secrets and the like are redacted before they are stored.
         created_events: Whether a backfill writes a ``created`` event for each record it finds new.
         max_age_days: Backfill only objects created in so many days before it begins; None for all.
+        keep_events_days: Days for which change events stay in the warehouse; None for ever. The
+            newest one of each record stays in any case, and the lake keeps all.
         requests_per_second: Ceiling for backfills; None for 50 in live mode, 20 in test mode.
         total_requests_per_second: Ceiling for everything that asks Stripe; None for Stripe's
             documented limit (100 in live mode, 25 in test mode).
@@ -31,6 +33,7 @@ class SyncSettings(BaseModel):
     redact: bool = True
     created_events: bool = True
     max_age_days: int | None = Field(default=None, gt=0)
+    keep_events_days: int | None = Field(default=None, gt=0)
     requests_per_second: float | None = Field(default=None, gt=0)
     total_requests_per_second: float | None = Field(default=None, gt=0)
     endpoint_requests_per_second: float | None = Field(default=None, gt=0)
