@@ -22,7 +22,7 @@ from stripe_stack.postgres import Postgres
 from stripe_stack.processes import Command, Processes
 from stripe_stack.settings import ROOT, Secrets, Settings, stack_secrets
 
-DAGS = ("stripe_backfill", "stripe_poll", "stripe_reconcile", "stripe_dbt")
+DAGS = ("stripe_backfill", "stripe_poll", "stripe_reconcile", "stripe_maintain", "stripe_dbt")
 
 Say = Callable[[str], None]
 

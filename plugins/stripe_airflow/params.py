@@ -100,3 +100,16 @@ def reload_params() -> dict[str, Param]:
     """Parameters of a reload run."""
     names = ("sync", "collections")
     return {name: param for name, param in backfill_params().items() if name in names}
+
+
+def maintain_params() -> dict[str, Param]:
+    """Parameters of a maintenance run."""
+    return {
+        "sync": Param(
+            None,
+            type=["null", "string"],
+            pattern="^[a-z0-9][a-z0-9_-]*$",
+            title="Sync",
+            description="The one to maintain. Empty means all.",
+        )
+    }

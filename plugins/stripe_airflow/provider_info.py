@@ -23,6 +23,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "stripe_airflow.operators.backfill",
                     "stripe_airflow.operators.dbt",
+                    "stripe_airflow.operators.maintain",
                     "stripe_airflow.operators.reload",
                     "stripe_airflow.operators.reconcile",
                 ],
@@ -83,6 +84,11 @@ def _stripe_connection() -> dict[str, Any]:
                 "label": "Red when forbidden",
                 "description": "A backfill run fails when the key may not read a collection.",
                 "schema": {"type": ["boolean", "null"], "default": False},
+            },
+            "keep_events_days": {
+                "label": "Days to keep change events",
+                "description": "In the warehouse; the lake keeps all. Empty means for ever.",
+                "schema": {"type": ["integer", "null"], "exclusiveMinimum": 0},
             },
             "api_version": {
                 "label": "API version",

@@ -12,7 +12,14 @@ import pytest
 
 DAGS = Path(__file__).parents[2] / "dags"
 FILES = sorted(DAGS.glob("*.py"))
-IDS = ["stripe_backfill", "stripe_dbt", "stripe_poll", "stripe_reconcile", "stripe_reload"]
+IDS = [
+    "stripe_backfill",
+    "stripe_dbt",
+    "stripe_maintain",
+    "stripe_poll",
+    "stripe_reconcile",
+    "stripe_reload",
+]
 
 
 def test_the_folder_holds_these_dags_and_no_file_fails_to_import(dags: dict[str, Any]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from stripe_sync.lake.compacting import Compactor
 from stripe_sync.lake.growing import Part
 from stripe_sync.lake.history import History
 from stripe_sync.lake.store import Lake
+from stripe_sync.lake.sweeping import sweep
 
-__all__ = ["History", "Lake", "Part"]
+__all__ = ["Compactor", "History", "Lake", "Part", "sweep"]

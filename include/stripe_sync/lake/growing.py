@@ -109,6 +109,11 @@ def tail_of(path: str, metadata: pq.FileMetaData) -> Tail:
 
 def is_full(metadata: pq.FileMetaData) -> bool:
     """Whether a file is large enough to be left as it is."""
-    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
-    size: int = sum(group.total_byte_size for group in groups)
-    return metadata.num_rows >= FULL_ROWS or size >= FULL_BYTES
+    return metadata.num_rows >= FULL_ROWS or raw_bytes(metadata) >= FULL_BYTES
+
+
+def raw_bytes(metadata: pq.FileMetaData) -> int:
+    """Bytes that a file's rows take before compression."""
+    return sum(
+        metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups)
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -64,7 +65,15 @@ class History:
         Raises:
             LakeError: The lake cannot be read.
         """
-        return sorted({found[1] for path in self._paths() if (found := _FILE.search(path))})
+        return sorted(self.counts())
+
+    def counts(self) -> Counter[str]:
+        """How many files each collection has, by short name.
+
+        Raises:
+            LakeError: The lake cannot be read.
+        """
+        return Counter(found[1] for path in self._paths() if (found := _FILE.search(path)))
 
     def numbering(self) -> Numbering:
         """The highest numbers in use.

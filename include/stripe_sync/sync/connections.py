@@ -22,6 +22,8 @@ class SyncSettings(BaseModel):
         fail_when_forbidden: Whether a backfill run ends red when the key may not read one of its
             collections.
         max_age_days: Backfill only objects created in so many days before it begins; None for all.
+        keep_events_days: Days for which change events stay in the warehouse; None for ever. The
+            newest one of each record stays in any case, and the lake keeps all.
         requests_per_second: Ceiling for backfills; None for 50 in live mode, 20 in test mode.
         total_requests_per_second: Ceiling for everything that asks Stripe; None for Stripe's
             documented limit (100 in live mode, 25 in test mode).
@@ -39,6 +41,7 @@ class SyncSettings(BaseModel):
     created_events: bool = True
     fail_when_forbidden: bool = False
     max_age_days: int | None = Field(default=None, gt=0)
+    keep_events_days: int | None = Field(default=None, gt=0)
     requests_per_second: float | None = Field(default=None, gt=0)
     total_requests_per_second: float | None = Field(default=None, gt=0)
     endpoint_requests_per_second: float | None = Field(default=None, gt=0)

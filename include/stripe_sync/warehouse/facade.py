@@ -19,6 +19,7 @@ from stripe_sync.warehouse.progress import ProgressStore
 from stripe_sync.warehouse.read import StreamStore
 from stripe_sync.warehouse.rebuilding import RebuildStore
 from stripe_sync.warehouse.reconciling import ReconcileStore
+from stripe_sync.warehouse.retention import RetentionStore
 
 
 class Warehouse(
@@ -30,6 +31,7 @@ class Warehouse(
     FamilyStore,
     ReconcileStore,
     RebuildStore,
+    RetentionStore,
     LockStore,
 ):
     """One warehouse: its tables, the state of its syncs, its streams.

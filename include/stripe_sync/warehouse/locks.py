@@ -55,9 +55,24 @@ class LockStore:
         Raises:
             WarehouseError: The warehouse cannot be reached.
         """
+        with self._waited_for("lake", sync_id) as connection:
+            yield connection
+
+    @contextmanager
+    def load_lock(self, sync_id: UUID, collection_id: str) -> Iterator[None]:
+        """Keep everybody from loading a collection; waits while somebody does.
+
+        Raises:
+            WarehouseError: The warehouse cannot be reached.
+        """
+        with self._waited_for("load", sync_id, collection_id):
+            yield
+
+    @contextmanager
+    def _waited_for(self, *parts: object) -> Iterator[sa.Connection]:
         with self._connection() as connection:
             with explain(self.engine.url):
-                connection.execute(sa.select(sa.func.pg_advisory_lock(lock_key("lake", sync_id))))
+                connection.execute(sa.select(sa.func.pg_advisory_lock(lock_key(*parts))))
             yield connection
 
     @contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 from stripe_sync.sync.backfill import backfill_collection
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.lake_follower import LakeFollower
+from stripe_sync.sync.maintain import maintain_sync
 from stripe_sync.sync.poll import poll_for
 from stripe_sync.sync.reload import reload_collection
 from stripe_sync.sync.session import open_session
@@ -44,11 +45,17 @@ def follow_stream(connections: Connections, sync: str, _: str, **__: Any) -> Sim
     return SimpleNamespace(status="done")
 
 
+def maintain(connections: Connections, sync: str, _: str, **__: Any) -> SimpleNamespace:
+    """Maintain a sync."""
+    maintain_sync(connections, sync)
+    return SimpleNamespace(status="done")
+
+
 class Work:
     """A use case in a process of its own; its progress comes out of ``told``.
 
     Args:
-        work: ``backfill_collection``, ``reload_collection`` or ``follow_stream``.
+        work: ``backfill_collection`` or another of this module's.
         connections: What it works with.
         sync: Its sync.
         collection: Its collection.
@@ -99,4 +106,11 @@ class Polling:
         self._process.join()
 
 
-__all__ = ["Polling", "Work", "backfill_collection", "follow_stream", "reload_collection"]
+__all__ = [
+    "Polling",
+    "Work",
+    "backfill_collection",
+    "follow_stream",
+    "maintain",
+    "reload_collection",
+]

@@ -1,0 +1,253 @@
+"""Maintenance keeps lake and warehouse small, and changes nothing that anybody relies on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from databases import new_database
+from integration.sync.sync_processes import Work, backfill_collection, follow_stream, maintain
+from integration.sync.test_backfill_interrupted import after_a_file, fast_stand
+from integration.sync.test_lake_follower import assert_lake_has_stream_once, change
+from stand import SYNC, Stand
+from stripe_sandbox.server import Running
+from stripe_sync.clock import SystemClock
+from stripe_sync.errors import ConfigurationError
+from stripe_sync.sync.connections import SyncSettings
+from stripe_sync.sync.maintain import CollectionUpkeep, maintain_sync, plan_maintain
+from stripe_sync.sync.reload import plan_reload, reload_collection
+from stripe_sync.warehouse import Warehouse
+
+ROUNDS = 5
+
+
+class Later(SystemClock):
+    """A clock that is some days ahead."""
+
+    def __init__(self, days: float) -> None:
+        self._ahead = timedelta(days=days)
+
+    def now(self) -> datetime:
+        return super().now() + self._ahead
+
+
+@pytest.fixture
+def stand(stand: Stand) -> Stand:
+    """A sync with many small files: each backfill found some new objects, changed ones too."""
+    for _ in range(ROUNDS):
+        stand.sandbox.control.seed({"customer": 3, "charge": 2})
+        old = stand.sandbox.control.objects("customer")[0]["id"]
+        stand.sandbox.control.mutate("customer", old, {"name": f"at {time.monotonic_ns()}"})
+        stand.backfill("customer", "charge")
+    return stand
+
+
+def keeping(stand: Stand, days: int) -> Stand:
+    settings = SyncSettings(redact=False, keep_events_days=days)
+    return replace(stand, connections=replace(stand.connections, settings=settings))
+
+
+def files(stand: Stand) -> list[str]:
+    lake = Path(stand.connections.lake_url)
+    found = lake.rglob("collection=*/**/*.parquet")
+    return sorted(str(path.relative_to(lake)) for path in found if ".beside-" not in str(path))
+
+
+def lake_rows(stand: Stand) -> list[list[dict[str, Any]]]:
+    """Everything in the lake, as often as it lies there, in no certain order."""
+    streams = (stand.lake.record_batches(), stand.lake.event_batches())
+    return [
+        sorted((row for part in parts for row in part.to_pylist()), key=str) for parts in streams
+    ]
+
+
+def done_for(stand: Stand, collection: str, **options: Any) -> CollectionUpkeep:
+    report = maintain_sync(stand.connections, SYNC, **options)
+    [row] = [row for row in report.collections if row.collection == collection]
+    return row
+
+
+def test_small_files_become_few_and_hold_the_same_rows(stand: Stand) -> None:
+    before, contents, asked = lake_rows(stand), stand.contents(), requests(stand)
+    assert len(files(stand)) == ROUNDS * 4
+    report = maintain_sync(stand.connections, SYNC)
+    assert report.not_merged is None
+    assert report.collections == [
+        CollectionUpkeep(name, files=2 * ROUNDS, merged=2 * (ROUNDS - 1), into=2)
+        for name in ("charge", "customer")
+    ]
+    assert len(files(stand)) == 8
+    assert lake_rows(stand) == before
+    assert stand.contents()["records"] == contents["records"]
+    assert requests(stand) == asked
+    again = maintain_sync(stand.connections, SYNC)
+    assert [(row.files, row.merged) for row in again.collections] == [(4, 0), (4, 0)]
+
+
+def requests(stand: Stand) -> Any:
+    return stand.sandbox.control.stats()["requests"]
+
+
+def test_a_lake_that_was_merged_makes_the_same_warehouse(stand: Stand, postgres_url: str) -> None:
+    customer = stand.stripe.v1.customers.list({"limit": 1}).data[0].id
+    for number in range(3):
+        stand.stripe.v1.customers.update(customer, {"name": f"name {number}"})
+        stand.poll()
+    maintain_sync(stand.connections, SYNC)
+    with new_database(postgres_url) as url:
+        rebuilt = replace(stand, connections=replace(stand.connections, warehouse_url=url))
+        for name in plan_reload(rebuilt.connections, SYNC):
+            reload_collection(rebuilt.connections, SYNC, name)
+        for table in ("records", "events"):
+            query = (
+                f"SELECT to_jsonb(t) - 'seq' FROM stripe_raw.{table} t"
+                " ORDER BY collection_id, upstream_id, seq"
+            )
+            assert rebuilt.sql(query) == stand.sql(query) != []
+        rebuilt.assert_streams_agree()
+
+
+def test_the_sync_goes_on_after_it(stand: Stand) -> None:
+    maintain_sync(stand.connections, SYNC)
+    stand.sandbox.control.seed({"customer": 3})
+    stand.backfill("customer", "charge")
+    stand.stripe.v1.customers.create({"name": "new"})
+    stand.poll()
+    maintain_sync(stand.connections, SYNC)
+    assert_lake_has_stream_once(stand)
+
+
+def test_a_collection_that_is_being_backfilled_waits_for_the_next_run(stand: Stand) -> None:
+    with Warehouse(stand.connections.warehouse_url) as warehouse:
+        sync = warehouse.get_sync(SYNC)
+        with warehouse.backfill_lock(sync.id, "stripe:customer"):
+            report = maintain_sync(stand.connections, SYNC)
+    charge, customer = report.collections
+    assert (charge.merged, customer.merged) == (2 * (ROUNDS - 1), 0)
+    assert "being backfilled" in (customer.message or "")
+    assert len(files(stand)) == 4 + 2 * ROUNDS
+    assert done_for(stand, "customer").merged == 2 * (ROUNDS - 1)
+
+
+def test_killing_it_at_any_point_changes_nothing(stand: Stand) -> None:
+    before = lake_rows(stand)
+    lake = Path(stand.connections.lake_url) / SYNC
+    points: list[Callable[[], bool]] = [
+        lambda: any(lake.glob(".beside-*")),
+        lambda: any(lake.glob(".beside-*/*/.tmp-*")),
+        lambda: any(lake.glob(".beside-*/*/merged-*")),
+        lambda: any(lake.glob(".beside-*/*/backfill-*")),
+        lambda: any(lake.glob("records/*/merged-*")),
+        lambda: any(lake.glob("events/collection=customer/*/merged-*")),
+    ]
+    killed = 0
+    for happened in points:
+        work = Work(maintain, stand.connections, SYNC, "")
+        while work.process.is_alive() and not happened():
+            time.sleep(0.0005)
+        killed += work.process.is_alive()
+        work.kill()
+        assert lake_rows(stand) == before
+    assert killed >= 3
+    assert Work(maintain, stand.connections, SYNC, "").end() == "done"
+    assert len(files(stand)) == 8
+    assert lake_rows(stand) == before
+    assert any(lake.glob(".beside-*"))
+    maintain_sync(stand.connections, SYNC, clock=Later(2))
+    assert not any(lake.glob(".beside-*"))
+    assert lake_rows(stand) == before
+
+
+def test_beside_followers_and_others_of_its_kind_nothing_is_lost_or_doubled(stand: Stand) -> None:
+    for turn in range(4):
+        change(stand, turn * 50, objects=60)
+        uses = [follow_stream, maintain, follow_stream, maintain]
+        works = [Work(use, stand.connections, SYNC, "") for use in uses]
+        assert [work.end() for work in works] == ["done"] * len(uses)
+        assert_lake_has_stream_once(stand)
+
+
+def test_between_the_attempts_of_a_backfill_nothing_is_lost_or_doubled(
+    sandbox: Running, warehouse_url: str, tmp_path: Path
+) -> None:
+    sandbox.control.seed({"customer": 9_000}, spread="random")
+    sandbox.control.settings(latency=0.01)
+    stand = fast_stand(sandbox, warehouse_url, tmp_path)
+    stand.plan("customer")
+    killed = 0
+    for _ in range(4):
+        happened = after_a_file(stand, 0)
+        work = Work(backfill_collection, stand.connections, SYNC, "customer")
+        while work.process.is_alive() and not happened():
+            time.sleep(0.001)
+        killed += work.process.is_alive()
+        work.kill()
+        maintain_sync(stand.connections, SYNC)
+    assert killed >= 2
+    stand.backfill("customer")
+    maintain_sync(stand.connections, SYNC)
+    assert [len(rows) for rows in lake_rows(stand)] == [9_000, 9_000]
+    assert_lake_has_stream_once(stand)
+
+
+def test_old_events_leave_the_warehouse_but_not_the_lake(stand: Stand) -> None:
+    customers = stand.stripe.v1.customers
+    often, once = (customer.id for customer in customers.list({"limit": 2}).data)
+    for number in range(3):
+        customers.update(often, {"name": f"name {number}"})
+        stand.poll()
+    before, in_lake = len(stand.events(often)), lake_rows(stand)
+    assert done_for(keeping(stand, 30), "customer").events_deleted == 0
+    row = done_for(keeping(stand, 30), "customer", clock=Later(31))
+    assert row.events_deleted >= before - 1
+    assert len(stand.events(often)) == len(stand.events(once)) == 1
+    assert stand.events(often)[0]["data"]["name"] == "name 2"
+    stand.assert_streams_agree()
+    assert lake_rows(stand) == in_lake
+    customers.update(often, {"name": "after it"})
+    stand.poll()
+    assert [event["changes"] for event in stand.events(often)][-1] == {"name": "name 2"}
+    stand.assert_streams_agree()
+
+
+def test_events_that_the_lake_has_not_got_yet_stay(stand: Stand) -> None:
+    change(stand, 0, objects=5)
+    change(stand, 1, objects=5)
+    unsafe = "SELECT count(*) FROM stripe_raw.events WHERE source = 'poll'"
+    before = stand.sql(unsafe)
+    maintain_sync(keeping(stand, 30).connections, SYNC, clock=Later(31))
+    assert stand.sql(unsafe) == before
+    follow_stream(stand.connections, SYNC, "")
+    in_lake = lake_rows(stand)
+    maintain_sync(keeping(stand, 30).connections, SYNC, clock=Later(31))
+    assert stand.sql(unsafe) != before
+    assert lake_rows(stand) == in_lake
+
+
+def test_without_the_setting_events_stay_for_ever(stand: Stand) -> None:
+    before = stand.contents()
+    assert done_for(stand, "customer", clock=Later(10_000)).events_deleted == 0
+    assert stand.contents()["events"] == before["events"]
+
+
+def test_stripe_events_past_retention_are_forgotten(stand: Stand) -> None:
+    stand.stripe.v1.customers.create({"name": "new"})
+    stand.poll()
+    ledger = "SELECT count(*) FROM stripe_sync.stripe_event_ledger"
+    [(known,)] = stand.sql(ledger)
+    assert maintain_sync(stand.connections, SYNC, clock=Later(44)).stripe_events_forgotten == 0
+    report = maintain_sync(stand.connections, SYNC, clock=Later(46))
+    assert report.stripe_events_forgotten == known > 0
+    assert stand.sql(ledger) == [(0,)]
+
+
+def test_syncs_are_found_and_unknown_ones_named(stand: Stand) -> None:
+    assert plan_maintain(stand.connections.warehouse_url) == [SYNC]
+    with pytest.raises(ConfigurationError, match="no sync named 'other'"):
+        maintain_sync(stand.connections, "other")
