@@ -19,11 +19,12 @@ def database_url(server_url: str, name: str) -> str:
 
 
 @contextmanager
-def new_database(server_url: str) -> Iterator[str]:
-    """A fresh, empty database for as long as the block lasts."""
+def new_database(server_url: str, like: str | None = None) -> Iterator[str]:
+    """A fresh database for as long as the block lasts, empty or like another as it is now."""
+    template = urlsplit(like).path.lstrip("/") if like else "template1"
     name = f"wh_{uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     yield database_url(server_url, name)
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
