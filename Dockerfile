@@ -1,5 +1,6 @@
 # The image of all Airflow services in docker-compose.yaml.
-FROM apache/airflow:3.3.2-python3.11
+# The slim one: the full one brings dozens of providers, whose needs differ from what is locked here.
+FROM apache/airflow:slim-3.3.2-python3.11
 
 COPY --chown=airflow:0 requirements.txt /opt/stripe/requirements.txt
 RUN pip install --no-cache-dir -r /opt/stripe/requirements.txt

@@ -48,9 +48,27 @@ def postgres_url() -> Iterator[str]:
             server.cleanup()
 
 
+@pytest.fixture(scope="session")
+def migrated(postgres_url: str) -> Iterator[str]:
+    """A warehouse with all tables and nothing in them, to be copied."""
+    from stripe_sync.warehouse import Warehouse
+
+    with new_database(postgres_url) as url:
+        with Warehouse(url) as warehouse:
+            warehouse.upgrade()
+        yield url
+
+
 @pytest.fixture
-def warehouse_url(postgres_url: str) -> Iterator[str]:
-    """A fresh, empty database."""
+def warehouse_url(postgres_url: str, migrated: str) -> Iterator[str]:
+    """A fresh warehouse: all tables, nothing in them."""
+    with new_database(postgres_url, like=migrated) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(postgres_url: str) -> Iterator[str]:
+    """A fresh database without any tables."""
     with new_database(postgres_url) as url:
         yield url
 

@@ -166,8 +166,8 @@ def start(processes: Processes, environment: Mapping[str, str], *, throwaway: bo
 
 
 def airflow_command(*args: str) -> list[str]:
-    """Airflow's command line, run by this interpreter."""
-    return [sys.executable, "-m", "airflow", *args]
+    """Airflow's command line, as a program of this interpreter."""
+    return [sys.executable, "-m", "stripe_stack.airflow_cli", *args]
 
 
 class AirflowApi:

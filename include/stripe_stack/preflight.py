@@ -77,7 +77,10 @@ def check_warehouse(settings: Settings) -> None:
         psycopg.connect(settings.warehouse_url.get_secret_value(), connect_timeout=5).close()
     except psycopg.Error as error:
         reason = str(error).strip().splitlines()[0]
-        msg = f"The warehouse in WAREHOUSE_URL cannot be used: {reason}"
+        msg = (
+            f"The warehouse in WAREHOUSE_URL cannot be used: {reason}. "
+            "Start it, set WAREHOUSE_URL right, or leave it out for the embedded one."
+        )
         raise StackError(msg) from error
 
 

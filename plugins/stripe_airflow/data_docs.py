@@ -17,9 +17,6 @@ from fastapi.responses import HTMLResponse
 from stripe_airflow.hooks.lake import StripeLakeHook
 from stripe_sync.errors import ConfigurationError
 
-DOCS_FILE = "_docs/index.html"
-"""Path of the docs inside the lake. No sync's name starts with an underscore."""
-
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Stripe data docs</title>
 <style>
@@ -31,11 +28,6 @@ _PAGE = """<!doctype html>
 _NOT_BUILT = """<p>The docs have not been built yet.</p>
 <p>Run the DAG <code>stripe_dbt</code> (it also runs by itself after each backfill); they appear
 here as soon as it is done.</p>"""
-
-
-def docs_url(lake_url: str) -> str:
-    """Where the docs of the warehouse with this lake are kept."""
-    return f"{lake_url}/{DOCS_FILE}"
 
 
 def data_docs_app() -> FastAPI:
@@ -52,7 +44,7 @@ def data_docs_app() -> FastAPI:
     def data_docs() -> HTMLResponse:
         """The docs, or a page that says how to get them."""
         try:
-            return HTMLResponse(_read(docs_url(StripeLakeHook().get_conn())))
+            return HTMLResponse(_read(StripeLakeHook().docs_url()))
         except FileNotFoundError:
             return HTMLResponse(_PAGE.format(body=_NOT_BUILT), status_code=404)
         except (AirflowNotFoundException, ConfigurationError, OSError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from importlib import import_module
 
 from airflow.executors.local_executor import LocalExecutor
@@ -54,5 +53,4 @@ class WarmLocalExecutor(LocalExecutor):
 
         load_catalog()
         newest_version()
-        gc.freeze()  # what is loaded by now is never garbage: its pages stay shared
         super().start()

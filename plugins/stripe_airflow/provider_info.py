@@ -90,6 +90,16 @@ def _stripe_connection() -> dict[str, Any]:
                 "description": "In the warehouse; the lake keeps all. Empty means for ever.",
                 "schema": {"type": ["integer", "null"], "exclusiveMinimum": 0},
             },
+            "cadence": {
+                "label": "Cadence of polling",
+                "description": "Thrifty waits longer and longer while nothing happens.",
+                "schema": {"type": ["string", "null"], "enum": ["fixed", "thrifty", None]},
+            },
+            "longest_poll_interval": {
+                "label": "Longest poll interval",
+                "description": "Seconds that thrifty goes up to. Empty means 300.",
+                "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+            },
             "api_version": {
                 "label": "API version",
                 "description": "Every payload is stored in this version. Empty means our own pin.",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -18,9 +18,8 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from sqlalchemy.engine import make_url
 
+from databases import new_database
 from stripe_sync import ids
-from stripe_sync.warehouse.connect import create_engine
-from stripe_sync.warehouse.migrate import upgrade
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt"
 SYNC = ids.sync_id("main")
@@ -68,23 +67,17 @@ class Project:
 
 
 @pytest.fixture(scope="session")
-def project(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+def project(
+    postgres_url: str, migrated: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Project]:
     """The project, built while nothing had been synced; rows came afterwards, then its tests."""
-    name = f"dbt_{uuid4().hex}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    url = make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
-    engine = create_engine(url)
-    upgrade(engine)
-    engine.dispose()
-    built = Project(url, tmp_path_factory.mktemp("dbt"))
-    built.dbt("run")
-    with psycopg.connect(url) as connection:
-        fill(connection)
-    (built.output / "test.log").write_text(built.dbt("test"))
-    yield built
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    with new_database(postgres_url, like=migrated) as url:
+        built = Project(url, tmp_path_factory.mktemp("dbt"))
+        built.dbt("run")
+        with psycopg.connect(url) as connection:
+            fill(connection)
+        (built.output / "test.log").write_text(built.dbt("test"))
+        yield built
 
 
 @pytest.fixture

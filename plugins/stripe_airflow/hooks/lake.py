@@ -6,6 +6,9 @@ from airflow.sdk import BaseHook
 
 from stripe_sync.errors import ConfigurationError
 
+DOCS_FILE = "_docs/index.html"
+"""Path of the data docs inside the lake. No sync's name starts with an underscore."""
+
 
 class StripeLakeHook(BaseHook):
     """Where the Parquet files go, as an Airflow connection of type ``stripe_lake``.
@@ -41,6 +44,15 @@ class StripeLakeHook(BaseHook):
             )
             raise ConfigurationError(msg)
         return url
+
+    def docs_url(self) -> str:
+        """Where the data docs of the warehouse with this lake are kept.
+
+        Raises:
+            AirflowNotFoundException: There is no such connection.
+            ConfigurationError: The connection names no URL.
+        """
+        return f"{self.get_conn()}/{DOCS_FILE}"
 
     def test_connection(self) -> tuple[bool, str]:
         """Write and remove a small file: whether that worked, and a sentence for the UI."""

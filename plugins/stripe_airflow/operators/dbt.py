@@ -12,7 +12,6 @@ from airflow.configuration import conf
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException
 
-from stripe_airflow.data_docs import docs_url
 from stripe_airflow.hooks.connections import warehouse_url
 from stripe_airflow.hooks.lake import StripeLakeHook
 from stripe_airflow.interrupt import StopsWhenKilled
@@ -72,7 +71,7 @@ class StripeDbtOperator(StopsWhenKilled, BaseOperator):
     def _publish(self, docs: Path) -> str:
         import fsspec
 
-        url = docs_url(StripeLakeHook().get_conn())
+        url = StripeLakeHook().docs_url()
         with fsspec.open(url, "wb", auto_mkdir=True) as file:
             file.write(docs.read_bytes())
         self.log.info("Data docs are at %s", url)

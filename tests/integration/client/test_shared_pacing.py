@@ -208,8 +208,8 @@ def test_an_address_that_is_none_is_refused_without_repeating_it(url: str) -> No
 
 
 @pytest.mark.anyio
-async def test_a_warehouse_without_migrations_is_recognised(warehouse_url: str) -> None:
-    pacer = OwnPacer(warehouse_url, "acct_1:test", LIMITS)
+async def test_a_warehouse_without_migrations_is_recognised(empty_database_url: str) -> None:
+    pacer = OwnPacer(empty_database_url, "acct_1:test", LIMITS)
     with pytest.raises(WarehouseError, match="migrations"):
         await pacer.acquire("GET /v1/a", LIVE)
     with pytest.raises(WarehouseError, match="migrations"):

@@ -11,8 +11,8 @@ from stripe_sync.warehouse import Warehouse, migrate
 from stripe_sync.warehouse.connect import create_engine, parse_url
 
 
-def test_the_migrations_make_the_tables_that_the_code_describes(warehouse_url: str) -> None:
-    engine = create_engine(warehouse_url)
+def test_the_migrations_make_the_tables_that_the_code_describes(empty_database_url: str) -> None:
+    engine = create_engine(empty_database_url)
     migrate.upgrade(engine)
     with engine.connect() as connection:
         config = migrate._config()
@@ -32,9 +32,11 @@ def test_migrations_go_down_and_up_again(warehouse: Warehouse) -> None:
     assert set(sa.inspect(warehouse.engine).get_table_names("stripe_raw")) == {"events", "records"}
 
 
-def test_processes_that_start_at_once_all_find_the_tables(warehouse_url: str) -> None:
+def test_processes_that_start_at_once_all_find_the_tables(empty_database_url: str) -> None:
     ours, theirs = processes.Pipe()
-    started = [processes.Process(target=upgrade, args=(warehouse_url, theirs)) for _ in range(4)]
+    started = [
+        processes.Process(target=upgrade, args=(empty_database_url, theirs)) for _ in range(4)
+    ]
     for process in started:
         process.start()
     for process in started:
@@ -50,12 +52,12 @@ def test_tables_of_a_newer_version_are_left_alone(warehouse: Warehouse) -> None:
         warehouse.upgrade()
 
 
-def test_a_role_that_may_not_create_schemas_is_told_what_to_do(warehouse_url: str) -> None:
-    with psycopg.connect(warehouse_url, autocommit=True) as admin:
+def test_a_role_that_may_not_create_schemas_is_told_what_to_do(empty_database_url: str) -> None:
+    with psycopg.connect(empty_database_url, autocommit=True) as admin:
         role = f"role_{admin.info.dbname}"
         admin.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'secret'")
         try:
-            url = parse_url(warehouse_url).set(
+            url = parse_url(empty_database_url).set(
                 drivername="postgresql", username=role, password="secret"
             )
             with (

@@ -59,9 +59,9 @@ def test_an_unknown_sync_is_answered_with_those_known(warehouse: Warehouse) -> N
         warehouse.last_seq(ids.sync_id("other"))
 
 
-def test_a_warehouse_without_tables_says_so(warehouse_url: str) -> None:
+def test_a_warehouse_without_tables_says_so(empty_database_url: str) -> None:
     with (
-        Warehouse(warehouse_url) as empty,
+        Warehouse(empty_database_url) as empty,
         pytest.raises(WarehouseError, match=r"has no tables yet .* a backfill makes them"),
     ):
         empty.collection_statuses("main")

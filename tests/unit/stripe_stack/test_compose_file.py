@@ -73,6 +73,13 @@ def test_the_connections_are_valid(environment: dict[str, str], name: str, kind:
     assert loads(filled)["conn_type"] == kind
 
 
+def test_the_executor_is_one_that_airflow_can_load(environment: dict[str, str]) -> None:
+    from airflow.executors.base_executor import BaseExecutor
+    from airflow.sdk.module_loading import import_string
+
+    assert issubclass(import_string(environment["AIRFLOW__CORE__EXECUTOR"]), BaseExecutor)
+
+
 def test_the_pool_of_the_backfill_is_made(compose: dict[str, Any]) -> None:
     script = compose["services"]["airflow-init"]["command"][0]
 
@@ -90,7 +97,9 @@ def test_variables_without_a_default_are_in_the_example(environment: dict[str, s
 
 
 def test_the_image_brings_the_airflow_that_is_locked() -> None:
-    image = re.search(r"^FROM apache/airflow:([\d.]+)-", (ROOT / "Dockerfile").read_text(), re.M)
+    image = re.search(
+        r"^FROM apache/airflow:slim-([\d.]+)-", (ROOT / "Dockerfile").read_text(), re.M
+    )
     locked = re.search(r"^apache-airflow==([\d.]+)$", (ROOT / "requirements.txt").read_text(), re.M)
 
     assert image
