@@ -26,7 +26,7 @@ $(STAMP): requirements.txt pyproject.toml
 	@PYTHON="$(BIN)/python" sh scripts/install.sh
 	@touch $@
 
-demo: install ## Show the whole way once on sandbox data (about two minutes)
+demo: install ## Show the whole way once on sandbox data (about a minute)
 	@$(BIN)/stripe-stack demo
 
 up: install ## Keep everything running, with Airflow's UI, until Ctrl-C

@@ -12,6 +12,7 @@ from uuid import UUID
 import psycopg
 from rich.console import Console
 from rich.json import JSON
+from rich.markup import escape
 from rich.table import Table
 
 from stripe_stack.stack import Stack
@@ -37,19 +38,24 @@ class Change:
 
 
 def print_backfill(console: Console, rows: Iterable[Mapping[str, Any]]) -> None:
-    """A line for each collection, and their sum."""
+    """A line for each collection, and their sum; below it what did not go as usual."""
     rows = list(rows)
     table = Table(title="Backfill", title_style="bold", show_footer=True)
-    table.add_column("Collection", "Sum")
-    table.add_column("Status")
+    table.add_column("Collection", "Sum", no_wrap=True)
     for name, places in (("objects", 0), ("requests", 0), ("seconds", 1)):
         total = sum(row[name] or 0 for row in rows)
         table.add_column(name.title(), f"{total:,.{places}f}", justify="right")
     for row in sorted(rows, key=lambda row: -(row["objects"] or 0)):
-        status = row["status"] + (f": {row['message']}" if row["message"] else "")
         numbers = (f"{row['objects']:,}", f"{row['requests']:,}", f"{row['seconds']:.1f}")
-        table.add_row(row["collection"], status, *numbers)
+        table.add_row(row["collection"], *numbers)
     console.print(table)
+    unusual: dict[str, list[str]] = {}
+    for row in rows:
+        if row["status"] != "done":
+            said = row["status"] + (f": {row['message']}" if row["message"] else "")
+            unusual.setdefault(said, []).append(row["collection"])
+    for said, names in unusual.items():
+        console.print(f"{', '.join(names)}: {escape(said)}", soft_wrap=True)
 
 
 def print_views(console: Console, stack: Stack) -> None:

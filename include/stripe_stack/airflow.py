@@ -149,20 +149,23 @@ def start(processes: Processes, environment: Mapping[str, str], *, throwaway: bo
     Args:
         processes: Who is to stop them.
         environment: Theirs, from :func:`airflow_environment`.
-        throwaway: Whether they may be killed, and do without the triggerer, which no task of ours
-            needs.
+        throwaway: Whether tasks may be killed, and there is no need for the triggerer, which no
+            task of ours uses.
     """
 
-    def component(name: str, *options: str, killed: bool = throwaway) -> Command:
-        ending = signal.SIGKILL if killed else signal.SIGTERM
-        return Command(name, airflow_command(name, *options), environment, ROOT, stop_signal=ending)
+    def component(name: str, *options: str) -> Command:
+        # They would take ten seconds to end, and they hold nothing that a kill could hurt.
+        command = airflow_command(name, *options)
+        return Command(name, command, environment, ROOT, stop_signal=signal.SIGKILL)
 
-    if not throwaway:
-        # It would take ten seconds to end, and it holds nothing that a kill could hurt.
-        processes.start(component(*_TRIGGERER, killed=True))
     processes.start(component("api-server"), component("dag-processor"))
-    # Stopped first, with the tasks that it waits for, while there is an API that they can tell.
-    processes.start(replace(component(*_SCHEDULER), stop_children=True))
+    if not throwaway:
+        processes.start(component(*_TRIGGERER))
+    scheduler = component(*_SCHEDULER)
+    if not throwaway:
+        # Stopped first, with the tasks that it waits for, while there is an API they can tell.
+        scheduler = replace(scheduler, stop_signal=signal.SIGTERM, stop_children=True)
+    processes.start(scheduler)
 
 
 def airflow_command(*args: str) -> list[str]:
