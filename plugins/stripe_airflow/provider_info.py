@@ -84,6 +84,11 @@ def _stripe_connection() -> dict[str, Any]:
                 "description": "A backfill run fails when the key may not read a collection.",
                 "schema": {"type": ["boolean", "null"], "default": False},
             },
+            "parents": {
+                "label": "Parents to keep",
+                "description": "account, application_fee, payment_link, quote: kept if named here.",
+                "schema": {"type": ["array", "null"], "items": {"type": "string"}},
+            },
             "api_version": {
                 "label": "API version",
                 "description": "Every payload is stored in this version. Empty means our own pin.",
