@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import stripe
@@ -11,16 +10,9 @@ import stripe
 from stand import Stand
 from stripe_sync.catalog import Collection, Obtained, load_catalog
 from stripe_sync.sync.backfill import BackfillReport
-from stripe_sync.sync.connections import SyncSettings
 
 CATALOG = load_catalog()
 EVERY = [row.name for row in CATALOG.values()]
-FAST = SyncSettings(
-    redact=False,
-    requests_per_second=400,
-    total_requests_per_second=500,
-    endpoint_requests_per_second=400,
-)
 
 KEYS: dict[str, Callable[[Any], str]] = {
     "capability": lambda o: f"{o['account']}:{o['id']}",
@@ -100,9 +92,3 @@ class Shop:
         except stripe.InvalidRequestError as error:
             assert error.code == "invoice_upcoming_none"
             return None
-
-
-def fast(stand: Stand, **settings: Any) -> Stand:
-    """The same sync without Stripe's limits, with settings of its own."""
-    changed = FAST.model_copy(update=settings)
-    return replace(stand, connections=replace(stand.connections, settings=changed))

@@ -66,11 +66,14 @@ def pick_jobs(jobs: Iterable[Mapping[str, Any]], *, nested: bool) -> list[Mappin
 
     Those that are read through others come later: what is stored by then need not be asked for.
     """
-    from stripe_sync.catalog import load_catalog
+    from stripe_sync.catalog import ID_PREFIX, load_catalog
     from stripe_sync.sync.sources import stage
 
     catalog = load_catalog()
-    return [j for j in jobs if (stage(catalog, catalog.resolve(j["collection"])) > 1) is nested]
+    stages = {
+        j["collection"]: stage(catalog, catalog.parent(ID_PREFIX + j["collection"])) for j in jobs
+    }
+    return [j for j in jobs if (stages[j["collection"]] > 1) is nested]
 
 
 def conclude(

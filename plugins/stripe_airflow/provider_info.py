@@ -100,6 +100,11 @@ def _stripe_connection() -> dict[str, Any]:
                 "description": "Seconds that thrifty goes up to. Empty means 300.",
                 "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
             },
+            "parents": {
+                "label": "Parents to keep",
+                "description": "account, application_fee, payment_link, quote: kept if named here.",
+                "schema": {"type": ["array", "null"], "items": {"type": "string"}},
+            },
             "api_version": {
                 "label": "API version",
                 "description": "Every payload is stored in this version. Empty means our own pin.",

@@ -46,7 +46,7 @@ def plan_rereads(params: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     sync, chosen = params["sync"], list(params["collections"] or [])
     if chosen or params["everything"] or params["window"]:
-        due = plan_chosen(chosen, params["window"])
+        due = plan_chosen(connections_for(sync).settings, chosen, params["window"])
     else:
         due = plan_relist(connections_for(sync), sync, SystemClock().now())
     log.info("To be read again: %s", ", ".join(each.collection for each in due) or "nothing")

@@ -86,6 +86,22 @@ def test_what_is_read_through_others_comes_after_them(
     assert rows[1]["requests"] == 0
 
 
+def test_parents_that_a_sync_asks_for_are_backfilled_as_well(
+    dags: dict[str, Any], sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.control.seed({"quote": 3})
+    connect(monkeypatch, sandbox, sandbox.api_key, parents=["quote"])
+
+    state, tasks = run(dags["stripe_backfill"], collections=["quote", "item"], since=None)
+
+    rows = tasks["report"][0].xcom_pull(task_ids="report")
+    assert state == "success"
+    assert [(row["collection"], row["status"]) for row in rows] == [
+        ("quote", "done"),
+        ("item", "done"),
+    ]
+
+
 def test_the_report_lists_what_came_of_each_collection(
     dags: dict[str, Any], sandbox: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

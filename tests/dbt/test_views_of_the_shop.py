@@ -14,8 +14,8 @@ import pytest
 from psycopg.rows import dict_row
 
 from databases import new_database
-from shop import CATALOG, EVERY, Shop, fast
-from stand import SYNC, make_stand
+from shop import CATALOG, EVERY, Shop
+from stand import SYNC, make_stand, quickened
 from stripe_sandbox.server import running
 from stripe_sync.catalog import Obtained
 from stripe_sync.catalog.generate.fields import Field, FieldKind, read_fields
@@ -64,7 +64,7 @@ def views(
     with running() as sandbox, new_database(postgres_url) as url:
         sandbox.control.demo()
         folder = tmp_path_factory.mktemp("views")
-        shop = Shop(fast(make_stand(sandbox, url, folder)))
+        shop = Shop(quickened(make_stand(sandbox, url, folder)))
         asyncio.run(keep_what_only_creations_show(shop))
         replace(project, url=url, output=folder / "dbt").dbt("build")
         with psycopg.connect(url, row_factory=dict_row) as connection:

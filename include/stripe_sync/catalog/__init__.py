@@ -9,6 +9,7 @@ from __future__ import annotations
 from stripe_sync.catalog.calls import ListCall, PreviewCall, Relist, SkipRule, SourceField
 from stripe_sync.catalog.catalog import Catalog, load_catalog
 from stripe_sync.catalog.model import (
+    ID_PREFIX,
     PINNED_API_VERSION,
     Availability,
     ChangeType,
@@ -20,6 +21,7 @@ from stripe_sync.catalog.model import (
 from stripe_sync.catalog.watch import Watch
 
 __all__ = [
+    "ID_PREFIX",
     "PINNED_API_VERSION",
     "Availability",
     "Catalog",

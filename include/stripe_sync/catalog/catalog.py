@@ -108,17 +108,27 @@ class Catalog(Mapping[str, Collection]):
 
 
 @cache
-def load_catalog() -> Catalog:
+def load_catalog(parents: tuple[str, ...] = ()) -> Catalog:
     """The catalogue that ships with this package, read once.
+
+    Args:
+        parents: Short names of hidden collections that are to be synced like all others.
 
     Raises:
         CatalogError: It contradicts itself; names the row and the cause.
+        ConfigurationError: A name is none of a hidden collection.
     """
     folder = files("stripe_sync.catalog") / "collections"
     texts = sorted(
         (file.name, file.read_bytes()) for file in folder.iterdir() if file.name.endswith(".json")
     )
-    return Catalog(row for name, text in texts for row in read_rows(name, text))
+    rows = [row for name, text in texts for row in read_rows(name, text)]
+    hidden = {row.name for row in rows if row.hidden}
+    if unknown := sorted(set(parents) - hidden):
+        message = f"parents may be {', '.join(sorted(hidden))}, not {', '.join(unknown)}"
+        raise ConfigurationError(message)
+    shown = {"hidden": False}
+    return Catalog(row.model_copy(update=shown) if row.name in parents else row for row in rows)
 
 
 def read_rows(source: str, text: bytes) -> list[Collection]:

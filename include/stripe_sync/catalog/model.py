@@ -116,7 +116,8 @@ class Collection(Row):
         title: Name in the user interface, ``Customer Balance Transaction``.
         object: The ``object`` string in payloads.
         view: Name of the typed view in schema ``stripe``.
-        hidden: Whether it only serves as a parent of others and is not synced itself.
+        hidden: Whether it only serves as a parent of others and is not synced itself, unless a
+            sync asks for it.
         id_prefixes: Usual beginnings of ids; empty where ids have none or are chosen by the user.
         key: Paths into the payload that together identify an object; ``("id",)`` mostly.
         weak_key: Paths that identify it within its owner where API versions leave the id out.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from stripe_sync.catalog import PINNED_API_VERSION
+from stripe_sync.catalog import PINNED_API_VERSION, Catalog, load_catalog
 from stripe_sync.client import Credential, PacingLimits
 from stripe_sync.errors import ConfigurationError
 
@@ -21,6 +21,8 @@ class SyncSettings(BaseModel):
         created_events: Whether a backfill writes a ``created`` event for each record it finds new.
         fail_when_forbidden: Whether a backfill run ends red when the key may not read one of its
             collections.
+        parents: Collections to keep as well that else only serve as parents: ``account``,
+            ``application_fee``, ``payment_link``, ``quote``.
         max_age_days: Backfill only objects created in so many days before it begins; None for all.
         keep_events_days: Days for which change events stay in the warehouse; None for ever. The
             newest one of each record stays in any case, and the lake keeps all.
@@ -40,6 +42,7 @@ class SyncSettings(BaseModel):
     redact: bool = True
     created_events: bool = True
     fail_when_forbidden: bool = False
+    parents: tuple[str, ...] = ()
     max_age_days: int | None = Field(default=None, gt=0)
     keep_events_days: int | None = Field(default=None, gt=0)
     requests_per_second: float | None = Field(default=None, gt=0)
@@ -47,6 +50,17 @@ class SyncSettings(BaseModel):
     endpoint_requests_per_second: float | None = Field(default=None, gt=0)
     cadence: Literal["fixed", "thrifty"] = "fixed"
     longest_poll_interval: float = Field(default=300.0, gt=0)
+
+    @field_validator("parents")
+    @classmethod
+    def _check_parents(cls, parents: tuple[str, ...]) -> tuple[str, ...]:
+        load_catalog(parents)
+        return parents
+
+    @property
+    def catalog(self) -> Catalog:
+        """The collections of the sync."""
+        return load_catalog(self.parents)
 
     @classmethod
     def parse(cls, values: dict[str, object]) -> SyncSettings:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
-from stripe_sync.catalog import Catalog, Collection, ListCall, Obtained, load_catalog
+from stripe_sync.catalog import Catalog, Collection, ListCall, Obtained
 from stripe_sync.extract.children import Children
 from stripe_sync.extract.parents import ParentReader
 from stripe_sync.extract.shown import Desk
 from stripe_sync.extract.windows import Reader, Slice
 from stripe_sync.sync import sources, walks
-from stripe_sync.sync.connections import Connections
+from stripe_sync.sync.connections import Connections, SyncSettings
 from stripe_sync.sync.session import STRIPE_EVENTS, Session
 from stripe_sync.warehouse import CollectionStatus, Warehouse
 
@@ -69,7 +69,7 @@ def plan_relist(connections: Connections, sync_name: str, now: datetime) -> list
         gap = warehouse.open_gap(sync.id)
         found = []
         missed = False
-        catalog = load_catalog()
+        catalog = connections.settings.catalog
         for row in in_order(catalog, catalog.values()):
             state = states.get(row.id)
             if state and state.status in walks.COMPLETE and _by_schedule(row):
@@ -83,10 +83,13 @@ def plan_relist(connections: Connections, sync_name: str, now: datetime) -> list
     return found
 
 
-def plan_chosen(collections: Sequence[str], window_days: int | None) -> list[Due]:
+def plan_chosen(
+    settings: SyncSettings, collections: Sequence[str], window_days: int | None
+) -> list[Due]:
     """Say what to read again, whether it is due or not.
 
     Args:
+        settings: Of the sync.
         collections: Names in any accepted spelling; none for all that can be read so.
         window_days: How far to look back; None for all the way.
 
@@ -97,7 +100,7 @@ def plan_chosen(collections: Sequence[str], window_days: int | None) -> list[Due
     Raises:
         ConfigurationError: A name is unknown.
     """
-    catalog = load_catalog()
+    catalog = settings.catalog
     if collections:
         rows = [catalog.resolve(name) for name in collections]
     else:

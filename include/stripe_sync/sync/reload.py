@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import islice
 
 from stripe_sync import ids
-from stripe_sync.catalog import load_catalog
 from stripe_sync.client import StripeApi, Unpaced
 from stripe_sync.clock import SystemClock, to_unix
 from stripe_sync.errors import ConfigurationError, SyncBusy
@@ -73,7 +72,7 @@ def plan_reload(
         ConfigurationError: The lake holds nothing of the sync, or another account's data.
         SyncBusy: The sync is being polled.
     """
-    catalog = load_catalog()
+    catalog = connections.settings.catalog
     asked = {catalog.resolve(name).name for name in collections or catalog}
     with _opened(connections, sync_name) as (session, history):
         warehouse, sync = session.warehouse, session.sync
@@ -117,7 +116,7 @@ def reload_collection(
         SyncBusy: The sync is being polled, or the collection is being backfilled.
         StripeSyncError: Lake or warehouse failed; run it again.
     """
-    row = load_catalog().resolve(collection)
+    row = connections.settings.catalog.resolve(collection)
     with set_for_bulk(), _opened(connections, sync_name) as (session, history):
         warehouse, sync = session.warehouse, session.sync
         meter = Meter(row.name, session.clock)
@@ -202,6 +201,6 @@ def _opened(connections: Connections, sync_name: str) -> Iterator[tuple[Session,
             raise ConfigurationError(message)
         api = StripeApi(credential, api_version=settings.api_version, pacer=Unpaced())
         yield (
-            Session(sync, settings, api, warehouse, lake, SystemClock(), load_catalog()),
+            Session(sync, settings, api, warehouse, lake, SystemClock(), settings.catalog),
             history,
         )

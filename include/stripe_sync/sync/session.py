@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from stripe_sync import ids
-from stripe_sync.catalog import Catalog, Collection, load_catalog
+from stripe_sync.catalog import Catalog, Collection
 from stripe_sync.client import Lane, PostgresPacer, SharedBudget, StripeApi, Unpaced
 from stripe_sync.clock import Clock, SystemClock
 from stripe_sync.errors import ConfigurationError, PermissionDenied
@@ -143,7 +143,7 @@ async def open_session(
         api = await stack.enter_async_context(
             StripeApi(credential, api_version=settings.api_version, pacer=pacer, clock=clock)
         )
-        yield Session(sync, settings, api, common.warehouse, lake, clock, load_catalog())
+        yield Session(sync, settings, api, common.warehouse, lake, clock, settings.catalog)
 
 
 async def _account_id(connections: Connections) -> str | None:

@@ -11,8 +11,8 @@ import pytest
 
 from databases import new_database
 from minimum import minimum_requests
-from shop import CATALOG, EVERY, Shop, fast
-from stand import SYNC, Stand, make_stand
+from shop import CATALOG, EVERY, Shop
+from stand import SYNC, Stand, make_stand, quickened
 from stripe_sandbox.server import running
 from stripe_sync.catalog import Obtained
 from stripe_sync.sync import sources
@@ -24,7 +24,7 @@ def shop(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with running() as sandbox, new_database(postgres_url) as url:
         sandbox.control.demo()
         stand = make_stand(sandbox, url, tmp_path_factory.mktemp("collections"))
-        yield Shop(fast(stand))
+        yield Shop(quickened(stand))
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -108,7 +108,7 @@ ALONE = (
 def test_a_collection_needs_no_other_to_be_backfilled_first(
     shop: Shop, warehouse_url: str, tmp_path: Path, name: str
 ) -> None:
-    stand = fast(make_stand(shop.stand.sandbox, warehouse_url, tmp_path))
+    stand = quickened(make_stand(shop.stand.sandbox, warehouse_url, tmp_path))
     stand.backfill(name)
     row = CATALOG.resolve(name)
     stored = stand.sql(
@@ -157,7 +157,7 @@ def test_what_belongs_to_a_test_clock_is_found_in_test_mode(stand: Stand) -> Non
 
 
 def test_a_key_without_permission_for_children_names_it(stand: Stand) -> None:
-    stand = fast(stand)
+    stand = quickened(stand)
     stand.sandbox.control.demo()
     stand.sandbox.control.add_key(
         "rk_test_few", permissions=["rak_customer_read", "rak_invoice_read"]

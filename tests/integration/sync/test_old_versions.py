@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from databases import new_database
-from shop import CATALOG, EVERY, Shop, fast
-from stand import Stand, make_stand
+from shop import CATALOG, EVERY, Shop
+from stand import Stand, make_stand, quickened
 from stripe_sandbox.server import running
 from stripe_sync.catalog import Availability
 from stripe_sync.clock import SystemClock, to_unix
@@ -37,7 +37,7 @@ def shop(
         method = next(m for m in sandbox.control.objects("payment_method") if m["customer"])
         sandbox.control.put({**method, "id": "pm_custom", "type": "custom"})
         stand = make_stand(sandbox, url, tmp_path_factory.mktemp("old"))
-        yield Shop(fast(stand, api_version=request.param))
+        yield Shop(quickened(stand, api_version=request.param))
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -122,7 +122,7 @@ def announce(stand: Stand, preview: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("row", WITH_FALLBACK, ids=lambda row: row.name)
 def test_where_stripe_refuses_a_list_the_parents_are_walked(stand: Stand, row: Any) -> None:
-    stand = fast(stand)
+    stand = quickened(stand)
     control = stand.sandbox.control
     control.demo()
     control.fault("gone", endpoint=f"GET {row.lists[0].path}")
@@ -144,7 +144,7 @@ def test_what_stripe_serves_no_more_in_any_way_is_retired(stand: Stand, row: Any
     stand.sandbox.control.demo()
     for path in [call.path for call in (*row.lists, *row.fallback_lists)] or [row.retrieve]:
         stand.sandbox.control.fault("gone", endpoint=f"GET {re.sub('{[a-z_]+}', '*', path)}")
-    [report] = fast(stand).backfill(row.name)
+    [report] = quickened(stand).backfill(row.name)
     assert (report.status, report.objects) == ("retired", 0)
     assert "retired by Stripe" in str(report.message)
     assert stand.state(row.name)["status"] == "retired"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from databases import new_database
-from stand import SYNC, Stand, make_stand, quickened
+from stand import FAST, SYNC, Stand, make_stand, quickened
 from stripe_sandbox.server import running
 from stripe_sync.catalog import Obtained, load_catalog
 from stripe_sync.clock import SystemClock
@@ -70,7 +70,7 @@ def quick(stand: Stand) -> Stand:
 
 
 def test_what_nobody_changed_needs_no_repair_whatever_way_it_is_read(shop: Stand) -> None:
-    reports = [reconcile(shop, due.collection) for due in plan_chosen([], None)]
+    reports = [reconcile(shop, due.collection) for due in plan_chosen(FAST, [], None)]
     assert {r.collection: r.drift for r in reports if r.drift} == {}
     assert {r.status for r in reports} == {"done"}
     complete = shop.sql(
@@ -365,13 +365,13 @@ class TestPlan:
         assert self.due(quick, SystemClock().now()) == {}
 
     def test_chosen_collections_come_parents_first_whether_due_or_not(self) -> None:
-        assert plan_chosen(["stripe:person", "customer"], None) == [
+        assert plan_chosen(FAST, ["stripe:person", "customer"], None) == [
             Due("customer", None),
             Due("person", None),
         ]
-        carried = [each.collection for each in plan_chosen(["upcoming_line_item"], None)]
+        carried = [each.collection for each in plan_chosen(FAST, ["upcoming_line_item"], None)]
         assert carried == ["upcoming_customer_invoice", "upcoming_subscription_invoice"]
-        recent = {each.collection for each in plan_chosen([], 7)}
+        recent = {each.collection for each in plan_chosen(FAST, [], 7)}
         assert {"charge", "setup_attempt"} <= recent
         assert not recent & {"mandate", "payment_method", "discount"}
-        assert len(plan_chosen([], None)) == len(CATALOG) - 1
+        assert len(plan_chosen(FAST, [], None)) == len(CATALOG) - 1

@@ -9,8 +9,8 @@ import pytest
 
 from account import Account, copied, key, newest, said, stored
 from databases import new_database
-from shop import CATALOG, fast
-from stand import make_stand
+from shop import CATALOG
+from stand import make_stand, quickened
 from stripe_sandbox.server import running
 from stripe_sync.catalog import Collection, ListCall, Obtained, SourceField, Watch
 from stripe_sync.catalog.calls import Trigger
@@ -55,7 +55,7 @@ def account(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """The demo's shop, all of it backfilled; each test changes objects of its own."""
     with running() as sandbox, new_database(postgres_url) as url:
         sandbox.control.demo()
-        stand = fast(make_stand(sandbox, url, tmp_path_factory.mktemp("told")))
+        stand = quickened(make_stand(sandbox, url, tmp_path_factory.mktemp("told")))
         stand.backfill()
         stand.poll()
         yield Account(stand)

@@ -11,8 +11,8 @@ import pytest
 
 from account import Account, copied, key, newest, stored
 from databases import new_database
-from shop import CATALOG, fast
-from stand import SYNC, Stand, make_stand
+from shop import CATALOG
+from stand import SYNC, Stand, make_stand, quickened
 from stripe_sandbox.server import running
 from stripe_sync import ids
 from stripe_sync.catalog import Collection, Obtained, Relist
@@ -48,7 +48,7 @@ def account(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """The demo's shop, all of it backfilled; each test changes objects of its own."""
     with running() as sandbox, new_database(postgres_url) as url:
         sandbox.control.demo()
-        stand = fast(make_stand(sandbox, url, tmp_path_factory.mktemp("untold")))
+        stand = quickened(make_stand(sandbox, url, tmp_path_factory.mktemp("untold")))
         stand.backfill()
         yield Account(stand)
         stand.assert_streams_agree()
