@@ -89,7 +89,7 @@ def stop(process: subprocess.Popen[str], stack_dir: Path) -> None:
     assert left == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """The stack with the demo's data, started once for all tests here."""
     stack_dir = tmp_path_factory.mktemp("stack")
