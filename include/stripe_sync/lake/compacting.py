@@ -95,7 +95,7 @@ class Compactor:
                 return None
             beside = self._root / f"{BESIDE}{uuid4().hex}" / folder.name
             beside.mkdir(parents=True)
-            prepared = Prepared(folder, beside, {}, len(groups))
+            prepared = Prepared(folder, beside, beside.stat().st_ino, {}, len(groups))
             try:
                 self._write(prepared, groups)
             except BaseException:
@@ -118,12 +118,14 @@ class Prepared:
     Attributes:
         folder: The folder of the lake.
         beside: Where the merged files are.
+        made: The folder there, whatever its name becomes.
         merged: Files that they were made of: name, and what they were then.
         into: How many merged files there are.
     """
 
     folder: Path
     beside: Path
+    made: int
     merged: dict[str, tuple[int, int]]
     into: int
 
@@ -134,7 +136,7 @@ class Prepared:
             False where somebody else changed the files; then nothing is done.
 
         Raises:
-            LakeError: The lake cannot be written; then nothing is done.
+            LakeError: The lake cannot be written; then all or nothing is done.
         """
         with explain("compact", str(self.folder)):
             found = {path.name: path for path in self.folder.glob("*.parquet")}
@@ -152,8 +154,12 @@ class Prepared:
             return True
 
     def discard(self) -> None:
-        """Remove the merged files, which nobody has seen."""
-        shutil.rmtree(self.beside.parent, ignore_errors=True)
+        """Remove the merged files if nobody has seen them.
+
+        Where the folders have changed places, however ``install`` ended, the old one stays.
+        """
+        if self.beside.stat().st_ino == self.made:
+            shutil.rmtree(self.beside.parent, ignore_errors=True)
 
 
 def _groups(folder: Path) -> Iterator[list[Path]]:

@@ -177,13 +177,11 @@ class _Run:
         prepared = compactor.prepare(folder)
         if prepared is None:
             return
-        installed = False
         try:
             with self._alone(collection):
                 installed = prepared.install()
         finally:
-            if not installed:
-                prepared.discard()
+            prepared.discard()
         if installed:
             row.merged += len(prepared.merged)
             row.into += prepared.into

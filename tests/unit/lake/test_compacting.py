@@ -177,6 +177,18 @@ def test_files_that_somebody_changed_meanwhile_are_left(lake: Lake, tmp_path: Pa
     assert read(tmp_path, RECORDS) == ["cus_1", "cus_2", "cus_2b", "cus_3", "cus_4"]
 
 
+def test_the_old_folder_stays_for_those_who_are_listing_it(lake: Lake, tmp_path: Path) -> None:
+    for number in range(1, 5):
+        chunk(lake, number, f"cus_{number}")
+    folder = tmp_path / "main" / "records" / "collection=customer"
+    old = names_of(folder)
+    prepared = Compactor(lake).prepare(folder)
+    assert prepared is not None
+    prepared.install()
+    prepared.discard()
+    assert [names_of(kept) for kept in (tmp_path / "main").glob(".beside-*/*")] == [old]
+
+
 def test_what_was_written_meanwhile_is_kept(lake: Lake, tmp_path: Path) -> None:
     for number in range(1, 4):
         chunk(lake, number, f"cus_{number}")
