@@ -28,9 +28,10 @@ def test_it_prints_where_to_go_and_how_to_log_in(up: Up) -> None:
 
 def test_nobody_reads_the_docs_without_a_login(up: Up) -> None:
     url = f"{up.base}/stripe/data-docs"
+    login = {"Authorization": f"Bearer {up.token}"}
 
-    assert httpx.get(url).status_code == 401
-    assert httpx.get(url, headers={"Authorization": f"Bearer {up.token}"}).status_code != 401
+    assert httpx.get(url, timeout=30).status_code == 401
+    assert httpx.get(url, headers=login, timeout=30).status_code != 401
 
 
 def test_a_change_in_stripe_shows_in_the_views(up: Up) -> None:
