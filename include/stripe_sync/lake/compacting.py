@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -89,19 +90,23 @@ class Compactor:
         Raises:
             LakeError: The lake cannot be read or written.
         """
-        with explain("compact", str(folder)):
+        with explain("compact", str(folder)), suppress(FileNotFoundError):
             groups = list(_groups(folder))
-            if not groups:
-                return None
-            beside = self._root / f"{BESIDE}{uuid4().hex}" / folder.name
-            beside.mkdir(parents=True)
-            prepared = Prepared(folder, beside, beside.stat().st_ino, {}, len(groups))
-            try:
-                self._write(prepared, groups)
-            except BaseException:
-                prepared.discard()
-                raise
-            return prepared
+            if groups:
+                return self._merged(folder, groups)
+        # Somebody else merged the folder's files just now, or there were none to merge.
+        return None
+
+    def _merged(self, folder: Path, groups: list[list[Path]]) -> Prepared:
+        beside = self._root / f"{BESIDE}{uuid4().hex}" / folder.name
+        beside.mkdir(parents=True)
+        prepared = Prepared(folder, beside, beside.stat().st_ino, {}, len(groups))
+        try:
+            self._write(prepared, groups)
+        except BaseException:
+            prepared.discard()
+            raise
+        return prepared
 
     def _write(self, prepared: Prepared, groups: list[list[Path]]) -> None:
         used = [int(match["number"]) for match in _matches(_MERGED, prepared.folder)]

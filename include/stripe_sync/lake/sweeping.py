@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import shutil
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -26,22 +27,18 @@ def sweep(lake: Lake, before: datetime) -> int:
         LakeError: The lake cannot be read or written.
     """
     files, root = lake.place
+    removed = 0
     with explain("sweep", root):
-        old = [
-            path
-            for path in files.find(root)
-            if posixpath.basename(path).startswith(placing.TEMPORARY)
-            and files.modified(path) < before
-        ]
-        for path in old:
-            files.rm_file(path)
-        if not placing.is_local(files):
-            return len(old)
-        folders = [
-            folder
-            for folder in Path(root).glob(f"{BESIDE}*")
-            if folder.stat().st_mtime < before.timestamp()
-        ]
-        for folder in folders:
-            shutil.rmtree(folder)
-        return len(old) + len(folders)
+        for path in files.find(root):
+            if posixpath.basename(path).startswith(placing.TEMPORARY):
+                with suppress(FileNotFoundError):  # its writer has renamed it
+                    if files.modified(path) < before:
+                        files.rm_file(path)
+                        removed += 1
+        if placing.is_local(files):
+            for folder in Path(root).glob(f"{BESIDE}*"):
+                with suppress(FileNotFoundError):
+                    if folder.stat().st_mtime < before.timestamp():
+                        shutil.rmtree(folder)
+                        removed += 1
+    return removed

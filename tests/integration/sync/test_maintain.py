@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from databases import new_database
 from integration.sync.sync_processes import Work, backfill_collection, follow_stream, maintain
-from integration.sync.test_backfill_interrupted import after_a_file, fast_stand
+from integration.sync.test_backfill_interrupted import fast_stand
 from integration.sync.test_lake_follower import assert_lake_has_stream_once, change
 from stand import SYNC, Stand
 from stripe_sandbox.server import Running
@@ -135,32 +135,49 @@ def test_a_collection_that_is_being_backfilled_waits_for_the_next_run(stand: Sta
     assert done_for(stand, "customer").merged == 2 * (ROUNDS - 1)
 
 
-def test_killing_it_at_any_point_changes_nothing(stand: Stand) -> None:
+def kill_when(stand: Stand, appears: str) -> bool:
+    """Begin a maintenance and kill it when a file appears; whether it had not ended by then."""
+    lake, root = stand.lake.place  # its glob does not mind what vanishes meanwhile
+    work = Work(maintain, stand.connections, SYNC, "")
+    while work.process.is_alive() and not lake.glob(f"{root}/{appears}"):
+        time.sleep(0.001)
+    alive = work.process.is_alive()
+    work.kill()
+    return alive
+
+
+def test_killing_it_before_and_between_exchanges_changes_nothing(stand: Stand) -> None:
     before = lake_rows(stand)
     lake = Path(stand.connections.lake_url) / SYNC
-    points: list[Callable[[], bool]] = [
-        lambda: any(lake.glob(".beside-*")),
-        lambda: any(lake.glob(".beside-*/*/.tmp-*")),
-        lambda: any(lake.glob(".beside-*/*/merged-*")),
-        lambda: any(lake.glob(".beside-*/*/backfill-*")),
-        lambda: any(lake.glob("records/*/merged-*")),
-        lambda: any(lake.glob("events/collection=customer/*/merged-*")),
-    ]
-    killed = 0
-    for happened in points:
-        work = Work(maintain, stand.connections, SYNC, "")
-        while work.process.is_alive() and not happened():
-            time.sleep(0.0005)
-        killed += work.process.is_alive()
-        work.kill()
+    with Warehouse(stand.connections.warehouse_url) as warehouse:
+        sync = warehouse.get_sync(SYNC)
+        with warehouse.lake_lock(sync.id):  # merged files are made and have to wait
+            assert kill_when(stand, ".beside-*/*/merged-*")
+        assert len(files(stand)) == ROUNDS * 4
         assert lake_rows(stand) == before
-    assert killed >= 3
+        with warehouse.load_lock(sync.id, "stripe:customer"):  # charges come before customers
+            assert kill_when(stand, ".beside-*/collection=customer/merged-*")
+        assert len(files(stand)) == ROUNDS * 2 + 4
+        assert lake_rows(stand) == before
     assert Work(maintain, stand.connections, SYNC, "").end() == "done"
     assert len(files(stand)) == 8
     assert lake_rows(stand) == before
     assert any(lake.glob(".beside-*"))
     maintain_sync(stand.connections, SYNC, clock=Later(2))
     assert not any(lake.glob(".beside-*"))
+    assert lake_rows(stand) == before
+
+
+@pytest.mark.parametrize(
+    "appears",
+    [".beside-*/*", ".beside-*/*/.tmp-*", ".beside-*/*/backfill-*", "records/*/merged-*"],
+)
+def test_killing_it_anywhere_changes_nothing(stand: Stand, appears: str) -> None:
+    before = lake_rows(stand)
+    kill_when(stand, appears)
+    assert lake_rows(stand) == before
+    maintain_sync(stand.connections, SYNC)
+    assert len(files(stand)) == 8
     assert lake_rows(stand) == before
 
 
@@ -176,24 +193,36 @@ def test_beside_followers_and_others_of_its_kind_nothing_is_lost_or_doubled(stan
 def test_between_the_attempts_of_a_backfill_nothing_is_lost_or_doubled(
     sandbox: Running, warehouse_url: str, tmp_path: Path
 ) -> None:
-    sandbox.control.seed({"customer": 9_000}, spread="random")
+    sandbox.control.seed({"customer": 12_000}, spread="random")
     sandbox.control.settings(latency=0.01)
     stand = fast_stand(sandbox, warehouse_url, tmp_path)
     stand.plan("customer")
-    killed = 0
-    for _ in range(4):
-        happened = after_a_file(stand, 0)
+    for attempt in range(2):
         work = Work(backfill_collection, stand.connections, SYNC, "customer")
-        while work.process.is_alive() and not happened():
-            time.sleep(0.001)
-        killed += work.process.is_alive()
-        work.kill()
+        while stand.state("customer")["chunk"] <= attempt:
+            assert work.process.is_alive()
+            time.sleep(0.01)
+        with psycopg.connect(warehouse_url) as connection:
+            connection.execute("SELECT FROM stripe_sync.stream_position FOR UPDATE")
+            while work.process.is_alive() and not has_uncommitted_file(stand):
+                time.sleep(0.01)
+            assert work.process.is_alive()  # it waits for the position, its file stands
+            work.kill()
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
         maintain_sync(stand.connections, SYNC)
-    assert killed >= 2
     stand.backfill("customer")
     maintain_sync(stand.connections, SYNC)
-    assert [len(rows) for rows in lake_rows(stand)] == [9_000, 9_000]
+    assert [len(rows) for rows in lake_rows(stand)] == [12_000, 12_000]
     assert_lake_has_stream_once(stand)
+
+
+def has_uncommitted_file(stand: Stand) -> bool:
+    lake, root = stand.lake.place
+    newest = max(lake.glob(f"{root}/records/collection=customer/backfill-*.parquet"), default="0")
+    return int(Path(newest).stem[-8:]) > stand.state("customer")["chunk"]
 
 
 def test_old_events_leave_the_warehouse_but_not_the_lake(stand: Stand) -> None:
