@@ -3,6 +3,10 @@
 PYTHON ?= python3
 ARGS ?=
 ONLY ?=
+# Test processes. Most tests wait most of the time, so a few more than there are processors.
+WORKERS ?= 3
+# Many short processes are started; none shall compile the sources again.
+unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -39,7 +43,7 @@ airflow: install ## Run Airflow's command line (ARGS="dags list")
 	@$(BIN)/stripe-stack airflow $(ARGS)
 
 test: install ## Run all tests (ARGS="tests/unit -k pacing" for some)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: install ## Check style and types
 	@$(BIN)/ruff check .

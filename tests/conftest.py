@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,8 +26,36 @@ os.environ.update(
 )
 
 import pytest  # noqa: E402
+from xdist.remote import Producer  # noqa: E402
+from xdist.scheduler import LoadFileScheduling  # noqa: E402
 
 from databases import new_database  # noqa: E402
+
+_TOGETHER = ("dags", "dbt", "e2e")
+"""Folders whose files share something that takes long to start."""
+
+
+class _Scheduling(LoadFileScheduling):
+    """Keeps tests that share fixtures in one process: those of a file, or of a whole folder."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        _, folder, *_ = nodeid.split("/")
+        return folder if folder in _TOGETHER else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """Says which tests run in which process."""
+    return _Scheduling(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what stays to the end, thousands of tests among it."""
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Remove what stands for Airflow's home."""
+    shutil.rmtree(_AIRFLOW_HOME, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
