@@ -75,7 +75,7 @@ def begin(stand: Stand) -> Work:
 
 def wait_until(happened: Callable[[], bool], work: Work) -> None:
     while work.process.is_alive() and not happened():
-        time.sleep(0.001)
+        time.sleep(0.004)
 
 
 def after_requests(stand: Stand, count: int) -> Callable[[], bool]:
