@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from stripe_sync.client import StripeApi
 from stripe_sync.clock import Clock
 from stripe_sync.extract.stripe_events import CatchUp, FreshEvents, OverlapScan, newest
@@ -32,6 +34,7 @@ class Lookout:
         self._fence = fence
         self._watermark = max((position or {}).get("watermark", 0), fence)
         self._scan = OverlapScan(api, clock)
+        self._scanning: asyncio.Task[FreshEvents] | None = None
         self._catch_up: CatchUp | None = None
         self._known: dict[str, int] = {}
         self._forgot_at = clock.monotonic()
@@ -76,12 +79,32 @@ class Lookout:
         return found
 
     async def _with_late(self, found: FreshEvents) -> FreshEvents:
-        """With what a few pages of the overlap show beside."""
+        """With what a few pages of the overlap showed since the last look.
+
+        They are read beside everything else, so that nothing new waits for what is late.
+        """
+        late = await self._scanned()
         reach = max(self._scan.reach(self.floor), self._fence)
-        late = await self._scan.step(known=self._known, floor=reach)
+        if self._scanning is None:
+            step = self._scan.step(known=self._known, floor=reach)
+            self._scanning = asyncio.create_task(step)
         new = {event["id"] for event in found.events}
-        events = [*(event for event in late.events if event["id"] not in new), *found.events]
+        events = [*(e for e in late if e["id"] not in new), *found.events]
         return FreshEvents(sorted(events, key=lambda e: int(e["created"])), found.asked_at)
+
+    async def _scanned(self) -> list[JsonObject]:
+        """What those pages showed, if they are there, and nobody has applied since."""
+        if self._scanning is None or not self._scanning.done():
+            return []
+        scanning, self._scanning = self._scanning, None
+        late = await scanning
+        return [event for event in late.events if event["id"] not in self._known]
+
+    async def aclose(self) -> None:
+        """Stop looking."""
+        if self._scanning is not None:
+            self._scanning.cancel()
+            await asyncio.wait([self._scanning])
 
     def _to_try_again(self) -> list[JsonObject]:
         now = self._clock.monotonic()

@@ -239,6 +239,7 @@ class Poller:
     async def stop(self) -> None:
         """Note the counts, write what is left to the lake, give the lease back."""
         warehouse = self._session.warehouse
+        await self._lookout.aclose()
         await self._queue.stop()
         await asyncio.gather(*self._beside, return_exceptions=True)
         try:
