@@ -71,12 +71,14 @@ class Processes:
         self._patience = patience
         self._started: list[list[tuple[Command, subprocess.Popen[bytes]]]] = []
         self._guard: subprocess.Popen[str] | None = None
+        self._others: set[psutil.Process] = set()
 
     def __enter__(self) -> Self:
         if sys.platform == "linux":
             # Grandchildren whose parent dies become children of this process, which finds them.
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self._log_dir.mkdir(parents=True, exist_ok=True)
+        self._others = set(psutil.Process().children())
         self._guard = subprocess.Popen(
             [sys.executable, "-m", "stripe_stack.guard"],
             stdin=subprocess.PIPE,
@@ -163,9 +165,13 @@ class Processes:
                 self._guard.stdin.flush()
 
     def _descendants(self) -> set[psutil.Process]:
-        """Processes that came from this one, the guard apart."""
-        found = psutil.Process().children(recursive=True)
-        return {process for process in found if not self._guard or process.pid != self._guard.pid}
+        """Processes that came from this one since it began, the guard apart."""
+        found: set[psutil.Process] = set()
+        for child in set(psutil.Process().children()) - self._others:
+            if not self._guard or child.pid != self._guard.pid:
+                with suppress(psutil.NoSuchProcess):
+                    found |= {child, *child.children(recursive=True)}
+        return found
 
     def _stop_group(self, group: list[tuple[Command, subprocess.Popen[bytes]]]) -> None:
         deadline = time.monotonic() + self._patience

@@ -38,7 +38,7 @@ def number_in(log: Path) -> int:
 
 
 def child_running(program: str) -> psutil.Process:
-    """The process that was started to run a program; the test's own has other children, too."""
+    """The process that was started to run a program."""
     children = psutil.Process().children()
     [child] = [child for child in children if program in child.cmdline()]
     return child
@@ -58,6 +58,15 @@ def test_leaving_the_context_stops_children_and_grandchildren(tmp_path: Path) ->
         grandchild = number_in(processes.log_of("parent"))
 
     assert gone(grandchild)
+
+
+def test_what_ran_before_goes_on(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", SLEEP]) as other:
+        with Processes(tmp_path) as processes:
+            processes.start(command("sleeper", SLEEP))
+
+        assert not gone(other.pid)
+        other.kill()
 
 
 def test_a_process_that_will_not_stop_is_killed(tmp_path: Path) -> None:
