@@ -37,6 +37,7 @@ def test_nobody_reads_the_docs_without_a_login(up: Up) -> None:
 def test_a_change_in_stripe_shows_in_the_views(up: Up) -> None:
     assert up.finished("stripe_backfill")["state"] == "success"
     assert up.finished("stripe_dbt")["state"] == "success"
+    assert "stripe_views" in (up.stack_dir / "lake/_docs/index.html").read_text()
     headers = {"Authorization": "Bearer sk_test_sandbox"}
     with httpx.Client(base_url=up.sandbox, headers=headers) as stripe:
         customer = stripe.get("/v1/customers", params={"limit": 1}).json()["data"][0]["id"]

@@ -45,12 +45,14 @@ class FreshEvents:
     Attributes:
         events: Oldest first.
         asked_at: When they were asked for.
+        answered_at: When they were there: whatever is asked for later shows nothing older.
         behind: Whether there are more below that were not read.
         whole: Whether everything down to the floor was read.
     """
 
     events: list[JsonObject]
     asked_at: datetime
+    answered_at: datetime
     behind: bool = False
     whole: bool = True
 
@@ -77,21 +79,23 @@ async def newest(api: StripeApi, clock: Clock, *, known: Container[str], floor: 
     Raises:
         StripeError: As the client raises it.
     """
-    asked_at = clock.now()
+    asked_at = answered_at = clock.now()
     found: list[JsonObject] = []
     read = 0
     async for events, more in _pages(api, floor, None):
         read += 1
+        if read == 1:
+            answered_at = clock.now()
         fresh = [event for event in events if event["id"] not in known]
         found += fresh
         if not more:
-            return FreshEvents(_in_order(found), asked_at)
+            return FreshEvents(_in_order(found), asked_at, answered_at)
         # Below what is known only late ones can be new, and those are found in the overlap.
         if events[-1]["id"] in known:
             break
         if read == PAGES_AT_ONCE:
-            return FreshEvents([], asked_at, behind=True, whole=False)
-    return FreshEvents(_in_order(found), asked_at, whole=False)
+            return FreshEvents([], asked_at, answered_at, behind=True, whole=False)
+    return FreshEvents(_in_order(found), asked_at, answered_at, whole=False)
 
 
 class OverlapScan:
@@ -116,8 +120,8 @@ class OverlapScan:
         """
         return floor - self._took
 
-    async def step(self, *, known: Container[str], floor: int) -> FreshEvents:
-        """Read the next few pages.
+    async def step(self, *, known: Container[str], floor: int) -> list[JsonObject]:
+        """Read the next few pages; what is new on them, oldest first.
 
         Args:
             known: Ids of Stripe events read before.
@@ -126,9 +130,8 @@ class OverlapScan:
         Raises:
             StripeError: As the client raises it; the walk then begins anew.
         """
-        asked_at = self._clock.now()
         if self._walk is None:
-            self._began = to_unix(asked_at)
+            self._began = to_unix(self._clock.now())
             self._walk = _pages(self._api, floor, None)
         found: list[JsonObject] = []
         try:
@@ -141,7 +144,7 @@ class OverlapScan:
         except BaseException:
             await self._end()
             raise
-        return FreshEvents(_in_order(found), asked_at, whole=self._walk is None)
+        return _in_order(found)
 
     async def _end(self) -> None:
         if self._walk is not None:
@@ -181,6 +184,7 @@ class CatchUp:
             asked_at = self._clock.now()
             end = min(self._from + self._width, to_unix(asked_at) + 1)
             events = await self._window(end)
+            answered_at = self._clock.now()
             if events is None:
                 self._width = max(1, (end - self._from) // 4)
                 continue
@@ -191,7 +195,7 @@ class CatchUp:
             behind = end <= to_unix(asked_at)
             if fresh or not behind:
                 break
-        return FreshEvents(_in_order(fresh), asked_at, behind=behind, whole=not behind)
+        return FreshEvents(_in_order(fresh), asked_at, answered_at, behind, whole=not behind)
 
     async def _window(self, end: int) -> list[JsonObject] | None:
         """All Stripe events up to a time; None where they are too many for one window."""

@@ -72,12 +72,12 @@ class Applier:
         self._events_row = session.catalog[STRIPE_EVENTS]
         self._relatives = Relatives(session, self._slots)
 
-    async def apply(self, events: Sequence[JsonObject], asked_at: datetime) -> Applied:
+    async def apply(self, events: Sequence[JsonObject], answered_at: datetime) -> Applied:
         """Fetch what changed and say what happened.
 
         Args:
             events: Stripe events, oldest first.
-            asked_at: When they were asked for.
+            answered_at: When they were there.
         """
         objects: dict[tuple[str, str], Changed] = {}
         for event in events:
@@ -86,13 +86,13 @@ class Applier:
                 changed = objects.setdefault((row.id, upstream_id), Changed(row, upstream_id, seen))
                 changed.events.append(event)
                 changed.seen = seen
-        await self._spare_requests(list(objects.values()), asked_at)
+        await self._spare_requests(list(objects.values()), answered_at)
         await self._fetch_all(objects.values())
         relatives = await self._relatives.find(events, list(_fetched(objects.values())))
         failed = {event["id"]: event for event in relatives.failed}
         for changed in _in_error(objects.values()):
             failed |= {event["id"]: event for event in changed.events}
-        observations = list(self._observations(events, objects.values(), failed, asked_at))
+        observations = list(self._observations(events, objects.values(), failed, answered_at))
         return Applied(
             [*observations, *relatives.observations],
             list(failed.values()),
@@ -134,7 +134,7 @@ class Applier:
                     log.info("%s: %s", event["id"], error)
         return found
 
-    async def _spare_requests(self, objects: Sequence[Changed], asked_at: datetime) -> None:
+    async def _spare_requests(self, objects: Sequence[Changed], answered_at: datetime) -> None:
         """In a burst, use snapshots or put fetching off."""
         asking = [changed for changed in objects if changed.row.retrieval(changed.seen)]
         if len(asking) <= FETCHED_AT_ONCE:
@@ -144,20 +144,22 @@ class Applier:
         left = FETCHED_AT_ONCE
         for changed in asking:
             known = stored.get(changed.key)
-            if self._use_snapshot(changed, known, asked_at):
+            if self._use_snapshot(changed, known, answered_at):
                 continue
             if left > 0 or known is None or known.deleted or _deleting(changed):
                 left -= 1
             else:
                 changed.later = True
 
-    def _use_snapshot(self, changed: Changed, known: RecordRow | None, asked_at: datetime) -> bool:
+    def _use_snapshot(
+        self, changed: Changed, known: RecordRow | None, answered_at: datetime
+    ) -> bool:
         return use_snapshot(
             changed,
             known,
             shaper=self._session.shaper(changed.row),
             api_version=changed.row.api_version or self._session.settings.api_version,
-            asked_at=asked_at,
+            answered_at=answered_at,
         )
 
     async def _fetch_all(self, objects: Iterable[Changed]) -> None:
@@ -200,7 +202,7 @@ class Applier:
         events: Sequence[JsonObject],
         objects: Iterable[Changed],
         failed: dict[str, JsonObject],
-        asked_at: datetime,
+        answered_at: datetime,
     ) -> Iterator[Observation]:
         by_event: dict[str, list[Changed]] = {}
         for changed in objects:
@@ -214,7 +216,7 @@ class Applier:
             yield self._event_record(event)
             for changed in by_event.get(event["id"], []):
                 shaper = self._session.shaper(changed.row)
-                yield changed.observe(event, shaper, asked_at=asked_at, api_version=version)
+                yield changed.observe(event, shaper, answered_at=answered_at, api_version=version)
 
     def _event_record(self, event: JsonObject) -> Observation:
         """The Stripe event itself, as a record of the collection of Stripe events."""

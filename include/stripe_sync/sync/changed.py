@@ -28,7 +28,8 @@ class Changed:
         state: Its state; None where it is gone, or where only the events tell of it.
         only_told: Whether only Stripe events tell of it.
         later: Whether it is to be fetched later; ``state`` is then what holds until that.
-        observed_at: When the request that showed the state was sent.
+        observed_at: When the request that showed the state was sent: one sent later shows nothing
+            older.
         error: Why it could not be fetched.
     """
 
@@ -55,7 +56,7 @@ class Changed:
         return Waiting(*self.key, seen, from_unix(self.events[0]["created"]))
 
     def observe(
-        self, event: JsonObject, shaper: Shaper, *, asked_at: datetime, api_version: str
+        self, event: JsonObject, shaper: Shaper, *, answered_at: datetime, api_version: str
     ) -> Observation:
         """What one of its Stripe events says, given what is known of its state.
 
@@ -65,12 +66,12 @@ class Changed:
         Args:
             event: The Stripe event.
             shaper: Shapes objects of its collection.
-            asked_at: When the Stripe event was asked for.
+            answered_at: When the Stripe event was there.
             api_version: Version that the sync stores objects in.
         """
         told = told_by(event, self.row)
         shaper.redact(told.previous_attributes or {})
-        observed_at = self.observed_at or min(told.created, asked_at)
+        observed_at = self.observed_at or min(told.created, answered_at)
         other_version = event.get("api_version") != api_version
         later = self.events[self.events.index(event) + 1 :]
         fallback = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from stripe_sync.client import StripeApi
 from stripe_sync.clock import Clock
@@ -34,7 +35,7 @@ class Lookout:
         self._fence = fence
         self._watermark = max((position or {}).get("watermark", 0), fence)
         self._scan = OverlapScan(api, clock)
-        self._scanning: asyncio.Task[FreshEvents] | None = None
+        self._scanning: asyncio.Task[list[JsonObject]] | None = None
         self._catch_up: CatchUp | None = None
         self._known: dict[str, int] = {}
         self._forgot_at = clock.monotonic()
@@ -65,7 +66,7 @@ class Lookout:
         again = self._to_try_again()
         if not again:
             return found
-        return FreshEvents([*again, *found.events], found.asked_at, found.behind, found.whole)
+        return replace(found, events=[*again, *found.events])
 
     async def _new(self) -> FreshEvents:
         if self._catch_up is None:
@@ -90,7 +91,7 @@ class Lookout:
             self._scanning = asyncio.create_task(step)
         new = {event["id"] for event in found.events}
         events = [*(e for e in late if e["id"] not in new), *found.events]
-        return FreshEvents(sorted(events, key=lambda e: int(e["created"])), found.asked_at)
+        return replace(found, events=sorted(events, key=lambda e: int(e["created"])))
 
     async def _scanned(self) -> list[JsonObject]:
         """What those pages showed, if they are there, and nobody has applied since."""
@@ -98,7 +99,7 @@ class Lookout:
             return []
         scanning, self._scanning = self._scanning, None
         late = await scanning
-        return [event for event in late.events if event["id"] not in self._known]
+        return [event for event in late if event["id"] not in self._known]
 
     async def aclose(self) -> None:
         """Stop looking."""

@@ -144,7 +144,7 @@ class Poller:
             log.warning("Poll of %s failed, trying again: %s", self._sync.name, error)
             return Polled(found=False, more=False)
         for start in range(0, len(found.events), BATCH_EVENTS):
-            await self._apply(found.events[start : start + BATCH_EVENTS], found.asked_at)
+            await self._apply(found.events[start : start + BATCH_EVENTS], found.answered_at)
         if not found.behind:
             self._polled_at = found.asked_at
         if self._follower.due() and not self._beside:
@@ -152,8 +152,8 @@ class Poller:
         found_any = bool(found.events)
         return Polled(found_any, more=found.behind or len(found.events) >= BATCH_EVENTS)
 
-    async def _apply(self, events: list[JsonObject], asked_at: datetime) -> None:
-        applied = await self._applier.apply(events, asked_at)
+    async def _apply(self, events: list[JsonObject], answered_at: datetime) -> None:
+        applied = await self._applier.apply(events, answered_at)
         failed = {event["id"] for event in applied.failed}
         done = [event for event in events if event["id"] not in failed]
         self._lookout.note(events, applied.failed)

@@ -35,7 +35,7 @@ def use_snapshot(
     *,
     shaper: Shaper,
     api_version: str,
-    asked_at: datetime,
+    answered_at: datetime,
 ) -> bool:
     """Take the newest snapshot for the state of an object, where that is proven right.
 
@@ -45,7 +45,7 @@ def use_snapshot(
         stored: What is stored of it; None for an object never seen.
         shaper: Shapes objects of its collection.
         api_version: Version that its collection is stored in.
-        asked_at: When its Stripe events were asked for.
+        answered_at: When its Stripe events were there.
 
     Returns:
         Whether it was taken.
@@ -58,11 +58,9 @@ def use_snapshot(
     created = from_unix(newest["created"])
     if any(event["created"] >= newest["created"] for event in changed.events[:-1]):
         return False
-    # The local clock may be behind Stripe's: nothing asked for later may look older than this.
-    observed_at = min(created, asked_at)
     if stored is not None:
         known = max(stored.observed_at, stored.upstream_updated_at)
-        if stored.deleted or observed_at <= known:
+        if stored.deleted or min(created, answered_at) <= known:
             return False
         payload = jsonio.loads(stored.payload_json)
         snapshot |= {name: payload[name] for name in hidden if name in payload}
@@ -70,7 +68,8 @@ def use_snapshot(
         shaper.redact(snapshot)
         if not _continues(payload, changed.events, snapshot, shaper):
             return False
-    changed.state, changed.observed_at = snapshot, observed_at
+    # Not when it was made: a request sent after that, but answered before it, shows an older state.
+    changed.state, changed.observed_at = snapshot, answered_at
     changed.later = bool(hidden)
     return True
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from stand import Stand, quickened
+from stripe_sync.clock import SystemClock
 
 MANY = 60
 OTHER_VERSION = "2024-06-20"
@@ -59,7 +61,8 @@ def poll_until_all_is_fetched(stand: Stand) -> None:
     pytest.fail("objects are still waiting to be fetched")
 
 
-def test_snapshots_that_continue_what_is_stored_spare_fetching(shop: Stand) -> None:
+def rename_products(shop: Stand) -> None:
+    """Rename many products, a little later than they were stored."""
     control, products = shop.sandbox.control, shop.stripe.v1.products
     control.seed({"product": MANY})
     shop.backfill("product")
@@ -67,6 +70,11 @@ def test_snapshots_that_continue_what_is_stored_spare_fetching(shop: Stand) -> N
     for product in control.objects("product"):
         products.update(product["id"], {"name": "Spice"})
     control.clock(advance=-2)
+
+
+def test_snapshots_that_continue_what_is_stored_spare_fetching(shop: Stand) -> None:
+    control = shop.sandbox.control
+    rename_products(shop)
     control.reset_stats()
     shop.poll()
     rows = shop.sql(
@@ -77,6 +85,21 @@ def test_snapshots_that_continue_what_is_stored_spare_fetching(shop: Stand) -> N
     assert control.stats()["by_endpoint"] == {"GET /v1/account": 1, "GET /v1/events": 1}
     assert waiting(shop) == 0
     shop.assert_streams_agree()
+
+
+def test_a_snapshot_is_newer_than_what_was_asked_for_before_it_was_there(shop: Stand) -> None:
+    """Else a request that was under way would bring back the state before."""
+    latency = timedelta(seconds=0.2)
+    rename_products(shop)
+    shop.sandbox.control.settings(latency=latency.total_seconds())
+    before = SystemClock().now()
+    shop.poll()
+    rows = shop.sql(
+        "SELECT count(*), min(observed_at) >= %s FROM stripe_raw.records"
+        " WHERE collection_id = 'stripe:product'",
+        before + latency,
+    )
+    assert rows == [(MANY, True)]
 
 
 def test_what_only_fetching_shows_follows_the_snapshot(shop: Stand) -> None:

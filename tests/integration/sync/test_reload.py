@@ -11,14 +11,19 @@ import pytest
 
 from databases import new_database
 from integration.sync.sync_processes import Work, reload_collection
-from stand import SYNC, Stand, make_stand
+from stand import SYNC, Stand, make_stand, quickened
 from stripe_sandbox.server import Running
 from stripe_sync.client import Credential
 from stripe_sync.errors import ConfigurationError, SyncBusy
-from stripe_sync.sync.connections import SyncSettings
 from stripe_sync.sync.reload import plan_reload
 
 COLLECTIONS = ("customer", "invoice", "charge", "event")
+
+
+@pytest.fixture
+def stand(stand: Stand) -> Stand:
+    """A sync that was never run, without Stripe's limits."""
+    return quickened(stand)
 
 
 @pytest.fixture
@@ -34,7 +39,7 @@ def rebuilt(stand: Stand, postgres_url: str) -> Iterator[Stand]:
 
 def fill(stand: Stand) -> None:
     """Backfill and poll: objects created, changed once and often, and deleted."""
-    stand.sandbox.control.demo()
+    stand.sandbox.control.seed({"customer": 120, "invoice": 30, "charge": 20})
     stand.backfill(*COLLECTIONS)
     customers = stand.stripe.v1.customers
     first, second = (customer.id for customer in customers.list({"limit": 2}).data)
@@ -128,11 +133,6 @@ def test_a_backfill_after_it_leaves_the_lake_as_it_was(stand: Stand, rebuilt: St
 
 def test_an_interrupted_reload_goes_on(stand: Stand, rebuilt: Stand) -> None:
     stand.sandbox.control.seed({"charge": 9_000}, spread="random")
-    fast = SyncSettings(
-        redact=False, total_requests_per_second=500, requests_per_second=500,
-        endpoint_requests_per_second=500,
-    )  # fmt: skip
-    stand = replace(stand, connections=replace(stand.connections, settings=fast))
     stand.backfill("charge")
     plan_reload(rebuilt.connections, SYNC, ["charge"])
     for batches in (1, 3, 6):
