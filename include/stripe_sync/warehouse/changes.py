@@ -162,8 +162,7 @@ class _Fold:
         if change is ChangeType.UPDATED:
             changes = stripe_event.previous_attributes
             if changes is None:
-                unknown = stale or seen.fallback
-                changes = {} if record is None or unknown else _old_values(seen, record)
+                changes = {} if record is None or stale else _old_values(seen, record)
         same = record is not None and seen.payload_hash == record.payload_hash
         keep = stale or seen.deleted or seen.fallback or same
         self.result.stale += stale
