@@ -72,12 +72,15 @@ class Applier:
         self._events_row = session.catalog[STRIPE_EVENTS]
         self._relatives = Relatives(session, self._slots)
 
-    async def apply(self, events: Sequence[JsonObject], answered_at: datetime) -> Applied:
+    async def apply(
+        self, events: Sequence[JsonObject], answered_at: datetime, *, backlog: bool = False
+    ) -> Applied:
         """Fetch what changed and say what happened.
 
         Args:
             events: Stripe events, oldest first.
             answered_at: When they were there.
+            backlog: Whether objects are waiting to be fetched; they use all that Stripe allows.
         """
         objects: dict[tuple[str, str], Changed] = {}
         for event in events:
@@ -86,7 +89,7 @@ class Applier:
                 changed = objects.setdefault((row.id, upstream_id), Changed(row, upstream_id, seen))
                 changed.events.append(event)
                 changed.seen = seen
-        await self._spare_requests(list(objects.values()), answered_at)
+        await self._spare_requests(list(objects.values()), answered_at, backlog=backlog)
         await self._fetch_all(objects.values())
         relatives = await self._relatives.find(events, list(_fetched(objects.values())))
         failed = {event["id"]: event for event in relatives.failed}
@@ -134,14 +137,16 @@ class Applier:
                     log.info("%s: %s", event["id"], error)
         return found
 
-    async def _spare_requests(self, objects: Sequence[Changed], answered_at: datetime) -> None:
+    async def _spare_requests(
+        self, objects: Sequence[Changed], answered_at: datetime, *, backlog: bool
+    ) -> None:
         """In a burst, use snapshots or put fetching off."""
         asking = [changed for changed in objects if changed.row.retrieval(changed.seen)]
         if len(asking) <= FETCHED_AT_ONCE:
             return
         keys = [changed.key for changed in asking]
         stored = await asyncio.to_thread(self._loaders.stored, self._session.sync.id, keys)
-        left = FETCHED_AT_ONCE
+        left = 0 if backlog else FETCHED_AT_ONCE
         for changed in asking:
             known = stored.get(changed.key)
             if self._use_snapshot(changed, known, answered_at):

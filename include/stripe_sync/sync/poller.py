@@ -153,7 +153,7 @@ class Poller:
         return Polled(found_any, more=found.behind or len(found.events) >= BATCH_EVENTS)
 
     async def _apply(self, events: list[JsonObject], answered_at: datetime) -> None:
-        applied = await self._applier.apply(events, answered_at)
+        applied = await self._applier.apply(events, answered_at, backlog=bool(self._queue))
         failed = {event["id"] for event in applied.failed}
         done = [event for event in events if event["id"] not in failed]
         self._lookout.note(events, applied.failed)
