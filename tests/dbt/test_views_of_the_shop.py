@@ -66,7 +66,7 @@ def views(
         folder = tmp_path_factory.mktemp("views")
         shop = Shop(quickened(make_stand(sandbox, url, folder)))
         asyncio.run(keep_what_only_creations_show(shop))
-        replace(project, url=url, output=folder / "dbt").dbt("build")
+        replace(project, url=url, output=folder / "dbt").dbt("run")
         with psycopg.connect(url, row_factory=dict_row) as connection:
             yield connection
 

@@ -209,6 +209,22 @@ def test_what_waits_is_told_and_survives_the_poller(shop: Stand) -> None:
     shop.assert_streams_agree()
 
 
+def test_changes_are_told_though_nothing_can_be_fetched_for_all_that_waits(shop: Stand) -> None:
+    control = shop.sandbox.control
+    control.settings(api_version=OTHER_VERSION)
+    control.fault("server_error", endpoint="GET /v1/customers/*")
+    rename_all(shop, "Paul")
+    shop.poll()
+    assert waiting(shop) > 0
+    rename_all(shop, "Usul")
+    shop.poll()
+    assert len(told(shop)) == 2 * MANY
+    control.no_faults()
+    poll_until_all_is_fetched(shop)
+    assert names(shop) == {"Usul"}
+    shop.assert_streams_agree()
+
+
 @pytest.mark.parametrize("made_by_a_request", [True, False])
 def test_two_stripe_events_of_one_change(shop: Stand, made_by_a_request: bool) -> None:
     """Where one request made both, they are one change; else that cannot be known."""
