@@ -105,7 +105,7 @@ class Lookout:
         """Stop looking."""
         if self._scanning is not None:
             self._scanning.cancel()
-            await asyncio.wait([self._scanning])
+            await asyncio.gather(self._scanning, return_exceptions=True)
 
     def _to_try_again(self) -> list[JsonObject]:
         now = self._clock.monotonic()

@@ -65,7 +65,9 @@ class Poller:
         self._on_batch = on_batch
         self._applier = Applier(session, loaders)
         self._follower = LakeFollower(session)
-        self._queue = FetchQueue(session, self._applier, self._commit)
+        self._queue = FetchQueue(session, self._applier, self._commit_fetched)
+        # From looking up what a snapshot continues until it is stored, nothing fetched may come in.
+        self._turn = asyncio.Lock()
         self._lookout = Lookout(session.api, session.clock, fence=0, position=None)
         self._beside: set[asyncio.Future[object]] = set()
         self._polled_at: datetime | None = None
@@ -153,12 +155,17 @@ class Poller:
         return Polled(found_any, more=found.behind or len(found.events) >= BATCH_EVENTS)
 
     async def _apply(self, events: list[JsonObject], answered_at: datetime) -> None:
-        applied = await self._applier.apply(events, answered_at, backlog=bool(self._queue))
-        failed = {event["id"] for event in applied.failed}
-        done = [event for event in events if event["id"] not in failed]
-        self._lookout.note(events, applied.failed)
-        await self._commit(applied, done)
+        async with self._turn:
+            applied = await self._applier.apply(events, answered_at, backlog=bool(self._queue))
+            failed = {event["id"] for event in applied.failed}
+            done = [event for event in events if event["id"] not in failed]
+            self._lookout.note(events, applied.failed)
+            await self._commit(applied, done)
         self._lookout.know(events)
+
+    async def _commit_fetched(self, applied: Applied) -> LoadResult:
+        async with self._turn:
+            return await self._commit(applied)
 
     async def _commit(self, applied: Applied, done: list[JsonObject] | None = None) -> LoadResult:
         """Store observations and how far polling has come, in one transaction.
