@@ -9,7 +9,7 @@ from stripe_sync.client.credential import Credential
 from stripe_sync.client.pacing import Lane, Pacer, PacingLimits, Unpaced
 
 if TYPE_CHECKING:
-    from stripe_sync.client.api import RequestStats, StripeApi
+    from stripe_sync.client.api import RequestStats, StripeApi, Turn
     from stripe_sync.client.budget import SharedBudget
     from stripe_sync.client.postgres_pacer import PostgresPacer
     from stripe_sync.client.retry import RetryPolicy
@@ -26,6 +26,7 @@ __all__ = [
     "SharedBudget",
     "StripeApi",
     "Timeouts",
+    "Turn",
     "Unpaced",
 ]
 
@@ -38,6 +39,7 @@ _HOME = {
     "SharedBudget": "budget",
     "StripeApi": "api",
     "Timeouts": "transport",
+    "Turn": "api",
 }
 
 

@@ -39,6 +39,13 @@ class RequestStats:
     rate_limited: int = 0
 
 
+@dataclass(slots=True)
+class Turn:
+    """That a request may leave now; good for one attempt, taken at once."""
+
+    used: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class _Answer:
     body: JsonObject
@@ -101,6 +108,16 @@ class StripeApi:
             await self._transport.close_async()
         await self._pacer.aclose()
 
+    async def turn(self, template: str, *, lane: Lane) -> Turn:
+        """Wait until something may be read, for who decides only then what that shall be.
+
+        Args:
+            template: As for ``get``, which has to follow without waiting for anything else.
+            lane: Who asks.
+        """
+        await self._pacer.acquire(f"GET {template}", lane)
+        return Turn()
+
     async def get(
         self,
         template: str,
@@ -109,6 +126,7 @@ class StripeApi:
         *,
         lane: Lane,
         api_version: str | None = None,
+        turn: Turn | None = None,
     ) -> JsonObject:
         """Read one object or one page.
 
@@ -118,13 +136,14 @@ class StripeApi:
             params: Query parameters, nested as in Stripe's documentation.
             lane: Who asks.
             api_version: Stripe-Version for this request only.
+            turn: What ``turn`` gave; None to wait here.
 
         Returns:
             The parsed body; lists are left as they are.
         """
         options = _version(api_version)
         call = Call("get", template, path_params or {}, params or {}, lane, options)
-        return (await self._send(call)).body
+        return (await self._send(call, turn)).body
 
     async def post(
         self,
@@ -195,9 +214,9 @@ class StripeApi:
         call = Call("get", "/v1/account", {}, {}, Lane.LIVE, options)
         return (await self._send(call)).headers.get("Stripe-Version")
 
-    async def _send(self, call: Call) -> _Answer:
+    async def _send(self, call: Call, turn: Turn | None = None) -> _Answer:
         retrying = self._retry.retrying(self._clock, self._count_retry)
-        outcome: _Answer | Failure = await retrying(self._attempt, call)
+        outcome: _Answer | Failure = await retrying(self._attempt, call, turn or Turn(used=True))
         if isinstance(outcome, Failure):
             raise outcome.error
         return outcome
@@ -205,8 +224,10 @@ class StripeApi:
     def _count_retry(self, _failure: Failure) -> None:
         self.stats.retries += 1
 
-    async def _attempt(self, call: Call) -> _Answer | Failure:
-        await self._pacer.acquire(call.endpoint, call.lane)
+    async def _attempt(self, call: Call, turn: Turn) -> _Answer | Failure:
+        if turn.used:
+            await self._pacer.acquire(call.endpoint, call.lane)
+        turn.used = True
         if self._sdk is None:
             message = "a StripeApi sends requests inside its 'async with' block only"
             raise ConfigurationError(message)

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from stripe_sync.catalog import Collection, ListCall
-from stripe_sync.client import Lane, StripeApi
+from stripe_sync.client import Lane, StripeApi, Turn
 from stripe_sync.clock import Clock
 from stripe_sync.extract.shape import Shaper
 from stripe_sync.jsonio import JsonObject
@@ -85,11 +85,16 @@ class PageReader:
         self._filters = {**call.params, **(variant or {})}
         self._lane = lane
 
-    async def read(self, params: Mapping[str, Any]) -> Page:
+    async def turn(self) -> Turn:
+        """Wait until a page may be read, for who decides only then which."""
+        return await self._api.turn(self._call.path, lane=self._lane)
+
+    async def read(self, params: Mapping[str, Any], turn: Turn | None = None) -> Page:
         """Read one page.
 
         Args:
             params: Filters and cursor; page size and expansions are added.
+            turn: What ``turn`` gave a moment ago; None to wait here.
 
         Raises:
             StripeError: As the client raises it.
@@ -103,6 +108,7 @@ class PageReader:
             params=query,
             lane=self._lane,
             api_version=self._collection.api_version,
+            turn=turn,
         )
         objects: list[JsonObject] = answer["data"]
         await complete_lists(self._api, objects, self._lane, self._collection.api_version)

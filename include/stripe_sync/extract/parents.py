@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stripe_sync.catalog import Collection, ListCall
+from stripe_sync.client import Turn
 from stripe_sync.extract.pages import PAGE_SIZE, Item, Page, complete_lists
 from stripe_sync.extract.shown import Desk, Harvest, Shown
 
@@ -47,11 +48,16 @@ class ParentReader:
         self._complete = complete
         self._version = api_version or row.api_version
 
-    async def read(self, params: Mapping[str, Any]) -> Page:
+    async def turn(self) -> Turn:
+        """Wait until a page may be read, for who decides only then which."""
+        return await self._desk.api.turn(self._call.path, lane=self._desk.lane)
+
+    async def read(self, params: Mapping[str, Any], turn: Turn | None = None) -> Page:
         """Read one page and what its objects lead to.
 
         Args:
             params: Filters and cursor.
+            turn: What ``turn`` gave a moment ago; None to wait here.
 
         Raises:
             StripeError: As the client raises it.
@@ -60,7 +66,13 @@ class ParentReader:
         if self._expand:
             query["expand"] = [f"data.{path}" for path in self._expand]
         observed_at = self._desk.clock.now()
-        answer = await self._desk.get(self._call.path, None, query, self._version)
+        answer = await self._desk.api.get(
+            self._call.path,
+            params=query,
+            lane=self._desk.lane,
+            api_version=self._version,
+            turn=turn,
+        )
         objects = answer["data"]
         if self._complete:
             await complete_lists(

@@ -32,6 +32,11 @@ class Segment:
     reading: bool = False
     one_second: bool = False  # cannot be split: handed on page by page, ties have no order
 
+    @property
+    def readable(self) -> bool:
+        """Whether there is a page to read that is not on its way."""
+        return not (self.done or self.reading)
+
     def params(self) -> JsonObject:
         """Filters and cursor of the next page."""
         created = {}

@@ -4,6 +4,10 @@ Stripe lists newest first and cannot sort. Lists with a ``created`` filter are t
 time segments: each is read from its newest end downwards, several at a time, and handed on in
 ascending order. A segment that turns out to hold more than a few pages is split where it stands,
 so that widths follow the density of the data: bursts get narrow segments, empty years a wide one.
+
+Which page to read is decided when Stripe's limits let a request leave, not when it begins to wait
+for that: always one of the oldest segment that is not being read. So no more segments are begun
+than it takes to keep the requests flowing, and what is read is handed on soon.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from stripe_sync.client import Turn
 from stripe_sync.errors import CursorVanished
 from stripe_sync.extract.pages import PAGE_SIZE, Item, Page
 from stripe_sync.extract.segments import Segment, second_after
@@ -36,8 +41,17 @@ FIRST_PAGES = 5
 class Reader(Protocol):
     """Reads one page."""
 
-    async def read(self, params: JsonObject) -> Page:
-        """Read the page that these filters and this cursor describe."""
+    async def turn(self) -> Turn:
+        """Wait until a page may be read."""
+        ...
+
+    async def read(self, params: JsonObject, turn: Turn | None = None) -> Page:
+        """Read the page that these filters and this cursor describe, when its turn comes.
+
+        Args:
+            params: Filters and cursor.
+            turn: It has come: what ``turn`` gave, with no waiting since.
+        """
         ...
 
 
@@ -54,6 +68,9 @@ class Slice:
     items: list[Item]
     position: JsonObject | None
     covered: int | None = None
+
+
+_Read = tuple[Segment, Page]
 
 
 class WindowedList:
@@ -88,7 +105,8 @@ class WindowedList:
         self._segments = [Segment(start, None)]
         if start is not None and after is not None:
             self._segments = [second_after(start, after), Segment(start + 1, None)]
-        self._tasks: dict[asyncio.Task[Page], Segment] = {}
+        self._tasks: set[asyncio.Task[_Read]] = set()
+        self._waiting = 0  # tasks that wait for their turn
 
     async def slices(self) -> AsyncGenerator[Slice, None]:
         """Hand on everything in ascending order of ``created``.
@@ -124,24 +142,28 @@ class WindowedList:
         return {"gte": self._segments[0].start} if self._segments else None
 
     def _start_reads(self) -> None:
+        """Let as many tasks wait for their turn as there are segments worth reading now."""
         held = sum(len(segment.items) for segment in self._segments)
         size = sum(segment.size for segment in self._segments)
-        index = 0
-        while index < len(self._segments) and len(self._tasks) < self._in_flight:
-            segment = self._segments[index]
-            reading = len(self._tasks)
+        readable = index = 0
+        while index < len(self._segments):
+            reading = len(self._tasks) - self._waiting + readable
             room = held + PAGE_SIZE * reading < self._buffered
             room = room and size + self._page_bytes * reading < self._buffered_bytes
-            if segment.done or segment.reading or not (room or index == 0):
+            if reading >= self._in_flight or not (room or index == 0):
+                break
+            segment = self._segments[index]
+            if not segment.readable:
                 index += 1
                 continue
             if parts := self._parts(segment):
                 self._segments[index:index] = parts
                 continue
-            segment.reading = True
-            task = asyncio.create_task(self._read(segment))
-            self._tasks[task] = segment
+            readable += 1
             index += 1
+        while self._waiting < readable:
+            self._waiting += 1
+            self._tasks.add(asyncio.create_task(self._read()))
 
     def _parts(self, segment: Segment) -> list[Segment]:
         if last := segment.cut_last_second():
@@ -159,19 +181,24 @@ class WindowedList:
             room = min(room, self._buffered_bytes / self._page_bytes)
         return max(1.0, min(SEGMENT_PAGES, room / (1.3 * self._in_flight)))
 
-    async def _read(self, segment: Segment) -> Page:
+    async def _read(self) -> _Read:
+        turn = await self._reader.turn()
+        self._waiting -= 1
+        # Each task that waits was started for one, so there is one.
+        segment = next(segment for segment in self._segments if segment.readable)
+        segment.reading = True
         try:
-            return await self._reader.read(segment.params())
+            page = await self._reader.read(segment.params(), turn)
         except CursorVanished:
             segment.lose_cursor()
-            return await self._reader.read(segment.params())
+            page = await self._reader.read(segment.params())
+        return segment, page
 
     async def _finish_reads(self) -> None:
-        finished, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        finished, self._tasks = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in finished:
-            segment = self._tasks.pop(task)
+            segment, page = task.result()
             segment.reading = False
-            page = task.result()
             self._page_bytes = max(self._page_bytes, page.size)
             segment.take(page)
 

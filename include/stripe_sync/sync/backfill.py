@@ -23,8 +23,8 @@ from stripe_sync.sync.session import Session, open_session
 
 log = logging.getLogger(__name__)
 
-QUEUED_SLICES = 12
-"""Slices read ahead of the load: several become ready at once, and reading shall not wait."""
+QUEUED_SLICES = 4
+"""Slices read ahead of the load, so that reading does not wait for it; held beside the buffer."""
 
 
 @dataclass(frozen=True, slots=True)

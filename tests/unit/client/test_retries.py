@@ -46,6 +46,16 @@ async def test_after_a_passing_trouble_the_request_is_sent_again(
     assert (bench.api.stats.requests, bench.api.stats.retries) == (3, 2)
 
 
+async def test_a_turn_taken_beforehand_stands_for_the_first_attempt_only() -> None:
+    async with scripted(Answer(503), Answer(200)) as bench:
+        turn = await bench.api.turn("/v1/customers", lane=Lane.BACKFILL)
+        assert len(bench.pacer.acquired) == 1
+        await bench.api.get("/v1/customers", lane=Lane.BACKFILL, turn=turn)
+        assert bench.pacer.acquired == [("GET /v1/customers", Lane.BACKFILL)] * 2
+        await bench.api.get("/v1/customers", lane=Lane.BACKFILL, turn=turn)
+    assert len(bench.pacer.acquired) == 3
+
+
 async def test_the_idempotency_key_stays_the_same_over_all_attempts() -> None:
     async with scripted(error(500, message="Sorry"), RESET, OK) as bench:
         await bench.api.post("/v1/customers", idempotency_key="key-1")

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stripe_sync.client import Turn
 from stripe_sync.errors import CursorVanished
 from stripe_sync.extract.pages import PAGE_SIZE, Item, Page
 from stripe_sync.extract.segments import MAX_PARTS
-from stripe_sync.extract.windows import IN_FLIGHT, CursorList, Slice, WindowedList
+from stripe_sync.extract.windows import IN_FLIGHT, SEGMENT_PAGES, CursorList, Slice, WindowedList
 
 NOW = 1_790_000_000
 YEAR = 31_536_000
@@ -38,7 +39,13 @@ class ListInMemory:
         self.peak = 0
         self._random = random.Random(shuffle_answers) if shuffle_answers is not None else None
 
-    async def read(self, params: dict[str, Any]) -> Page:
+    async def turn(self) -> Turn:
+        if self._random:
+            for _ in range(self._random.randrange(4)):
+                await asyncio.sleep(0)
+        return Turn()
+
+    async def read(self, params: dict[str, Any], turn: Turn | None = None) -> Page:
         self.requests += 1
         if self._random:
             for _ in range(self._random.randrange(4)):
@@ -166,6 +173,27 @@ def test_what_is_held_is_bounded() -> None:
     assert source.peak <= 4_000 + (IN_FLIGHT + 1) * PAGE_SIZE
 
 
+def test_no_more_segments_are_begun_than_the_turns_allow_to_read_at_a_time() -> None:
+    class Limited(ListInMemory):
+        """Three requests at a time, each taking a while."""
+
+        turns = asyncio.Semaphore(3)
+
+        async def turn(self) -> Turn:
+            await self.turns.acquire()
+            return Turn()
+
+        async def read(self, params: dict[str, Any], turn: Turn | None = None) -> Page:
+            for _ in range(10):
+                await asyncio.sleep(0)
+            self.turns.release()
+            return await super().read(params, turn)
+
+    source = Limited(uniform(100_000))
+    assert len(items_of(read_all(source))) == 100_000
+    assert source.peak <= 6 * SEGMENT_PAGES * PAGE_SIZE
+
+
 def test_since_leaves_out_what_is_older() -> None:
     created = uniform(3_000)
     bound = created[1_700]
@@ -175,11 +203,11 @@ def test_since_leaves_out_what_is_older() -> None:
 
 def test_a_cursor_whose_object_vanished_loses_nothing() -> None:
     class Vanishing(ListInMemory):
-        async def read(self, params: dict[str, Any]) -> Page:
+        async def read(self, params: dict[str, Any], turn: Turn | None = None) -> Page:
             after = params.get("starting_after")
             if after and self.requests % 7 == 3:
                 self.removed.add(after)
-            return await super().read(params)
+            return await super().read(params, turn)
 
     source = Vanishing(uniform(6_000))
     found = {item.id for item in items_of(read_all(source))}
@@ -188,10 +216,10 @@ def test_a_cursor_whose_object_vanished_loses_nothing() -> None:
 
 def test_an_error_ends_the_reading_and_leaves_no_request_behind() -> None:
     class Failing(ListInMemory):
-        async def read(self, params: dict[str, Any]) -> Page:
+        async def read(self, params: dict[str, Any], turn: Turn | None = None) -> Page:
             if self.requests == 20:
                 raise ConnectionError("no network")
-            return await super().read(params)
+            return await super().read(params, turn)
 
     async def collect() -> None:
         async for _ in WindowedList(Failing(uniform(20_000))).slices():
