@@ -19,7 +19,8 @@
     │   ├── StripeUnavailable        5xx, after all retries
     │   └── StripeUnreachable        no (whole) answer, after all retries
     ├── WarehouseError               the warehouse refuses or cannot be reached
-    │   └── SyncBusy                 another process holds what this one needs
+    │   ├── SyncBusy                 another process holds what this one needs
+    │   └── Superseded               what a batch builds on was changed by another process
     └── LakeError                    the lake cannot be written or read
         └── LakeAhead                the lake holds more of the stream than the warehouse knows of
 
@@ -143,6 +144,10 @@ class WarehouseError(StripeSyncError):
 
 class SyncBusy(WarehouseError):
     """Another process holds what this one needs."""
+
+
+class Superseded(WarehouseError):
+    """What a batch builds on was changed by another process; nothing of it was stored."""
 
 
 class LakeError(StripeSyncError):

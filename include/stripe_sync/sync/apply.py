@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -48,6 +48,7 @@ class Applied:
         forbidden: Catalogue ids whose objects the key may not read, with the reason.
         waiting: Objects to fetch later.
         fetched: Objects whose state is among the observations: collection id, key, when.
+        builds_on: Stored states that snapshots were proven to continue, as ``Batch`` takes them.
     """
 
     observations: list[Observation]
@@ -55,6 +56,7 @@ class Applied:
     forbidden: dict[str, PermissionDenied] = field(default_factory=dict)
     waiting: list[Waiting] = field(default_factory=list)
     fetched: list[tuple[str, str, datetime]] = field(default_factory=list)
+    builds_on: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
 
 
 class Applier:
@@ -89,7 +91,7 @@ class Applier:
                 changed = objects.setdefault((row.id, upstream_id), Changed(row, upstream_id, seen))
                 changed.events.append(event)
                 changed.seen = seen
-        await self._spare_requests(list(objects.values()), answered_at, backlog=backlog)
+        builds_on = await self._spare_requests(list(objects.values()), answered_at, backlog=backlog)
         await self._fetch_all(objects.values())
         relatives = await self._relatives.find(events, list(_fetched(objects.values())))
         failed = {event["id"]: event for event in relatives.failed}
@@ -102,6 +104,7 @@ class Applier:
             {**_forbidden(objects.values()), **relatives.forbidden},
             [changed.waiting() for changed in objects.values() if changed.later],
             _times(objects.values()),
+            builds_on,
         )
 
     async def fetch(self, waiting: Sequence[Waiting]) -> Applied:
@@ -139,22 +142,28 @@ class Applier:
 
     async def _spare_requests(
         self, objects: Sequence[Changed], answered_at: datetime, *, backlog: bool
-    ) -> None:
-        """In a burst, use snapshots or put fetching off."""
+    ) -> dict[tuple[str, str], str | None]:
+        """In a burst, use snapshots or put fetching off.
+
+        Returns:
+            What the snapshots continue: payload hashes by collection id and key.
+        """
         asking = [changed for changed in objects if changed.row.retrieval(changed.seen)]
+        builds_on: dict[tuple[str, str], str | None] = {}
         if len(asking) <= FETCHED_AT_ONCE:
-            return
+            return builds_on
         keys = [changed.key for changed in asking]
         stored = await asyncio.to_thread(self._loaders.stored, self._session.sync.id, keys)
         left = 0 if backlog else FETCHED_AT_ONCE
         for changed in asking:
             known = stored.get(changed.key)
             if self._use_snapshot(changed, known, answered_at):
-                continue
-            if left > 0 or known is None or known.deleted or _deleting(changed):
+                builds_on[changed.key] = known.payload_hash if known else None
+            elif left > 0 or known is None or known.deleted or _deleting(changed):
                 left -= 1
             else:
                 changed.later = True
+        return builds_on
 
     def _use_snapshot(
         self, changed: Changed, known: RecordRow | None, answered_at: datetime

@@ -13,6 +13,7 @@ from stripe_sync.errors import (
     ConfigurationError,
     PermissionDenied,
     StripeError,
+    Superseded,
     SyncBusy,
 )
 from stripe_sync.extract.stripe_events import newest_created
@@ -65,9 +66,7 @@ class Poller:
         self._on_batch = on_batch
         self._applier = Applier(session, loaders)
         self._follower = LakeFollower(session)
-        self._queue = FetchQueue(session, self._applier, self._commit_fetched)
-        # From looking up what a snapshot continues until it is stored, nothing fetched may come in.
-        self._turn = asyncio.Lock()
+        self._queue = FetchQueue(session, self._applier, self._commit)
         self._lookout = Lookout(session.api, session.clock, fence=0, position=None)
         self._beside: set[asyncio.Future[object]] = set()
         self._polled_at: datetime | None = None
@@ -155,17 +154,18 @@ class Poller:
         return Polled(found_any, more=found.behind or len(found.events) >= BATCH_EVENTS)
 
     async def _apply(self, events: list[JsonObject], answered_at: datetime) -> None:
-        async with self._turn:
+        while True:
             applied = await self._applier.apply(events, answered_at, backlog=bool(self._queue))
             failed = {event["id"] for event in applied.failed}
             done = [event for event in events if event["id"] not in failed]
             self._lookout.note(events, applied.failed)
-            await self._commit(applied, done)
+            try:
+                await self._commit(applied, done)
+                break
+            except Superseded as error:
+                # A newer state was fetched since the snapshots were judged: they are once more.
+                log.info("Applying Stripe events of %s again: %s", self._sync.name, error)
         self._lookout.know(events)
-
-    async def _commit_fetched(self, applied: Applied) -> LoadResult:
-        async with self._turn:
-            return await self._commit(applied)
 
     async def _commit(self, applied: Applied, done: list[JsonObject] | None = None) -> LoadResult:
         """Store observations and how far polling has come, in one transaction.
@@ -190,6 +190,7 @@ class Poller:
                 fetched=applied.fetched if self._queue else (),
                 owner=self._owner,
             ),
+            builds_on=applied.builds_on,
         )
         result = await asyncio.to_thread(self._loaders.load, batch)
         self._queue.note(applied, self._session.clock.now())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import TracebackType
@@ -23,7 +23,7 @@ from tenacity import (
 )
 
 from stripe_sync.clock import Clock, SystemClock
-from stripe_sync.errors import SyncBusy, WarehouseError
+from stripe_sync.errors import Superseded, SyncBusy, WarehouseError
 from stripe_sync.warehouse import lookup
 from stripe_sync.warehouse.changes import Changes, RecordKey, decide, needing_payload
 from stripe_sync.warehouse.checkpoints import save_backfill, save_poll
@@ -108,6 +108,7 @@ class Loader:
 
         Raises:
             SyncBusy: Another poller has taken over the lease that the batch polls under.
+            Superseded: Something else is stored by now than what the batch builds on.
             WarehouseError: The warehouse cannot be reached or refuses the batch, or it does not
                 know the sync.
         """
@@ -156,6 +157,9 @@ class Loader:
                 raise _TransactionLost(cause_of(error)) from error
             msg = f"the warehouse refused a load: {cause_of(error)}"
             raise WarehouseError(msg) from error
+        except Superseded:
+            connection.rollback()
+            raise
         except BaseException:
             self.close()
             raise
@@ -183,7 +187,9 @@ class Loader:
     def _compare(self, cursor: lookup.Cursor, batch: Batch) -> Changes:
         keys = dict.fromkeys((o.collection_id, o.upstream_id) for o in batch.observations)
         told = [o.stripe_event for o in batch.observations if o.stripe_event]
+        keys |= dict.fromkeys(batch.builds_on)
         stored = lookup.stored_records(cursor, batch.sync_id, keys)
+        _check_basis(batch, stored)
         applied = lookup.applied_stripe_events(cursor, batch.sync_id, told)
         needed = needing_payload(batch, stored, applied)
         stored = lookup.with_payloads(cursor, batch.sync_id, stored, needed)
@@ -254,6 +260,16 @@ def _lock_collections(cursor: lookup.Cursor, batch: Batch) -> None:
     # Everybody locks in the same order, so nobody waits in a circle.
     keys = sorted(lock_key("load", batch.sync_id, collection) for collection in collections)
     cursor.execute(_LOCK, (keys,))
+
+
+def _check_basis(batch: Batch, stored: Mapping[RecordKey, RecordRow]) -> None:
+    for key, payload_hash in batch.builds_on.items():
+        record = stored.get(key)
+        if record is None and payload_hash is None:
+            continue
+        if record is None or record.deleted or record.payload_hash != payload_hash:
+            msg = f"{' '.join(key)} was changed by another process meanwhile"
+            raise Superseded(msg)
 
 
 def _merge(cursor: lookup.Cursor, batch: Batch, changes: Changes) -> tuple[int, str]:

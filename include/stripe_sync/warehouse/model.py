@@ -170,6 +170,8 @@ class Batch:
         checkpoint: Backfill progress to commit with the data.
         poll: Polling progress to commit with the data.
         created_events: Whether a record never seen gets a change event without a Stripe event.
+        builds_on: Stored states that observations were made from, by collection id and key: their
+            payload hashes, None where nothing was stored.
     """
 
     sync_id: UUID
@@ -179,6 +181,7 @@ class Batch:
     checkpoint: Checkpoint | None = None
     poll: PollCheckpoint | None = None
     created_events: bool = True
+    builds_on: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

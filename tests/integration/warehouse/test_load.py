@@ -9,7 +9,7 @@ import pytest
 
 from stripe_sync import ids, jsonio
 from stripe_sync.catalog.model import ChangeType
-from stripe_sync.errors import SyncBusy, WarehouseError
+from stripe_sync.errors import Superseded, SyncBusy, WarehouseError
 from stripe_sync.warehouse import Loader, Warehouse
 from stripe_sync.warehouse.model import (
     Checkpoint,
@@ -157,6 +157,36 @@ def test_a_poller_that_lost_its_lease_commits_nothing(warehouse: Warehouse, load
     warehouse.release_poll_lease(SYNC, "other")
     assert warehouse.acquire_poll_lease(SYNC, "me", seconds=60)
     assert loader.load(late).events == 1
+
+
+@pytest.mark.parametrize(
+    ("stored", "builds_on"),
+    [
+        ({}, "another"),
+        ({}, None),
+        ({"deleted": True}, "the stored one"),
+        (None, "another"),
+    ],
+    ids=["changed", "made", "deleted", "never there"],
+)
+def test_what_builds_on_another_state_than_the_stored_one_is_not_stored(
+    warehouse: Warehouse, loader: Loader, stored: dict[str, Any] | None, builds_on: str | None
+) -> None:
+    known = seen({"n": 1}, **(stored or {}))
+    before = loader.load(batch(known)).last_seq if stored is not None else 0
+    basis = {
+        (CUSTOMER, "cus_1"): known.payload_hash if builds_on == "the stored one" else builds_on
+    }
+    with pytest.raises(Superseded, match=r"stripe:customer cus_1"):
+        loader.load(batch(seen({"n": 2}, when=1, told=told("evt_1")), builds_on=basis))
+    assert warehouse.last_seq(SYNC) == before
+    # The connection is still good, and what builds on the stored state is stored.
+    fitting = {
+        (CUSTOMER, "cus_2"): None,
+        **({(CUSTOMER, "cus_1"): known.payload_hash} if stored == {} else {}),
+    }
+    more = seen({"n": 3}, when=1, upstream_id="cus_2", told=told("evt_2"))
+    assert loader.load(batch(more, builds_on=fitting)).events == 1
 
 
 def test_what_the_lake_raises_undoes_the_batch(warehouse: Warehouse, loader: Loader) -> None:
