@@ -124,7 +124,13 @@ def reload_collection(
         events = records = seen = 0
         with (
             warehouse.backfill_lock(sync.id, row.id),
-            Restorer(connections.warehouse_url, sync.id, sync.resource_id, row.id) as restorer,
+            Restorer(
+                connections.warehouse_url,
+                sync.id,
+                sync.resource_id,
+                row.id,
+                LakeFollower(session).flush,
+            ) as restorer,
         ):
             stored = history.events(row.name)
             while some := list(islice(stored, BATCH_ROWS)):
@@ -137,8 +143,6 @@ def reload_collection(
                 records += restorer.records(_newest(states))
                 seen += len(states)
                 told(meter.read(objects=seen, requests=0, percent=None))
-            # All of it came from the lake, so there is nothing to follow.
-            warehouse.set_lake_position(sync.id, warehouse.last_seq(sync.id))
             _note(warehouse, sync, row.id, records)
         seconds = meter.read(objects=seen, requests=0, percent=None).seconds
         return ReloadReport(row.name, "done", events, records, seen, round(seconds, 3))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -128,7 +127,7 @@ class StreamStore:
             seq = connection.scalar(sa.select(_lake.c.seq).where(_lake.c.sync_id == sync_id))
         return int(seq or 0)
 
-    def set_lake_position(self, sync_id: UUID, seq: int, turn: Connection | None = None) -> None:
+    def set_lake_position(self, sync_id: UUID, seq: int, turn: Connection) -> None:
         """Note that the lake has followed the stream up to this position; it never goes back.
 
         Args:
@@ -141,8 +140,8 @@ class StreamStore:
             index_elements=[_lake.c.sync_id],
             set_={"seq": sa.func.greatest(_lake.c.seq, statement.excluded.seq)},
         )
-        with explain(self.engine.url), nullcontext(turn) if turn else self.engine.begin() as over:
-            over.execute(statement)
+        with explain(self.engine.url):
+            turn.execute(statement)
 
 
 def _last_seq(connection: Connection, sync_id: UUID) -> int:

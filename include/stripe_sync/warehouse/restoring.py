@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import groupby
@@ -17,7 +17,7 @@ from stripe_sync.warehouse.changes import Changes
 from stripe_sync.warehouse.connect import cause_of, open_connection
 from stripe_sync.warehouse.jsontext import for_jsonb
 from stripe_sync.warehouse.locks import lock_key
-from stripe_sync.warehouse.model import EventRow, LoadResult, RecordRow
+from stripe_sync.warehouse.model import EventRow, LoadResult, RecordRow, Source
 from stripe_sync.warehouse.staging import COPY_STAGE, CREATE_STAGE, copy_blocks
 
 _LOCK = "SELECT pg_advisory_xact_lock(%s)"
@@ -56,7 +56,14 @@ WITH fresh AS (
     FROM new_events WHERE stripe_event_id IS NOT NULL
     ON CONFLICT DO NOTHING
 )
-SELECT count(*) FROM new_events
+SELECT count(new_events), base.seq FROM base LEFT JOIN new_events ON true GROUP BY base.seq
+"""
+
+# What is put back came from the lake, so the lake need not follow it; whatever others wrote before
+# it, the lake has to follow.
+_FOLLOWED = """
+UPDATE stripe_sync.lake_position SET seq = seq + %(count)s
+WHERE sync_id = %(sync_id)s AND seq = %(seq)s
 """
 
 _CREATE_RECORDS = """
@@ -121,12 +128,21 @@ class Restorer:
         sync_id: The sync.
         resource_id: Its account and mode.
         collection_id: The collection.
+        follow: Brings the lake up to the end of the stream.
 
     Raises:
         WarehouseError: The warehouse cannot be reached.
     """
 
-    def __init__(self, url: str, sync_id: UUID, resource_id: UUID, collection_id: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        sync_id: UUID,
+        resource_id: UUID,
+        collection_id: str,
+        follow: Callable[[], object],
+    ) -> None:
+        self._follow = follow
         self._connection = open_connection(url)
         self._common = {"sync_id": sync_id, "resource_id": resource_id}
         self._lock = lock_key("load", sync_id, collection_id)
@@ -156,19 +172,34 @@ class Restorer:
 
         Raises:
             WarehouseError: The warehouse cannot be reached or refuses them.
+            LakeError: The lake cannot be written.
         """
         added = 0
-        with _explain(), self._connection.cursor() as cursor:
-            for source, group in groupby(events, key=lambda event: event.source):
-                same = list(group)
-                cursor.execute(_LOCK, (self._lock,))
-                with cursor.copy(COPY_STAGE) as copy:
-                    for block in copy_blocks(Changes([], same, LoadResult()), same):
-                        copy.write(block)
-                cursor.execute(_EVENTS, {**self._common, "source": source})
-                added += _count(cursor)
-                self._connection.commit()
+        for source, group in groupby(events, key=lambda event: event.source):
+            same = list(group)
+            while (count := self._put(source, same)) is None:
+                self._follow()
+            added += count
         return added
+
+    def _put(self, source: Source, events: list[EventRow]) -> int | None:
+        """Add events of one source; None, and nothing, where the lake lacks some of the stream."""
+        with _explain(), self._connection.cursor() as cursor:
+            cursor.execute(_LOCK, (self._lock,))
+            with cursor.copy(COPY_STAGE) as copy:
+                for block in copy_blocks(Changes([], events, LoadResult()), events):
+                    copy.write(block)
+            cursor.execute(_EVENTS, {**self._common, "source": source})
+            found = cursor.fetchone()
+            assert found is not None  # noqa: S101 - the stream has a position
+            count, seq = found
+            if count:
+                cursor.execute(_FOLLOWED, {**self._common, "count": count, "seq": seq})
+                if not cursor.rowcount:
+                    self._connection.rollback()
+                    return None
+            self._connection.commit()
+        return int(count)
 
     def records(self, records: Sequence[RecordRow]) -> int:
         """Make or bring forward those of these records that are missing or older here.

@@ -6,16 +6,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from databases import new_database
-from integration.sync.sync_processes import Work, reload_collection
+from integration.sync.sync_processes import Work, follow_stream, reload_collection
 from stand import SYNC, Stand, make_stand, quickened
 from stripe_sandbox.server import Running
 from stripe_sync.client import Credential
 from stripe_sync.errors import ConfigurationError, SyncBusy
+from stripe_sync.sync.progress import Progress
 from stripe_sync.sync.reload import plan_reload
+from stripe_sync.warehouse import Warehouse
+from stripe_sync.warehouse.model import Batch, Source
+from unit.warehouse.observations import seen
 
 COLLECTIONS = ("customer", "invoice", "charge", "event")
 
@@ -52,6 +57,11 @@ def fill(stand: Stand) -> None:
     customers.delete(first)
     customers.update(second, {"name": "the last one"})
     stand.poll()
+
+
+def rows_in_lake(stand: Stand, collection: str) -> int:
+    """Change events in the files, however often each."""
+    return sum(batch.num_rows for batch in stand.lake.event_batches(collection))
 
 
 def reload(stand: Stand) -> None:
@@ -91,6 +101,31 @@ def test_reloading_into_the_warehouse_that_lost_nothing_changes_nothing(stand: S
     before = stand.contents()
     reload(stand)
     assert stand.contents() == before
+
+
+def test_what_others_write_meanwhile_reaches_the_lake(stand: Stand, rebuilt: Stand) -> None:
+    """As a reconcile of another collection or a mutation does; what is put back does not."""
+    fill(stand)
+    in_lake = [rows_in_lake(stand, name) for name in COLLECTIONS]
+    plan_reload(rebuilt.connections, SYNC)
+    written: list[UUID] = []
+    with Warehouse(rebuilt.connections.warehouse_url) as warehouse, warehouse.loader() as loader:
+        sync = warehouse.find_sync(SYNC)
+        assert sync is not None
+
+        def write(_: Progress) -> None:
+            key = f"prod_{len(written)}"
+            product = seen({}, upstream_id=key, collection_id="stripe:product")
+            loader.load(Batch(sync.id, sync.resource_id, Source.RECONCILE, [product]))
+            written.append(UUID(rebuilt.events(key)[0]["id"]))
+
+        for name in COLLECTIONS:
+            reload_collection(rebuilt.connections, SYNC, name, progress=write)
+    credential = stand.connections.credential
+    follow_stream(replace(rebuilt.connections, credential=credential), SYNC, "")
+    assert {UUID(str(name)) for name in rebuilt.lake.events("product")["id"]} == set(written)
+    assert rows_in_lake(rebuilt, "product") == len(written) >= 2 * len(COLLECTIONS)
+    assert [rows_in_lake(rebuilt, name) for name in COLLECTIONS] == in_lake
 
 
 def test_the_sync_goes_on_after_it(stand: Stand, rebuilt: Stand) -> None:
