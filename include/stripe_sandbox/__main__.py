@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +43,9 @@ def serve(
     app = SandboxApp(current)
     address, bound = connection.getsockname()[:2]
     typer.echo(f"Stripe sandbox on http://{address}:{bound} (keys {TEST_KEY}, {LIVE_KEY})")
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        # The server raises the signal that ended it once more, which must not end it before saving.
+        signal.signal(ending, lambda *_: sys.exit(0))
     try:
         make_server(app).run([connection])
     finally:

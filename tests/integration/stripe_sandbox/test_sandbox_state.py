@@ -151,17 +151,24 @@ def start(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def test_the_command_serves_and_keeps_its_data(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_serves_and_keeps_its_data(tmp_path: Path, ending: signal.Signals) -> None:
     path = tmp_path / "sandbox.json"
-    ids = []
-    for _ in range(2):
+    kept = []
+    for begin in (True, False):
         process = start("--port", "0", "--state", str(path), "--seed", "demo")
         assert process.stdout is not None
         base_url = process.stdout.readline().split(" on ")[1].split()[0]
-        ids.append([d["id"] for d in SandboxControl(base_url).objects("customer")])
-        process.send_signal(signal.SIGTERM)
+        control = SandboxControl(base_url)
+        if begin:
+            # The demo's objects are the same each time.
+            control.mutate("customer", control.objects("customer")[0]["id"], {"name": "Kept"})
+        kept.append(control.objects("customer"))
+        process.send_signal(ending)
         process.communicate(timeout=20)
-    assert ids[0] == ids[1] != []
+        assert process.returncode == 0
+    assert kept[0] == kept[1]
+    assert kept[1][0]["name"] == "Kept"
 
 
 def test_the_command_says_why_it_cannot_start() -> None:
