@@ -53,6 +53,8 @@ def airflow_environment(settings: Settings, secrets: Secrets, postgres: Postgres
         "DATABASE__SQL_ALCHEMY_CONN": postgres.url("airflow", "postgresql+psycopg2"),
         "DATABASE__CHECK_MIGRATIONS": False,  # prepare() sees to it, once for all components
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.25,
+        # How long the tasks of a scheduler that was killed stay lying, live polling among them.
+        "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": 30,
         "API__HOST": "127.0.0.1",
         "API__PORT": settings.airflow_port,
         "API__BASE_URL": base_url(settings),
