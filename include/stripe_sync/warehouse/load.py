@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import TracebackType
@@ -189,7 +189,7 @@ class Loader:
         told = [o.stripe_event for o in batch.observations if o.stripe_event]
         keys |= dict.fromkeys(batch.builds_on)
         stored = lookup.stored_records(cursor, batch.sync_id, keys)
-        _check_basis(batch, stored)
+        lookup.check_basis(batch, stored)
         applied = lookup.applied_stripe_events(cursor, batch.sync_id, told)
         needed = needing_payload(batch, stored, applied)
         stored = lookup.with_payloads(cursor, batch.sync_id, stored, needed)
@@ -260,16 +260,6 @@ def _lock_collections(cursor: lookup.Cursor, batch: Batch) -> None:
     # Everybody locks in the same order, so nobody waits in a circle.
     keys = sorted(lock_key("load", batch.sync_id, collection) for collection in collections)
     cursor.execute(_LOCK, (keys,))
-
-
-def _check_basis(batch: Batch, stored: Mapping[RecordKey, RecordRow]) -> None:
-    for key, payload_hash in batch.builds_on.items():
-        record = stored.get(key)
-        if record is None and payload_hash is None:
-            continue
-        if record is None or record.deleted or record.payload_hash != payload_hash:
-            msg = f"{' '.join(key)} was changed by another process meanwhile"
-            raise Superseded(msg)
 
 
 def _merge(cursor: lookup.Cursor, batch: Batch, changes: Changes) -> tuple[int, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -10,8 +10,9 @@ from uuid import UUID
 import psycopg
 
 from stripe_sync import jsonio
+from stripe_sync.errors import Superseded
 from stripe_sync.warehouse.changes import RecordKey
-from stripe_sync.warehouse.model import RecordRow, StripeEvent
+from stripe_sync.warehouse.model import Batch, RecordRow, StripeEvent
 
 # LIMIT keeps the planner at one index probe a key, whatever it believes of the table's size.
 _RECORDS = """
@@ -76,6 +77,24 @@ def with_payloads(
         key = (collection_id, upstream_id)
         full[key] = replace(records[key], payload_json=canonical_text(exact, text))
     return full
+
+
+def check_basis(batch: Batch, stored: Mapping[RecordKey, RecordRow]) -> None:
+    """See that the states which a batch builds on are the stored ones.
+
+    Args:
+        batch: Says what it builds on.
+        stored: The records it names, as they are now.
+
+    Raises:
+        Superseded: One is not.
+    """
+    for key, payload_hash in batch.builds_on.items():
+        record = stored.get(key)
+        found = record.payload_hash if record else None
+        if found != payload_hash or (record and record.deleted):
+            msg = f"{' '.join(key)} was changed by another process meanwhile"
+            raise Superseded(msg)
 
 
 def applied_stripe_events(
