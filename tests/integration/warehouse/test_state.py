@@ -177,8 +177,9 @@ def test_the_ledger_forgets_only_what_stripe_forgot(warehouse: Warehouse, loader
 
 def test_the_lake_position_never_goes_back(warehouse: Warehouse) -> None:
     assert warehouse.lake_position(SYNC) == 0
-    warehouse.set_lake_position(SYNC, 5)
-    warehouse.set_lake_position(SYNC, 3)
+    for seq in (5, 3):
+        with warehouse.lake_lock(SYNC) as turn:
+            warehouse.set_lake_position(SYNC, seq, turn)
     assert warehouse.lake_position(SYNC) == 5
 
 
