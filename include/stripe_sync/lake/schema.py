@@ -8,6 +8,7 @@ would be another one after a rebuild; the version of a record (``updated_idx``) 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
@@ -89,7 +90,7 @@ def _table(schema: pa.Schema, rows: Sequence[object], ready: dict[str, pa.Array]
     arrays = [
         ready[field.name]
         if field.name in ready
-        else _MAKERS[field.type]([getattr(row, field.name) for row in rows], field.type)
+        else _MAKERS[field.type](list(map(attrgetter(field.name), rows)), field.type)
         for field in schema
     ]
     return pa.Table.from_arrays(arrays, schema=schema)

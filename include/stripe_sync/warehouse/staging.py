@@ -125,7 +125,7 @@ def copy_blocks(changes: Changes, told: list[EventRow]) -> Iterator[bytes]:
     silent = {event.id for event in changes.events} if told is not changes.events else set()
     silent.difference_update(event.id for event in told)
     newest = {(row.collection_id, row.upstream_id): row for row in changes.records}
-    moments = _Moments()
+    moments, names = _Moments(), _Names()
     block: list[bytes] = []
     size = 0
     # A record's newest event comes last, so walking backwards meets it first.
@@ -135,7 +135,7 @@ def copy_blocks(changes: Changes, told: list[EventRow]) -> Iterator[bytes]:
     ]
     for ordinal, (event, record) in enumerate(reversed(rows), start=1):
         kind = _NULL if silent and event.id in silent else event.event_type.value
-        line = _line(ordinal, event, kind, record, moments)
+        line = _line(ordinal, event, kind, record, moments, names)
         block.append(line)
         size += len(line)
         if size >= _COPY_BUFFER_BYTES:
@@ -146,6 +146,14 @@ def copy_blocks(changes: Changes, told: list[EventRow]) -> Iterator[bytes]:
         yield b"".join(block)
 
 
+class _Names(dict[str, str]):
+    """Names that most rows of a batch share, as COPY reads them."""
+
+    def __missing__(self, name: str) -> str:
+        text = self[name] = _text(name)
+        return text
+
+
 class _Moments(dict[datetime, str]):
     """Moments as text; most rows of a batch share them."""
 
@@ -154,8 +162,13 @@ class _Moments(dict[datetime, str]):
         return text
 
 
-def _line(
-    ordinal: int, event: EventRow, kind: str, record: RecordRow | None, moments: _Moments
+def _line(  # noqa: PLR0917 - a row, and what its values are looked up in
+    ordinal: int,
+    event: EventRow,
+    kind: str,
+    record: RecordRow | None,
+    moments: _Moments,
+    names: _Names,
 ) -> bytes:
     payload = for_jsonb(event.data_json)
     exact = rb"\N" if payload == event.data_json else _escape(event.data_json)
@@ -164,12 +177,12 @@ def _line(
         changes = _escape(for_jsonb(jsonio.canonical(event.changes)))
     told = event.stripe_event_id
     head = (
-        f"{ordinal}\t{event.id.hex}\t{_text(event.collection_id)}\t{_text(event.upstream_id)}"
+        f"{ordinal}\t{event.id.hex}\t{names[event.collection_id]}\t{_text(event.upstream_id)}"
         f"\t{kind}\t"
     )
     middle = (
         f"\t{moments[event.created_at]}\t{moments[event.upstream_updated_at]}"
-        f"\t{_text(told) if told else _NULL}\t{_text(event.api_version)}\t"
+        f"\t{_text(told) if told else _NULL}\t{names[event.api_version]}\t"
     )
     tail = _NO_RECORD if record is None else _record_fields(record, moments)
     return b"".join(
