@@ -20,7 +20,7 @@
     │   └── StripeUnreachable        no (whole) answer, after all retries
     ├── WarehouseError               the warehouse refuses or cannot be reached
     │   ├── SyncBusy                 another process holds what this one needs
-    │   └── Superseded               what a batch builds on was changed by another process
+    │   └── Superseded               what a batch builds on has changed meanwhile
     └── LakeError                    the lake cannot be written or read
         └── LakeAhead                the lake holds more of the stream than the warehouse knows of
 
@@ -147,7 +147,7 @@ class SyncBusy(WarehouseError):
 
 
 class Superseded(WarehouseError):
-    """What a batch builds on was changed by another process; nothing of it was stored."""
+    """What a batch builds on has changed since it was looked up; nothing of it was stored."""
 
 
 class LakeError(StripeSyncError):

@@ -11,10 +11,9 @@ moment and continues what is stored:
 Fields that are only shown when they are expanded (a customer's tax location) are in no snapshot.
 They stay as they are stored, and the object is fetched as well, later.
 
-It is stored only as long as what it continues is what is stored (``Batch.builds_on``).
-
 The last point makes it proof against what clocks and the order of Stripe events cannot tell: where
-a change in between is missing, the difference does not fit, and the object is fetched.
+a change in between is missing, the difference does not fit, and the object is fetched. What it was
+proven on is compared once more where it is stored (``Batch.builds_on``).
 """
 
 from __future__ import annotations

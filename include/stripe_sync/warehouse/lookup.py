@@ -93,7 +93,7 @@ def check_basis(batch: Batch, stored: Mapping[RecordKey, RecordRow]) -> None:
         record = stored.get(key)
         found = record.payload_hash if record else None
         if found != payload_hash or (record and record.deleted):
-            msg = f"{' '.join(key)} was changed by another process meanwhile"
+            msg = f"{' '.join(key)} has changed since a batch was made from it"
             raise Superseded(msg)
 
 

@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from stand import SYNC, Stand, quickened
+from stripe_sync.client import Lane
 from stripe_sync.clock import SystemClock
 from stripe_sync.sync.session import open_session
 from stripe_sync.warehouse import Warehouse
@@ -26,7 +27,7 @@ def observed(stand: Stand, product: str) -> tuple[Batch, Observation]:
     async def look() -> tuple[Batch, Observation]:
         async with open_session(stand.connections, SYNC) as session:
             now = SystemClock().now()
-            obj = session.api.get("/v1/products/{id}", {"id": product}, lane="live")
+            obj = session.api.get("/v1/products/{id}", {"id": product}, lane=Lane.LIVE)
             seen = session.shaper(session.catalog.resolve("product")).observe(
                 await obj, observed_at=now
             )
