@@ -7,9 +7,9 @@ from typing import Any
 
 import stripe
 
-from stand import Stand
-from stripe_sync.catalog import Collection, Obtained, load_catalog
-from stripe_sync.sync.backfill import BackfillReport
+from stripe_sync.catalog import Collection, Retrieval, load_catalog
+from stripe_sync.sync.backfill.backfill import BackfillReport
+from sync_harness import SyncHarness
 
 CATALOG = load_catalog()
 EVERY = [row.name for row in CATALOG.values()]
@@ -34,31 +34,31 @@ class Shop:
         asked: The endpoints that it asked.
     """
 
-    def __init__(self, stand: Stand) -> None:
-        self.stand = stand
+    def __init__(self, harness: SyncHarness) -> None:
+        self.harness = harness
         self._objects: dict[str, list[Any]] = {}
-        self.reports: dict[str, BackfillReport] = {r.collection: r for r in stand.backfill()}
-        self.asked = set(stand.sandbox.control.stats()["by_endpoint"])
+        self.reports: dict[str, BackfillReport] = {r.collection: r for r in harness.backfill()}
+        self.asked = set(harness.sandbox.control.stats()["by_endpoint"])
 
     def objects(self, kind: str) -> list[Any]:
         """What the sandbox holds, or the previews that were asked for; read once."""
         if kind not in self._objects:
             previewed = kind in EVERY and CATALOG.resolve(kind).preview
             self._objects[kind] = (
-                self.stored(kind) if previewed else self.stand.sandbox.control.objects(kind)
+                self.stored(kind) if previewed else self.harness.sandbox.control.objects(kind)
             )
         return self._objects[kind]
 
     def stored(self, name: str) -> list[Any]:
         """Payloads of a collection's records."""
         query = "SELECT payload FROM stripe_raw.records WHERE collection_id = %s AND NOT deleted"
-        return [row[0] for row in self.stand.sql(query, f"stripe:{name}")]
+        return [row[0] for row in self.harness.sql(query, f"stripe:{name}")]
 
     def expected(self, row: Collection) -> list[str]:
         """Keys of everything that Stripe shows of a collection."""
-        if row.obtained is Obtained.CREATE_ONLY:
+        if row.retrieval is Retrieval.CREATE_ONLY:
             return []
-        if row.obtained is Obtained.PREVIEW:
+        if row.retrieval is Retrieval.PREVIEW:
             return list(self._previews(row))
         key = KEYS.get(row.name, lambda o: o["id"])
         return [key(obj) for obj in self.objects(row.object) if self._shown(row, obj)]
@@ -88,7 +88,7 @@ class Shop:
     def preview(self, **owner: str) -> Any:
         """What Stripe computes for an object; None where nothing is due."""
         try:
-            return self.stand.stripe.v1.invoices.create_preview(owner)  # type: ignore[arg-type]
+            return self.harness.stripe.v1.invoices.create_preview(owner)  # type: ignore[arg-type]
         except stripe.InvalidRequestError as error:
             assert error.code == "invoice_upcoming_none"
             return None

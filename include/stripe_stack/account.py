@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from stripe_stack.stack import Stack
-from stripe_sync import jsonio
+from stripe_sync.records import canonical_json
 
 _SHOWN = ("id", "object", "name", "email", "created", "currency", "livemode", "metadata")
 """What is shown of a customer, who has many more fields."""
@@ -86,7 +86,7 @@ def _json(row: Mapping[str, Any], object_field: str) -> JSON:
     whole = row[object_field]
     part = {key: whole[key] for key in _SHOWN if key in whole}
     shown = {**row, object_field: {**part, "…": f"and {len(whole) - len(part)} more fields"}}
-    return JSON(jsonio.dumps({key: _plain(value) for key, value in shown.items()}).decode())
+    return JSON(canonical_json.dumps({key: _plain(value) for key, value in shown.items()}).decode())
 
 
 def _plain(value: Any) -> Any:

@@ -21,7 +21,7 @@ from stripe_stack.errors import StackError
 from stripe_stack.postgres import Postgres
 from stripe_stack.processes import Command, Processes
 from stripe_stack.settings import ROOT, Secrets, Settings
-from stripe_sync import jsonio
+from stripe_sync.records import canonical_json
 
 USER = "admin"
 POOL = "stripe_backfill"
@@ -109,7 +109,7 @@ def _connections(settings: Settings, postgres: Postgres) -> dict[str, str]:
         "STRIPE_LAKE": {"conn_type": "stripe_lake", "host": settings.lake},
     }
     return {
-        f"AIRFLOW_CONN_{name}": jsonio.dumps(fields).decode()
+        f"AIRFLOW_CONN_{name}": canonical_json.dumps(fields).decode()
         for name, fields in connections.items()
     }
 
@@ -124,7 +124,7 @@ def prepare(settings: Settings, secrets: Secrets, environment: Mapping[str, str]
     home.mkdir(exist_ok=True)
     passwords = home / "passwords.json"
     passwords.touch(mode=0o600)
-    passwords.write_bytes(jsonio.dumps({USER: secrets.admin_password}))
+    passwords.write_bytes(canonical_json.dumps({USER: secrets.admin_password}))
     # Airflow takes seconds to find that nothing is to be done, so a note says when that is so.
     note, version = home / "migrated", metadata.version("apache-airflow-core")
     if note.exists() and note.read_text() == version:

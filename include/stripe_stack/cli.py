@@ -16,7 +16,7 @@ from stripe_stack.postgres import psql_environment
 from stripe_stack.processes import stop_on_signals
 from stripe_stack.settings import ROOT, read_settings
 from stripe_stack.stack import DAGS, Stack, postgres_of, running
-from stripe_sync.transform import dbt_command, dbt_environment
+from stripe_sync.dbt_runner import dbt_command, dbt_environment
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False

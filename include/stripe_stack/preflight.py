@@ -12,7 +12,7 @@ import psycopg
 from stripe_stack.errors import StackError
 from stripe_stack.settings import Settings
 from stripe_sync.catalog import PINNED_API_VERSION
-from stripe_sync.client import Credential, Lane, RetryPolicy, StripeApi, Timeouts, Unpaced
+from stripe_sync.client import Credential, NoRateLimit, Priority, RetryPolicy, StripeApi, Timeouts
 from stripe_sync.errors import AuthenticationError, StripeSyncError
 
 
@@ -60,9 +60,11 @@ def check_account(settings: Settings) -> str:
 
 async def _account(credential: Credential) -> str:
     retry = RetryPolicy(attempts=2, total=15, timeouts=Timeouts(connect=5, total=10))
-    api = StripeApi(credential, api_version=PINNED_API_VERSION, pacer=Unpaced(), retry=retry)
+    api = StripeApi(
+        credential, api_version=PINNED_API_VERSION, rate_limiter=NoRateLimit(), retry=retry
+    )
     async with api:
-        return str((await api.get("/v1/account", lane=Lane.LIVE))["id"])
+        return str((await api.get("/v1/account", priority=Priority.LIVE))["id"])
 
 
 def check_warehouse(settings: Settings) -> None:

@@ -20,7 +20,7 @@
     │   └── StripeUnreachable        no (whole) answer, after all retries
     ├── WarehouseError               the warehouse refuses or cannot be reached
     │   ├── SyncBusy                 another process holds what this one needs
-    │   └── Superseded               what a batch builds on has changed meanwhile
+    │   └── ConcurrentUpdate               what a batch builds on has changed meanwhile
     └── LakeError                    the lake cannot be written or read
         └── LakeAhead                the lake holds more of the stream than the warehouse knows of
 
@@ -146,7 +146,7 @@ class SyncBusy(WarehouseError):
     """Another process holds what this one needs."""
 
 
-class Superseded(WarehouseError):
+class ConcurrentUpdate(WarehouseError):
     """What a batch builds on has changed since it was looked up; nothing of it was stored."""
 
 

@@ -14,7 +14,7 @@ from stripe_airflow.hooks.stripe import StripeHook
 from stripe_airflow.operators.backfill import parse_since
 
 if TYPE_CHECKING:
-    from stripe_sync.warehouse.progress import CollectionStatus
+    from stripe_sync.warehouse.state.collections import CollectionStatus
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def plan_jobs(params: Mapping[str, Any]) -> list[dict[str, Any]]:
     Raises:
         ConfigurationError: A collection or the date is not known.
     """
-    from stripe_sync.sync.backfill import plan_backfill
+    from stripe_sync.sync.backfill.backfill import plan_backfill
 
     sync, since = params["sync"], params["since"]
     parse_since(since)  # before anything is asked of Stripe
@@ -67,11 +67,12 @@ def pick_jobs(jobs: Iterable[Mapping[str, Any]], *, nested: bool) -> list[Mappin
     Those that are read through others come later: what is stored by then need not be asked for.
     """
     from stripe_sync.catalog import ID_PREFIX, load_catalog
-    from stripe_sync.sync.sources import stage
+    from stripe_sync.extract.reading import dependency_level
 
     catalog = load_catalog()
     stages = {
-        j["collection"]: stage(catalog, catalog.parent(ID_PREFIX + j["collection"])) for j in jobs
+        j["collection"]: dependency_level(catalog, catalog.parent(ID_PREFIX + j["collection"]))
+        for j in jobs
     }
     return [j for j in jobs if (stages[j["collection"]] > 1) is nested]
 
@@ -108,7 +109,7 @@ def conclude(
         if name not in done
     }
     rows: list[dict[str, Any]] = [done.get(name) or missing[name] for name in wanted]
-    log.info("Backfill of %s collections\n%s", len(rows), as_table(rows))
+    log.info("Backfill of %s collections\n%s", len(rows), format_table(rows))
     if problems := [*_failures(rows, missing), *_refusals(rows, sync)]:
         raise AirflowException(" ".join(problems))
     return rows
@@ -149,7 +150,7 @@ def _why(state: CollectionStatus | None) -> str:
     return (state and state.message) or "the task was stopped; see its log"
 
 
-def as_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = _COLUMNS) -> str:
+def format_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = _COLUMNS) -> str:
     """Rows of a report as aligned text; by default those of a backfill."""
     cells = [list(columns), *([_cell(row.get(column)) for column in columns] for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]

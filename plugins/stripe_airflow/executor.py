@@ -30,9 +30,9 @@ _NEEDED_BY_TASKS = (
     "stripe_airflow.sensors.stripe_events",
     # what they do
     "stripe._stripe_client",
-    "stripe_sync.sync.backfill",
-    "stripe_sync.sync.poll",
-    "stripe_sync.sync.reconcile",
+    "stripe_sync.sync.backfill.backfill",
+    "stripe_sync.sync.poll.supervisor",
+    "stripe_sync.sync.reconcile.reconcile",
     "stripe_sync.sync.status",
 )
 
@@ -49,7 +49,7 @@ class WarmLocalExecutor(LocalExecutor):
         for name in _NEEDED_BY_TASKS:
             import_module(name)
         from stripe_sync.catalog import load_catalog
-        from stripe_sync.warehouse.migrate import newest_version
+        from stripe_sync.warehouse.schema.migrate import newest_version
 
         load_catalog()
         newest_version()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from signal import SIGTERM
 
 
-class StopsWhenKilled:
+class InterruptibleMixin:
     """Mixed into an operator: ends a long call as soon as Airflow asks the task to stop.
 
     Airflow's handler for SIGTERM calls ``on_kill`` and then lets ``execute`` go on. Leaving from

@@ -92,16 +92,16 @@ def _stripe_connection() -> dict[str, Any]:
             },
             "cadence": {
                 "label": "Cadence of polling",
-                "description": "Thrifty waits longer and longer while nothing happens.",
-                "schema": {"type": ["string", "null"], "enum": ["fixed", "thrifty", None]},
+                "description": "Adaptive waits longer and longer while nothing happens.",
+                "schema": {"type": ["string", "null"], "enum": ["fixed", "adaptive", None]},
             },
             "longest_poll_interval": {
                 "label": "Longest poll interval",
-                "description": "Seconds that thrifty goes up to. Empty means 300.",
+                "description": "Seconds that adaptive goes up to. Empty means 300.",
                 "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
             },
-            "parents": {
-                "label": "Parents to keep",
+            "include_parents": {
+                "label": "Parent collections to store",
                 "description": "account, application_fee, payment_link, quote: kept if named here.",
                 "schema": {"type": ["array", "null"], "items": {"type": "string"}},
             },

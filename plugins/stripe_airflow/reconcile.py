@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowException
 
-from stripe_airflow.backfill import as_table
+from stripe_airflow.backfill import format_table
 from stripe_airflow.hooks.connections import connections_for
 
 log = logging.getLogger(__name__)
@@ -42,13 +42,13 @@ def plan_rereads(params: Mapping[str, Any]) -> list[dict[str, Any]]:
         ConfigurationError: A collection is not known.
     """
     from stripe_sync.clock import SystemClock
-    from stripe_sync.sync.relist import plan_chosen, plan_relist
+    from stripe_sync.sync.reconcile.schedule import plan_chosen, plan_due
 
     sync, chosen = params["sync"], list(params["collections"] or [])
     if chosen or params["everything"] or params["window"]:
         due = plan_chosen(connections_for(sync).settings, chosen, params["window"])
     else:
-        due = plan_relist(connections_for(sync), sync, SystemClock().now())
+        due = plan_due(connections_for(sync), sync, SystemClock().now())
     log.info("To be read again: %s", ", ".join(each.collection for each in due) or "nothing")
     return [{"sync": sync, **asdict(each)} for each in due]
 
@@ -75,7 +75,7 @@ def conclude(
     wanted = [str(job["collection"]) for job in jobs]
     failed = {"status": "failed", "message": "the log of its task says why"}
     rows = [done.get(name, {"collection": name, **failed}) for name in wanted]
-    log.info("Read again: %s collections\n%s", len(rows), as_table(rows, _COLUMNS))
+    log.info("Read again: %s collections\n%s", len(rows), format_table(rows, _COLUMNS))
     missing = [name for name in wanted if name not in done]
     if missing:
         msg = f"{len(missing)} of {len(rows)} collections were not read again: {', '.join(missing)}"

@@ -28,11 +28,11 @@ def main(
     """Measure everything, or one part."""
     results: list[Measured] = []
     try:
-        with rig(Console(width=140)) as stage:
+        with rig(Console(width=140)) as dependency_level:
             for name, measure in PARTS.items():
                 if only in (None, name):
-                    stage.say(f"[bold]{name}[/]")
-                    results += measure(stage)
+                    dependency_level.say(f"[bold]{name}[/]")
+                    results += measure(dependency_level)
     finally:
         report(results, RESULTS)
 

@@ -11,7 +11,7 @@ from typing import Any
 from bench.measure import Measured, Task, TaskCost, postgres_cpu
 from bench.rig import SYNC, UNLIMITED, Rig
 from bench.sequential import read_sequentially
-from stripe_sync.sync.backfill import BackfillReport, backfill_collection, plan_backfill
+from stripe_sync.sync.backfill.backfill import BackfillReport, backfill_collection, plan_backfill
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.progress import Progress
 

@@ -12,9 +12,9 @@ from rich.table import Table
 
 from bench.measure import Measured, Task
 from bench.rig import SYNC, UNLIMITED, Rig
-from minimum import Objects, minimum_requests
-from stripe_sync.catalog import Obtained, load_catalog
-from stripe_sync.sync.backfill import BackfillReport, backfill_collection, plan_backfill
+from request_lower_bound import Objects, minimum_requests
+from stripe_sync.catalog import Retrieval, load_catalog
+from stripe_sync.sync.backfill.backfill import BackfillReport, backfill_collection, plan_backfill
 from stripe_sync.sync.connections import Connections
 
 LATENCY = 0.002
@@ -76,7 +76,7 @@ def run_backfills(connections: Connections, names: Sequence[str]) -> list[Backfi
 
 def _objects(rig: Rig, connections: Connections) -> Objects:
     """Reads what the account holds, and the previews that were computed of it; each once."""
-    previews = {row.name for row in load_catalog().values() if row.obtained is Obtained.PREVIEW}
+    previews = {row.name for row in load_catalog().values() if row.retrieval is Retrieval.PREVIEW}
 
     @cache
     def read(kind: str) -> list[Any]:
@@ -92,7 +92,9 @@ def _assert_complete(connections: Connections, objects: Callable[[str], list[Any
     """Everything that the account holds has arrived, children included."""
     accounts = {account["id"]: account for account in objects("account")}
     persons = load_catalog().resolve("person").lists[0]
-    hidden = {name for name, obj in accounts.items() if any(r.applies(obj) for r in persons.skip)}
+    parent_only = {
+        name for name, obj in accounts.items() if any(r.applies(obj) for r in persons.skip)
+    }
     expected = {
         "customer": len(objects("customer")),
         "invoice": len(objects("invoice")),
@@ -100,7 +102,7 @@ def _assert_complete(connections: Connections, objects: Callable[[str], list[Any
         "line_item": sum(len(invoice["lines"]["data"]) for invoice in objects("invoice")),
         "subscription_item": sum(len(obj["items"]["data"]) for obj in objects("subscription")),
         "capability": len(objects("capability")),
-        "person": sum(obj["account"] in accounts.keys() - hidden for obj in objects("person")),
+        "person": sum(obj["account"] in accounts.keys() - parent_only for obj in objects("person")),
         "upcoming_line_item": sum(
             len(preview["lines"]["data"])
             for kind in ("customer", "subscription")

@@ -21,9 +21,9 @@ from stripe_sandbox.control import SandboxControl
 from stripe_stack.settings import Settings, free_port
 from stripe_stack.stack import Stack, running
 from stripe_sync.client import Credential
-from stripe_sync.sync.backfill import backfill_collection, plan_backfill
+from stripe_sync.sync.backfill.backfill import backfill_collection, plan_backfill
 from stripe_sync.sync.connections import Connections, SyncSettings
-from stripe_sync.sync.poll import poll_for
+from stripe_sync.sync.poll.supervisor import poll_for
 
 LATENCY = 0.1
 """Seconds that a request takes from Stripe."""

@@ -18,7 +18,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from stripe_sync import jsonio
+from stripe_sync.records import canonical_json
 
 _SPAWN = multiprocessing.get_context("spawn")
 
@@ -138,4 +138,4 @@ def report(results: Sequence[Measured], path: Path) -> None:
         table.add_row(line.name, f"{line.value:,.3f}", line.unit, line.target, words[line.met])
     Console(width=110).print(table)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(jsonio.dumps([asdict(line) for line in results]))
+    path.write_bytes(canonical_json.dumps([asdict(line) for line in results]))

@@ -8,7 +8,7 @@ import psycopg
 import stripe
 from psycopg.types.json import Jsonb
 
-from stripe_sync import ids
+from stripe_sync.records import ids
 from stripe_sync.sync.connections import Connections
 
 _INSERT = """

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stripe_sync.jsonio import dumps
+from stripe_sync.records.canonical_json import dumps
 
 
 @pytest.fixture(scope="session")

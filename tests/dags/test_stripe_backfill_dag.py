@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from stripe_sync.catalog import load_catalog
-from stripe_sync.jsonio import dumps
+from stripe_sync.records.canonical_json import dumps
 
 EVERY = [row.name for row in load_catalog().values()]
 TWO = ["rak_customer_read", "rak_invoice_read"]
@@ -90,7 +90,7 @@ def test_parents_that_a_sync_asks_for_are_backfilled_as_well(
     dags: dict[str, Any], sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.control.seed({"quote": 3})
-    connect(monkeypatch, sandbox, sandbox.api_key, parents=["quote"])
+    connect(monkeypatch, sandbox, sandbox.api_key, include_parents=["quote"])
 
     state, tasks = run(dags["stripe_backfill"], collections=["quote", "item"], since=None)
 

@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 
-from stand import SYNC, Stand, make_stand
+from sync_harness import SYNC, SyncHarness, make_harness
 
 pytestmark = pytest.mark.usefixtures("connections")
 
 
 @pytest.fixture
-def stand(sandbox: Any, warehouse_url: str, tmp_path: Any) -> Stand:
-    stand = make_stand(sandbox, warehouse_url, tmp_path)
-    stand.backfill("customer")
-    stand.poll()
-    return stand
+def harness(sandbox: Any, warehouse_url: str, tmp_path: Any) -> SyncHarness:
+    harness = make_harness(sandbox, warehouse_url, tmp_path)
+    harness.backfill("customer")
+    harness.poll()
+    return harness
 
 
-def test_one_event_tells_what_changed_in_each_sync(stand: Stand) -> None:
+def test_one_event_tells_what_changed_in_each_sync(harness: SyncHarness) -> None:
     from stripe_airflow.triggers.stripe_changes import StripeChangesTrigger
 
     async def run() -> Any:
@@ -28,7 +28,7 @@ def test_one_event_tells_what_changed_in_each_sync(stand: Stand) -> None:
         first = asyncio.ensure_future(anext(fired))
         # It tells of what comes after it has read where the streams stand.
         ready = "SELECT count(*) FROM pg_stat_activity WHERE query ~ %s AND state = 'idle'"
-        while stand.sql(ready, r"^\s*SELECT s\.name")[0][0] == 0:
+        while harness.sql(ready, r"^\s*SELECT s\.name")[0][0] == 0:
             await asyncio.sleep(0.02)
         await asyncio.to_thread(change)
         event = await asyncio.wait_for(first, 20)
@@ -37,11 +37,11 @@ def test_one_event_tells_what_changed_in_each_sync(stand: Stand) -> None:
 
     def change() -> None:
         for name in ("Paul", "Chani"):
-            stand.stripe.v1.customers.create({"name": name})
-        stand.poll()
+            harness.stripe.v1.customers.create({"name": name})
+        harness.poll()
 
     told = asyncio.run(run())
-    last = stand.sql("SELECT last_seq FROM stripe_sync.stream_position")[0][0]
+    last = harness.sql("SELECT last_seq FROM stripe_sync.stream_position")[0][0]
     assert told == {
         "sync": SYNC,
         "changes": 4,

@@ -19,7 +19,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy.engine import make_url
 
 from databases import new_database
-from stripe_sync import ids
+from stripe_sync.records import ids
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt"
 SYNC = ids.sync_id("main")

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from stripe_sync import jsonio
+from stripe_sync.records import canonical_json
 
 pytestmark = pytest.mark.dbt
 
@@ -65,7 +65,7 @@ def test_a_typed_view_ends_with_the_columns_of_the_stream(warehouse: Warehouse) 
 
 
 def test_the_types_in_the_docs_are_those_of_the_views(project: Any, warehouse: Warehouse) -> None:
-    manifest = jsonio.loads((project.output / "manifest.json").read_bytes())
+    manifest = canonical_json.loads((project.output / "manifest.json").read_bytes())
     for node in manifest["nodes"].values():
         if node["resource_type"] == "model":
             documented = [(c["name"], c["data_type"]) for c in node["columns"].values()]
@@ -158,8 +158,8 @@ def test_two_objects_with_one_key_are_found(project: Any, warehouse: Warehouse) 
 
 def test_the_docs_describe_every_column_that_the_warehouse_has(project: Any) -> None:
     project.dbt("docs", "generate", "--no-compile")
-    catalog = jsonio.loads((project.output / "catalog.json").read_bytes())
-    manifest = jsonio.loads((project.output / "manifest.json").read_bytes())
+    catalog = canonical_json.loads((project.output / "catalog.json").read_bytes())
+    manifest = canonical_json.loads((project.output / "manifest.json").read_bytes())
     models = {name for name in catalog["nodes"] if name.startswith("model.")}
     assert models == {name for name in manifest["nodes"] if name.startswith("model.")}
     for name in models:

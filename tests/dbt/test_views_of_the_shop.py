@@ -15,13 +15,13 @@ from psycopg.rows import dict_row
 
 from databases import new_database
 from shop import CATALOG, EVERY, Shop
-from stand import SYNC, make_stand, quickened
 from stripe_sandbox.server import running
-from stripe_sync.catalog import Obtained
+from stripe_sync.catalog import Retrieval
 from stripe_sync.catalog.generate.fields import Field, FieldKind, read_fields
 from stripe_sync.catalog.generate.project import Places
+from stripe_sync.records import Batch, Source
 from stripe_sync.sync.session import open_session
-from stripe_sync.warehouse.model import Batch, Source
+from sync_harness import SYNC, make_harness, unthrottled
 
 pytestmark = pytest.mark.dbt
 
@@ -43,17 +43,17 @@ Warehouse = psycopg.Connection[dict[str, Any]]
 
 async def keep_what_only_creations_show(shop: Shop) -> None:
     """Store what enters the streams through mutations."""
-    async with open_session(shop.stand.connections, SYNC) as session:
+    async with open_session(shop.harness.connections, SYNC) as session:
         observations = [
-            session.shaper(row).observe(obj, observed_at=session.clock.now())
+            session.normalizer(row).observe(obj, observed_at=session.clock.now())
             for row in CATALOG.values()
-            if row.obtained is Obtained.CREATE_ONLY
+            if row.retrieval is Retrieval.CREATE_ONLY
             for obj in shop.objects(row.object)
         ]
         sync = session.sync
-        loader = session.warehouse.loader()
-        loader.load(Batch(sync.id, sync.resource_id, Source.MUTATION, observations))
-        loader.close()
+        writer = session.warehouse.writer()
+        writer.load(Batch(sync.id, sync.resource_id, Source.MUTATION, observations))
+        writer.close()
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def views(
     with running() as sandbox, new_database(postgres_url) as url:
         sandbox.control.demo()
         folder = tmp_path_factory.mktemp("views")
-        shop = Shop(quickened(make_stand(sandbox, url, folder)))
+        shop = Shop(unthrottled(make_harness(sandbox, url, folder)))
         asyncio.run(keep_what_only_creations_show(shop))
         replace(project, url=url, output=folder / "dbt").dbt("run")
         with psycopg.connect(url, row_factory=dict_row) as connection:

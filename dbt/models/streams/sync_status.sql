@@ -136,10 +136,10 @@ select
             case
                 when poll.used > 0.8 * poll.allocation
                     then round(100.0 * poll.used / poll.allocation) || ' % of the reads that Stripe'
-                        || ' allots for 30 days are used: set cadence to thrifty'
+                        || ' allots for 30 days are used: set cadence to adaptive'
                 when poll.expected > poll.allocation
                     then 'at this rate 30 days take ' || poll.expected || ' reads, and Stripe allots '
-                        || poll.allocation || ': set cadence to thrifty'
+                        || poll.allocation || ': set cadence to adaptive'
             end
         ),
         ''

@@ -6,35 +6,35 @@ The rows are in ``collections/*.json``, one array a subject; ``model`` says what
 
 from __future__ import annotations
 
-from stripe_sync.catalog.calls import ListCall, PreviewCall, Relist, SkipRule, SourceField
+from stripe_sync.catalog.calls import ListCall, PreviewCall, Reread, SkipRule, SourceField
 from stripe_sync.catalog.catalog import Catalog, load_catalog
+from stripe_sync.catalog.change_signals import ChangeSignal
 from stripe_sync.catalog.model import (
     ID_PREFIX,
     PINNED_API_VERSION,
     Availability,
-    ChangeType,
     Collection,
     EventRouting,
     Mutations,
-    Obtained,
+    Retrieval,
 )
-from stripe_sync.catalog.watch import Watch
+from stripe_sync.records import ChangeType
 
 __all__ = [
     "ID_PREFIX",
     "PINNED_API_VERSION",
     "Availability",
     "Catalog",
+    "ChangeSignal",
     "ChangeType",
     "Collection",
     "EventRouting",
     "ListCall",
     "Mutations",
-    "Obtained",
     "PreviewCall",
-    "Relist",
+    "Reread",
+    "Retrieval",
     "SkipRule",
     "SourceField",
-    "Watch",
     "load_catalog",
 ]

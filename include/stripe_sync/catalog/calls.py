@@ -6,7 +6,7 @@ import re
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from stripe_sync.jsonio import JsonObject
+from stripe_sync.records.canonical_json import JsonObject
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
@@ -124,7 +124,7 @@ class ListCall(Row):
         return placeholders(self.path, *self.params.values())
 
 
-class Relist(Row):
+class Reread(Row):
     """A reading again that is needed because no Stripe event tells of every change.
 
     Attributes:

@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stripe_sync import jsonio
+from stripe_sync.catalog.change_signals import ChangeSignal, change_signals
 from stripe_sync.catalog.checks import check
-from stripe_sync.catalog.model import ID_PREFIX, Collection, Obtained
-from stripe_sync.catalog.watch import Watch, watched_by
+from stripe_sync.catalog.model import ID_PREFIX, Collection, Retrieval
 from stripe_sync.errors import CatalogError, ConfigurationError
+from stripe_sync.records import canonical_json
 
 
 class Catalog(Mapping[str, Collection]):
@@ -24,7 +24,7 @@ class Catalog(Mapping[str, Collection]):
         rows: All rows, hidden ones included.
 
     Attributes:
-        hidden: Collections that only serve as parents of others and are not synced themselves.
+        parent_only: Collections that only serve as parents of others and are not synced themselves.
 
     Raises:
         CatalogError: The rows contradict themselves or each other.
@@ -33,13 +33,15 @@ class Catalog(Mapping[str, Collection]):
     def __init__(self, rows: Iterable[Collection]) -> None:
         ordered = sorted(rows, key=lambda row: row.title)
         check(ordered)
-        self._rows = {row.id: row for row in ordered if not row.hidden}
-        self.hidden: Mapping[str, Collection] = {row.id: row for row in ordered if row.hidden}
+        self._rows = {row.id: row for row in ordered if not row.parent_only}
+        self.parent_only: Mapping[str, Collection] = {
+            row.id: row for row in ordered if row.parent_only
+        }
         # Previews look like the objects they foretell and must never be taken for them.
         self._by_object = {
             row.object: (row,)
             for row in self._rows.values()
-            if row.obtained is not Obtained.PREVIEW
+            if row.retrieval is not Retrieval.PREVIEW
         }
 
     def __getitem__(self, collection_id: str) -> Collection:
@@ -74,16 +76,16 @@ class Catalog(Mapping[str, Collection]):
         Raises:
             KeyError: There is none; never for an id that a row of this catalogue names.
         """
-        return self._rows.get(collection_id) or self.hidden[collection_id]
+        return self._rows.get(collection_id) or self.parent_only[collection_id]
 
-    def watched_by(self, row: Collection) -> tuple[Watch, ...]:
+    def change_signals(self, row: Collection) -> tuple[ChangeSignal, ...]:
         """The ways in which changes of a collection are told."""
-        return watched_by(row, self.hidden)
+        return change_signals(row, self.parent_only)
 
     def top_level(self) -> tuple[Collection, ...]:
         """The collections that are listed by themselves."""
         rows = self._rows.values()
-        return tuple(row for row in rows if row.obtained is Obtained.TOP_LEVEL_LIST)
+        return tuple(row for row in rows if row.retrieval is Retrieval.TOP_LEVEL_LIST)
 
     def route(self, object_name: str) -> tuple[Collection, ...]:
         """The collections that a payload belongs to.
@@ -108,27 +110,30 @@ class Catalog(Mapping[str, Collection]):
 
 
 @cache
-def load_catalog(parents: tuple[str, ...] = ()) -> Catalog:
+def load_catalog(include_parents: tuple[str, ...] = ()) -> Catalog:
     """The catalogue that ships with this package, read once.
 
     Args:
-        parents: Short names of hidden collections that are to be synced like all others.
+        include_parents: Short names of parent-only collections to sync like all others.
 
     Raises:
         CatalogError: It contradicts itself; names the row and the cause.
-        ConfigurationError: A name is none of a hidden collection.
+        ConfigurationError: A name is no parent-only collection.
     """
     folder = files("stripe_sync.catalog") / "collections"
     texts = sorted(
         (file.name, file.read_bytes()) for file in folder.iterdir() if file.name.endswith(".json")
     )
     rows = [row for name, text in texts for row in read_rows(name, text)]
-    hidden = {row.name for row in rows if row.hidden}
-    if unknown := sorted(set(parents) - hidden):
-        message = f"parents may be {', '.join(sorted(hidden))}, not {', '.join(unknown)}"
+    parent_only = {row.name for row in rows if row.parent_only}
+    if unknown := sorted(set(include_parents) - parent_only):
+        allowed = ", ".join(sorted(parent_only))
+        message = f"include_parents may be {allowed}, not {', '.join(unknown)}"
         raise ConfigurationError(message)
-    shown = {"hidden": False}
-    return Catalog(row.model_copy(update=shown) if row.name in parents else row for row in rows)
+    shown = {"parent_only": False}
+    return Catalog(
+        row.model_copy(update=shown) if row.name in include_parents else row for row in rows
+    )
 
 
 def read_rows(source: str, text: bytes) -> list[Collection]:
@@ -142,7 +147,7 @@ def read_rows(source: str, text: bytes) -> list[Collection]:
         CatalogError: The text is no such array; names the row and the cause.
     """
     try:
-        items = jsonio.loads(text)
+        items = canonical_json.loads(text)
     except ValueError as error:
         message = f"{source}: {error}"
         raise CatalogError(message) from error

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from stripe_sync.catalog.calls import ListCall, placeholders
+from stripe_sync.catalog.change_signals import change_signals
 from stripe_sync.catalog.model import (
     ID_PREFIX,
     Availability,
     Collection,
-    Obtained,
+    Retrieval,
 )
-from stripe_sync.catalog.watch import watched_by
 from stripe_sync.errors import CatalogError
 
 STREAM_VIEWS = ("records", "events")
@@ -27,27 +27,27 @@ _SOURCE = re.compile(r"[a-z0-9_]+(\.([a-z0-9_]+|\*))*")
 _MUTATION = re.compile(r"(POST|DELETE) (/.*)")
 _VERSION = re.compile(r"20\d\d-\d\d-\d\d(\.[a-z]+)?")
 
-_NEEDS: Mapping[Obtained, tuple[str, Callable[[Collection], bool]]] = {
-    Obtained.TOP_LEVEL_LIST: (
+_NEEDS: Mapping[Retrieval, tuple[str, Callable[[Collection], bool]]] = {
+    Retrieval.TOP_LEVEL_LIST: (
         "a list without parent",
         lambda row: bool(row.lists) and not any(call.parent for call in row.lists),
     ),
-    Obtained.NESTED_LIST: (
+    Retrieval.NESTED_LIST: (
         "a list with parent",
         lambda row: any(call.parent for call in row.lists),
     ),
-    Obtained.EMBEDDED: ("sources", lambda row: bool(row.sources)),
-    Obtained.EXPANDED: ("sources", lambda row: bool(row.sources)),
-    Obtained.RETRIEVE_ONLY: (
+    Retrieval.EMBEDDED: ("sources", lambda row: bool(row.sources)),
+    Retrieval.EXPANDED: ("sources", lambda row: bool(row.sources)),
+    Retrieval.RETRIEVE_ONLY: (
         "sources and a retrieve path",
         lambda row: bool(row.sources and row.retrieve),
     ),
-    Obtained.PREVIEW: (
+    Retrieval.PREVIEW: (
         "a preview call or sources",
         lambda row: bool(row.preview or row.sources),
     ),
-    Obtained.EVENT_ONLY: ("Stripe events", lambda row: bool(row.events.all)),
-    Obtained.CREATE_ONLY: ("a create call", lambda row: bool(row.mutations.create)),
+    Retrieval.EVENT_ONLY: ("Stripe events", lambda row: bool(row.events.all)),
+    Retrieval.CREATE_ONLY: ("a create call", lambda row: bool(row.mutations.create)),
 }
 
 
@@ -81,9 +81,9 @@ def _row_problems(row: Collection, known: set[str]) -> Iterator[str]:
     yield from _event_problems(row)
     for needed in sorted(_named_collections(row) - known):
         yield f"names {needed}, which is not in the catalogue"
-    what, satisfied = _NEEDS[row.obtained]
+    what, satisfied = _NEEDS[row.retrieval]
     if not satisfied(row):
-        yield f"obtained by {row.obtained} needs {what}"
+        yield f"obtained by {row.retrieval} needs {what}"
     if (row.availability is Availability.LEGACY) != bool(row.api_version):
         yield "an api_version goes with availability legacy, and only with it"
 
@@ -159,7 +159,7 @@ def _named_collections(row: Collection) -> set[str]:
 
 def _routing_problems(rows: list[Collection]) -> Iterator[str]:
     """Payloads are told apart by their object name, so only previews may share one."""
-    stored = [row for row in rows if row.obtained is not Obtained.PREVIEW]
+    stored = [row for row in rows if row.retrieval is not Retrieval.PREVIEW]
     for name, n in Counter(row.object for row in stored).items():
         if n > 1:
             yield f"object {name} belongs to {n} collections"
@@ -169,19 +169,21 @@ def _relist_problems(rows: list[Collection]) -> Iterator[str]:
     """A window needs a list that knows times: the collection's own or that of a parent."""
     by_time = {row.id for row in rows if row.listed_by_time}
     for row in rows:
-        windows = [each.days for each in row.relist]
+        windows = [each.days for each in row.reread_schedule]
         if len(set(windows)) < len(windows):
             yield f"{row.id}: relist names a window twice"
-        if any((each.days is None) != (each.minutes is None) for each in row.relist):
+        if any((each.days is None) != (each.minutes is None) for each in row.reread_schedule):
             yield f"{row.id}: days and minutes of a relist go together"
         if any(windows) and not by_time & {row.id, *(call.parent for call in row.lists)}:
             yield f"{row.id}: a relist by days needs a list with a created filter"
 
 
 def _watch_problems(rows: list[Collection]) -> Iterator[str]:
-    hidden = {row.id for row in rows if row.hidden}
+    parent_only = {row.id for row in rows if row.parent_only}
     for row in rows:
-        if not row.hidden and bool(watched_by(row, hidden)) is bool(row.unwatched):
+        if not row.parent_only and bool(change_signals(row, parent_only)) is bool(
+            row.no_change_signal
+        ):
             yield (
                 f"{row.id}: needs a way in which changes are told, or the reason why nothing tells"
                 " of them (unwatched), not both"

@@ -9,14 +9,15 @@ from pydantic import Field
 from stripe_sync.catalog.calls import (
     ListCall,
     PreviewCall,
-    Relist,
+    Reread,
     Row,
     SkipRule,
     SourceField,
     placeholders,
     reference,
 )
-from stripe_sync.jsonio import JsonObject
+from stripe_sync.records import ChangeType
+from stripe_sync.records.canonical_json import JsonObject
 
 PINNED_API_VERSION = "2026-10-28.endive"
 """The Stripe-Version every payload is rendered in, unless a sync pins another."""
@@ -24,15 +25,7 @@ PINNED_API_VERSION = "2026-10-28.endive"
 ID_PREFIX = "stripe:"
 
 
-class ChangeType(StrEnum):
-    """What happened to a record."""
-
-    CREATED = "created"
-    UPDATED = "updated"
-    DELETED = "deleted"
-
-
-class Obtained(StrEnum):
+class Retrieval(StrEnum):
     """How the objects of a collection are obtained."""
 
     TOP_LEVEL_LIST = "top_level_list"
@@ -116,13 +109,13 @@ class Collection(Row):
         title: Name in the user interface, ``Customer Balance Transaction``.
         object: The ``object`` string in payloads.
         view: Name of the typed view in schema ``stripe``.
-        hidden: Whether it only serves as a parent of others and is not synced itself, unless a
+        parent_only: Whether it only serves as a parent of others and is not synced itself, unless a
             sync asks for it.
         id_prefixes: Usual beginnings of ids; empty where ids have none or are chosen by the user.
         key: Paths into the payload that together identify an object; ``("id",)`` mostly.
-        weak_key: Paths that identify it within its owner where API versions leave the id out.
+        fallback_key: Paths that identify it within its owner where API versions leave the id out.
         created_field: Payload field with the creation time, None where there is none.
-        obtained: How objects are obtained.
+        retrieval: How objects are obtained.
         availability: Whether Stripe still serves them.
         api_version: Stripe-Version to ask with, None for the sync's own.
         lists: List endpoints; together they give the whole collection.
@@ -136,8 +129,8 @@ class Collection(Row):
         preview: The call that computes these objects.
         how: How the collection is obtained, where it isn't listed by itself.
         events: Stripe events that speak of it.
-        relist: When it is read again between the weekly readings, as events do not tell all.
-        unwatched: Why nothing tells of changes between the weekly readings, where nothing does.
+        reread_schedule: Re-reads between the weekly ones, for changes that raise no Stripe event.
+        no_change_signal: Why no change is noticed between the weekly re-reads, where none is.
         unlisted: Objects that exist though no list shows them, told by a field of their own.
         sensitive: Payload paths redacted before storing: what logs its holder in or moves money.
         volatile: Payload paths left out of ``payload_hash``: they differ from fetch to fetch.
@@ -149,12 +142,12 @@ class Collection(Row):
     title: str
     object: str
     view: str
-    hidden: bool = False
+    parent_only: bool = False
     id_prefixes: tuple[str, ...] = ()
     key: tuple[str, ...] = ("id",)
-    weak_key: tuple[str, ...] = ()
+    fallback_key: tuple[str, ...] = ()
     created_field: str | None = "created"
-    obtained: Obtained
+    retrieval: Retrieval
     availability: Availability = Availability.CURRENT
     api_version: str | None = None
     lists: tuple[ListCall, ...] = ()
@@ -166,8 +159,8 @@ class Collection(Row):
     preview: PreviewCall | None = None
     how: str | None = None
     events: EventRouting = Field(default_factory=EventRouting)
-    relist: tuple[Relist, ...] = ()
-    unwatched: str = ""
+    reread_schedule: tuple[Reread, ...] = ()
+    no_change_signal: str = ""
     unlisted: tuple[SkipRule, ...] = ()
     sensitive: tuple[str, ...] = ()
     volatile: tuple[str, ...] = ()
@@ -187,7 +180,7 @@ class Collection(Row):
     @property
     def keyed_by_fields(self) -> bool:
         """Whether ``key`` is the key; what is taken from previews is keyed by its place therein."""
-        return self.obtained is not Obtained.PREVIEW or self.preview is not None
+        return self.retrieval is not Retrieval.PREVIEW or self.preview is not None
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -195,7 +188,7 @@ class Collection(Row):
         named = [call.parent for call in self.lists]
         if self.preview:
             named.append(self.preview.parent)
-        elif self.obtained is Obtained.PREVIEW:
+        elif self.retrieval is Retrieval.PREVIEW:
             named += [source.collection for source in self.sources]
         return tuple(dict.fromkeys(name for name in named if name))
 
@@ -230,7 +223,7 @@ class Collection(Row):
                         return found
         return None
 
-    def retrieval(self, payload: JsonObject) -> tuple[str, dict[str, str]] | None:
+    def retrieve_request(self, payload: JsonObject) -> tuple[str, dict[str, str]] | None:
         """How to ask Stripe for the current state of an object.
 
         Args:

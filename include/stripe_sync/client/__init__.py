@@ -6,40 +6,40 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from stripe_sync.client.credential import Credential
-from stripe_sync.client.pacing import Lane, Pacer, PacingLimits, Unpaced
+from stripe_sync.client.rate_limit.limits import NoRateLimit, PacingLimits, Priority, RateLimiter
 
 if TYPE_CHECKING:
-    from stripe_sync.client.api import RequestStats, StripeApi, Turn
-    from stripe_sync.client.budget import SharedBudget
-    from stripe_sync.client.postgres_pacer import PostgresPacer
+    from stripe_sync.client.api import Permit, RequestStats, StripeApi
+    from stripe_sync.client.rate_limit.limiter import SharedRateLimiter
+    from stripe_sync.client.rate_limit.store import SharedBudget
     from stripe_sync.client.retry import RetryPolicy
     from stripe_sync.client.transport import Timeouts
 
 __all__ = [
     "Credential",
-    "Lane",
-    "Pacer",
+    "NoRateLimit",
     "PacingLimits",
-    "PostgresPacer",
+    "Permit",
+    "Priority",
+    "RateLimiter",
     "RequestStats",
     "RetryPolicy",
     "SharedBudget",
+    "SharedRateLimiter",
     "StripeApi",
     "Timeouts",
-    "Turn",
-    "Unpaced",
 ]
 
 # The SDK and the drivers take more than a second to import. Whoever only describes a connection,
 # as each parse of a DAG file does, shall not wait for them.
 _HOME = {
-    "PostgresPacer": "postgres_pacer",
+    "SharedRateLimiter": "rate_limit.limiter",
     "RequestStats": "api",
     "RetryPolicy": "retry",
-    "SharedBudget": "budget",
+    "SharedBudget": "rate_limit.store",
     "StripeApi": "api",
     "Timeouts": "transport",
-    "Turn": "api",
+    "Permit": "api",
 }
 
 

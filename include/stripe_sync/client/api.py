@@ -10,16 +10,16 @@ from typing import Any, Self
 
 import stripe
 
-from stripe_sync import jsonio
-from stripe_sync.client.call import Call
 from stripe_sync.client.credential import Credential
-from stripe_sync.client.failures import Failure, refused, unreachable
-from stripe_sync.client.pacing import Lane, Pacer
+from stripe_sync.client.error_mapping import AttemptFailure, refused, unreachable
+from stripe_sync.client.rate_limit.limits import Priority, RateLimiter
+from stripe_sync.client.request import StripeRequest
 from stripe_sync.client.retry import RetryPolicy
 from stripe_sync.client.transport import ACCOUNT_DEFAULT_VERSION, PassedBody, Transport
 from stripe_sync.clock import Clock, SystemClock
 from stripe_sync.errors import ConfigurationError, RateLimited
-from stripe_sync.jsonio import JsonObject
+from stripe_sync.records import canonical_json
+from stripe_sync.records.canonical_json import JsonObject
 
 _IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
 
@@ -40,7 +40,7 @@ class RequestStats:
 
 
 @dataclass(slots=True)
-class Turn:
+class Permit:
     """That a request may leave now; good for one attempt, taken at once."""
 
     used: bool = False
@@ -62,7 +62,7 @@ class StripeApi:
     Args:
         credential: Whose account.
         api_version: Stripe-Version of each request, unless the request names another.
-        pacer: Grants each attempt its time; closed together with this.
+        rate_limiter: Grants each attempt its time; closed together with this.
         retry: How hard to try.
         clock: Waits between attempts.
     """
@@ -72,14 +72,14 @@ class StripeApi:
         credential: Credential,
         *,
         api_version: str,
-        pacer: Pacer,
+        rate_limiter: RateLimiter,
         retry: RetryPolicy | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.stats = RequestStats()
         self._credential = credential
         self._api_version = api_version
-        self._pacer = pacer
+        self._rate_limiter = rate_limiter
         self._retry = retry or RetryPolicy()
         self._clock = clock or SystemClock()
         self._transport: Transport | None = None
@@ -106,17 +106,17 @@ class StripeApi:
         self._sdk = None
         if self._transport is not None:
             await self._transport.close_async()
-        await self._pacer.aclose()
+        await self._rate_limiter.aclose()
 
-    async def turn(self, template: str, *, lane: Lane) -> Turn:
+    async def permit(self, template: str, *, priority: Priority) -> Permit:
         """Wait until something may be read, for who decides only then what that shall be.
 
         Args:
             template: As for ``get``, which has to follow without waiting for anything else.
-            lane: Who asks.
+            priority: Who asks.
         """
-        await self._pacer.acquire(f"GET {template}", lane)
-        return Turn()
+        await self._rate_limiter.acquire(f"GET {template}", priority)
+        return Permit()
 
     async def get(
         self,
@@ -124,9 +124,9 @@ class StripeApi:
         path_params: Mapping[str, str] | None = None,
         params: Mapping[str, Any] | None = None,
         *,
-        lane: Lane,
+        priority: Priority,
         api_version: str | None = None,
-        turn: Turn | None = None,
+        permit: Permit | None = None,
     ) -> JsonObject:
         """Read one object or one page.
 
@@ -134,16 +134,16 @@ class StripeApi:
             template: ``/v1/customers/{customer}``.
             path_params: Values for the braces.
             params: Query parameters, nested as in Stripe's documentation.
-            lane: Who asks.
+            priority: Who asks.
             api_version: Stripe-Version for this request only.
-            turn: What ``turn`` gave; None to wait here.
+            permit: What ``permit`` gave; None to wait here.
 
         Returns:
             The parsed body; lists are left as they are.
         """
         options = _version(api_version)
-        call = Call("get", template, path_params or {}, params or {}, lane, options)
-        return (await self._send(call, turn)).body
+        call = StripeRequest("get", template, path_params or {}, params or {}, priority, options)
+        return (await self._send(call, permit)).body
 
     async def post(
         self,
@@ -152,7 +152,7 @@ class StripeApi:
         params: Mapping[str, Any] | None = None,
         *,
         idempotency_key: str,
-        lane: Lane = Lane.LIVE,
+        priority: Priority = Priority.LIVE,
         api_version: str | None = None,
     ) -> JsonObject:
         """Create or change something.
@@ -163,7 +163,7 @@ class StripeApi:
             params: Body parameters, nested as in Stripe's documentation.
             idempotency_key: 1 to 255 printable ASCII characters that stand for this very change;
                 Stripe does it once however often it is sent within a day.
-            lane: Who asks.
+            priority: Who asks.
             api_version: Stripe-Version for this request only.
 
         Returns:
@@ -173,7 +173,7 @@ class StripeApi:
             message = "an idempotency key has 1 to 255 printable ASCII characters"
             raise ConfigurationError(message)
         options = {"idempotency_key": idempotency_key, **_version(api_version)}
-        call = Call("post", template, path_params or {}, params or {}, lane, options)
+        call = StripeRequest("post", template, path_params or {}, params or {}, priority, options)
         return (await self._send(call)).body
 
     async def delete(
@@ -182,7 +182,7 @@ class StripeApi:
         path_params: Mapping[str, str] | None = None,
         params: Mapping[str, Any] | None = None,
         *,
-        lane: Lane = Lane.LIVE,
+        priority: Priority = Priority.LIVE,
         api_version: str | None = None,
     ) -> JsonObject:
         """Delete or cancel something.
@@ -194,14 +194,14 @@ class StripeApi:
             template: ``/v1/customers/{customer}``.
             path_params: Values for the braces.
             params: Query parameters.
-            lane: Who asks.
+            priority: Who asks.
             api_version: Stripe-Version for this request only.
 
         Returns:
             What Stripe leaves of the object.
         """
         options = _version(api_version)
-        call = Call("delete", template, path_params or {}, params or {}, lane, options)
+        call = StripeRequest("delete", template, path_params or {}, params or {}, priority, options)
         return (await self._send(call)).body
 
     async def default_api_version(self) -> str | None:
@@ -211,23 +211,25 @@ class StripeApi:
             None when Stripe does not say.
         """
         options = _version(ACCOUNT_DEFAULT_VERSION)
-        call = Call("get", "/v1/account", {}, {}, Lane.LIVE, options)
+        call = StripeRequest("get", "/v1/account", {}, {}, Priority.LIVE, options)
         return (await self._send(call)).headers.get("Stripe-Version")
 
-    async def _send(self, call: Call, turn: Turn | None = None) -> _Answer:
+    async def _send(self, call: StripeRequest, permit: Permit | None = None) -> _Answer:
         retrying = self._retry.retrying(self._clock, self._count_retry)
-        outcome: _Answer | Failure = await retrying(self._attempt, call, turn or Turn(used=True))
-        if isinstance(outcome, Failure):
+        outcome: _Answer | AttemptFailure = await retrying(
+            self._attempt, call, permit or Permit(used=True)
+        )
+        if isinstance(outcome, AttemptFailure):
             raise outcome.error
         return outcome
 
-    def _count_retry(self, _failure: Failure) -> None:
+    def _count_retry(self, _failure: AttemptFailure) -> None:
         self.stats.retries += 1
 
-    async def _attempt(self, call: Call, turn: Turn) -> _Answer | Failure:
-        if turn.used:
-            await self._pacer.acquire(call.endpoint, call.lane)
-        turn.used = True
+    async def _attempt(self, call: StripeRequest, permit: Permit) -> _Answer | AttemptFailure:
+        if permit.used:
+            await self._rate_limiter.acquire(call.endpoint, call.priority)
+        permit.used = True
         if self._sdk is None:
             message = "a StripeApi sends requests inside its 'async with' block only"
             raise ConfigurationError(message)
@@ -244,13 +246,13 @@ class StripeApi:
             return self._parsed(call, response)
         if isinstance(failure.error, RateLimited):
             self.stats.rate_limited += 1
-            await self._pacer.slow_down(call.endpoint, failure.error.reason)
+            await self._rate_limiter.slow_down(call.endpoint, failure.error.reason)
         return failure
 
-    def _parsed(self, call: Call, response: Any) -> _Answer | Failure:
+    def _parsed(self, call: StripeRequest, response: Any) -> _Answer | AttemptFailure:
         passed: PassedBody = response.body
         try:
-            body = jsonio.loads(passed.content)
+            body = canonical_json.loads(passed.content)
         except ValueError as error:
             return unreachable(call.endpoint, self._credential.host, f"not whole JSON: {error}")
         if not isinstance(body, dict):

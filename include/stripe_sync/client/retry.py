@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, wait_random_exponential
 
-from stripe_sync.client.failures import Failure
+from stripe_sync.client.error_mapping import AttemptFailure
 from stripe_sync.client.transport import Timeouts
 from stripe_sync.clock import Clock
 from stripe_sync.errors import ConfigurationError
@@ -46,7 +46,7 @@ class RetryPolicy:
             message = "a retry policy needs at least one attempt and no negative waits"
             raise ConfigurationError(message)
 
-    def retrying(self, clock: Clock, on_retry: Callable[[Failure], None]) -> AsyncRetrying:
+    def retrying(self, clock: Clock, on_retry: Callable[[AttemptFailure], None]) -> AsyncRetrying:
         """A loop for one request: repeats while it results in a failure worth repeating.
 
         Args:
@@ -75,7 +75,9 @@ class RetryPolicy:
             )
 
         return AsyncRetrying(
-            retry=retry_if_result(lambda result: isinstance(result, Failure) and result.retry),
+            retry=retry_if_result(
+                lambda result: isinstance(result, AttemptFailure) and result.retry
+            ),
             wait=wait,
             stop=stop,
             sleep=clock.sleep,
@@ -84,9 +86,9 @@ class RetryPolicy:
         )
 
 
-def _failure(state: RetryCallState) -> Failure:
+def _failure(state: RetryCallState) -> AttemptFailure:
     """The failure that the last attempt resulted in."""
-    if state.outcome is None or not isinstance(failure := state.outcome.result(), Failure):
+    if state.outcome is None or not isinstance(failure := state.outcome.result(), AttemptFailure):
         message = "only failures are repeated"
         raise TypeError(message)
     return failure

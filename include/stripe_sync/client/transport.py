@@ -13,8 +13,9 @@ import aiohttp
 import stripe
 from yarl import URL
 
-from stripe_sync import __version__, jsonio
-from stripe_sync.client.redact import redacted
+from stripe_sync import __version__
+from stripe_sync.client.scrub_secrets import scrubbed
+from stripe_sync.records import canonical_json
 
 ACCOUNT_DEFAULT_VERSION = "account-default"
 """Asks the transport to send no Stripe-Version; the SDK itself always sends one."""
@@ -110,7 +111,7 @@ class Transport(stripe.AIOHTTPClient):
                 return PassedBody(body), response.status, response.headers
             return _error_body(body), response.status, response.headers
         # Raised outside the handlers, since aiohttp's errors hold the request with its key.
-        raise stripe.APIConnectionError(redacted(cause))  # type: ignore[no-untyped-call]
+        raise stripe.APIConnectionError(scrubbed(cause))  # type: ignore[no-untyped-call]
 
     async def close_async(self) -> None:
         """Close the session and its connections."""
@@ -145,12 +146,14 @@ def _error_body(body: bytes) -> bytes:
     Stripe's message about a wrong key quotes part of it, and the SDK logs bodies. Proxies answer
     in HTML, for which the SDK's exception would carry no headers, Retry-After among them.
     """
-    text = redacted(body.decode("utf-8", errors="replace"))
+    text = scrubbed(body.decode("utf-8", errors="replace"))
     try:
-        answer = jsonio.loads(text)
+        answer = canonical_json.loads(text)
     except ValueError:
         answer = None
     if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
         return text.encode()
     excerpt = " ".join(text.split())[:_EXCERPT_CHARACTERS]
-    return jsonio.dumps({"error": {"type": "api_error", "message": f"no JSON error: {excerpt}"}})
+    return canonical_json.dumps(
+        {"error": {"type": "api_error", "message": f"no JSON error: {excerpt}"}}
+    )

@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from stripe_sync.catalog import Collection, ListCall
-from stripe_sync.client import Lane, StripeApi, Turn
+from stripe_sync.client import Permit, Priority, StripeApi
 from stripe_sync.clock import Clock
-from stripe_sync.extract.shape import Shaper
-from stripe_sync.jsonio import JsonObject
-from stripe_sync.warehouse.model import Observation
+from stripe_sync.extract.normalize import Normalizer
+from stripe_sync.records import Observation
+from stripe_sync.records.canonical_json import JsonObject
 
 PAGE_SIZE = 100
 """Stripe's largest page."""
@@ -60,10 +60,10 @@ class PageReader:
         api: The client.
         collection: The catalogue's row.
         call: Which of its lists.
-        shaper: Shapes the objects.
+        normalizer: Shapes the objects.
         clock: Tells when a request is sent.
         variant: One of the list's variants.
-        lane: Priority of the requests.
+        priority: Priority of the requests.
     """
 
     def __init__(
@@ -72,29 +72,29 @@ class PageReader:
         collection: Collection,
         call: ListCall,
         *,
-        shaper: Shaper,
+        normalizer: Normalizer,
         clock: Clock,
         variant: Mapping[str, str] | None = None,
-        lane: Lane = Lane.BACKFILL,
+        priority: Priority = Priority.BACKFILL,
     ) -> None:
         self._api = api
         self._collection = collection
         self._call = call
-        self._shaper = shaper
+        self._normalizer = normalizer
         self._clock = clock
         self._filters = {**call.params, **(variant or {})}
-        self._lane = lane
+        self._priority = priority
 
-    async def turn(self) -> Turn:
+    async def permit(self) -> Permit:
         """Wait until a page may be read, for who decides only then which."""
-        return await self._api.turn(self._call.path, lane=self._lane)
+        return await self._api.permit(self._call.path, priority=self._priority)
 
-    async def read(self, params: Mapping[str, Any], turn: Turn | None = None) -> Page:
+    async def read(self, params: Mapping[str, Any], permit: Permit | None = None) -> Page:
         """Read one page.
 
         Args:
             params: Filters and cursor; page size and expansions are added.
-            turn: What ``turn`` gave a moment ago; None to wait here.
+            permit: What ``permit`` gave a moment ago; None to wait here.
 
         Raises:
             StripeError: As the client raises it.
@@ -106,26 +106,26 @@ class PageReader:
         answer = await self._api.get(
             self._call.path,
             params=query,
-            lane=self._lane,
+            priority=self._priority,
             api_version=self._collection.api_version,
-            turn=turn,
+            permit=permit,
         )
         objects: list[JsonObject] = answer["data"]
-        await complete_lists(self._api, objects, self._lane, self._collection.api_version)
+        await complete_lists(self._api, objects, self._priority, self._collection.api_version)
         items = [self._item(obj, observed_at) for obj in objects]
         size = sum(_ITEM_BYTES + len(item.observations[0].payload_json) for item in items)
         return Page(items, answer["has_more"], size)
 
     def _item(self, obj: JsonObject, observed_at: datetime) -> Item:
         # Taken first: observing redacts the object in place.
-        created = self._shaper.created(obj)
-        return Item(obj["id"], created, (self._shaper.observe(obj, observed_at=observed_at),))
+        created = self._normalizer.created(obj)
+        return Item(obj["id"], created, (self._normalizer.normalize(obj, observed_at=observed_at),))
 
 
 async def complete_lists(
     api: StripeApi,
     objects: list[JsonObject],
-    lane: Lane,
+    priority: Priority,
     api_version: str | None = None,
     expand: Sequence[str] = (),
 ) -> None:
@@ -134,7 +134,7 @@ async def complete_lists(
     Args:
         api: The client.
         objects: Objects as Stripe sent them; completed in place.
-        lane: Priority of the requests.
+        priority: Priority of the requests.
         api_version: Stripe-Version to ask with, None for the client's own.
         expand: What was expanded in the objects, ``lines.data.discounts``.
 
@@ -157,7 +157,7 @@ async def complete_lists(
     ]
     if cut:
         await asyncio.gather(
-            *(_complete(api, o, nested, lane, api_version, more) for o, nested, more in cut)
+            *(_complete(api, o, nested, priority, api_version, more) for o, nested, more in cut)
         )
 
 
@@ -165,7 +165,7 @@ async def _complete(  # noqa: PLR0917 - a request's parts
     api: StripeApi,
     obj: JsonObject,
     nested: JsonObject,
-    lane: Lane,
+    priority: Priority,
     api_version: str | None,
     expand: list[str],
 ) -> None:
@@ -182,7 +182,7 @@ async def _complete(  # noqa: PLR0917 - a request's parts
             template,
             {"id": str(own)} if "{id}" in template else None,
             {**params, **cursor, "limit": PAGE_SIZE},
-            lane=lane,
+            priority=priority,
             api_version=api_version,
         )
         nested["data"] += page["data"]

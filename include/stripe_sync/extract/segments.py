@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from stripe_sync.extract.pages import PAGE_SIZE, Item, Page
-from stripe_sync.jsonio import JsonObject
+from stripe_sync.records.canonical_json import JsonObject
 
 EARLIEST = 1_262_304_000
 """2010-01-01: Stripe holds nothing older. Only used to size segments, never as a filter."""

@@ -17,11 +17,11 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from stripe_sync.client import Turn
+from stripe_sync.client import Permit
 from stripe_sync.errors import CursorVanished
 from stripe_sync.extract.pages import PAGE_SIZE, Item, Page
 from stripe_sync.extract.segments import Segment, second_after
-from stripe_sync.jsonio import JsonObject
+from stripe_sync.records.canonical_json import JsonObject
 
 IN_FLIGHT = 16
 """Requests at a time: enough for 25 a second where each takes six tenths of one."""
@@ -41,16 +41,16 @@ FIRST_PAGES = 5
 class Reader(Protocol):
     """Reads one page."""
 
-    async def turn(self) -> Turn:
+    async def permit(self) -> Permit:
         """Wait until a page may be read."""
         ...
 
-    async def read(self, params: JsonObject, turn: Turn | None = None) -> Page:
+    async def read(self, params: JsonObject, permit: Permit | None = None) -> Page:
         """Read the page that these filters and this cursor describe, when its turn comes.
 
         Args:
             params: Filters and cursor.
-            turn: It has come: what ``turn`` gave, with no waiting since.
+            permit: It has come: what ``permit`` gave, with no waiting since.
         """
         ...
 
@@ -182,13 +182,13 @@ class WindowedList:
         return max(1.0, min(SEGMENT_PAGES, room / (1.3 * self._in_flight)))
 
     async def _read(self) -> _Read:
-        turn = await self._reader.turn()
+        permit = await self._reader.permit()
         self._waiting -= 1
         # Each task that waits was started for one, so there is one.
         segment = next(segment for segment in self._segments if segment.readable)
         segment.reading = True
         try:
-            page = await self._reader.read(segment.params(), turn)
+            page = await self._reader.read(segment.params(), permit)
         except CursorVanished:
             segment.lose_cursor()
             page = await self._reader.read(segment.params())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from stripe_sync.lake.compacting import Compactor
-from stripe_sync.lake.growing import Part
-from stripe_sync.lake.history import History
+from stripe_sync.lake.append import Part
+from stripe_sync.lake.cleanup import remove_leftovers
+from stripe_sync.lake.compaction import Compactor
+from stripe_sync.lake.reader import LakeReader
 from stripe_sync.lake.store import Lake
-from stripe_sync.lake.sweeping import sweep
 
-__all__ = ["Compactor", "History", "Lake", "Part", "sweep"]
+__all__ = ["Compactor", "Lake", "LakeReader", "Part", "remove_leftovers"]

@@ -13,10 +13,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from stripe_sync import jsonio
-from stripe_sync.jsonio import JsonObject
-from stripe_sync.lake import columns
-from stripe_sync.warehouse.model import EventRow, RecordRow
+from stripe_sync.lake import arrow_columns
+from stripe_sync.records import EventRow, RecordRow, canonical_json
+from stripe_sync.records.canonical_json import JsonObject
 
 _MOMENT = pa.timestamp("us", tz="UTC")
 
@@ -75,14 +74,14 @@ REPEATING = [
 
 def records_table(rows: Sequence[RecordRow]) -> pa.Table:
     """Records as an Arrow table."""
-    payload = columns.texts([row.payload_json for row in rows], pa.large_string())
+    payload = arrow_columns.texts([row.payload_json for row in rows], pa.large_string())
     return _table(RECORDS, rows, {"payload": payload})
 
 
 def events_table(rows: Sequence[EventRow]) -> pa.Table:
     """Change events as an Arrow table."""
-    data = columns.texts([row.data_json for row in rows], pa.large_string())
-    changes = columns.texts([_changes(row.changes) for row in rows], pa.large_string())
+    data = arrow_columns.texts([row.data_json for row in rows], pa.large_string())
+    changes = arrow_columns.texts([_changes(row.changes) for row in rows], pa.large_string())
     return _table(EVENTS, rows, {"data": data, "changes": changes})
 
 
@@ -97,12 +96,12 @@ def _table(schema: pa.Schema, rows: Sequence[object], ready: dict[str, pa.Array]
 
 
 def _changes(changes: JsonObject | None) -> bytes | None:
-    return None if changes is None else jsonio.canonical(changes)
+    return None if changes is None else canonical_json.canonical(changes)
 
 
 _MAKERS: dict[pa.DataType, Callable[[list[Any], pa.DataType], pa.Array]] = {
-    pa.string(): columns.names,
-    pa.bool_(): columns.flags,
-    pa.int32(): columns.integers,
-    _MOMENT: columns.moments,
+    pa.string(): arrow_columns.names,
+    pa.bool_(): arrow_columns.flags,
+    pa.int32(): arrow_columns.integers,
+    _MOMENT: arrow_columns.moments,
 }

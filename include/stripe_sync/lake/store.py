@@ -11,8 +11,8 @@ import fsspec
 import pyarrow as pa
 
 from stripe_sync.errors import LakeError
-from stripe_sync.lake import growing, placing, schema
-from stripe_sync.warehouse.model import EventRow, RecordRow
+from stripe_sync.lake import append, atomic_write, schema
+from stripe_sync.records import EventRow, RecordRow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,18 +70,18 @@ class Lake:
         with explain("write", self._root):
             for collection, rows in _by_collection(records).items():
                 path = f"{self._records(collection)}/{name}.parquet"
-                placing.put(self._files, path, schema.records_table(rows))
+                atomic_write.put(self._files, path, schema.records_table(rows))
             for collection, found in _by_collection(events).items():
                 days = _by_day(found)
                 paths = {
                     f"{self._events(collection)}/date={day}/{name}.parquet": day for day in days
                 }
                 for path, day in paths.items():
-                    placing.put(self._files, path, schema.events_table(days[day]))
+                    atomic_write.put(self._files, path, schema.events_table(days[day]))
                 self._remove(set(self._event_files(collection, name)) - paths.keys())
 
     def append_part(
-        self, part: growing.Part, records: Sequence[RecordRow], events: Sequence[EventRow]
+        self, part: append.Part, records: Sequence[RecordRow], events: Sequence[EventRow]
     ) -> None:
         """Put a part of the stream behind what the lake has of it.
 
@@ -99,11 +99,11 @@ class Lake:
         with explain("write", self._root):
             for collection, rows in _by_collection(records).items():
                 folder = self._records(collection)
-                growing.append(self._files, folder, part, schema.records_table(rows))
+                append.append(self._files, folder, part, schema.records_table(rows))
             for collection, found in _by_collection(events).items():
                 for day, told in _by_day(found).items():
                     folder = f"{self._events(collection)}/date={day}"
-                    growing.append(self._files, folder, part, schema.events_table(told))
+                    append.append(self._files, folder, part, schema.events_table(told))
 
     def discard(self, collection: str, name: str) -> None:
         """Remove what was written of a collection under a file name, if anything was.

@@ -21,7 +21,7 @@ class SyncSettings(BaseModel):
         created_events: Whether a backfill writes a ``created`` event for each record it finds new.
         fail_when_forbidden: Whether a backfill run ends red when the key may not read one of its
             collections.
-        parents: Collections to keep as well that else only serve as parents: ``account``,
+        include_parents: Parent collections to store too; all are read anyway: ``account``,
             ``application_fee``, ``payment_link``, ``quote``.
         max_age_days: Backfill only objects created in so many days before it begins; None for all.
         keep_events_days: Days for which change events stay in the warehouse; None for ever. The
@@ -30,9 +30,9 @@ class SyncSettings(BaseModel):
         total_requests_per_second: Ceiling for everything that asks Stripe; None for Stripe's
             documented limit (100 in live mode, 25 in test mode).
         endpoint_requests_per_second: Ceiling for each endpoint; None for Stripe's own (25).
-        cadence: ``fixed`` polls at the same interval all the time; ``thrifty`` waits longer and
+        cadence: ``fixed`` polls at the same interval all the time; ``adaptive`` waits longer and
             longer while nothing happens.
-        longest_poll_interval: Seconds between two polls that ``thrifty`` goes up to. The default
+        longest_poll_interval: Seconds between two polls that ``adaptive`` goes up to. The default
             takes fewer reads a month than Stripe allots to an account without any transactions.
     """
 
@@ -42,25 +42,25 @@ class SyncSettings(BaseModel):
     redact: bool = True
     created_events: bool = True
     fail_when_forbidden: bool = False
-    parents: tuple[str, ...] = ()
+    include_parents: tuple[str, ...] = ()
     max_age_days: int | None = Field(default=None, gt=0)
     keep_events_days: int | None = Field(default=None, gt=0)
     requests_per_second: float | None = Field(default=None, gt=0)
     total_requests_per_second: float | None = Field(default=None, gt=0)
     endpoint_requests_per_second: float | None = Field(default=None, gt=0)
-    cadence: Literal["fixed", "thrifty"] = "fixed"
+    cadence: Literal["fixed", "adaptive"] = "fixed"
     longest_poll_interval: float = Field(default=300.0, gt=0)
 
-    @field_validator("parents")
+    @field_validator("include_parents")
     @classmethod
-    def _check_parents(cls, parents: tuple[str, ...]) -> tuple[str, ...]:
-        load_catalog(parents)
-        return parents
+    def _check_include_parents(cls, include_parents: tuple[str, ...]) -> tuple[str, ...]:
+        load_catalog(include_parents)
+        return include_parents
 
     @property
     def catalog(self) -> Catalog:
         """The collections of the sync."""
-        return load_catalog(self.parents)
+        return load_catalog(self.include_parents)
 
     @classmethod
     def parse(cls, values: dict[str, object]) -> SyncSettings:

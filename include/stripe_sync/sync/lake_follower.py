@@ -18,10 +18,10 @@ from uuid import UUID
 from sqlalchemy.engine import Connection
 
 from stripe_sync.errors import LakeAhead
-from stripe_sync.lake import History, Part
+from stripe_sync.lake import LakeReader, Part
+from stripe_sync.records import EventRow
 from stripe_sync.sync.session import Session
-from stripe_sync.warehouse.model import EventRow
-from stripe_sync.warehouse.read import StreamPart
+from stripe_sync.warehouse.reading.streams import StreamPart
 
 FLUSH_ROWS = 5_000
 """Change events that make a part."""
@@ -62,13 +62,13 @@ class LakeFollower:
             WarehouseError: The warehouse cannot be read.
         """
         warehouse, sync_id = self._session.warehouse, self._session.sync.id
-        with warehouse.lake_lock(sync_id) as turn:
-            written = self._follow(turn)
+        with warehouse.locks.lake(sync_id) as lock_connection:
+            written = self._follow(lock_connection)
         self._waiting = 0
         self._flushed_at = self._session.clock.monotonic()
         return written
 
-    def _follow(self, turn: Connection) -> int:
+    def _follow(self, lock_connection: Connection) -> int:
         written = 0
         while (found := self._next()).last_seq > found.after:
             if found.events:
@@ -76,14 +76,14 @@ class LakeFollower:
                 try:
                     self._session.lake.append_part(part, found.records, found.events)
                 except LakeAhead:
-                    return written + self._catch_up(turn)
-            self._note(found, turn)
+                    return written + self._catch_up(lock_connection)
+            self._note(found, lock_connection)
             written += len(found.events)
         return written
 
-    def _catch_up(self, turn: Connection) -> int:
+    def _catch_up(self, lock_connection: Connection) -> int:
         """Write what the lake does not know yet, whatever positions it has seen."""
-        history = History(self._session.lake)
+        history = LakeReader(self._session.lake)
         reach = history.numbering().position
         written = 0
         while (found := self._next()).last_seq > found.after:
@@ -93,22 +93,24 @@ class LakeFollower:
                 moved = {(event.collection_id, event.upstream_id) for event in fresh}
                 records = [r for r in found.records if (r.collection_id, r.upstream_id) in moved]
                 self._session.lake.append_part(Part(reach, reach), records, fresh)
-            self._note(found, turn)
+            self._note(found, lock_connection)
             written += len(fresh)
-        self._session.warehouse.skip_positions(self._session.sync.id, reach)
+        self._session.warehouse.numbering.skip_positions(self._session.sync.id, reach)
         return written
 
     def _next(self) -> StreamPart:
         warehouse, sync_id = self._session.warehouse, self._session.sync.id
-        after = warehouse.lake_position(sync_id)
-        return warehouse.stream_part(sync_id, after=after, limit=FLUSH_ROWS)
+        after = warehouse.streams.lake_position(sync_id)
+        return warehouse.streams.next_part(sync_id, after=after, limit=FLUSH_ROWS)
 
-    def _note(self, part: StreamPart, turn: Connection) -> None:
+    def _note(self, part: StreamPart, lock_connection: Connection) -> None:
         # Who lost the turn with the connection fails here, and the next one does it again.
-        self._session.warehouse.set_lake_position(self._session.sync.id, part.last_seq, turn)
+        self._session.warehouse.streams.set_lake_position(
+            self._session.sync.id, part.last_seq, lock_connection
+        )
 
 
-def _unknown(history: History, events: Sequence[EventRow]) -> list[EventRow]:
+def _unknown(history: LakeReader, events: Sequence[EventRow]) -> list[EventRow]:
     collections: dict[str, list[EventRow]] = {}
     for event in events:
         collections.setdefault(event.collection_id.partition(":")[2], []).append(event)

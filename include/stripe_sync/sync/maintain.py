@@ -13,10 +13,10 @@ from stripe_sync.catalog import Collection, load_catalog
 from stripe_sync.catalog.model import ID_PREFIX
 from stripe_sync.clock import Clock, SystemClock
 from stripe_sync.errors import SyncBusy
-from stripe_sync.lake import Compactor, History, Lake, sweep
+from stripe_sync.extract.reading import host_collections
+from stripe_sync.lake import Compactor, Lake, LakeReader, remove_leftovers
 from stripe_sync.sync.connections import Connections
-from stripe_sync.sync.progress import Meter, Progress
-from stripe_sync.sync.sources import carriers
+from stripe_sync.sync.progress import Progress, ProgressTracker
 from stripe_sync.warehouse import Sync, Warehouse
 
 LEFT_FOR = timedelta(days=1)
@@ -24,7 +24,7 @@ LEFT_FOR = timedelta(days=1)
 
 
 @dataclass(slots=True)
-class CollectionUpkeep:
+class CollectionMaintenance:
     """What was done for one collection.
 
     Attributes:
@@ -62,7 +62,7 @@ class MaintainReport:
     swept: int = 0
     not_merged: str | None = None
     seconds: float = 0.0
-    collections: list[CollectionUpkeep] = field(default_factory=list)
+    collections: list[CollectionMaintenance] = field(default_factory=list)
 
 
 def plan_maintain(warehouse_url: str) -> list[str]:
@@ -76,7 +76,7 @@ def plan_maintain(warehouse_url: str) -> list[str]:
     """
     with Warehouse(warehouse_url) as warehouse:
         warehouse.upgrade()
-        return [sync.name for sync in warehouse.list_syncs()]
+        return [sync.name for sync in warehouse.syncs.all()]
 
 
 def maintain_sync(
@@ -103,10 +103,10 @@ def maintain_sync(
     clock = clock or SystemClock()
     with Warehouse(connections.warehouse_url) as warehouse:
         warehouse.upgrade()
-        sync = warehouse.get_sync(sync_name)
+        sync = warehouse.syncs.get(sync_name)
         run = _Run(warehouse, sync, Lake(connections.lake_url, sync_name), clock, progress)
         run.forget(connections.settings.keep_events_days)
-        run.tidy()
+        run.compact()
         return run.finish()
 
 
@@ -128,18 +128,18 @@ class _Run:
         self._told = progress or (lambda _: None)
         self._began = clock.monotonic()
         self._catalog = load_catalog()
-        self._rows: dict[str, CollectionUpkeep] = {}
+        self._rows: dict[str, CollectionMaintenance] = {}
         self._report = MaintainReport(sync.name)
 
     def forget(self, keep_events_days: int | None) -> None:
         """Drop from the warehouse what is too old."""
         now = self._clock.now()
         report, sync_id = self._report, self._sync.id
-        report.stripe_events_forgotten = self._warehouse.prune_ledger(sync_id, now)
+        report.stripe_events_forgotten = self._warehouse.polls.prune_processed_events(sync_id, now)
         if keep_events_days is None:
             return
-        meter = Meter("events", self._clock)
-        deleted: Counter[str] = self._warehouse.forget_events(
+        meter = ProgressTracker("events", self._clock)
+        deleted: Counter[str] = self._warehouse.retention.delete_expired_events(
             sync_id,
             now - timedelta(days=keep_events_days),
             lambda seen: self._told(meter.read(objects=seen, requests=0, percent=None)),
@@ -147,13 +147,13 @@ class _Run:
         for collection_id, count in deleted.items():
             self._row(collection_id.removeprefix(ID_PREFIX)).events_deleted = count
 
-    def tidy(self) -> None:
+    def compact(self) -> None:
         """Remove leftovers from the lake and merge its small files."""
-        self._report.swept = sweep(self._lake, self._clock.now() - LEFT_FOR)
-        counts = History(self._lake).counts()
+        self._report.swept = remove_leftovers(self._lake, self._clock.now() - LEFT_FOR)
+        counts = LakeReader(self._lake).counts()
         compactor = Compactor(self._lake)
         self._report.not_merged = compactor.impossible() if counts else None
-        meter = Meter("files", self._clock)
+        meter = ProgressTracker("files", self._clock)
         present = [each for each in self._catalog.values() if each.name in counts]
         for number, each in enumerate(present, start=1):
             row = self._row(each.name)
@@ -163,7 +163,9 @@ class _Run:
             percent = 100 * number / len(present)
             self._told(meter.read(objects=number, requests=0, percent=percent))
 
-    def _merge(self, compactor: Compactor, collection: Collection, row: CollectionUpkeep) -> None:
+    def _merge(
+        self, compactor: Compactor, collection: Collection, row: CollectionMaintenance
+    ) -> None:
         for folder in compactor.folders(collection.name):
             try:
                 self._merge_folder(compactor, collection, row, folder)
@@ -172,7 +174,7 @@ class _Run:
                 return
 
     def _merge_folder(
-        self, compactor: Compactor, collection: Collection, row: CollectionUpkeep, folder: Path
+        self, compactor: Compactor, collection: Collection, row: CollectionMaintenance, folder: Path
     ) -> None:
         prepared = compactor.prepare(folder)
         if prepared is None:
@@ -193,14 +195,14 @@ class _Run:
         """Keep away whoever writes a collection's files or reads them back, for a moment."""
         warehouse, sync_id = self._warehouse, self._sync.id
         with ExitStack() as held:
-            for each in (collection, *carriers(self._catalog, collection)):
-                held.enter_context(warehouse.backfill_lock(sync_id, each.id))
-            held.enter_context(warehouse.lake_lock(sync_id))
-            held.enter_context(warehouse.load_lock(sync_id, collection.id))
+            for each in (collection, *host_collections(self._catalog, collection)):
+                held.enter_context(warehouse.locks.backfill(sync_id, each.id))
+            held.enter_context(warehouse.locks.lake(sync_id))
+            held.enter_context(warehouse.locks.load(sync_id, collection.id))
             yield
 
-    def _row(self, collection: str) -> CollectionUpkeep:
-        return self._rows.setdefault(collection, CollectionUpkeep(collection))
+    def _row(self, collection: str) -> CollectionMaintenance:
+        return self._rows.setdefault(collection, CollectionMaintenance(collection))
 
     def finish(self) -> MaintainReport:
         """The report."""

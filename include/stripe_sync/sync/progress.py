@@ -30,7 +30,7 @@ class Progress:
     seconds_left: float | None
 
 
-class Meter:
+class ProgressTracker:
     """Measures one run of one collection.
 
     Args:

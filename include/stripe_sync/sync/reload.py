@@ -8,20 +8,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 
-from stripe_sync import ids
-from stripe_sync.client import StripeApi, Unpaced
+from stripe_sync.client import NoRateLimit, StripeApi
 from stripe_sync.clock import SystemClock, to_unix
 from stripe_sync.errors import ConfigurationError, SyncBusy
-from stripe_sync.interpreter import set_for_bulk
-from stripe_sync.lake import History, Lake
+from stripe_sync.gc_tuning import bulk_mode
+from stripe_sync.lake import Lake, LakeReader
+from stripe_sync.records import RecordRow, ids
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.lake_follower import LakeFollower
-from stripe_sync.sync.lease import LEASE_SECONDS
-from stripe_sync.sync.progress import Meter, Progress
+from stripe_sync.sync.poll.lease import LEASE_SECONDS
+from stripe_sync.sync.progress import Progress, ProgressTracker
 from stripe_sync.sync.session import Session
 from stripe_sync.warehouse import Sync, Warehouse
-from stripe_sync.warehouse.model import RecordRow
-from stripe_sync.warehouse.restoring import Restorer
+from stripe_sync.warehouse.restoring.restorer import Restorer
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +78,8 @@ def plan_reload(
         _hold(session)
         LakeFollower(session).flush()
         numbering = history.numbering()
-        warehouse.skip_positions(sync.id, numbering.position)
-        warehouse.skip_generations(
+        warehouse.numbering.skip_positions(sync.id, numbering.position)
+        warehouse.numbering.skip_generations(
             sync.id,
             {
                 row.id: numbering.generations[row.name]
@@ -90,7 +89,7 @@ def plan_reload(
         )
         first = history.first_observed()
         if first is not None:
-            warehouse.set_fence(sync.id, to_unix(first), at=first)
+            warehouse.polls.set_cutoff(sync.id, to_unix(first), at=first)
         return [name for name in history.collections() if name in asked]
 
 
@@ -117,13 +116,13 @@ def reload_collection(
         StripeSyncError: Lake or warehouse failed; run it again.
     """
     row = connections.settings.catalog.resolve(collection)
-    with set_for_bulk(), _opened(connections, sync_name) as (session, history):
+    with bulk_mode(), _opened(connections, sync_name) as (session, history):
         warehouse, sync = session.warehouse, session.sync
-        meter = Meter(row.name, session.clock)
+        meter = ProgressTracker(row.name, session.clock)
         told = progress or (lambda _: None)
         events = records = seen = 0
         with (
-            warehouse.backfill_lock(sync.id, row.id),
+            warehouse.locks.backfill(sync.id, row.id),
             Restorer(
                 connections.warehouse_url,
                 sync.id,
@@ -159,9 +158,9 @@ def _newest(states: list[RecordRow]) -> list[RecordRow]:
 
 def _note(warehouse: Warehouse, sync: Sync, collection_id: str, records: int) -> None:
     """Say in the status where the data is from, unless a backfill of this warehouse says more."""
-    state = warehouse.collection_state(sync.id, collection_id)
+    state = warehouse.collections.state(sync.id, collection_id)
     if state is None or (state.status == "pending" and not state.position and records):
-        warehouse.finish_collection(
+        warehouse.collections.finish(
             sync.id,
             collection_id,
             "done",
@@ -172,16 +171,16 @@ def _note(warehouse: Warehouse, sync: Sync, collection_id: str, records: int) ->
 
 def _hold(session: Session) -> None:
     """Keep pollers away, all reloads of a sync together."""
-    if not session.warehouse.acquire_poll_lease(session.sync.id, _OWNER, seconds=LEASE_SECONDS):
+    if not session.warehouse.polls.acquire_lease(session.sync.id, _OWNER, seconds=LEASE_SECONDS):
         message = f"sync {session.sync.name} is being polled: pause stripe_poll while it is rebuilt"
         raise SyncBusy(message)
 
 
 @contextmanager
-def _opened(connections: Connections, sync_name: str) -> Iterator[tuple[Session, History]]:
+def _opened(connections: Connections, sync_name: str) -> Iterator[tuple[Session, LakeReader]]:
     """The sync as the lake knows it; Stripe is not asked."""
     lake = Lake(connections.lake_url, sync_name)
-    history = History(lake)
+    history = LakeReader(lake)
     owner = history.owner()
     if owner is None:
         message = f"the lake holds nothing of sync {sync_name}: check the lake's URL and the name"
@@ -192,7 +191,7 @@ def _opened(connections: Connections, sync_name: str) -> Iterator[tuple[Session,
     credential, settings = connections.credential, connections.settings
     with Warehouse(connections.warehouse_url) as warehouse:
         warehouse.upgrade()
-        sync = warehouse.find_sync(sync_name) or warehouse.ensure_sync(
+        sync = warehouse.syncs.find(sync_name) or warehouse.syncs.ensure(
             sync_name,
             account_id=credential.account or f"unknown:{sync_name}",
             resource_id=owner.resource_id,
@@ -203,7 +202,7 @@ def _opened(connections: Connections, sync_name: str) -> Iterator[tuple[Session,
         if sync.resource_id != owner.resource_id:
             message = f"lake and warehouse hold different Stripe accounts under {sync_name!r}"
             raise ConfigurationError(message)
-        api = StripeApi(credential, api_version=settings.api_version, pacer=Unpaced())
+        api = StripeApi(credential, api_version=settings.api_version, rate_limiter=NoRateLimit())
         yield (
             Session(sync, settings, api, warehouse, lake, SystemClock(), settings.catalog),
             history,

@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from stripe_sync import ids
 from stripe_sync.catalog import Catalog, Collection
-from stripe_sync.client import Lane, PostgresPacer, SharedBudget, StripeApi, Unpaced
+from stripe_sync.client import NoRateLimit, Priority, SharedBudget, SharedRateLimiter, StripeApi
 from stripe_sync.clock import Clock, SystemClock
 from stripe_sync.errors import ConfigurationError, PermissionDenied
-from stripe_sync.extract.shape import Shaper, StripeEventShaper
+from stripe_sync.extract.normalize import Normalizer, StripeEventNormalizer
 from stripe_sync.lake import Lake
+from stripe_sync.records import ids
 from stripe_sync.sync.connections import Connections, SyncSettings
 from stripe_sync.warehouse import Sync, Warehouse
 
@@ -35,32 +35,34 @@ class Session:
     lake: Lake
     clock: Clock
     catalog: Catalog
-    shapers: dict[str, Shaper] = field(default_factory=dict)
+    normalizers: dict[str, Normalizer] = field(default_factory=dict)
 
-    def shaper(self, collection: Collection) -> Shaper:
+    def normalizer(self, collection: Collection) -> Normalizer:
         """A shaper for this sync's version and redaction; made once per collection."""
-        if collection.id not in self.shapers:
-            self.shapers[collection.id] = self._shaper(collection)
-        return self.shapers[collection.id]
+        if collection.id not in self.normalizers:
+            self.normalizers[collection.id] = self._normalizer(collection)
+        return self.normalizers[collection.id]
 
     async def stored_children(
         self, collection_id: str, parent_ids: Sequence[str]
     ) -> Mapping[str, Sequence[str]]:
         """Keys of the records of a collection that are not deleted, by the id of their parent."""
         return await asyncio.to_thread(
-            self.warehouse.stored_children, self.sync.id, collection_id, parent_ids
+            self.warehouse.records.children, self.sync.id, collection_id, parent_ids
         )
 
-    def _shaper(self, collection: Collection) -> Shaper:
+    def _normalizer(self, collection: Collection) -> Normalizer:
         version = collection.api_version or self.settings.api_version
         redact = self.settings.redact
         if collection.id == STRIPE_EVENTS:
-            return StripeEventShaper(self.catalog, collection, api_version=version, redact=redact)
-        return Shaper(collection, api_version=version, redact=redact)
+            return StripeEventNormalizer(
+                self.catalog, collection, api_version=version, redact=redact
+            )
+        return Normalizer(collection, api_version=version, redact=redact)
 
 
 @dataclass(frozen=True, slots=True)
-class Common:
+class SharedResources:
     """What the sessions of one process share.
 
     Attributes:
@@ -73,7 +75,7 @@ class Common:
 
 
 @asynccontextmanager
-async def open_common(warehouse_url: str, clock: Clock) -> AsyncIterator[Common]:
+async def open_shared_resources(warehouse_url: str, clock: Clock) -> AsyncIterator[SharedResources]:
     """Open the warehouse and bring it up to date.
 
     Args:
@@ -87,7 +89,7 @@ async def open_common(warehouse_url: str, clock: Clock) -> AsyncIterator[Common]
     try:
         with Warehouse(warehouse_url) as warehouse:
             await asyncio.to_thread(warehouse.upgrade)
-            yield Common(warehouse, budget)
+            yield SharedResources(warehouse, budget)
     finally:
         await budget.aclose()
 
@@ -99,7 +101,7 @@ async def open_session(
     *,
     requests_per_second: float | None = None,
     clock: Clock | None = None,
-    common: Common | None = None,
+    common: SharedResources | None = None,
 ) -> AsyncIterator[Session]:
     """Open a sync: bring the warehouse up to date, check the key, make the sync's row.
 
@@ -121,11 +123,13 @@ async def open_session(
     lake = Lake(connections.lake_url, sync_name)
     async with AsyncExitStack() as stack:
         if common is None:
-            common = await stack.enter_async_context(open_common(connections.warehouse_url, clock))
+            common = await stack.enter_async_context(
+                open_shared_resources(connections.warehouse_url, clock)
+            )
         account_id = await _account_id(connections) or f"unknown:{sync_name}"
         livemode = credential.livemode
         sync = await asyncio.to_thread(
-            common.warehouse.ensure_sync,
+            common.warehouse.syncs.ensure,
             sync_name,
             account_id=account_id,
             resource_id=ids.resource_id(account_id, livemode=livemode),
@@ -134,14 +138,16 @@ async def open_session(
             settings=settings.model_dump(mode="json"),
         )
         _check_account(sync, account_id, livemode=livemode)
-        pacer = PostgresPacer(
+        rate_limiter = SharedRateLimiter(
             common.budget,
             f"{account_id}:{'live' if livemode else 'test'}",
             settings.limits(livemode=livemode, backfill=requests_per_second),
             clock,
         )
         api = await stack.enter_async_context(
-            StripeApi(credential, api_version=settings.api_version, pacer=pacer, clock=clock)
+            StripeApi(
+                credential, api_version=settings.api_version, rate_limiter=rate_limiter, clock=clock
+            )
         )
         yield Session(sync, settings, api, common.warehouse, lake, clock, settings.catalog)
 
@@ -149,10 +155,12 @@ async def open_session(
 async def _account_id(connections: Connections) -> str | None:
     """The account behind the key; None when the key may not ask."""
     async with StripeApi(
-        connections.credential, api_version=connections.settings.api_version, pacer=Unpaced()
+        connections.credential,
+        api_version=connections.settings.api_version,
+        rate_limiter=NoRateLimit(),
     ) as api:
         try:
-            return str((await api.get("/v1/account", lane=Lane.LIVE))["id"])
+            return str((await api.get("/v1/account", priority=Priority.LIVE))["id"])
         except PermissionDenied:
             return None
 

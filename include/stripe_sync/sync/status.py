@@ -20,6 +20,6 @@ def sync_status(warehouse_url: str, sync_name: str) -> Sequence[CollectionStatus
     """
     warehouse = Warehouse(warehouse_url)
     try:
-        return warehouse.collection_statuses(sync_name)
+        return warehouse.collections.statuses(sync_name)
     finally:
         warehouse.close()

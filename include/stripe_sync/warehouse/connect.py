@@ -10,8 +10,8 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine, make_url
 
-from stripe_sync import jsonio
 from stripe_sync.errors import ConfigurationError, WarehouseError
+from stripe_sync.records import canonical_json
 
 _SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 
@@ -69,8 +69,8 @@ def create_engine(url: str) -> Engine:
         pool_pre_ping=True,
         pool_size=2,
         max_overflow=8,
-        json_serializer=lambda value: jsonio.dumps(value).decode(),
-        json_deserializer=jsonio.loads,
+        json_serializer=lambda value: canonical_json.dumps(value).decode(),
+        json_deserializer=canonical_json.loads,
     )
     sa.event.listen(engine, "connect", _prepare)
     return engine

@@ -20,13 +20,14 @@ def lock_key(*parts: object) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), signed=True)
 
 
-class LockStore:
+class Locks:
     """Takes locks on behalf of a process."""
 
-    engine: Engine
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
 
     @contextmanager
-    def backfill_lock(self, sync_id: UUID, collection_id: str) -> Iterator[None]:
+    def backfill(self, sync_id: UUID, collection_id: str) -> Iterator[None]:
         """Hold the right to backfill one collection of a sync.
 
         The lock belongs to a connection of its own, so it goes away with the process that held it.
@@ -46,7 +47,7 @@ class LockStore:
             yield
 
     @contextmanager
-    def lake_lock(self, sync_id: UUID) -> Iterator[sa.Connection]:
+    def lake(self, sync_id: UUID) -> Iterator[sa.Connection]:
         """Hold the right to write a sync's stream to the lake; waits while another does.
 
         Yields:
@@ -59,7 +60,7 @@ class LockStore:
             yield connection
 
     @contextmanager
-    def load_lock(self, sync_id: UUID, collection_id: str) -> Iterator[None]:
+    def load(self, sync_id: UUID, collection_id: str) -> Iterator[None]:
         """Keep everybody from loading a collection; waits while somebody does.
 
         Raises:

@@ -78,14 +78,14 @@ class StripeHook(BaseHook):
 
     async def _fetch_account(self) -> str:
         from stripe_sync.catalog.model import PINNED_API_VERSION
-        from stripe_sync.client import Lane, RetryPolicy, StripeApi, Unpaced
+        from stripe_sync.client import NoRateLimit, Priority, RetryPolicy, StripeApi
 
         api = StripeApi(
             self.get_conn(),
             api_version=PINNED_API_VERSION,
-            pacer=Unpaced(),
+            rate_limiter=NoRateLimit(),
             retry=RetryPolicy(attempts=2),
         )
         async with api:
-            answer = await api.get("/v1/account", lane=Lane.LIVE)
+            answer = await api.get("/v1/account", priority=Priority.LIVE)
         return str(answer["id"])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from stripe_airflow.hooks.connections import connections_for
-from stripe_airflow.interrupt import StopsWhenKilled
+from stripe_airflow.interrupt import InterruptibleMixin
 from stripe_airflow.progress import ProgressLog
 from stripe_airflow.retries import STRIPE_RETRY_POLICY
 from stripe_sync.errors import ConfigurationError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class StripeBackfillOperator(StopsWhenKilled, BaseOperator):
+class StripeBackfillOperator(InterruptibleMixin, BaseOperator):
     """Extracts one collection of a sync, oldest objects first, into lake and warehouse.
 
     A run that was stopped goes on where the last commit left off. A collection that the key may
@@ -65,7 +65,7 @@ class StripeBackfillOperator(StopsWhenKilled, BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the backfill of this collection."""
-        from stripe_sync.sync.backfill import backfill_collection
+        from stripe_sync.sync.backfill.backfill import backfill_collection
 
         self.log.info("Backfilling %s of sync %r", self.collection, self.sync)
         with self.interruptible():

@@ -14,14 +14,14 @@ from airflow.sdk.exceptions import AirflowException
 
 from stripe_airflow.hooks.connections import warehouse_url
 from stripe_airflow.hooks.lake import StripeLakeHook
-from stripe_airflow.interrupt import StopsWhenKilled
-from stripe_sync.transform import dbt_command, dbt_environment
+from stripe_airflow.interrupt import InterruptibleMixin
+from stripe_sync.dbt_runner import dbt_command, dbt_environment
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class StripeDbtOperator(StopsWhenKilled, BaseOperator):
+class StripeDbtOperator(InterruptibleMixin, BaseOperator):
     """Builds and tests all dbt models, then publishes the docs to the lake.
 
     One task, not one for each model: the models are views, and starting dbt costs more than

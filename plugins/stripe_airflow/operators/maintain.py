@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from stripe_airflow.backfill import as_table
+from stripe_airflow.backfill import format_table
 from stripe_airflow.hooks.connections import connections_for
-from stripe_airflow.interrupt import StopsWhenKilled
+from stripe_airflow.interrupt import InterruptibleMixin
 from stripe_airflow.progress import ProgressLog
 from stripe_airflow.retries import STRIPE_RETRY_POLICY
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _COLUMNS = ("collection", "files", "merged", "into", "events_deleted", "message")
 
 
-class StripeMaintainOperator(StopsWhenKilled, BaseOperator):
+class StripeMaintainOperator(InterruptibleMixin, BaseOperator):
     """Keeps one sync's warehouse and lake small and tidy; Stripe is not asked.
 
     Prunes the ledger of Stripe events, deletes change events that the sync's settings say are too
@@ -63,6 +63,6 @@ class StripeMaintainOperator(StopsWhenKilled, BaseOperator):
             report.swept,
             report.seconds,
             f"; files were not merged: {report.not_merged}" if report.not_merged else "",
-            as_table(rows, _COLUMNS),
+            format_table(rows, _COLUMNS),
         )
         return asdict(report)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from stripe_airflow.hooks.connections import connections_for
-from stripe_airflow.interrupt import StopsWhenKilled
+from stripe_airflow.interrupt import InterruptibleMixin
 from stripe_airflow.retries import STRIPE_RETRY_POLICY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class StripeReconcileOperator(StopsWhenKilled, BaseOperator):
+class StripeReconcileOperator(InterruptibleMixin, BaseOperator):
     """Reads one collection of a sync again and repairs what differs from what is stored.
 
     What it finds becomes change events with source ``reconcile``. A collection that the key may
@@ -56,7 +56,7 @@ class StripeReconcileOperator(StopsWhenKilled, BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read this collection again."""
-        from stripe_sync.sync.reconcile import reconcile_collection
+        from stripe_sync.sync.reconcile.reconcile import reconcile_collection
 
         days = self.window_days
         reach = "all of it" if days is None else f"the last {days} days"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from stripe_airflow.hooks.connections import connections_for
-from stripe_airflow.interrupt import StopsWhenKilled
+from stripe_airflow.interrupt import InterruptibleMixin
 from stripe_airflow.progress import ProgressLog
 from stripe_airflow.retries import STRIPE_RETRY_POLICY
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class StripeReloadOperator(StopsWhenKilled, BaseOperator):
+class StripeReloadOperator(InterruptibleMixin, BaseOperator):
     """Puts one collection of a sync back into the warehouse, out of the lake.
 
     What is there already stays; stopped, it goes on with what is missing when it runs again.

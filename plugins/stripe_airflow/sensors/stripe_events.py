@@ -11,13 +11,13 @@ from airflow.sdk import BaseSensorOperator
 from airflow.sdk.observability import stats
 
 from stripe_airflow.hooks.connections import connections_for, warehouse_url
-from stripe_airflow.interrupt import StopsWhenKilled
+from stripe_airflow.interrupt import InterruptibleMixin
 from stripe_airflow.retries import STRIPE_RETRY_POLICY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from stripe_sync.sync.poll_report import PollBatch, PollReport
+    from stripe_sync.sync.poll.report import PollBatch, PollReport
 
 
 SHARDS = int(os.environ.get("STRIPE_POLL_SHARDS", "1"))
@@ -27,7 +27,7 @@ RUN_SECONDS = float(os.environ.get("STRIPE_POLL_RUN_SECONDS", "300"))
 """How long a run of the DAG lasts."""
 
 
-class StripeEventSensor(StopsWhenKilled, BaseSensorOperator):
+class StripeEventSensor(InterruptibleMixin, BaseSensorOperator):
     """Polls Stripe's events for a bounded time and applies what they tell.
 
     Unlike most sensors it does not end at the first thing it sees: one run is one loop of
@@ -73,7 +73,7 @@ class StripeEventSensor(StopsWhenKilled, BaseSensorOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Poll until the run's time is over."""
-        from stripe_sync.sync.poll import Shard, poll_for
+        from stripe_sync.sync.poll.supervisor import Shard, poll_for
 
         seconds = float(self.run_seconds)
         named = ", ".join(self.syncs) or "all active syncs"

@@ -36,8 +36,8 @@ class StripeChangesTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """One event for each sync that changed: sync, changes, collections, last_seq."""
-        from stripe_sync.warehouse.news import watch_streams
+        from stripe_sync.warehouse.reading.notifications import listen_streams
 
         url = await asyncio.to_thread(warehouse_url)
-        async for news in watch_streams(url, seconds=self.seconds):
+        async for news in listen_streams(url, seconds=self.seconds):
             yield TriggerEvent(asdict(news))  # type: ignore[no-untyped-call]

@@ -20,7 +20,7 @@ RUSH = 0.8  # smallest distance of two slots, as a share of what the limit comes
 EXACT = 1e-6
 
 
-class Grant(NamedTuple):
+class Reservation(NamedTuple):
     server_now: float
     slots: list[float]
     ask_again_in: float
@@ -36,22 +36,22 @@ class Budget:
     def reserve(
         self,
         endpoint: str,
-        lane: str = "live",
+        priority: str = "live",
         wanted: int = 1,
         *,
         horizon: float | None = None,
         lead: float = LEAD,
         endpoint_rate: float = ENDPOINT,
-    ) -> Grant:
+    ) -> Reservation:
         row = self._connection.execute(
             "SELECT * FROM stripe_sync.reserve_slots(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             (
-                *(self._account, endpoint, lane == "backfill", wanted),
-                *(TOTAL, BACKFILL, endpoint_rate, WINDOW, horizon or HORIZON[lane], lead),
+                *(self._account, endpoint, priority == "backfill", wanted),
+                *(TOTAL, BACKFILL, endpoint_rate, WINDOW, horizon or HORIZON[priority], lead),
             ),
         ).fetchone()
         assert row is not None
-        return Grant(*row)
+        return Reservation(*row)
 
     def busy_for(self, scope: str, seconds: float) -> None:
         """Let the next slot of the account (``*``) or of an endpoint lie ahead."""
@@ -109,8 +109,8 @@ def test_slots_of_an_account_come_in_order_and_a_backfill_keeps_its_distance(
 ) -> None:
     slots: list[float] = []
     distances = []
-    for turn in range(8):
-        slots += budget.reserve(f"GET /v1/{turn % 7}", "live").slots
+    for permit in range(8):
+        slots += budget.reserve(f"GET /v1/{permit % 7}", "live").slots
         while not (found := budget.reserve("GET /v1/customers", "backfill").slots):
             pass  # not within the horizon yet
         distances += [slot - slots[-1] for slot in found]
@@ -157,12 +157,12 @@ def test_what_was_not_asked_for_in_time_is_made_up_for(budget: Budget) -> None:
     assert late.slots[limit] - late.slots[0] >= WINDOW - EXACT
 
 
-@pytest.mark.parametrize("lane", ["live", "backfill"])
-def test_nobody_reserves_beyond_the_horizon(budget: Budget, lane: str) -> None:
-    for turn in range(300):
-        grant = budget.reserve(f"GET /v1/{turn % 9}", lane, wanted=50)
+@pytest.mark.parametrize("priority", ["live", "backfill"])
+def test_nobody_reserves_beyond_the_horizon(budget: Budget, priority: str) -> None:
+    for permit in range(300):
+        grant = budget.reserve(f"GET /v1/{permit % 9}", priority, wanted=50)
         for slot in grant.slots:
-            assert slot <= grant.server_now + HORIZON[lane] + EXACT
+            assert slot <= grant.server_now + HORIZON[priority] + EXACT
 
 
 def test_a_full_horizon_tells_when_to_ask_again(budget: Budget) -> None:
@@ -182,8 +182,8 @@ def test_a_busy_endpoint_tells_when_to_ask_again_and_holds_up_no_other(budget: B
 
 
 def test_a_live_request_waits_for_two_steps_of_a_backfill_at_most(budget: Budget) -> None:
-    for turn in range(500):
-        budget.reserve(f"GET /v1/{turn % 20}", "backfill", wanted=50)
+    for permit in range(500):
+        budget.reserve(f"GET /v1/{permit % 20}", "backfill", wanted=50)
     grant = budget.reserve("GET /v1/events")
     (slot,) = grant.slots
     assert slot - grant.server_now <= HORIZON["backfill"] + 1 / TOTAL + EXACT

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from stand import Stand, make_stand
 from stripe_sandbox.server import Running
+from sync_harness import SyncHarness, make_harness
 
 
 @pytest.fixture
-def stand(sandbox: Running, warehouse_url: str, tmp_path: Path) -> Stand:
+def harness(sandbox: Running, warehouse_url: str, tmp_path: Path) -> SyncHarness:
     """A sync that was never run."""
-    return make_stand(sandbox, warehouse_url, tmp_path)
+    return make_harness(sandbox, warehouse_url, tmp_path)

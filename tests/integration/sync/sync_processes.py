@@ -9,11 +9,11 @@ from multiprocessing.process import BaseProcess
 from types import SimpleNamespace
 from typing import Any
 
-from stripe_sync.sync.backfill import backfill_collection
+from stripe_sync.sync.backfill.backfill import backfill_collection
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.lake_follower import LakeFollower
 from stripe_sync.sync.maintain import maintain_sync
-from stripe_sync.sync.poll import poll_for
+from stripe_sync.sync.poll.supervisor import poll_for
 from stripe_sync.sync.reload import reload_collection
 from stripe_sync.sync.session import open_session
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from stripe_sync.warehouse import Loader, Warehouse
-from unit.warehouse.observations import RESOURCE
+from stripe_sync.warehouse import BatchWriter, Warehouse
+from unit.records.observations import RESOURCE
 
 
 @pytest.fixture
@@ -20,6 +20,6 @@ def warehouse(warehouse_url: str) -> Iterator[Warehouse]:
 
 
 @pytest.fixture
-def loader(warehouse: Warehouse) -> Iterator[Loader]:
-    with warehouse.loader() as opened:
+def writer(warehouse: Warehouse) -> Iterator[BatchWriter]:
+    with warehouse.writer() as opened:
         yield opened

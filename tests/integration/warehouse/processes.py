@@ -6,9 +6,9 @@ import multiprocessing
 from multiprocessing.connection import Connection
 
 from stripe_sync.lake import Lake
+from stripe_sync.records import Checkpoint, EventRow, RecordRow, Source
 from stripe_sync.warehouse import Warehouse
-from stripe_sync.warehouse.model import Checkpoint, EventRow, RecordRow, Source
-from unit.warehouse.observations import CUSTOMER, RESOURCE, SYNC, batch, seen
+from unit.records.observations import CUSTOMER, RESOURCE, SYNC, batch, seen
 
 CHUNKS = 12
 CHUNK_OBJECTS = 50
@@ -22,13 +22,13 @@ def backfill(url: str, folder: str, steps: Connection) -> None:
     """A small backfill that goes on where the last one ended and tells its every step."""
     warehouse, lake = Warehouse(url), Lake(folder, "main")
     warehouse.upgrade()
-    warehouse.ensure_sync(
+    warehouse.syncs.ensure(
         "main", account_id="acct_1", resource_id=RESOURCE, livemode=False, api_version="2026"
     )
-    state = warehouse.collection_state(SYNC, CUSTOMER)
+    state = warehouse.collections.state(SYNC, CUSTOMER)
     first = state.chunk + 1 if state else 1
     lake.discard("customer", f"backfill-{first}")
-    with warehouse.loader() as loader:
+    with warehouse.writer() as writer:
         for chunk in range(first, CHUNKS + 1):
 
             def write(records: list[RecordRow], events: list[EventRow], chunk: int = chunk) -> None:
@@ -41,7 +41,7 @@ def backfill(url: str, folder: str, steps: Connection) -> None:
             numbers = range((chunk - 1) * CHUNK_OBJECTS, chunk * CHUNK_OBJECTS + 5)
             objects = [seen({"n": number}, upstream_id=f"cus_{number:05}") for number in numbers]
             checkpoint = Checkpoint(CUSTOMER, 1, chunk, {"next": chunk + 1}, len(objects), 1)
-            loader.load(batch(*objects, source=Source.BACKFILL, checkpoint=checkpoint), write)
+            writer.load(batch(*objects, source=Source.BACKFILL, checkpoint=checkpoint), write)
     steps.send("finished")
 
 
@@ -49,7 +49,7 @@ def upgrade(url: str, steps: Connection) -> None:
     """Bring a warehouse up to date and tell which syncs it has."""
     with Warehouse(url) as warehouse:
         warehouse.upgrade()
-        steps.send(warehouse.list_syncs())
+        steps.send(warehouse.syncs.all())
 
 
 def hold_backfill_lock(url: str, steps: Connection) -> None:

@@ -7,8 +7,9 @@ from alembic import command
 
 from integration.warehouse.processes import processes, upgrade
 from stripe_sync.errors import WarehouseError
-from stripe_sync.warehouse import Warehouse, migrate
+from stripe_sync.warehouse import Warehouse
 from stripe_sync.warehouse.connect import create_engine, parse_url
+from stripe_sync.warehouse.schema import migrate
 
 
 def test_the_migrations_make_the_tables_that_the_code_describes(empty_database_url: str) -> None:
@@ -70,7 +71,7 @@ def test_a_role_that_may_not_create_schemas_is_told_what_to_do(empty_database_ur
                 admin.execute(f"CREATE SCHEMA {schema} AUTHORIZATION {role}")
             with Warehouse(url.render_as_string(hide_password=False)) as warehouse:
                 warehouse.upgrade()
-                assert warehouse.list_syncs() == []
+                assert warehouse.syncs.all() == []
         finally:
             admin.execute(f"DROP OWNED BY {role} CASCADE")
             admin.execute(f"DROP ROLE {role}")

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from stripe_sync.catalog import Availability, ChangeType, Obtained, load_catalog
+from stripe_sync.catalog import Availability, Retrieval, load_catalog
 from stripe_sync.catalog.checks import STREAM_VIEWS
 from stripe_sync.errors import ConfigurationError
+from stripe_sync.records import ChangeType
 
 TITLES = """
 Balance Transaction | Bank Account | Billing Portal Session | Bitcoin Receiver | Bitcoin Transaction
@@ -37,8 +38,8 @@ def test_thirty_three_are_listed_by_themselves() -> None:
 
 def test_hidden_parents_are_known_but_not_offered() -> None:
     names = ["account", "application_fee", "payment_link", "quote"]
-    assert [row.name for row in CATALOG.hidden.values()] == names
-    for row in CATALOG.hidden.values():
+    assert [row.name for row in CATALOG.parent_only.values()] == names
+    for row in CATALOG.parent_only.values():
         assert row.id not in CATALOG
         assert CATALOG.parent(row.id) is row
         assert CATALOG.route(row.object) == ()
@@ -108,7 +109,7 @@ def test_routes_payloads_by_their_object_name(object_name: str, names: list[str]
 def test_every_collection_but_previews_is_reached_by_routing() -> None:
     for row in CATALOG.values():
         reached = row in CATALOG.route(row.object)
-        assert reached is (row.obtained is not Obtained.PREVIEW)
+        assert reached is (row.retrieval is not Retrieval.PREVIEW)
 
 
 @pytest.mark.parametrize(
@@ -179,9 +180,9 @@ def test_lists_ask_for_what_stripe_leaves_out_silently() -> None:
 
 def test_what_nothing_tells_of_is_retired_or_never_changes() -> None:
     catalog = load_catalog()
-    unwatched = {row.name for row in catalog.values() if not catalog.watched_by(row)}
+    no_change_signal = {row.name for row in catalog.values() if not catalog.change_signals(row)}
     retired = {"bitcoin_receiver", "bitcoin_transaction", "order", "order_return", "recipient"}
-    assert unwatched == retired | {"event", "platform_tax_fee", "token", "usage_record"}
+    assert no_change_signal == retired | {"event", "platform_tax_fee", "token", "usage_record"}
 
 
 @pytest.mark.parametrize(
@@ -243,7 +244,7 @@ def test_legacy_collections_pin_a_version_that_served_them() -> None:
     ],
 )
 def test_finds_the_way_to_one_object(name: str, payload: object, expected: object) -> None:
-    assert CATALOG.resolve(name).retrieval(payload) == expected  # type: ignore[arg-type]
+    assert CATALOG.resolve(name).retrieve_request(payload) == expected  # type: ignore[arg-type]
 
 
 LEGACY = Availability.LEGACY

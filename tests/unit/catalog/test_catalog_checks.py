@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from stripe_sync import jsonio
 from stripe_sync.catalog import Catalog
 from stripe_sync.catalog.catalog import read_rows
 from stripe_sync.errors import CatalogError
+from stripe_sync.records import canonical_json
 
 WIDGET_LIST = {"path": "/v1/widgets", "filters": ["created", "status"]}
 NESTED = {"path": "/v1/widgets/{widget}/parts", "parent": "stripe:widget"}
@@ -20,10 +20,10 @@ def widget(**changes: Any) -> dict[str, Any]:
         "title": "Widget",
         "object": "widget",
         "view": "widgets",
-        "obtained": "top_level_list",
+        "retrieval": "top_level_list",
         "lists": [WIDGET_LIST],
         "retrieve": "/v1/widgets/{id}",
-        "unwatched": "-",
+        "no_change_signal": "-",
     }
     return {**row, **changes}
 
@@ -34,15 +34,15 @@ def part(**changes: Any) -> dict[str, Any]:
         "title": "Part",
         "object": "part",
         "view": "parts",
-        "obtained": "nested_list",
+        "retrieval": "nested_list",
         "lists": [NESTED],
-        "unwatched": "-",
+        "no_change_signal": "-",
     }
     return {**row, **changes}
 
 
 def catalog(*rows: dict[str, Any]) -> Catalog:
-    return Catalog(read_rows("test.json", jsonio.dumps(rows)))
+    return Catalog(read_rows("test.json", canonical_json.dumps(rows)))
 
 
 def test_accepts_rows_that_agree() -> None:
@@ -50,9 +50,9 @@ def test_accepts_rows_that_agree() -> None:
 
 
 def test_a_hidden_parent_is_enough() -> None:
-    rows = catalog(widget(hidden=True), part())
+    rows = catalog(widget(parent_only=True), part())
     assert list(rows) == ["stripe:part"]
-    assert list(rows.hidden) == ["stripe:widget"]
+    assert list(rows.parent_only) == ["stripe:widget"]
 
 
 @pytest.mark.parametrize(
@@ -77,12 +77,15 @@ def test_a_hidden_parent_is_enough() -> None:
         ({"events": {"created": ["w.made"], "updated": ["w.made"]}}, "w.made has two roles"),
         ({"events": {"created": ["w.made", "w.made"]}}, "w.made has two roles"),
         ({"events": {"legacy": ["w.made"]}}, "legacy Stripe event w.made has no role"),
-        ({"relist": [{"days": 1, "why": "-"}]}, "days and minutes of a relist go together"),
-        ({"relist": [{"why": "-"}, {"why": "-"}]}, "relist names a window twice"),
+        (
+            {"reread_schedule": [{"days": 1, "why": "-"}]},
+            "days and minutes of a relist go together",
+        ),
+        ({"reread_schedule": [{"why": "-"}, {"why": "-"}]}, "relist names a window twice"),
         (
             {
                 "lists": [{**WIDGET_LIST, "filters": []}],
-                "relist": [{"days": 1, "minutes": 15, "why": "-"}],
+                "reread_schedule": [{"days": 1, "minutes": 15, "why": "-"}],
             },
             "needs a list with a created filter",
         ),
@@ -138,16 +141,16 @@ def test_a_nested_list_has_exactly_one_placeholder(path: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "needed"),
     [
-        ({"obtained": "top_level_list"}, "a list without parent"),
-        ({"obtained": "top_level_list", "lists": []}, "a list without parent"),
-        ({"obtained": "nested_list", "lists": [WIDGET_LIST]}, "a list with parent"),
-        ({"obtained": "embedded"}, "sources"),
-        ({"obtained": "expanded"}, "sources"),
-        ({"obtained": "retrieve_only", "sources": [SOURCE]}, "sources and a retrieve path"),
-        ({"obtained": "retrieve_only", "retrieve": "/v1/p/{id}"}, "sources and a retrieve path"),
-        ({"obtained": "preview"}, "a preview call or sources"),
-        ({"obtained": "event_only"}, "Stripe events"),
-        ({"obtained": "create_only"}, "a create call"),
+        ({"retrieval": "top_level_list"}, "a list without parent"),
+        ({"retrieval": "top_level_list", "lists": []}, "a list without parent"),
+        ({"retrieval": "nested_list", "lists": [WIDGET_LIST]}, "a list with parent"),
+        ({"retrieval": "embedded"}, "sources"),
+        ({"retrieval": "expanded"}, "sources"),
+        ({"retrieval": "retrieve_only", "sources": [SOURCE]}, "sources and a retrieve path"),
+        ({"retrieval": "retrieve_only", "retrieve": "/v1/p/{id}"}, "sources and a retrieve path"),
+        ({"retrieval": "preview"}, "a preview call or sources"),
+        ({"retrieval": "event_only"}, "Stripe events"),
+        ({"retrieval": "create_only"}, "a create call"),
     ],
 )
 def test_each_way_of_obtaining_has_what_it_needs(changes: dict[str, Any], needed: str) -> None:
@@ -185,7 +188,7 @@ def test_refuses_rows_that_cannot_be_told_apart(changes: dict[str, Any], cause: 
 
 def test_a_preview_may_look_like_what_it_foretells() -> None:
     preview = {"path": "/v1/preview", "parent": "stripe:widget", "params": {"widget": "{widget}"}}
-    rows = catalog(widget(), part(obtained="preview", object="widget", lists=[], preview=preview))
+    rows = catalog(widget(), part(retrieval="preview", object="widget", lists=[], preview=preview))
     assert [row.name for row in rows.route("widget")] == ["widget"]
 
 
@@ -193,7 +196,7 @@ def test_a_preview_may_look_like_what_it_foretells() -> None:
 def test_a_preview_names_its_parent_once(params: dict[str, str]) -> None:
     preview = {"path": "/v1/preview", "parent": "stripe:widget", "params": params}
     with pytest.raises(CatalogError, match="stripe:part: preview needs"):
-        catalog(widget(), part(obtained="preview", preview=preview))
+        catalog(widget(), part(retrieval="preview", preview=preview))
 
 
 def test_a_source_is_a_dotted_path() -> None:
@@ -208,13 +211,13 @@ def test_a_source_is_a_dotted_path() -> None:
         {"events": {"updated": ["part.updated"]}},
         {"lists": [{**NESTED, "embedded": "parts"}]},
         {"lists": [{**NESTED, "refreshed_by": [{"events": ["widget.updated"]}]}]},
-        {"obtained": "embedded", "sources": [SOURCE]},
-        {"relist": [{"why": "-"}]},
+        {"retrieval": "embedded", "sources": [SOURCE]},
+        {"reread_schedule": [{"why": "-"}]},
     ],
 )
 def test_changes_are_told_in_some_way_or_there_is_a_reason_why_not(way: dict[str, Any]) -> None:
-    catalog(widget(), part(**way, unwatched=""))
-    for changes in ({"unwatched": ""}, way):
+    catalog(widget(), part(**way, no_change_signal=""))
+    for changes in ({"no_change_signal": ""}, way):
         with pytest.raises(CatalogError, match="stripe:part: needs a way in which changes"):
             catalog(widget(), part(**changes))
 
@@ -225,22 +228,22 @@ def test_changes_are_told_in_some_way_or_there_is_a_reason_why_not(way: dict[str
         {"events": {"ignored": ["part.asked"]}},
         {"events": {"updated": ["part.updated"], "legacy": ["part.updated"]}},
         {"lists": [{**NESTED, "embedded": "parts", "expand": True}]},
-        {"obtained": "expanded", "sources": [SOURCE]},
+        {"retrieval": "expanded", "sources": [SOURCE]},
     ],
 )
 def test_what_is_not_looked_at_with_each_stripe_event_tells_nothing(way: dict[str, Any]) -> None:
     with pytest.raises(CatalogError, match="stripe:part: needs a way"):
-        catalog(widget(), part(**way, unwatched=""))
+        catalog(widget(), part(**way, no_change_signal=""))
 
 
 def test_what_a_hidden_parent_holds_is_not_looked_at() -> None:
-    shown = part(lists=[{**NESTED, "embedded": "parts"}], unwatched="")
+    shown = part(lists=[{**NESTED, "embedded": "parts"}], no_change_signal="")
     with pytest.raises(CatalogError, match="stripe:part: needs a way"):
-        catalog(widget(hidden=True), shown)
+        catalog(widget(parent_only=True), shown)
 
 
 def test_a_hidden_parent_need_not_be_watched() -> None:
-    assert catalog(widget(hidden=True, unwatched=""), part()).hidden
+    assert catalog(widget(parent_only=True, no_change_signal=""), part()).parent_only
 
 
 def test_all_problems_are_told_at_once() -> None:
@@ -265,7 +268,7 @@ def test_an_unreadable_file_is_named(text: bytes, cause: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "cause"),
     [
-        ({"obtained": "somehow"}, "stripe:widget: obtained: "),
+        ({"retrieval": "somehow"}, "stripe:widget: retrieval: "),
         ({"colour": "red"}, "stripe:widget: colour: Extra inputs"),
         ({"lists": [{"path": "/v1/w", "order": "x"}]}, "stripe:widget: lists.0.order: Extra"),
     ],

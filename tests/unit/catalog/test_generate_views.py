@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from stripe._object_classes import OBJECT_CLASSES
 
-from stripe_sync.catalog import Collection, Obtained, load_catalog
+from stripe_sync.catalog import Collection, Retrieval, load_catalog
 from stripe_sync.catalog.generate.columns import STREAM_COLUMNS, view_columns
 from stripe_sync.catalog.generate.fields import Field, FieldKind, Fields
 from stripe_sync.catalog.generate.glossary import Glossary, read_glossary
@@ -28,7 +28,7 @@ THING = Collection(
     title="Thing",
     object="thing",
     view="things",
-    obtained=Obtained.TOP_LEVEL_LIST,
+    retrieval=Retrieval.TOP_LEVEL_LIST,
     sensitive=("secret",),
 )
 

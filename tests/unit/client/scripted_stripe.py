@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from stripe_sync import jsonio
-from stripe_sync.client import Credential, Lane, RetryPolicy, StripeApi
+from stripe_sync.client import Credential, Priority, RetryPolicy, StripeApi
+from stripe_sync.records import canonical_json
 
 KEY = "sk_test_51NeverShownAnywhere"
 VERSION = "2026-10-28.endive"
@@ -39,11 +39,11 @@ SILENCE = Answer(status=-1)
 
 def error(status: int, headers: dict[str, str] | None = None, **fields: str) -> Answer:
     """An error as Stripe words it."""
-    return Answer(status, jsonio.dumps({"error": fields}), headers or {})
+    return Answer(status, canonical_json.dumps({"error": fields}), headers or {})
 
 
 def found(value: object, **headers: str) -> Answer:
-    return Answer(200, jsonio.dumps(value), headers)
+    return Answer(200, canonical_json.dumps(value), headers)
 
 
 class ScriptedStripe:
@@ -113,12 +113,12 @@ class RecordingPacer:
     """Grants everything and keeps what was asked."""
 
     def __init__(self) -> None:
-        self.acquired: list[tuple[str, Lane]] = []
+        self.acquired: list[tuple[str, Priority]] = []
         self.slowed: list[tuple[str, str]] = []
         self.closed = False
 
-    async def acquire(self, endpoint: str, lane: Lane) -> None:
-        self.acquired.append((endpoint, lane))
+    async def acquire(self, endpoint: str, priority: Priority) -> None:
+        self.acquired.append((endpoint, priority))
 
     async def slow_down(self, endpoint: str, reason: str) -> None:
         self.slowed.append((endpoint, reason))
@@ -134,7 +134,7 @@ class Bench:
     address: str
     api: StripeApi
     server: ScriptedStripe
-    pacer: RecordingPacer
+    rate_limiter: RecordingPacer
     clock: WaitlessClock
 
 
@@ -146,11 +146,13 @@ async def scripted(
     server = await asyncio.start_server(stripe.serve, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
     credential = Credential(KEY, f"http://{host}:{port}", account)
-    pacer, clock = RecordingPacer(), WaitlessClock()
-    api = StripeApi(credential, api_version=VERSION, pacer=pacer, retry=retry, clock=clock)
+    rate_limiter, clock = RecordingPacer(), WaitlessClock()
+    api = StripeApi(
+        credential, api_version=VERSION, rate_limiter=rate_limiter, retry=retry, clock=clock
+    )
     try:
         async with api:
-            yield Bench(f"{host}:{port}", api, stripe, pacer, clock)
+            yield Bench(f"{host}:{port}", api, stripe, rate_limiter, clock)
     finally:
         server.close()
         await server.wait_closed()

@@ -4,7 +4,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from stripe_sync.client import Lane
+from stripe_sync.client import Priority
 from stripe_sync.errors import ConfigurationError, InvalidRequest
 from unit.client.scripted_stripe import KEY, VERSION, error, found, scripted
 
@@ -15,7 +15,7 @@ PAGE = {"object": "list", "data": [{"id": "cus_1", "n": 2**53 + 1}], "has_more":
 
 async def test_a_body_comes_back_parsed_and_exact() -> None:
     async with scripted(found(PAGE)) as bench:
-        body = await bench.api.get("/v1/customers", lane=Lane.LIVE)
+        body = await bench.api.get("/v1/customers", priority=Priority.LIVE)
     assert body == PAGE
     assert type(body) is dict
 
@@ -23,7 +23,7 @@ async def test_a_body_comes_back_parsed_and_exact() -> None:
 async def test_each_request_names_key_version_and_caller_but_sends_no_telemetry() -> None:
     async with scripted(found({}, **{"Request-Id": "req_1"})) as bench:
         for _ in range(2):
-            await bench.api.get("/v1/events", lane=Lane.LIVE)
+            await bench.api.get("/v1/events", priority=Priority.LIVE)
     for request in bench.server.requests:
         assert request.headers["Authorization"] == f"Bearer {KEY}"
         assert request.headers["Stripe-Version"] == VERSION
@@ -36,21 +36,21 @@ async def test_each_request_names_key_version_and_caller_but_sends_no_telemetry(
 async def test_requests_share_a_connection() -> None:
     async with scripted(found({})) as bench:
         for _ in range(5):
-            await bench.api.get("/v1/events", lane=Lane.LIVE)
+            await bench.api.get("/v1/events", priority=Priority.LIVE)
     assert len(bench.server.requests) == 5
     assert bench.server.connections == 1
 
 
 async def test_a_connected_account_is_named() -> None:
     async with scripted(found({}), account="acct_7") as bench:
-        await bench.api.get("/v1/events", lane=Lane.LIVE)
+        await bench.api.get("/v1/events", priority=Priority.LIVE)
     assert bench.server.requests[0].headers["Stripe-Account"] == "acct_7"
 
 
 async def test_a_request_may_ask_in_another_version() -> None:
     async with scripted(found({})) as bench:
-        await bench.api.get("/v1/plans", lane=Lane.LIVE, api_version="2022-08-01")
-        await bench.api.get("/v1/plans", lane=Lane.LIVE)
+        await bench.api.get("/v1/plans", priority=Priority.LIVE, api_version="2022-08-01")
+        await bench.api.get("/v1/plans", priority=Priority.LIVE)
     versions = [request.headers["Stripe-Version"] for request in bench.server.requests]
     assert versions == ["2022-08-01", VERSION]
 
@@ -66,7 +66,7 @@ async def test_the_accounts_default_version_is_what_stripe_answers_with_unasked(
 async def test_query_parameters_nest_as_stripe_wants_them() -> None:
     params = {"created": {"gte": 1, "lt": 2}, "types": ["a.b", "c d&e"], "expand": ["data.x"]}
     async with scripted(found({})) as bench:
-        await bench.api.get("/v1/events", params=params, lane=Lane.LIVE)
+        await bench.api.get("/v1/events", params=params, priority=Priority.LIVE)
     path, query = bench.server.requests[0].target.split("?")
     assert path == "/v1/events"
     assert query.split("&") == [
@@ -81,7 +81,7 @@ async def test_query_parameters_nest_as_stripe_wants_them() -> None:
 @pytest.mark.parametrize("coupon", ["a/b", "a?b=c#d", "50% off", "é", "..x", "a%2Fb", "a+b"])
 async def test_ids_reach_stripe_whole_whatever_characters_they_have(coupon: str) -> None:
     async with scripted(found({})) as bench:
-        await bench.api.get("/v1/coupons/{coupon}", {"coupon": coupon}, lane=Lane.LIVE)
+        await bench.api.get("/v1/coupons/{coupon}", {"coupon": coupon}, priority=Priority.LIVE)
     segments = bench.server.requests[0].target.split("/")
     assert segments[:3] == ["", "v1", "coupons"]
     assert [unquote(segment) for segment in segments[3:]] == [coupon]
@@ -136,21 +136,21 @@ async def test_a_delete_sends_its_parameters_in_the_query() -> None:
 async def test_the_pacer_is_asked_by_template_and_lane() -> None:
     async with scripted(found({})) as bench:
         path = "/v1/customers/{customer}"
-        await bench.api.get(path, {"customer": "cus_1"}, lane=Lane.BACKFILL)
-        await bench.api.get(path, {"customer": "cus_2"}, lane=Lane.LIVE)
+        await bench.api.get(path, {"customer": "cus_1"}, priority=Priority.BACKFILL)
+        await bench.api.get(path, {"customer": "cus_2"}, priority=Priority.LIVE)
         await bench.api.post(path, {"customer": "cus_2"}, idempotency_key="k")
-    assert bench.pacer.acquired == [
-        ("GET /v1/customers/{customer}", Lane.BACKFILL),
-        ("GET /v1/customers/{customer}", Lane.LIVE),
-        ("POST /v1/customers/{customer}", Lane.LIVE),
+    assert bench.rate_limiter.acquired == [
+        ("GET /v1/customers/{customer}", Priority.BACKFILL),
+        ("GET /v1/customers/{customer}", Priority.LIVE),
+        ("POST /v1/customers/{customer}", Priority.LIVE),
     ]
-    assert bench.pacer.closed
+    assert bench.rate_limiter.closed
 
 
 async def test_a_redirect_is_not_followed_so_the_key_stays_with_its_host() -> None:
     async with scripted(error(302, {"Location": "/elsewhere"}, message="moved")) as bench:
         with pytest.raises(InvalidRequest):
-            await bench.api.get("/v1/customers", lane=Lane.LIVE)
+            await bench.api.get("/v1/customers", priority=Priority.LIVE)
     assert [request.target for request in bench.server.requests] == ["/v1/customers"]
 
 
@@ -158,4 +158,4 @@ async def test_nothing_is_sent_outside_the_block() -> None:
     async with scripted(found({})) as bench:
         pass
     with pytest.raises(ConfigurationError, match="async with"):
-        await bench.api.get("/v1/customers", lane=Lane.LIVE)
+        await bench.api.get("/v1/customers", priority=Priority.LIVE)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from stripe_sync.client.budget import ServerClock
+from stripe_sync.client.rate_limit.store import ServerClock
 
 
 def test_a_prompt_exchange_tells_the_difference_of_the_clocks() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stripe_sync.client import Turn
+from stripe_sync.client import Permit
 from stripe_sync.errors import CursorVanished
 from stripe_sync.extract.pages import PAGE_SIZE, Item, Page
 from stripe_sync.extract.segments import MAX_PARTS
@@ -39,13 +39,13 @@ class ListInMemory:
         self.peak = 0
         self._random = random.Random(shuffle_answers) if shuffle_answers is not None else None
 
-    async def turn(self) -> Turn:
+    async def permit(self) -> Permit:
         if self._random:
             for _ in range(self._random.randrange(4)):
                 await asyncio.sleep(0)
-        return Turn()
+        return Permit()
 
-    async def read(self, params: dict[str, Any], turn: Turn | None = None) -> Page:
+    async def read(self, params: dict[str, Any], permit: Permit | None = None) -> Page:
         self.requests += 1
         if self._random:
             for _ in range(self._random.randrange(4)):
@@ -179,15 +179,15 @@ def test_no_more_segments_are_begun_than_the_turns_allow_to_read_at_a_time() -> 
 
         turns = asyncio.Semaphore(3)
 
-        async def turn(self) -> Turn:
+        async def permit(self) -> Permit:
             await self.turns.acquire()
-            return Turn()
+            return Permit()
 
-        async def read(self, params: dict[str, Any], turn: Turn | None = None) -> Page:
+        async def read(self, params: dict[str, Any], permit: Permit | None = None) -> Page:
             for _ in range(10):
                 await asyncio.sleep(0)
             self.turns.release()
-            return await super().read(params, turn)
+            return await super().read(params, permit)
 
     source = Limited(uniform(100_000))
     assert len(items_of(read_all(source))) == 100_000
@@ -203,11 +203,11 @@ def test_since_leaves_out_what_is_older() -> None:
 
 def test_a_cursor_whose_object_vanished_loses_nothing() -> None:
     class Vanishing(ListInMemory):
-        async def read(self, params: dict[str, Any], turn: Turn | None = None) -> Page:
+        async def read(self, params: dict[str, Any], permit: Permit | None = None) -> Page:
             after = params.get("starting_after")
             if after and self.requests % 7 == 3:
                 self.removed.add(after)
-            return await super().read(params, turn)
+            return await super().read(params, permit)
 
     source = Vanishing(uniform(6_000))
     found = {item.id for item in items_of(read_all(source))}
@@ -216,10 +216,10 @@ def test_a_cursor_whose_object_vanished_loses_nothing() -> None:
 
 def test_an_error_ends_the_reading_and_leaves_no_request_behind() -> None:
     class Failing(ListInMemory):
-        async def read(self, params: dict[str, Any], turn: Turn | None = None) -> Page:
+        async def read(self, params: dict[str, Any], permit: Permit | None = None) -> Page:
             if self.requests == 20:
                 raise ConnectionError("no network")
-            return await super().read(params, turn)
+            return await super().read(params, permit)
 
     async def collect() -> None:
         async for _ in WindowedList(Failing(uniform(20_000))).slices():

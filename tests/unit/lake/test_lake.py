@@ -14,9 +14,9 @@ import pytest
 from stripe_sync.errors import LakeError
 from stripe_sync.lake import Lake
 from stripe_sync.lake.schema import EVENTS, RECORDS
-from stripe_sync.warehouse.changes import Changes, decide
-from stripe_sync.warehouse.model import Observation
-from unit.warehouse.observations import NOON, batch, seen, told
+from stripe_sync.records import Observation
+from stripe_sync.records.diff import Changes, decide
+from unit.records.observations import NOON, batch, seen, told
 
 DAY = timedelta(days=1)
 

@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk import RetryAction
 from airflow.sdk.module_loading import import_string
 
-from stripe_airflow.backfill import as_table
+from stripe_airflow.backfill import format_table
 from stripe_airflow.operators.backfill import StripeBackfillOperator, parse_since
 from stripe_airflow.params import backfill_params
 from stripe_airflow.provider_info import get_provider_info
@@ -117,7 +117,7 @@ def test_the_table_lines_numbers_up_and_leaves_blanks() -> None:
         {"collection": "tax_id", "status": "failed", "message": "why"},
     ]
 
-    assert as_table(rows).splitlines() == [
+    assert format_table(rows).splitlines() == [
         "collection  status  objects  requests  seconds  message",
         "customer    done       1200                1.2",
         "tax_id      failed                              why",

@@ -11,7 +11,7 @@ from stripe_airflow.hooks.connections import connections_for, stripe_conn_id, wa
 from stripe_airflow.hooks.lake import StripeLakeHook
 from stripe_airflow.hooks.stripe import StripeHook
 from stripe_sync.errors import ConfigurationError
-from stripe_sync.jsonio import dumps
+from stripe_sync.records.canonical_json import dumps
 
 
 def connection(monkeypatch: pytest.MonkeyPatch, name: str, **fields: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stripe_sync.jsonio import loads
+from stripe_sync.records.canonical_json import loads
 
 ROOT = Path(__file__).parents[3]
 COMPONENTS = ["api-server", "scheduler", "dag-processor", "triggerer"]

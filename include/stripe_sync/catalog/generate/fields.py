@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from stripe_sync import jsonio
+from stripe_sync.records import canonical_json
 
 
 class FieldKind(StrEnum):
@@ -91,4 +91,4 @@ def _show(field: Field | None) -> str:
 
 
 def _text(value: object) -> str:
-    return jsonio.dumps(value).decode()
+    return canonical_json.dumps(value).decode()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from stripe_sync import jsonio
 from stripe_sync.catalog.generate.columns import Column
 from stripe_sync.catalog.generate.fields import Field
 from stripe_sync.catalog.generate.models import HEADER, RESERVED
-from stripe_sync.catalog.model import Availability, Collection, Obtained
+from stripe_sync.catalog.model import Availability, Collection, Retrieval
+from stripe_sync.records import canonical_json
 
 # References that `dbt build` follows. All of them would cost minutes on a large account; these are
 # the joins that reports are made of.
@@ -28,15 +28,15 @@ FOLLOWED: Mapping[str, tuple[str, ...]] = {
     "transfer_reversal": ("transfer",),
 }
 
-_WAYS: Mapping[Obtained, str] = {
-    Obtained.TOP_LEVEL_LIST: "Listed by Stripe.",
-    Obtained.NESTED_LIST: "Listed under its parent.",
-    Obtained.EMBEDDED: "Taken from the objects that contain it.",
-    Obtained.EXPANDED: "Taken from the objects that refer to it.",
-    Obtained.RETRIEVE_ONLY: "Fetched one by one, by the ids that other objects mention.",
-    Obtained.PREVIEW: "Computed by Stripe on request.",
-    Obtained.EVENT_ONLY: "Known through Stripe events only.",
-    Obtained.CREATE_ONLY: "Known through mutations only: Stripe cannot list it.",
+_WAYS: Mapping[Retrieval, str] = {
+    Retrieval.TOP_LEVEL_LIST: "Listed by Stripe.",
+    Retrieval.NESTED_LIST: "Listed under its parent.",
+    Retrieval.EMBEDDED: "Taken from the objects that contain it.",
+    Retrieval.EXPANDED: "Taken from the objects that refer to it.",
+    Retrieval.RETRIEVE_ONLY: "Fetched one by one, by the ids that other objects mention.",
+    Retrieval.PREVIEW: "Computed by Stripe on request.",
+    Retrieval.EVENT_ONLY: "Known through Stripe events only.",
+    Retrieval.CREATE_ONLY: "Known through mutations only: Stripe cannot list it.",
 }
 
 
@@ -79,7 +79,7 @@ def _description(collection: Collection) -> str:
     parts = [
         f"{collection.title} (`{collection.id}`): one row per object, in its current state.",
         collection.note,
-        _WAYS[collection.obtained],
+        _WAYS[collection.retrieval],
         collection.how or "",
     ]
     if collection.availability is Availability.LEGACY:
@@ -118,4 +118,4 @@ def _reference_test(
 
 def _quoted(text: str) -> str:
     """A YAML string; JSON strings are such."""
-    return jsonio.dumps(text).decode()
+    return canonical_json.dumps(text).decode()

@@ -1,0 +1,1 @@
+"""Request budgets: how many requests may leave, and which go first."""

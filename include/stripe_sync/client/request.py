@@ -1,0 +1,69 @@
+"""One request, put together once and the same on each attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from string import Formatter
+from typing import Any
+from urllib.parse import quote
+
+import stripe
+
+from stripe_sync.client.rate_limit.limits import Priority
+from stripe_sync.errors import ConfigurationError
+
+# Names that the SDK takes out of the parameters as its own settings, the key among them.
+_SDK_OPTIONS = frozenset(stripe.RequestOptions.__annotations__) | {"base"}
+
+
+@dataclass(frozen=True, slots=True)
+class StripeRequest:
+    """What to ask Stripe for.
+
+    Attributes:
+        method: ``get``, ``post`` or ``delete``.
+        template: ``/v1/customers/{customer}``.
+        path_params: Values for the braces.
+        params: Query or body parameters.
+        priority: Who asks.
+        options: Settings for the SDK: ``stripe_version``, ``idempotency_key``.
+
+    Raises:
+        ConfigurationError: A parameter carries the name of a setting of the SDK, or a value for the
+            path is missing or would lead to another endpoint.
+    """
+
+    method: str
+    template: str
+    path_params: Mapping[str, str]
+    params: Mapping[str, Any]
+    priority: Priority
+    options: Mapping[str, str]
+    url: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        if taken := _SDK_OPTIONS.intersection(self.params):
+            message = f"{', '.join(sorted(taken))}: a setting of Stripe's SDK, not a parameter"
+            raise ConfigurationError(message)
+        object.__setattr__(self, "url", _filled(self.template, self.path_params))
+
+    @property
+    def endpoint(self) -> str:
+        """Method and template: what limits apply to and messages name."""
+        return f"{self.method.upper()} {self.template}"
+
+
+def _filled(template: str, values: Mapping[str, str]) -> str:
+    """The path with quoted values."""
+    path = ""
+    for text, name, _, _ in Formatter().parse(template):
+        path += text
+        if name is None:
+            continue
+        value = values.get(name, "")
+        if value in ("", ".", ".."):
+            message = f"{template} needs a value for {{{name}}}, not {value!r}"
+            raise ConfigurationError(message)
+        path += quote(value, safe="")
+    return path

@@ -1,0 +1,1 @@
+"""Record extractors: what is made of the objects of a collection."""

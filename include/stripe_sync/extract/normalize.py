@@ -1,0 +1,205 @@
+"""From a raw Stripe object to an observation: key, redaction, canonical text, hash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from stripe_sync.catalog import Catalog, Collection
+from stripe_sync.clock import from_unix
+from stripe_sync.errors import StripeSyncError
+from stripe_sync.records import Observation, StripeEvent, canonical_json
+from stripe_sync.records.canonical_json import JsonObject
+
+REDACTED = "[redacted]"
+_ID = (("id",),)
+
+
+class Normalizer:
+    """Shapes the objects of one collection.
+
+    Args:
+        collection: The catalogue's row.
+        api_version: Version that the objects are rendered in.
+        redact: Whether the collection's sensitive fields are redacted.
+    """
+
+    def __init__(self, collection: Collection, *, api_version: str, redact: bool = True) -> None:
+        self._collection = collection
+        self._api_version = api_version
+        self._sensitive = _split(collection.sensitive) if redact else ()
+        self._volatile = _split(collection.volatile)
+        self._key = _split(collection.key)
+        self._fallback_key = _split(collection.fallback_key)
+        self._listed_below = any(call.parent for call in collection.lists)
+        self._created_field = collection.created_field or ""
+
+    def upstream_id(self, obj: JsonObject, owner: str | None = None) -> str:
+        """The object's key within its collection: its id, or a composite joined by colons.
+
+        Args:
+            obj: The object.
+            owner: Id of the object that it was found with, for keys that are weak without.
+
+        Raises:
+            StripeSyncError: A part of the key is missing.
+        """
+        if self._key == _ID and type(found := obj.get("id")) is str:
+            return found
+        parts = {path: _pick(obj, path) for path in self._key}
+        first = self._key[0]
+        if parts[first] is None and owner and self._fallback_key:
+            parts = {first: owner} | {path: _pick(obj, path) for path in self._fallback_key}
+        elif parts[first] is None and owner and len(parts) > 1:
+            parts[first] = owner
+        # The end of a period that is still open is part of its key all the same.
+        needed = {first, ("id",), *self._fallback_key}
+        missing = [".".join(p) for p, part in parts.items() if part is None and p in needed]
+        if missing:
+            message = f"{self._collection.id}: Stripe sent an object without {', '.join(missing)}"
+            raise StripeSyncError(message)
+        return ":".join("" if part is None else str(part) for part in parts.values())
+
+    def created(self, obj: JsonObject) -> int | None:
+        """When Stripe made the object, in Unix seconds; None where it does not say."""
+        value = obj.get(self._created_field)
+        return value if isinstance(value, int) else None
+
+    def normalize(
+        self,
+        obj: JsonObject,
+        *,
+        observed_at: datetime,
+        deleted: bool = False,
+        stripe_event: StripeEvent | None = None,
+        fallback: bool = False,
+        api_version: str | None = None,
+        parent_id: str | None = None,
+        upstream_id: str | None = None,
+    ) -> Observation:
+        """Make an observation; sensitive fields of ``obj`` are overwritten in place.
+
+        Args:
+            obj: The object, nested lists complete.
+            observed_at: When the request that showed it was sent.
+            deleted: Whether the object is gone; ``obj`` is then its last snapshot.
+            stripe_event: The Stripe event that led here.
+            fallback: Whether ``obj`` is only a Stripe event's snapshot.
+            api_version: Version that ``obj`` is rendered in, if not this shaper's.
+            parent_id: The object that ``obj`` belongs to, where it does not say so itself.
+            upstream_id: Its key, where it is not made of its own fields.
+
+        Raises:
+            StripeSyncError: A part of the key is missing.
+        """
+        if self._listed_below and parent_id is None:
+            parent_id = self._collection.parent_id(obj)
+        upstream_id = upstream_id or self.upstream_id(obj, parent_id)
+        self.redact(obj)
+        text = canonical_json.canonical(obj)
+        hashed = canonical_json.canonical(self.comparable(obj)) if self._volatile else text
+        changed = stripe_event.created if stripe_event else self._changed(obj) or observed_at
+        return Observation(
+            collection_id=self._collection.id,
+            upstream_id=upstream_id,
+            payload_json=text,
+            payload_hash=canonical_json.payload_hash(hashed),
+            deleted=deleted,
+            observed_at=observed_at,
+            upstream_updated_at=changed,
+            api_version=api_version or self._api_version,
+            stripe_event=stripe_event,
+            fallback=fallback,
+            parent_id=parent_id,
+        )
+
+    def tombstone(
+        self, upstream_id: str, *, observed_at: datetime, parent_id: str | None
+    ) -> Observation:
+        """Make an observation of a stored object that Stripe no longer shows."""
+        return Observation(
+            collection_id=self._collection.id,
+            upstream_id=upstream_id,
+            payload_json=b"{}",
+            payload_hash="",
+            deleted=True,
+            observed_at=observed_at,
+            upstream_updated_at=observed_at,
+            api_version=self._api_version,
+            parent_id=parent_id,
+        )
+
+    def redact(self, obj: JsonObject) -> None:
+        """Overwrite the sensitive fields of an object, or of a part of it, in place."""
+        for path in self._sensitive:
+            _redact(obj, path)
+
+    def comparable(self, obj: JsonObject) -> JsonObject:
+        """The object, or a part of it, without what differs from one rendering to the next."""
+        return _without(obj, self._volatile) if self._volatile else obj
+
+    def _changed(self, obj: JsonObject) -> datetime | None:
+        created, updated = self.created(obj), obj.get("updated")
+        if isinstance(updated, int):
+            return from_unix(updated if created is None else max(created, updated))
+        return None if created is None else from_unix(created)
+
+
+class StripeEventNormalizer(Normalizer):
+    """Shapes Stripe events as records: what they carry is redacted as its own collection is."""
+
+    def __init__(
+        self, catalog: Catalog, collection: Collection, *, api_version: str, redact: bool = True
+    ) -> None:
+        super().__init__(collection, api_version=api_version, redact=redact)
+        self._carried = {
+            row.object: Normalizer(row, api_version=api_version, redact=redact)
+            for row in catalog.values()
+            if row.sensitive
+        }
+
+    def redact(self, obj: JsonObject) -> None:
+        """Overwrite the sensitive fields of the object carried and of its old values."""
+        data = obj["data"]
+        if derived_collections := self._carried.get(data["object"].get("object", "")):
+            derived_collections.redact(data["object"])
+            derived_collections.redact(data.get("previous_attributes") or {})
+
+
+def _split(paths: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(path.split(".")) for path in paths)
+
+
+def _pick(value: Any, path: tuple[str, ...]) -> Any:
+    for part in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(part)
+    # A parent may be given as its id or as the object itself.
+    return value.get("id") if isinstance(value, dict) else value
+
+
+def _redact(value: Any, path: tuple[str, ...]) -> None:
+    if isinstance(value, list):
+        for item in value:
+            _redact(item, path)
+    elif isinstance(value, dict) and path[0] in value:
+        head, rest = path[0], path[1:]
+        if rest:
+            _redact(value[head], rest)
+        elif value[head] is not None:
+            value[head] = REDACTED
+
+
+def _without(obj: JsonObject, paths: Iterable[tuple[str, ...]]) -> JsonObject:
+    """A copy without the given paths; what is not on a path is shared, not copied."""
+    result = dict(obj)
+    for head, *rest in paths:
+        if not rest:
+            result.pop(head, None)
+        elif isinstance(inner := result.get(head), dict):
+            result[head] = _without(inner, [tuple(rest)])
+        elif isinstance(inner, list):
+            result[head] = [_without(part, [tuple(rest)]) for part in inner]
+    return result

@@ -1,0 +1,44 @@
+"""What killed writers left, and what was replaced long ago."""
+
+from __future__ import annotations
+
+import posixpath
+import shutil
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from stripe_sync.lake import atomic_write
+from stripe_sync.lake.compaction import BESIDE
+from stripe_sync.lake.store import Lake, explain
+
+
+def remove_leftovers(lake: Lake, before: datetime) -> int:
+    """Remove temporary files and folders.
+
+    Args:
+        lake: The lake.
+        before: Only what was last touched before this moment, so that nobody uses it any more.
+
+    Returns:
+        How many files and folders were removed.
+
+    Raises:
+        LakeError: The lake cannot be read or written.
+    """
+    files, root = lake.place
+    removed = 0
+    with explain("sweep", root):
+        for path in files.find(root):
+            if posixpath.basename(path).startswith(atomic_write.TEMPORARY):
+                with suppress(FileNotFoundError):  # its writer has renamed it
+                    if files.modified(path) < before:
+                        files.rm_file(path)
+                        removed += 1
+        if atomic_write.is_local(files):
+            for folder in Path(root).glob(f"{BESIDE}*"):
+                with suppress(FileNotFoundError):
+                    if folder.stat().st_mtime < before.timestamp():
+                        shutil.rmtree(folder)
+                        removed += 1
+    return removed

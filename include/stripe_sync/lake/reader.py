@@ -1,0 +1,229 @@
+"""The lake read back from its beginning, as the warehouse once received it."""
+
+from __future__ import annotations
+
+import heapq
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from stripe_sync.lake.append import tail_of
+from stripe_sync.lake.store import Lake, explain
+from stripe_sync.records import ChangeType, EventRow, RecordRow, Source, canonical_json
+
+_ROWS = 2_000
+_BACKFILL = re.compile(r"backfill-(?P<collection>[a-z0-9_]+)-(?P<generation>\d{6})-\d{8}")
+_FILE = re.compile(r"/(?:records|events)/collection=([^/]+)/")
+_STREAM = re.compile(r"stream-\d{20}")
+
+
+@dataclass(frozen=True, slots=True)
+class LakeWatermarks:
+    """The numbers that the files carry; who goes on writing must not give them out again.
+
+    Attributes:
+        generations: Last backfill of each collection, by short name.
+        position: Stream position that the files of the stream go on from; 0 without one.
+    """
+
+    generations: dict[str, int]
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class LakeOwner:
+    """Whose data it is."""
+
+    sync_id: UUID
+    resource_id: UUID
+
+
+class LakeReader:
+    """Reads everything that was ever written to a lake, a collection at a time.
+
+    Args:
+        lake: The lake.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        self._files, self._root = lake.place
+
+    def collections(self) -> list[str]:
+        """Short names of the collections that have files.
+
+        Raises:
+            LakeError: The lake cannot be read.
+        """
+        return sorted(self.counts())
+
+    def counts(self) -> Counter[str]:
+        """How many files each collection has, by short name.
+
+        Raises:
+            LakeError: The lake cannot be read.
+        """
+        return Counter(found[1] for path in self._paths() if (found := _FILE.search(path)))
+
+    def numbering(self) -> LakeWatermarks:
+        """The highest numbers in use.
+
+        Raises:
+            LakeError: The lake cannot be read.
+        """
+        generations: dict[str, int] = {}
+        position = 0
+        for path in self._paths():
+            name = posixpath.basename(path).removesuffix(".parquet")
+            if match := _BACKFILL.fullmatch(name):
+                collection, generation = match["collection"], int(match["generation"])
+                generations[collection] = max(generation, generations.get(collection, 0))
+            elif _STREAM.fullmatch(name):
+                position = max(position, tail_of(path, self._metadata(path)).part.last)
+        return LakeWatermarks(generations, position)
+
+    def owner(self) -> LakeOwner | None:
+        """Whose data it is, by its first row; None where the lake is empty.
+
+        Raises:
+            LakeError: The lake cannot be read.
+        """
+        for path in self._paths():
+            for batch in self._read(path, columns=["sync_id", "resource_id"]):
+                for row in batch.to_pylist():
+                    return LakeOwner(UUID(row["sync_id"]), UUID(row["resource_id"]))
+        return None
+
+    def first_observed(self) -> datetime | None:
+        """When the oldest record state was seen; None where there are none.
+
+        Raises:
+            LakeError: The lake cannot be read.
+        """
+        moments = [
+            self._least(path, "observed_at") for path in self._paths() if "/records/" in path
+        ]
+        return min((moment for moment in moments if moment), default=None)
+
+    def events(self, collection: str) -> Iterator[EventRow]:
+        """All change events in the order in which they were stored.
+
+        Files are opened no sooner than their first event is due, so few are open at a time.
+
+        Args:
+            collection: Short name.
+
+        Raises:
+            LakeError: The lake cannot be read.
+        """
+        paths = self._paths(f"events/collection={collection}/")
+        waiting = sorted((self._least(path, "created_at"), path) for path in paths)
+        open_files: list[tuple[datetime, str, int, EventRow, Iterator[EventRow]]] = []
+        while waiting or open_files:
+            while waiting and (not open_files or waiting[0][0] <= open_files[0][0]):
+                _, path = waiting.pop(0)
+                _advance(open_files, path, 0, self._events_of(path))
+            _, path, number, event, rest = heapq.heappop(open_files)
+            yield event
+            _advance(open_files, path, number + 1, rest)
+
+    def known(self, collection: str, events: Sequence[UUID]) -> set[UUID]:
+        """Those of these change events that the lake holds already.
+
+        Args:
+            collection: Short name.
+            events: Their ids.
+
+        Raises:
+            LakeError: The lake cannot be read.
+        """
+        sought = pa.array([str(event) for event in events])
+        found: set[UUID] = set()
+        for path in self._paths(f"events/collection={collection}/"):
+            for batch in self._read(path, columns=["id"]):
+                names = batch.filter(pc.is_in(batch["id"], sought))["id"].to_pylist()
+                found.update(UUID(name) for name in names)
+        return found
+
+    def records(self, collection: str) -> Iterator[list[RecordRow]]:
+        """All record states, some thousand at a time, in no certain order.
+
+        Args:
+            collection: Short name.
+
+        Raises:
+            LakeError: The lake cannot be read.
+        """
+        for path in self._paths(f"records/collection={collection}/"):
+            for batch in self._read(path):
+                yield [_record(row) for row in batch.to_pylist()]
+
+    def _events_of(self, path: str) -> Iterator[EventRow]:
+        for batch in self._read(path):
+            for row in batch.to_pylist():
+                yield _event(row)
+
+    def _paths(self, below: str = "") -> list[str]:
+        with explain("read", self._root):
+            found: list[str] = self._files.find(f"{self._root}/{below}")
+        return [path for path in found if path.endswith(".parquet") and _FILE.search(path)]
+
+    def _read(self, path: str, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+        with explain("read", path), self._files.open(path, "rb") as source:
+            file = pq.ParquetFile(source)
+            yield from file.iter_batches(_ROWS, columns=columns)
+
+    def _metadata(self, path: str) -> pq.FileMetaData:
+        with explain("read", path), self._files.open(path, "rb") as source:
+            return pq.ParquetFile(source).metadata
+
+    def _least(self, path: str, column: str) -> Any:
+        """The smallest value of a column, by the file's own statistics."""
+        metadata = self._metadata(path)
+        groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+        place = metadata.schema.names.index(column)
+        return min((group.column(place).statistics.min for group in groups), default=None)
+
+
+def _advance(
+    open_files: list[tuple[datetime, str, int, EventRow, Iterator[EventRow]]],
+    path: str,
+    number: int,
+    rest: Iterator[EventRow],
+) -> None:
+    """Put the next event of a file into its place."""
+    event = next(rest, None)
+    if event is not None:
+        heapq.heappush(open_files, (event.created_at, path, number, event, rest))
+
+
+def _event(row: dict[str, Any]) -> EventRow:
+    changes = row.pop("changes")
+    return EventRow(
+        id=UUID(row.pop("id")),
+        sync_id=UUID(row.pop("sync_id")),
+        resource_id=UUID(row.pop("resource_id")),
+        event_type=ChangeType(row.pop("event_type")),
+        source=Source(row.pop("source")),
+        data_json=row.pop("data").encode(),
+        changes=None if changes is None else canonical_json.loads(changes),
+        **row,
+    )
+
+
+def _record(row: dict[str, Any]) -> RecordRow:
+    return RecordRow(
+        id=UUID(row.pop("id")),
+        sync_id=UUID(row.pop("sync_id")),
+        resource_id=UUID(row.pop("resource_id")),
+        payload_json=row.pop("payload").encode(),
+        **row,
+    )

@@ -1,0 +1,1 @@
+"""Backfill: read whole collections, oldest first."""

@@ -1,0 +1,1 @@
+"""Poll: read Stripe events twice a second and apply them."""

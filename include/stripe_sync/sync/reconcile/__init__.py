@@ -1,0 +1,1 @@
+"""Reconcile: re-read collections, repair records, find deletions."""

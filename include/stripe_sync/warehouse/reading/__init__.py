@@ -1,0 +1,1 @@
+"""Records and change events read back."""

@@ -1,0 +1,252 @@
+"""Putting back what the lake holds: events and records that exist already stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import groupby
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID
+
+import psycopg
+
+from stripe_sync.errors import WarehouseError
+from stripe_sync.records import EventRow, LoadResult, RecordRow, Source
+from stripe_sync.records.diff import Changes
+from stripe_sync.warehouse.connect import cause_of, open_connection
+from stripe_sync.warehouse.locks import lock_key
+from stripe_sync.warehouse.writing.jsonb_text import for_jsonb
+from stripe_sync.warehouse.writing.staging import COPY_STAGE, CREATE_STAGE, copy_blocks
+
+_LOCK = "SELECT pg_advisory_xact_lock(%s)"
+
+# History is only ever continued: what lies before a record's newest event, and is not there, cannot
+# be told any more to readers who went past it.
+_EVENTS = """
+WITH fresh AS (
+    SELECT s.*, row_number() OVER (ORDER BY s.ordinal) AS place
+    FROM pg_temp.stripe_stage AS s
+    LEFT JOIN LATERAL (
+        SELECT e.created_at FROM stripe_raw.events AS e
+        WHERE e.collection_id = s.collection_id AND e.sync_id = %(sync_id)s
+            AND e.upstream_id = s.upstream_id
+        ORDER BY e.seq DESC LIMIT 1
+    ) AS newest ON true
+    WHERE NOT EXISTS (SELECT FROM stripe_raw.events AS e WHERE e.id = s.event_id)
+        AND (newest.created_at IS NULL OR newest.created_at <= s.created_at)
+), base AS (
+    UPDATE stripe_sync.stream_position
+    SET last_seq = last_seq + (SELECT count(*) FROM fresh)
+    WHERE sync_id = %(sync_id)s
+    RETURNING last_seq - (SELECT count(*) FROM fresh) AS seq
+), new_events AS (
+    INSERT INTO stripe_raw.events (
+        sync_id, seq, id, resource_id, collection_id, upstream_id, event_type, changes, data,
+        data_exact, created_at, upstream_updated_at, source, stripe_event_id, api_version)
+    SELECT %(sync_id)s, base.seq + place, event_id, %(resource_id)s, collection_id, upstream_id,
+        event_type, changes, payload, payload_exact, created_at, upstream_updated_at, %(source)s,
+        stripe_event_id, api_version
+    FROM base, fresh
+    RETURNING stripe_event_id, upstream_updated_at
+), new_ledger AS (
+    INSERT INTO stripe_sync.stripe_event_ledger (sync_id, stripe_event_id, created)
+    SELECT DISTINCT ON (stripe_event_id) %(sync_id)s, stripe_event_id, upstream_updated_at
+    FROM new_events WHERE stripe_event_id IS NOT NULL
+    ON CONFLICT DO NOTHING
+)
+SELECT count(new_events), base.seq FROM base LEFT JOIN new_events ON true GROUP BY base.seq
+"""
+
+# What is put back came from the lake, so the lake need not follow it; whatever others wrote before
+# it, the lake has to follow.
+_FOLLOWED = """
+UPDATE stripe_sync.lake_position SET seq = seq + %(count)s
+WHERE sync_id = %(sync_id)s AND seq = %(seq)s
+"""
+
+_CREATE_RECORDS = """
+CREATE TEMPORARY TABLE stripe_restore (LIKE stripe_raw.records) ON COMMIT DELETE ROWS
+"""
+_RECORD_COLUMNS = (
+    "collection_id", "sync_id", "upstream_id", "id", "resource_id", "deleted", "payload",
+    "payload_exact", "payload_hash", "inserted_at", "updated_at", "upstream_updated_at",
+    "updated_idx", "observed_at", "api_version", "parent_id", "seq",
+)  # fmt: skip
+_COPY_RECORDS = f"COPY pg_temp.stripe_restore ({', '.join(_RECORD_COLUMNS)}) FROM STDIN"
+
+# A record stands at the position of its newest event; one without any gets a position of its own.
+_RECORDS = """
+WITH placed AS (
+    SELECT s.*, newest.seq AS event_seq,
+        count(*) FILTER (WHERE newest.seq IS NULL) OVER (ORDER BY s.updated_at, s.upstream_id
+            ROWS UNBOUNDED PRECEDING) AS place
+    FROM pg_temp.stripe_restore AS s
+    LEFT JOIN LATERAL (
+        SELECT e.seq FROM stripe_raw.events AS e
+        WHERE e.collection_id = s.collection_id AND e.sync_id = s.sync_id
+            AND e.upstream_id = s.upstream_id
+        ORDER BY e.seq DESC LIMIT 1
+    ) AS newest ON true
+    LEFT JOIN LATERAL (
+        SELECT r.updated_idx, r.observed_at FROM stripe_raw.records AS r
+        WHERE r.collection_id = s.collection_id AND r.sync_id = s.sync_id
+            AND r.upstream_id = s.upstream_id
+        LIMIT 1
+    ) AS held ON true
+    WHERE held.updated_idx IS NULL
+        OR (held.updated_idx < s.updated_idx AND held.observed_at <= s.observed_at)
+), base AS (
+    UPDATE stripe_sync.stream_position
+    SET last_seq = last_seq + (SELECT coalesce(max(place), 0) FROM placed)
+    WHERE sync_id = %(sync_id)s
+    RETURNING last_seq - (SELECT coalesce(max(place), 0) FROM placed) AS seq
+), new_records AS (
+    INSERT INTO stripe_raw.records ({columns})
+    SELECT {values} coalesce(event_seq, base.seq + place) FROM base, placed
+    ON CONFLICT (collection_id, sync_id, upstream_id) DO UPDATE SET
+        deleted = excluded.deleted, payload = excluded.payload,
+        payload_exact = excluded.payload_exact, payload_hash = excluded.payload_hash,
+        updated_at = excluded.updated_at, upstream_updated_at = excluded.upstream_updated_at,
+        updated_idx = excluded.updated_idx, seq = excluded.seq,
+        observed_at = excluded.observed_at, api_version = excluded.api_version,
+        parent_id = excluded.parent_id
+    RETURNING 1
+)
+SELECT count(*) FROM new_records
+""".replace("{columns}", ", ".join(_RECORD_COLUMNS)).replace(
+    "{values}", "".join(f"{name}, " for name in _RECORD_COLUMNS if name != "seq")
+)
+
+
+class Restorer:
+    """Puts one collection back over one connection; not for several threads at once.
+
+    Args:
+        url: The warehouse.
+        sync_id: The sync.
+        resource_id: Its account and mode.
+        collection_id: The collection.
+        follow: Brings the lake up to the end of the stream.
+
+    Raises:
+        WarehouseError: The warehouse cannot be reached.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        sync_id: UUID,
+        resource_id: UUID,
+        collection_id: str,
+        follow: Callable[[], object],
+    ) -> None:
+        self._follow = follow
+        self._connection = open_connection(url)
+        self._common = {"sync_id": sync_id, "resource_id": resource_id}
+        self._lock = lock_key("load", sync_id, collection_id)
+        self._connection.execute(CREATE_STAGE)
+        self._connection.execute(_CREATE_RECORDS)
+        self._connection.commit()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self._connection.close()
+
+    def events(self, events: Sequence[EventRow]) -> int:
+        """Add those of these change events that are missing, in their order.
+
+        Args:
+            events: In stream order; each at most once.
+
+        Returns:
+            How many were added.
+
+        Raises:
+            WarehouseError: The warehouse cannot be reached or refuses them.
+            LakeError: The lake cannot be written.
+        """
+        added = 0
+        for source, group in groupby(events, key=lambda event: event.source):
+            same = list(group)
+            while (count := self._put(source, same)) is None:
+                self._follow()
+            added += count
+        return added
+
+    def _put(self, source: Source, events: list[EventRow]) -> int | None:
+        """Add events of one source; None, and nothing, where the lake lacks some of the stream."""
+        with _explain(), self._connection.cursor() as cursor:
+            cursor.execute(_LOCK, (self._lock,))
+            with cursor.copy(COPY_STAGE) as copy:
+                for block in copy_blocks(Changes([], events, LoadResult()), events):
+                    copy.write(block)
+            cursor.execute(_EVENTS, {**self._common, "source": source})
+            found = cursor.fetchone()
+            assert found is not None  # noqa: S101 - the stream has a position
+            count, seq = found
+            if count:
+                cursor.execute(_FOLLOWED, {**self._common, "count": count, "seq": seq})
+                if not cursor.rowcount:
+                    self._connection.rollback()
+                    return None
+            self._connection.commit()
+        return int(count)
+
+    def records(self, records: Sequence[RecordRow]) -> int:
+        """Make or bring forward those of these records that are missing or older here.
+
+        Args:
+            records: At most one state of each.
+
+        Returns:
+            How many were written.
+
+        Raises:
+            WarehouseError: The warehouse cannot be reached or refuses them.
+        """
+        with _explain(), self._connection.cursor() as cursor:
+            cursor.execute(_LOCK, (self._lock,))
+            with cursor.copy(_COPY_RECORDS) as copy:
+                for record in records:
+                    copy.write_row(list(_values(record)))
+            cursor.execute(_RECORDS, self._common)
+            written = _count(cursor)
+            self._connection.commit()
+        return written
+
+
+@contextmanager
+def _explain() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        msg = f"the warehouse refused what the lake holds: {cause_of(error)}"
+        raise WarehouseError(msg) from error
+
+
+def _values(record: RecordRow) -> Iterator[Any]:
+    payload = for_jsonb(record.payload_json)
+    for name in _RECORD_COLUMNS:
+        if name == "payload":
+            yield payload.decode()
+        elif name == "payload_exact":
+            yield None if payload == record.payload_json else record.payload_json.decode()
+        elif name == "seq":
+            yield 0
+        else:
+            value = getattr(record, name)
+            yield value.isoformat() if isinstance(value, datetime) else value
+
+
+def _count(cursor: psycopg.Cursor[tuple[Any, ...]]) -> int:
+    row = cursor.fetchone()
+    return int(row[0]) if row else 0

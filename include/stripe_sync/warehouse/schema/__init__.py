@@ -1,0 +1,1 @@
+"""Tables, migrations and SQL functions of the warehouse."""

@@ -1,0 +1,1 @@
+"""Control tables: syncs, collections, polls, gaps, reconciles."""

@@ -1,0 +1,58 @@
+"""What Stripe allots to an account: reads by the number of its transactions."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from stripe_sync.clock import to_unix
+from stripe_sync.warehouse.connect import explain
+from stripe_sync.warehouse.schema import poll_tables, tables
+
+_table = poll_tables.poll_state
+_records = tables.records
+
+_PERIOD = timedelta(days=30)
+_COUNT_EVERY = timedelta(days=1)
+_CHARGE = "stripe:charge"
+
+
+class ReadAllotment:
+    """Counts what the allocation goes by.
+
+    Stripe allots 500 reads for each transaction of the last 30 days, 10,000 at least. What is a
+    transaction is not documented in detail; charges are what the account surely pays for.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def count_transactions(self, sync_id: UUID, now: datetime) -> None:
+        """Count a sync's charges of the last 30 days, unless that was done within a day.
+
+        It reads all charges of the sync, so it may take some seconds.
+        """
+        due = sa.select(sa.literal(1)).where(
+            _table.c.sync_id == sync_id,
+            sa.or_(
+                _table.c.transactions_at.is_(None), _table.c.transactions_at < now - _COUNT_EVERY
+            ),
+        )
+        created = _records.c.payload["created"].astext.cast(sa.BigInteger)
+        count = sa.select(sa.func.count()).where(
+            _records.c.collection_id == _CHARGE,
+            _records.c.sync_id == sync_id,
+            created >= to_unix(now - _PERIOD),
+        )
+        with explain(self.engine.url), self.engine.begin() as connection:
+            if connection.scalar(due) is None:
+                return
+            found = connection.scalar(count)
+            connection.execute(
+                sa.update(_table)
+                .where(_table.c.sync_id == sync_id)
+                .values(transactions=found, transactions_at=now)
+            )

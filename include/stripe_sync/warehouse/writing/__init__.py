@@ -1,0 +1,1 @@
+"""Batches on their way into the warehouse: compare, stage, merge, commit."""

@@ -1,0 +1,224 @@
+"""How rows travel: one COPY into a temporary table, one merge from there.
+
+Each change event is one staged row; the newest one of a record also carries the record, so a
+payload crosses the wire and is parsed once though both tables store it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from stripe_sync.records import EventRow, RecordRow, canonical_json
+from stripe_sync.records.diff import Changes
+from stripe_sync.warehouse.writing.jsonb_text import for_jsonb
+
+_COPY_BUFFER_BYTES = 256 * 1024
+
+CREATE_STAGE = """
+CREATE TEMPORARY TABLE stripe_stage (
+    ordinal int NOT NULL,
+    event_id uuid NOT NULL,
+    collection_id text COLLATE "C" NOT NULL,
+    upstream_id text COLLATE "C" NOT NULL,
+    event_type text,
+    changes jsonb,
+    created_at timestamptz NOT NULL,
+    upstream_updated_at timestamptz NOT NULL,
+    stripe_event_id text,
+    api_version text NOT NULL,
+    record_id uuid,
+    deleted boolean,
+    payload_hash text,
+    inserted_at timestamptz,
+    record_upstream_updated_at timestamptz,
+    updated_idx int,
+    observed_at timestamptz,
+    parent_id text,
+    payload_exact text,
+    payload jsonb NOT NULL
+) ON COMMIT DELETE ROWS
+"""
+
+COPY_STAGE = "COPY pg_temp.stripe_stage FROM STDIN"
+
+# The position row is locked by this last statement and stays locked until the commit: the order
+# of positions is the order of commits.
+_MERGE = """
+WITH base AS (
+    UPDATE stripe_sync.stream_position SET last_seq = last_seq + %(count)s
+    WHERE sync_id = %(sync_id)s
+    RETURNING last_seq - %(count)s AS seq
+), new_events AS (
+    INSERT INTO stripe_raw.events (
+        sync_id, seq, id, resource_id, collection_id, upstream_id, event_type, changes, data,
+        data_exact, created_at, upstream_updated_at, source, stripe_event_id, api_version)
+    SELECT %(sync_id)s, base.seq + ordinal, event_id, %(resource_id)s, collection_id, upstream_id,
+        event_type, changes, payload, payload_exact, created_at, upstream_updated_at, %(source)s,
+        stripe_event_id, api_version
+    FROM base, pg_temp.stripe_stage
+    WHERE event_type IS NOT NULL
+), new_records AS (
+    INSERT INTO stripe_raw.records AS r (
+        collection_id, sync_id, upstream_id, id, resource_id, deleted, payload, payload_exact,
+        payload_hash, inserted_at, updated_at, upstream_updated_at, updated_idx, seq, observed_at,
+        api_version, parent_id)
+    SELECT collection_id, %(sync_id)s, upstream_id, record_id, %(resource_id)s, deleted, payload,
+        payload_exact, payload_hash, inserted_at, created_at, record_upstream_updated_at,
+        updated_idx, base.seq + ordinal, observed_at, api_version, parent_id
+    FROM base, pg_temp.stripe_stage
+    WHERE record_id IS NOT NULL
+    {on_conflict}
+), new_ledger AS (
+    INSERT INTO stripe_sync.stripe_event_ledger (sync_id, stripe_event_id, created, fingerprint)
+    SELECT %(sync_id)s, stripe_event_id, upstream_updated_at, told.fingerprint
+    FROM pg_temp.stripe_stage
+    LEFT JOIN unnest(%(told)s::text[], %(fingerprints)s::uuid[]) AS told (id, fingerprint)
+        ON told.id = stripe_event_id
+    WHERE stripe_event_id IS NOT NULL
+)
+SELECT seq + %(count)s, pg_current_xact_id()::text, pg_notify('stripe_sync', %(sync_id)s::text)
+FROM base
+"""
+
+_REPLACE = """ON CONFLICT (collection_id, sync_id, upstream_id) DO UPDATE SET
+        resource_id = excluded.resource_id, deleted = excluded.deleted, payload = excluded.payload,
+        payload_exact = excluded.payload_exact, payload_hash = excluded.payload_hash,
+        updated_at = excluded.updated_at, upstream_updated_at = excluded.upstream_updated_at,
+        updated_idx = excluded.updated_idx, seq = excluded.seq,
+        observed_at = excluded.observed_at, api_version = excluded.api_version,
+        parent_id = excluded.parent_id"""
+
+# Being ready for a conflict costs a seventh of the whole statement.
+MERGE_NEW = _MERGE.replace("{on_conflict}", "")
+"""Where none of the records exists so far."""
+
+MERGE = _MERGE.replace("{on_conflict}", _REPLACE)
+"""Where some of the records may exist."""
+
+
+def emitted_events(changes: Changes, *, created_events: bool) -> list[EventRow]:
+    """The change events to store: all, or all but those of records never seen.
+
+    Args:
+        changes: What a batch changes.
+        created_events: Whether a record never seen gets one where no Stripe event told of it.
+    """
+    if created_events:
+        return changes.events
+    new = {(r.collection_id, r.upstream_id) for r in changes.records if r.updated_idx == 1}
+    return [
+        event
+        for event in changes.events
+        if event.stripe_event_id or (event.collection_id, event.upstream_id) not in new
+    ]
+
+
+def copy_blocks(changes: Changes, told: list[EventRow]) -> Iterator[bytes]:
+    """The rows in the text format of COPY, in blocks of some hundred kilobytes.
+
+    Args:
+        changes: What a batch changes.
+        told: Those of its change events that are stored.
+    """
+    silent = {event.id for event in changes.events} if told is not changes.events else set()
+    silent.difference_update(event.id for event in told)
+    newest = {(row.collection_id, row.upstream_id): row for row in changes.records}
+    moments, names = _Moments(), _Names()
+    block: list[bytes] = []
+    size = 0
+    # A record's newest event comes last, so walking backwards meets it first.
+    rows: list[tuple[EventRow, RecordRow | None]] = [
+        (event, newest.pop((event.collection_id, event.upstream_id), None))
+        for event in reversed(changes.events)
+    ]
+    for ordinal, (event, record) in enumerate(reversed(rows), start=1):
+        kind = _NULL if silent and event.id in silent else event.event_type.value
+        line = _line(ordinal, event, kind, record, moments, names)
+        block.append(line)
+        size += len(line)
+        if size >= _COPY_BUFFER_BYTES:
+            yield b"".join(block)
+            block.clear()
+            size = 0
+    if block:
+        yield b"".join(block)
+
+
+class _Names(dict[str, str]):
+    """Names that most rows of a batch share, as COPY reads them."""
+
+    def __missing__(self, name: str) -> str:
+        text = self[name] = _text(name)
+        return text
+
+
+class _Moments(dict[datetime, str]):
+    """Moments as text; most rows of a batch share them."""
+
+    def __missing__(self, moment: datetime) -> str:
+        text = self[moment] = moment.isoformat()
+        return text
+
+
+def _line(  # noqa: PLR0917 - a row, and what its values are looked up in
+    ordinal: int,
+    event: EventRow,
+    kind: str,
+    record: RecordRow | None,
+    moments: _Moments,
+    names: _Names,
+) -> bytes:
+    payload = for_jsonb(event.data_json)
+    exact = rb"\N" if payload == event.data_json else _escape(event.data_json)
+    changes = rb"\N"
+    if event.changes is not None:
+        changes = _escape(for_jsonb(canonical_json.canonical(event.changes)))
+    told = event.stripe_event_id
+    head = (
+        f"{ordinal}\t{event.id.hex}\t{names[event.collection_id]}\t{_text(event.upstream_id)}"
+        f"\t{kind}\t"
+    )
+    middle = (
+        f"\t{moments[event.created_at]}\t{moments[event.upstream_updated_at]}"
+        f"\t{_text(told) if told else _NULL}\t{names[event.api_version]}\t"
+    )
+    tail = _NO_RECORD if record is None else _record_fields(record, moments)
+    return b"".join(
+        (
+            head.encode(),
+            changes,
+            middle.encode(),
+            tail.encode(),
+            exact,
+            b"\t",
+            _escape(payload),
+            b"\n",
+        )
+    )
+
+
+_NULL = r"\N"
+_NO_RECORD = "\t".join([_NULL] * 8) + "\t"
+
+
+def _record_fields(record: RecordRow, moments: _Moments) -> str:
+    return (
+        f"{record.id.hex}\t{'t' if record.deleted else 'f'}\t{record.payload_hash}"
+        f"\t{moments[record.inserted_at]}\t{moments[record.upstream_updated_at]}"
+        f"\t{record.updated_idx}\t{moments[record.observed_at]}"
+        f"\t{_text(record.parent_id) if record.parent_id else _NULL}\t"
+    )
+
+
+def _escape(json_text: bytes) -> bytes:
+    """JSON text holds no control characters, so the backslash is all there is to escape."""
+    return json_text.replace(b"\\", b"\\\\")
+
+
+_SPECIAL = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
+
+def _text(value: str) -> str:
+    # Most ids are identifiers, which hold nothing to escape, and that is quickly known.
+    return value if value.isidentifier() else value.translate(_SPECIAL)

@@ -1,0 +1,177 @@
+"""Every collection of the catalogue, each obtained the way Stripe offers it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from databases import new_database
+from request_lower_bound import minimum_requests
+from shop import CATALOG, EVERY, Shop
+from stripe_sandbox.server import running
+from stripe_sync.catalog import Retrieval
+from stripe_sync.extract import reading
+from stripe_sync.sync.session import open_session
+from sync_harness import SYNC, SyncHarness, make_harness, unthrottled
+
+
+@pytest.fixture(scope="module")
+def shop(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with running() as sandbox, new_database(postgres_url) as url:
+        sandbox.control.demo()
+        harness = make_harness(sandbox, url, tmp_path_factory.mktemp("collections"))
+        yield Shop(unthrottled(harness))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_everything_arrives_once_under_its_key(shop: Shop, name: str) -> None:
+    row = CATALOG.resolve(name)
+    expected = shop.expected(row)
+    stored = shop.harness.sql(
+        "SELECT upstream_id FROM stripe_raw.records WHERE collection_id = %s AND NOT deleted",
+        row.id,
+    )
+    assert sorted(found[0] for found in stored) == sorted(expected)
+    assert len(shop.harness.lake.records(name)) == len(expected)
+    state = shop.harness.state(name)
+    if row.retrieval is Retrieval.CREATE_ONLY:
+        assert (state["status"], state["objects"]) == ("empty", 0)
+        assert "mutations" in state["message"]
+    else:
+        assert (state["status"], state["percent"]) == ("done", 100)
+        assert state["objects"] >= len(expected) > 0
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in EVERY if any(c.parent for c in CATALOG.resolve(n).lists)]
+)
+def test_children_know_their_parent(shop: Shop, name: str) -> None:
+    row = CATALOG.resolve(name)
+    rows = shop.harness.sql(
+        "SELECT parent_id, payload FROM stripe_raw.records WHERE collection_id = %s", row.id
+    )
+    parents = {
+        obj["id"]
+        for call in row.lists
+        if call.parent
+        for obj in shop.objects(CATALOG.parent(call.parent).object)
+    }
+    for parent_id, payload in rows:
+        own = name == "tax_id" and payload["customer"] is None
+        assert (parent_id in parents) is not own
+
+
+def test_every_record_is_its_newest_event(shop: Shop) -> None:
+    shop.harness.assert_streams_agree()
+
+
+def test_no_collection_takes_many_more_requests_than_it_must(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines, wasteful = [], []
+    for name, report in shop.reports.items():
+        needed = minimum_requests(CATALOG.resolve(name), shop.objects)
+        lines.append(f"{name:32} {report.requests:5} of {needed:5}")
+        wasteful += [name] if report.requests > 1.15 * needed else []
+    with capsys.disabled():
+        print("\nrequests, and the fewest that the API allows\n" + "\n".join(lines))
+    assert wasteful == []
+
+
+def test_a_second_backfill_changes_nothing(shop: Shop) -> None:
+    before = shop.harness.sql("SELECT max(seq) FROM stripe_raw.events")
+    names = [n for n in EVERY if CATALOG.resolve(n).retrieval is not Retrieval.TOP_LEVEL_LIST]
+    reports = shop.harness.backfill(*names)
+    assert {(r.created, r.updated) for r in reports} == {(0, 0)}
+    assert shop.harness.sql("SELECT max(seq) FROM stripe_raw.events") == before
+
+
+ALONE = (
+    "capability",
+    "discount",
+    "item",
+    "line_item",
+    "mandate",
+    "source",
+    "source_transaction",
+    "tax_deducted_at_source",
+    "upcoming_line_item",
+    "usage_record_summary",
+)
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_collection_needs_no_other_to_be_backfilled_first(
+    shop: Shop, warehouse_url: str, tmp_path: Path, name: str
+) -> None:
+    harness = unthrottled(make_harness(shop.harness.sandbox, warehouse_url, tmp_path))
+    harness.backfill(name)
+    row = CATALOG.resolve(name)
+    stored = harness.sql(
+        "SELECT upstream_id FROM stripe_raw.records WHERE collection_id = %s", row.id
+    )
+    assert sorted(found[0] for found in stored) == sorted(shop.expected(row))
+    assert harness.state(name)["status"] == "done"
+    others = harness.sql("SELECT DISTINCT collection_id FROM stripe_raw.records")
+    derived_collections = {
+        "stripe:upcoming_customer_invoice",
+        "stripe:upcoming_subscription_invoice",
+    }
+    assert {found[0] for found in others} - {row.id} <= derived_collections
+
+
+@pytest.mark.parametrize("name", ["line_item", "bank_account", "discount", "mandate", "item"])
+def test_reading_goes_on_after_any_slice(shop: Shop, name: str) -> None:
+    row = CATALOG.resolve(name)
+
+    async def keys_after(position: dict[str, Any]) -> list[tuple[list[str], dict[str, Any]]]:
+        async with open_session(shop.harness.connections, SYNC) as session:
+            pieces = reading.read(session, row, since=None, position=position)
+            return [
+                (
+                    [o.upstream_id for item in piece.items for o in item.observations],
+                    piece.position or {},
+                )
+                async for piece in pieces
+            ]
+
+    whole = asyncio.run(keys_after({}))
+    assert len(whole) > 1
+    for number, (_, position) in enumerate(whole):
+        expected = {key for keys, _ in whole[number + 1 :] for key in keys}
+        read = {key for keys, _ in asyncio.run(keys_after(position)) for key in keys}
+        # What was seen before may be read again, but nothing is passed over.
+        assert expected <= read
+
+
+def test_what_belongs_to_a_test_clock_is_found_in_test_mode(harness: SyncHarness) -> None:
+    api = harness.stripe.v1
+    clock = api.test_helpers.test_clocks.create({"frozen_time": 1_790_000_000})
+    customer = api.customers.create({"name": "Alia", "test_clock": clock.id})
+    invoice = api.invoices.create({"customer": customer.id})
+    assert [c.id for c in api.customers.list().data] == []
+    harness.backfill("customer", "invoice")
+    assert harness.record(customer.id)["payload"]["test_clock"] == clock.id
+    assert harness.record(invoice.id)["payload"]["customer"] == customer.id
+
+
+def test_a_key_without_permission_for_children_names_it(harness: SyncHarness) -> None:
+    harness = unthrottled(harness)
+    harness.sandbox.control.demo()
+    harness.sandbox.control.add_key(
+        "rk_test_few", permissions=["rak_customer_read", "rak_invoice_read"]
+    )
+    reports = harness.with_key("rk_test_few").backfill()
+    status = {report.collection: report.status for report in reports}
+    assert {status[n] for n in ("customer", "invoice", "line_item")} == {"done"}
+    readable = {"customer", "invoice", "line_item", "customer_balance_transaction"}
+    for report in reports:
+        row = CATALOG.resolve(report.collection)
+        if report.collection not in readable and report.status not in {"done", "empty"}:
+            assert (report.collection, report.status) == (row.name, "forbidden")
+            assert "rak_" in str(report.message)
+    assert status["bank_account"] == status["mandate"] == status["person"] == "forbidden"

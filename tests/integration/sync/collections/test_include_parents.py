@@ -1,0 +1,89 @@
+"""Collections that only serve as parents of others, unless a sync asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from account_driver import Account, copied, newest, said, stored
+from databases import new_database
+from stripe_sandbox.server import running
+from stripe_sync.catalog import load_catalog
+from stripe_sync.errors import ConfigurationError
+from stripe_sync.sync.connections import SyncSettings
+from stripe_sync.sync.reconcile.reconcile import reconcile_collection
+from stripe_sync.sync.reconcile.schedule import plan_chosen
+from sync_harness import SYNC, make_harness, unthrottled
+
+PARENTS = ("account", "application_fee", "payment_link", "quote")
+CATALOG = load_catalog(PARENTS)
+BELOW = ("bank_account", "capability", "fee_refund", "item", "person")
+"""What belongs to them."""
+
+
+@pytest.fixture(scope="module")
+def account(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    """The demo's shop, of which parents and what belongs to them are backfilled."""
+    with running() as sandbox, new_database(postgres_url) as url:
+        sandbox.control.demo()
+        harness = make_harness(sandbox, url, tmp_path_factory.mktemp("parents"))
+        harness = unthrottled(harness, include_parents=PARENTS)
+        harness.backfill(*PARENTS, *BELOW)
+        harness.poll()
+        yield Account(harness)
+        harness.assert_streams_agree()
+
+
+@pytest.mark.parametrize("name", PARENTS)
+def test_parents_are_kept_like_all_others(account: Account, name: str) -> None:
+    row, harness = CATALOG.resolve(name), account.harness
+    held = {obj["id"] for obj in account.objects(row)}
+    rows = harness.sql(
+        "SELECT upstream_id FROM stripe_raw.records WHERE collection_id = %s", row.id
+    )
+    assert {key for (key,) in rows} == held
+    assert harness.state(name)["status"] == "done"
+    assert len(harness.lake.records(name)) == len(held)
+
+
+@pytest.mark.parametrize("name", PARENTS)
+def test_parents_follow_their_stripe_events(account: Account, name: str) -> None:
+    row, harness = CATALOG.resolve(name), account.harness
+    obj = account.put({**account.synced(row), "marked": "told"})
+    account.say(str(said(row, "updated")), obj, previous_attributes={"marked": None})
+    harness.poll()
+    assert stored(harness, row, obj["id"])["payload"]["marked"] == "told"
+    assert newest(harness, row, obj["id"]) == ("updated", "poll", True)
+
+
+@pytest.mark.parametrize("name", PARENTS)
+def test_parents_are_read_again_and_marked_when_they_are_gone(account: Account, name: str) -> None:
+    row, harness = CATALOG.resolve(name), account.harness
+    obj = account.put(copied(account.synced(row), "silent"))
+    for expected in ("created", "deleted"):
+        reconcile_collection(harness.connections, SYNC, name)
+        assert newest(harness, row, obj["id"]) == (expected, "reconcile", False)
+        if expected == "created":
+            account.remove(obj)
+
+
+def test_what_is_below_kept_parents_takes_no_list_of_them(account: Account) -> None:
+    account.harness.backfill(*PARENTS)
+    account.harness.sandbox.control.reset_stats()
+    account.harness.backfill("person", "capability")
+    assert "GET /v1/accounts" not in account.harness.sandbox.control.stats()["by_endpoint"]
+
+
+def test_a_sync_that_asks_for_parents_has_them_among_its_collections(account: Account) -> None:
+    settings = account.harness.connections.settings
+    assert set(account.harness.plan()) >= {*PARENTS, "customer"}
+    assert {due.collection for due in plan_chosen(settings, [], None)} >= set(PARENTS)
+    assert not {due.collection for due in plan_chosen(SyncSettings(), [], None)} & set(PARENTS)
+    with pytest.raises(ConfigurationError, match="no collection 'quote'"):
+        load_catalog().resolve("quote")
+
+
+def test_what_is_no_parent_is_refused_by_name() -> None:
+    with pytest.raises(ConfigurationError, match=r"may be account, .*quote, not customer"):
+        SyncSettings.parse({"parents": ["quote", "customer"]})

@@ -1,0 +1,150 @@
+"""Syncs pinned to older API versions, and lists that Stripe refuses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from databases import new_database
+from shop import CATALOG, EVERY, Shop
+from stripe_sandbox.server import running
+from stripe_sync.catalog import Availability
+from stripe_sync.clock import SystemClock, to_unix
+from sync_harness import SyncHarness, make_harness, unthrottled
+
+VERSIONS = ("2025-02-24.acacia", "2022-08-01")
+"""The last one with GET /v1/invoices/upcoming, and one before charges lost their refunds."""
+
+LEGACY = [
+    row
+    for row in CATALOG.values()
+    if row.availability is Availability.LEGACY and (row.lists or row.retrieve)
+]
+"""Those that have an endpoint of their own."""
+
+WITH_FALLBACK = [row for row in CATALOG.values() if row.fallback_lists]
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def shop(
+    request: pytest.FixtureRequest, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shop]:
+    with running() as sandbox, new_database(postgres_url) as url:
+        sandbox.control.demo()
+        method = next(m for m in sandbox.control.objects("payment_method") if m["customer"])
+        sandbox.control.put({**method, "id": "pm_custom", "type": "custom"})
+        harness = make_harness(sandbox, url, tmp_path_factory.mktemp("old"))
+        yield Shop(unthrottled(harness, api_version=request.param))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_everything_arrives_in_the_version_of_the_sync(shop: Shop, name: str) -> None:
+    row = CATALOG.resolve(name)
+    expected = shop.expected(row)
+    if name == "payment_method":  # those of no customer are in no list
+        expected = [obj["id"] for obj in shop.objects(name) if obj["customer"]]
+    stored = shop.harness.sql(
+        "SELECT upstream_id, api_version FROM stripe_raw.records"
+        " WHERE collection_id = %s AND NOT deleted",
+        row.id,
+    )
+    assert sorted(key for key, _ in stored) == sorted(expected)
+    pinned = shop.harness.connections.settings.api_version
+    derived_collections = {"billing_portal.session", "event", "source_mandate_notification"}
+    if name not in derived_collections:  # Stripe events keep the version that they were made in
+        assert {version for _, version in stored} <= {row.api_version or pinned}
+
+
+def test_previews_are_got_where_they_can_be_and_their_lines_are_complete(shop: Shop) -> None:
+    asked = shop.asked
+    assert {"GET /v1/invoices/upcoming", "GET /v1/invoices/upcoming/lines"} <= asked
+    assert not any(endpoint.startswith("POST") for endpoint in asked)
+    previews = shop.stored("upcoming_subscription_invoice")
+    assert not any("id" in preview or "parent" in preview for preview in previews)
+    assert {preview["lines"]["has_more"] for preview in previews} == {False}
+    assert max(len(preview["lines"]["data"]) for preview in previews) > 10
+
+
+def test_payment_methods_are_listed_customer_by_customer(shop: Shop) -> None:
+    assert "GET /v1/customers/{customer}/payment_methods" in shop.asked
+    assert "GET /v1/payment_methods" not in shop.asked
+    assert "custom" in {method["type"] for method in shop.stored("payment_method")}
+    assert shop.reports["payment_method"].status == "done"
+
+
+def test_previews_follow_what_stripe_announces(shop: Shop) -> None:
+    preview = shop.stored("upcoming_subscription_invoice")[0]
+    subscription = preview["subscription"]
+    item = shop.harness.sql(
+        "SELECT upstream_id FROM stripe_raw.records"
+        " WHERE collection_id = 'stripe:subscription_item' AND parent_id = %s ORDER BY 1 LIMIT 1",
+        subscription,
+    )[0][0]
+    shop.harness.poll()
+    api = shop.harness.stripe
+    api.raw_request("post", f"/v1/subscription_items/{item}", quantity=41)
+    announce(shop.harness, preview)
+    shop.harness.poll()
+    assert 41 in {line["quantity"] for line in lines(shop.harness, subscription)}
+    api.raw_request("delete", f"/v1/subscriptions/{subscription}")
+    shop.harness.poll()
+    assert lines(shop.harness, subscription) == []
+    shop.harness.assert_streams_agree()
+
+
+def lines(harness: SyncHarness, subscription: str) -> list[dict[str, Any]]:
+    rows = harness.sql(
+        "SELECT payload FROM stripe_raw.records WHERE parent_id = %s AND NOT deleted"
+        " AND collection_id = 'stripe:upcoming_line_item'",
+        subscription,
+    )
+    return [row[0] for row in rows]
+
+
+def announce(harness: SyncHarness, preview: dict[str, Any]) -> None:
+    """The Stripe event of an upcoming invoice, in the shape of the account's old version."""
+    event = {
+        "id": f"evt_{preview['subscription']}",
+        "object": "event",
+        "type": "invoice.upcoming",
+        "created": to_unix(SystemClock().now()),
+        "api_version": harness.connections.settings.api_version,
+        "livemode": False,
+        "pending_webhooks": 0,
+        "request": None,
+        "data": {"object": preview},
+    }
+    harness.sandbox.control.append_events([event])
+
+
+@pytest.mark.parametrize("row", WITH_FALLBACK, ids=lambda row: row.name)
+def test_where_stripe_refuses_a_list_the_parents_are_walked(harness: SyncHarness, row: Any) -> None:
+    harness = unthrottled(harness)
+    control = harness.sandbox.control
+    control.demo()
+    control.fault("gone", endpoint=f"GET {row.lists[0].path}")
+    [call] = row.fallback_lists
+    parent = CATALOG.parent(call.parent)
+    *_, report = harness.backfill(parent.name, row.name)
+    held = control.objects(row.object)
+    owned = [obj["id"] for obj in held if obj[call.placeholders[0]]]
+    stored = harness.sql(
+        "SELECT upstream_id FROM stripe_raw.records WHERE collection_id = %s", row.id
+    )
+    assert (report.collection, report.status) == (row.name, "done")
+    assert sorted(key for (key,) in stored) == sorted(owned) != []
+    assert f"GET {call.path}" in control.stats()["by_endpoint"]
+
+
+@pytest.mark.parametrize("row", LEGACY, ids=lambda row: row.name)
+def test_what_stripe_serves_no_more_in_any_way_is_retired(harness: SyncHarness, row: Any) -> None:
+    harness.sandbox.control.demo()
+    for path in [call.path for call in (*row.lists, *row.fallback_lists)] or [row.retrieve]:
+        harness.sandbox.control.fault("gone", endpoint=f"GET {re.sub('{[a-z_]+}', '*', path)}")
+    [report] = unthrottled(harness).backfill(row.name)
+    assert (report.status, report.objects) == ("retired", 0)
+    assert "retired by Stripe" in str(report.message)
+    assert harness.state(row.name)["status"] == "retired"

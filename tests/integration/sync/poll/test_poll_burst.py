@@ -1,0 +1,243 @@
+"""More changes at once than can be fetched: nothing waits, nothing is lost, nothing goes back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from stripe_sync.clock import SystemClock
+from sync_harness import SyncHarness, unthrottled
+
+MANY = 60
+OTHER_VERSION = "2024-06-20"
+
+
+@pytest.fixture
+def shop(harness: SyncHarness) -> SyncHarness:
+    """A sync of an account with many customers."""
+    harness = unthrottled(harness)
+    harness.sandbox.control.seed({"customer": MANY})
+    harness.backfill("customer")
+    harness.poll()
+    return harness
+
+
+def customers(harness: SyncHarness) -> list[str]:
+    return [customer["id"] for customer in harness.sandbox.control.objects("customer")]
+
+
+def rename_all(harness: SyncHarness, name: str) -> None:
+    for customer in customers(harness):
+        harness.stripe.v1.customers.update(customer, {"name": name})
+
+
+def names(harness: SyncHarness) -> set[str]:
+    rows = harness.sql(
+        "SELECT payload->>'name' FROM stripe_raw.records WHERE collection_id = 'stripe:customer'"
+    )
+    return {row[0] for row in rows}
+
+
+def told(harness: SyncHarness) -> list[dict[str, Any]]:
+    """Change events that stand for Stripe events about customers."""
+    rows = harness.sql(
+        "SELECT to_jsonb(e) FROM stripe_raw.events e"
+        " WHERE collection_id = 'stripe:customer' AND stripe_event_id IS NOT NULL ORDER BY seq"
+    )
+    return [row[0] for row in rows]
+
+
+def waiting(harness: SyncHarness) -> int:
+    return int(harness.sql("SELECT count(*) FROM stripe_sync.fetch_queue")[0][0])
+
+
+def poll_until_all_is_fetched(harness: SyncHarness) -> None:
+    for _ in range(MANY):
+        if not waiting(harness):
+            return
+        harness.poll(3)
+    pytest.fail("objects are still waiting to be fetched")
+
+
+def rename_products(shop: SyncHarness) -> None:
+    """Rename many products, a little later than they were stored."""
+    control, products = shop.sandbox.control, shop.stripe.v1.products
+    control.seed({"product": MANY})
+    shop.backfill("product")
+    control.clock(advance=2)
+    for product in control.objects("product"):
+        products.update(product["id"], {"name": "Spice"})
+    control.clock(advance=-2)
+
+
+def test_snapshots_that_continue_what_is_stored_spare_fetching(shop: SyncHarness) -> None:
+    control = shop.sandbox.control
+    rename_products(shop)
+    control.reset_stats()
+    shop.poll()
+    rows = shop.sql(
+        "SELECT DISTINCT payload->>'name' FROM stripe_raw.records"
+        " WHERE collection_id = 'stripe:product'"
+    )
+    assert rows == [("Spice",)]
+    assert control.stats()["by_endpoint"] == {"GET /v1/account": 1, "GET /v1/events": 1}
+    assert waiting(shop) == 0
+    shop.assert_streams_agree()
+
+
+def test_a_snapshot_is_newer_than_what_was_asked_for_before_it_was_there(shop: SyncHarness) -> None:
+    """Else a request that was under way would bring back the state before."""
+    latency = timedelta(seconds=0.2)
+    rename_products(shop)
+    shop.sandbox.control.settings(latency=latency.total_seconds())
+    before = SystemClock().now()
+    shop.poll()
+    rows = shop.sql(
+        "SELECT count(*), min(observed_at) >= %s FROM stripe_raw.records"
+        " WHERE collection_id = 'stripe:product'",
+        before + latency,
+    )
+    assert rows == [(MANY, True)]
+
+
+def test_what_only_fetching_shows_follows_the_snapshot(shop: SyncHarness) -> None:
+    control = shop.sandbox.control
+    for customer in customers(shop):
+        control.mutate("customer", customer, {"invoice_credit_balance": {"usd": 5}})
+    control.clock(advance=2)
+    rename_all(shop, "Paul")
+    control.clock(advance=-2)
+    # Nothing can be fetched: what the snapshots show is stored all the same.
+    control.fault("server_error", endpoint="GET /v1/customers/*")
+    shop.poll()
+    assert names(shop) == {"Paul"}
+    assert len(told(shop)) == MANY
+    assert waiting(shop) == MANY
+    control.no_faults()
+    poll_until_all_is_fetched(shop)
+    rows = shop.sql(
+        "SELECT DISTINCT payload->'invoice_credit_balance' FROM stripe_raw.records"
+        " WHERE collection_id = 'stripe:customer'"
+    )
+    assert rows == [({"usd": 5},)]
+    shop.assert_streams_agree()
+
+
+def test_snapshots_in_another_version_are_not_stored(shop: SyncHarness) -> None:
+    shop.sandbox.control.settings(api_version=OTHER_VERSION)
+    rename_all(shop, "Paul")
+    shop.poll()
+    events = told(shop)
+    assert len(events) == MANY
+    assert {event["changes"]["name"] is not None for event in events} == {True}
+    assert waiting(shop) > 0
+    poll_until_all_is_fetched(shop)
+    assert names(shop) == {"Paul"}
+    assert {event["api_version"] for event in told(shop)} != {OTHER_VERSION}
+    versions = shop.sql(
+        "SELECT DISTINCT api_version FROM stripe_raw.records"
+        " WHERE collection_id = 'stripe:customer'"
+    )
+    assert versions == [(shop.connections.settings.api_version,)]
+    shop.assert_streams_agree()
+
+
+def test_a_change_that_no_stripe_event_told_of_is_not_overlooked(shop: SyncHarness) -> None:
+    control = shop.sandbox.control
+    for customer in customers(shop):
+        control.mutate("customer", customer, {"description": "silent"})
+    control.clock(advance=2)
+    rename_all(shop, "Paul")
+    control.clock(advance=-2)
+    shop.poll()
+    poll_until_all_is_fetched(shop)
+    rows = shop.sql(
+        "SELECT DISTINCT payload->>'name', payload->>'description' FROM stripe_raw.records"
+        " WHERE collection_id = 'stripe:customer'"
+    )
+    assert rows == [("Paul", "silent")]
+    shop.assert_streams_agree()
+
+
+def test_objects_never_seen_are_stored_in_the_pinned_version(shop: SyncHarness) -> None:
+    shop.sandbox.control.settings(api_version=OTHER_VERSION)
+    made = [shop.stripe.v1.customers.create({"name": f"new {n}"}).id for n in range(MANY)]
+    shop.poll()
+    for customer in made:
+        record = shop.record(customer)
+        assert record["api_version"] == shop.connections.settings.api_version
+    shop.assert_streams_agree()
+
+
+def test_deletions_in_a_burst_are_deletions(shop: SyncHarness) -> None:
+    for customer in customers(shop):
+        shop.stripe.v1.customers.delete(customer)
+    shop.poll()
+    left = shop.sql(
+        "SELECT count(*) FROM stripe_raw.records"
+        " WHERE collection_id = 'stripe:customer' AND NOT deleted"
+    )
+    assert left == [(0,)]
+    shop.assert_streams_agree()
+
+
+def test_two_changes_within_a_second_end_with_the_later_one(shop: SyncHarness) -> None:
+    control = shop.sandbox.control
+    control.clock(freeze=control.clock() + 2)
+    rename_all(shop, "Paul")
+    rename_all(shop, "Usul")
+    shop.poll()
+    poll_until_all_is_fetched(shop)
+    assert names(shop) == {"Usul"}
+    assert len(told(shop)) == 2 * MANY
+    shop.assert_streams_agree()
+
+
+def test_what_waits_is_told_and_survives_the_poller(shop: SyncHarness) -> None:
+    control = shop.sandbox.control
+    control.settings(api_version=OTHER_VERSION)
+    rename_all(shop, "Paul")
+    # Enough answers to apply the changes, none to fetch what then waits.
+    control.fault("server_error", endpoint="GET /v1/customers/*")
+    shop.poll()
+    assert waiting(shop) > 0
+    control.no_faults()
+    poll_until_all_is_fetched(shop)
+    assert names(shop) == {"Paul"}
+    shop.assert_streams_agree()
+
+
+def test_changes_are_told_though_nothing_can_be_fetched_for_all_that_waits(
+    shop: SyncHarness,
+) -> None:
+    control = shop.sandbox.control
+    control.settings(api_version=OTHER_VERSION)
+    control.fault("server_error", endpoint="GET /v1/customers/*")
+    rename_all(shop, "Paul")
+    shop.poll()
+    assert waiting(shop) > 0
+    rename_all(shop, "Usul")
+    shop.poll()
+    assert len(told(shop)) == 2 * MANY
+    control.no_faults()
+    poll_until_all_is_fetched(shop)
+    assert names(shop) == {"Usul"}
+    shop.assert_streams_agree()
+
+
+@pytest.mark.parametrize("made_by_a_request", [True, False])
+def test_two_stripe_events_of_one_change(shop: SyncHarness, made_by_a_request: bool) -> None:
+    """Where one request made both, they are one change; else that cannot be known."""
+    control, customer = shop.sandbox.control, customers(shop)[0]
+    shop.stripe.v1.customers.update(customer, {"name": "Paul"})
+    [event] = [e for e in control.objects("event") if e["type"] == "customer.updated"]
+    if not made_by_a_request:
+        event["request"] = {"id": None, "idempotency_key": None}
+    twins = [{**event, "id": f"{event['id']}{number}"} for number in range(2)]
+    control.append_events(twins)
+    shop.poll()
+    shop.poll()
+    assert len(told(shop)) == (1 if made_by_a_request else 3)
+    shop.assert_streams_agree()

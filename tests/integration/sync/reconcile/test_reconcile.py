@@ -1,0 +1,379 @@
+"""Reconciling against the sandbox: whatever changed without a word is found, once."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from databases import new_database
+from stripe_sandbox.server import running
+from stripe_sync.catalog import Retrieval, load_catalog
+from stripe_sync.clock import SystemClock
+from stripe_sync.errors import ConfigurationError, StripeUnavailable, SyncBusy
+from stripe_sync.sync.lake_follower import LakeFollower
+from stripe_sync.sync.poll.supervisor import poll_for
+from stripe_sync.sync.reconcile.deletions import why_deletes_unknown
+from stripe_sync.sync.reconcile.reconcile import ReconcileReport, reconcile_collection
+from stripe_sync.sync.reconcile.schedule import DueRead, plan_chosen, plan_due
+from stripe_sync.sync.session import open_session
+from stripe_sync.warehouse import Warehouse
+from sync_harness import FAST, SYNC, SyncHarness, make_harness, unthrottled
+
+CATALOG = load_catalog()
+LISTED = (Retrieval.TOP_LEVEL_LIST, Retrieval.NESTED_LIST)
+
+
+def reconcile(harness: SyncHarness, collection: str, days: int | None = None) -> ReconcileReport:
+    window = None if days is None else timedelta(days=days)
+    return reconcile_collection(harness.connections, SYNC, collection, window=window)
+
+
+def drift(report: ReconcileReport) -> tuple[int, int, int]:
+    assert report.drift == report.created + report.repaired + report.deleted
+    return report.created, report.repaired, report.deleted
+
+
+def last(harness: SyncHarness, upstream_id: str) -> tuple[str, str]:
+    event = harness.events(upstream_id)[-1]
+    return event["event_type"], event["source"]
+
+
+def objects(harness: SyncHarness, kind: str, **fields: Any) -> list[Any]:
+    return [
+        obj
+        for obj in harness.sandbox.control.objects(kind)
+        if all(obj.get(name) == value for name, value in fields.items())
+    ]
+
+
+@pytest.fixture(scope="module")
+def shop(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SyncHarness]:
+    """The demo's shop, all of it backfilled; each test changes collections of its own."""
+    with running() as sandbox, new_database(postgres_url) as url:
+        sandbox.control.demo()
+        harness = make_harness(sandbox, url, tmp_path_factory.mktemp("reconcile"))
+        harness = unthrottled(harness)
+        harness.backfill()
+        yield harness
+        harness.assert_streams_agree()
+
+
+@pytest.fixture
+def quick(harness: SyncHarness) -> SyncHarness:
+    """A sync that was never run, without Stripe's limits."""
+    return unthrottled(harness)
+
+
+def test_what_nobody_changed_needs_no_repair_whatever_way_it_is_read(shop: SyncHarness) -> None:
+    reports = [reconcile(shop, due.collection) for due in plan_chosen(FAST, [], None)]
+    assert {r.collection: r.drift for r in reports if r.drift} == {}
+    assert {r.status for r in reports} == {"done"}
+    complete = shop.sql(
+        "SELECT collection_id FROM stripe_sync.reconcile_state WHERE complete AND window_days = 0"
+    )
+    told = [row.id for row in CATALOG.values() if row.retrieval in LISTED and row.name != "event"]
+    assert {row[0] for row in complete} >= set(told)
+
+
+def test_silent_changes_are_found_once(shop: SyncHarness) -> None:
+    control = shop.sandbox.control
+    edited, gone = objects(shop, "product")[:2]
+    control.mutate("product", edited["id"], {"name": "Crysknife"})
+    control.remove("product", gone["id"])
+    control.put({**edited, "id": "prod_silent", "name": "Stillsuit"})
+    report = reconcile(shop, "product")
+    assert (report.status, report.message, drift(report)) == ("done", None, (1, 1, 1))
+    event = shop.events(edited["id"])[-1]
+    assert (event["event_type"], event["source"]) == ("updated", "reconcile")
+    assert event["changes"] == {"name": edited["name"]}
+    assert last(shop, "prod_silent") == ("created", "reconcile")
+    assert last(shop, gone["id"]) == ("deleted", "reconcile")
+    assert shop.record(gone["id"])["payload"]["name"] == gone["name"]
+    again = reconcile(shop, "product")
+    assert (drift(again), again.objects) == ((0, 0, 0), again.unchanged)
+    rows = shop.sql(
+        "SELECT objects, drift, complete, message FROM stripe_sync.reconcile_state"
+        " WHERE collection_id = 'stripe:product' AND window_days = 0"
+    )
+    assert rows == [(again.objects, 0, True, None)]
+
+
+def test_what_reconciling_found_is_in_the_lake_once(shop: SyncHarness) -> None:
+    edited, gone = objects(shop, "coupon")[:2]
+    shop.sandbox.control.mutate("coupon", edited["id"], {"name": "Melange"})
+    shop.sandbox.control.remove("coupon", gone["id"])
+    reconcile(shop, "coupon")
+    reconcile(shop, "coupon")
+    events = shop.lake.events("coupon")
+    found = events[events["source"] == "reconcile"]
+    assert sorted(found["upstream_id"]) == sorted([edited["id"], gone["id"]])
+    records = shop.lake.records("coupon").set_index("upstream_id")
+    assert bool(records.loc[gone["id"], "deleted"])
+    stored = shop.sql("SELECT count(*) FROM stripe_raw.events WHERE collection_id='stripe:coupon'")
+    assert stored == [(len(events),)]
+
+
+def test_an_untouched_shop_needs_nothing_and_keeps_its_backfill_state(shop: SyncHarness) -> None:
+    before = shop.state("dispute")
+    assert drift(reconcile(shop, "dispute")) == (0, 0, 0)
+    assert shop.state("dispute") == before
+
+
+def test_a_review_that_leaves_the_list_was_closed(shop: SyncHarness) -> None:
+    review = objects(shop, "review", open=True)[0]
+    changes = {"open": False, "reason": "approved", "closed_reason": "approved"}
+    shop.sandbox.control.mutate("review", review["id"], changes)
+    report = reconcile(shop, "review")
+    assert drift(report) == (0, 1, 0)
+    record = shop.record(review["id"])
+    assert (record["deleted"], record["payload"]["open"]) == (False, False)
+    again = reconcile(shop, "review")
+    # Once it is known to be closed nobody asks for it again.
+    assert (drift(again), again.requests) == ((0, 0, 0), report.requests - 1)
+
+
+def test_a_payment_method_that_was_detached_still_exists(shop: SyncHarness) -> None:
+    attached = next(m for m in objects(shop, "payment_method") if m["customer"])
+    shop.sandbox.control.mutate("payment_method", attached["id"], {"customer": None})
+    report = reconcile(shop, "payment_method")
+    assert drift(report) == (0, 1, 0)
+    assert not shop.record(attached["id"])["deleted"]
+
+
+def test_children_that_vanish_are_asked_for_before_they_are_marked(shop: SyncHarness) -> None:
+    gone = next(a for a in objects(shop, "bank_account") if a["customer"])
+    shop.sandbox.control.remove("bank_account", gone["id"])
+    stored = {row[0] for row in shop.sql("SELECT upstream_id FROM stripe_raw.records")}
+    edited = next(p for p in objects(shop, "person") if p["id"] in stored)
+    shop.sandbox.control.mutate("person", edited["id"], {"first_name": "Alia"})
+    assert drift(reconcile(shop, "bank_account")) == (0, 0, 1)
+    assert last(shop, gone["id"]) == ("deleted", "reconcile")
+    assert drift(reconcile(shop, "person")) == (0, 1, 0)
+    assert drift(reconcile(shop, "bank_account")) == (0, 0, 0)
+
+
+def test_children_of_a_parent_that_is_gone_stay(shop: SyncHarness) -> None:
+    note = objects(shop, "credit_note")[0]
+    shop.sandbox.control.remove("credit_note", note["id"])
+    lines = shop.sql(
+        "SELECT upstream_id, deleted FROM stripe_raw.records"
+        " WHERE collection_id = 'stripe:credit_note_line_item' AND parent_id = %s",
+        note["id"],
+    )
+    assert drift(reconcile(shop, "credit_note")) == (0, 0, 1)
+    assert drift(reconcile(shop, "credit_note_line_item")) == (0, 0, 0)
+    assert lines
+    assert not any(deleted for _, deleted in lines)
+
+
+def test_an_object_that_comes_back_is_the_same_record(shop: SyncHarness) -> None:
+    plan = objects(shop, "plan")[0]
+    shop.sandbox.control.remove("plan", plan["id"])
+    assert drift(reconcile(shop, "plan")) == (0, 0, 1)
+    shop.sandbox.control.put(plan)
+    assert drift(reconcile(shop, "plan")) == (1, 0, 0)
+    assert not shop.record(plan["id"])["deleted"]
+
+
+def test_a_window_repairs_what_is_recent_and_never_deletes(quick: SyncHarness) -> None:
+    control = quick.sandbox.control
+    made = [quick.stripe.v1.customers.create({"name": name}).id for name in ("Leto", "Jessica")]
+    control.seed({"customer": 3}, start=1_600_000_000, end=1_600_001_000)
+    old = objects(quick, "customer")[0]["id"]
+    quick.backfill("customer")
+    control.mutate("customer", made[0], {"name": "Leto II"})
+    control.mutate("customer", old, {"name": "Old"})
+    control.remove("customer", made[1])
+    report = reconcile(quick, "customer", days=2)
+    assert (drift(report), report.objects, report.window_days) == ((0, 1, 0), 1, 2)
+    assert "window" in str(report.message)
+    assert not quick.record(made[1])["deleted"]
+    assert drift(reconcile(quick, "customer")) == (0, 1, 1)
+    quick.assert_streams_agree()
+
+
+def test_a_window_shows_children_of_recent_parents(shop: SyncHarness) -> None:
+    transfer = shop.stripe.v1.transfers.create(
+        {"amount": 900, "currency": "usd", "destination": objects(shop, "account")[0]["id"]}
+    )
+    reversal = shop.stripe.v1.transfers.reversals.create(transfer.id, {"amount": 1})
+    report = reconcile(shop, "transfer_reversal", days=1)
+    assert last(shop, reversal.id) == ("created", "reconcile")
+    assert report.requests < len(objects(shop, "transfer"))
+
+
+def test_what_has_no_times_cannot_be_narrowed(shop: SyncHarness) -> None:
+    with pytest.raises(ConfigurationError, match="mandate cannot be narrowed"):
+        reconcile(shop, "mandate", days=1)
+
+
+def test_what_the_sync_leaves_out_stays_out(quick: SyncHarness) -> None:
+    quick.sandbox.control.seed({"customer": 3}, start=1_600_000_000, end=1_600_001_000)
+    made = quick.stripe.v1.customers.create({"name": "Leto"}).id
+    quick.backfill("customer", since=datetime(2024, 1, 1, tzinfo=UTC))
+    report = reconcile(quick, "customer")
+    assert (report.objects, drift(report)) == (1, (0, 0, 0))
+    assert "lately" in str(report.message)
+    assert quick.sql("SELECT upstream_id FROM stripe_raw.records") == [(made,)]
+
+
+def test_a_forbidden_collection_says_so_and_changes_nothing(quick: SyncHarness) -> None:
+    quick.sandbox.control.seed({"product": 3})
+    quick.backfill("product")
+    permissions = ["rak_customer_read", "rak_account_read"]
+    quick.sandbox.control.add_key("rk_test_part", permissions=permissions)
+    report = reconcile(quick.with_key("rk_test_part"), "product")
+    assert (report.status, drift(report)) == ("forbidden", (0, 0, 0))
+    assert "rak_product_read" in str(report.message)
+    assert quick.state("product")["status"] == "done"
+
+
+def test_a_failure_is_noted_and_does_not_count_as_done(quick: SyncHarness) -> None:
+    quick.sandbox.control.seed({"product": 3})
+    quick.backfill("product")
+    quick.sandbox.control.fault("server_error", endpoint="GET /v1/products", status=500)
+    with pytest.raises(StripeUnavailable):
+        reconcile(quick, "product")
+    rows = quick.sql("SELECT reconciled_at, complete, message FROM stripe_sync.reconcile_state")
+    assert rows[0][:2] == (None, False)
+    assert rows[0][2]
+
+
+def test_only_one_process_has_a_collection(quick: SyncHarness) -> None:
+    quick.backfill("product")
+    with Warehouse(quick.connections.warehouse_url) as warehouse:
+        sync = warehouse.syncs.get(SYNC)
+        with (
+            warehouse.locks.backfill(sync.id, "stripe:product"),
+            pytest.raises(SyncBusy, match="stripe:product"),
+        ):
+            reconcile(quick, "product")
+
+
+def test_a_poller_may_work_beside_it(quick: SyncHarness) -> None:
+    control, customers = quick.sandbox.control, quick.stripe.v1.customers
+    control.seed({"customer": 250})
+    quick.backfill("customer")
+    quick.poll()
+    polling = threading.Thread(
+        target=poll_for,
+        args=(quick.connect, quick.connections.warehouse_url),
+        kwargs={"seconds": 4},
+    )
+    polling.start()
+    names = [obj["id"] for obj in objects(quick, "customer")]
+    for number in range(5):
+        control.mutate("customer", names[number], {"description": "silent"})
+        customers.update(names[10 + number], {"description": "told"})
+        customers.delete(names[20 + number])
+        reconcile(quick, "customer")
+    polling.join()
+    quick.poll()
+    assert drift(reconcile(quick, "customer")) == (0, 0, 0)
+    quick.assert_streams_agree()
+    for number in range(5):
+        assert quick.record(names[number])["payload"]["description"] == "silent"
+        assert quick.record(names[20 + number])["deleted"]
+    stored = quick.sql("SELECT id::text FROM stripe_raw.events")
+    written = [str(found) for found in quick.lake.events()["id"]]
+    assert sorted(written) == sorted(row[0] for row in stored)
+
+
+def test_followers_of_one_sync_take_turns(quick: SyncHarness) -> None:
+    quick.stripe.v1.customers.create({"name": "Leto"})
+    quick.backfill("customer")
+    quick.sandbox.control.mutate("customer", objects(quick, "customer")[0]["id"], {"name": "Paul"})
+
+    async def beside() -> list[int]:
+        async with open_session(quick.connections, SYNC) as session:
+            one, other = LakeFollower(session), LakeFollower(session)
+            with session.warehouse.locks.lake(session.sync.id):
+                flushes = [asyncio.create_task(asyncio.to_thread(f.flush)) for f in (one, other)]
+                done, _ = await asyncio.wait(flushes, timeout=0.3)
+                assert not done
+            return await asyncio.gather(*flushes)
+
+    reconcile(quick, "customer")
+    quick.sql("UPDATE stripe_sync.lake_position SET seq = 0 RETURNING seq")
+    assert sorted(asyncio.run(beside())) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("customer", None),
+        ("person", None),
+        ("upcoming_customer_invoice", None),
+        ("event", "30 days"),
+        ("discount", "may still exist"),
+        ("mandate", "may still exist"),
+        ("billing_portal.session", "30 days"),
+        ("token", "once"),
+    ],
+)
+def test_which_readings_tell_what_is_gone(name: str, reason: str | None) -> None:
+    found = why_deletes_unknown(CATALOG.resolve(name), window=None, bound=None)
+    assert found is None if reason is None else reason in str(found)
+
+
+class TestPlan:
+    def due(self, harness: SyncHarness, now: datetime) -> dict[str, int | None]:
+        found = plan_due(harness.connections, SYNC, now)
+        return {each.collection: each.window_days for each in found}
+
+    def backfilled(self, harness: SyncHarness, at: datetime, *names: str) -> None:
+        harness.backfill(*names)
+        harness.sql(
+            "UPDATE stripe_sync.collection_state SET started_at = %s RETURNING collection_id", at
+        )
+
+    def test_nothing_is_due_before_a_backfill(self, quick: SyncHarness) -> None:
+        assert self.due(quick, SystemClock().now()) == {}
+
+    def test_windows_come_round_and_whole_collections_at_night(self, quick: SyncHarness) -> None:
+        start = datetime(2026, 3, 2, 12, tzinfo=UTC)  # a Monday
+        self.backfilled(quick, start, "customer", "coupon", "balance_transaction")
+        assert self.due(quick, start + timedelta(minutes=14)) == {}
+        assert self.due(quick, start + timedelta(minutes=15)) == {"balance_transaction": 1}
+        night = datetime(2026, 3, 3, 3, tzinfo=UTC)
+        assert self.due(quick, night) == {"coupon": None, "balance_transaction": 1}
+        assert self.due(quick, start + timedelta(days=1))["balance_transaction"] == 10
+        sunday = datetime(2026, 3, 8, 3, tzinfo=UTC)
+        before = self.due(quick, sunday - timedelta(seconds=1))
+        assert (before["balance_transaction"], "customer" in before) == (10, False)
+        assert self.due(quick, sunday) == dict.fromkeys(
+            ["customer", "coupon", "balance_transaction"]
+        )
+
+    def test_what_was_read_again_is_not_due(self, quick: SyncHarness) -> None:
+        now = SystemClock().now()
+        self.backfilled(quick, now - timedelta(days=20), "customer", "balance_transaction")
+        assert self.due(quick, now) == dict.fromkeys(["customer", "balance_transaction"])
+        reconcile(quick, "customer")
+        reconcile(quick, "balance_transaction")
+        assert self.due(quick, now) == {}
+        assert self.due(quick, now + timedelta(minutes=16)) in (
+            {"balance_transaction": 1},
+            dict.fromkeys(["customer", "balance_transaction"]),  # a Sunday night passed
+        )
+        reconcile(quick, "balance_transaction", days=1)
+        assert self.due(quick, SystemClock().now()) == {}
+
+    def test_chosen_collections_come_parents_first_whether_due_or_not(self) -> None:
+        assert plan_chosen(FAST, ["stripe:person", "customer"], None) == [
+            DueRead("customer", None),
+            DueRead("person", None),
+        ]
+        derived_collections = [
+            each.collection for each in plan_chosen(FAST, ["upcoming_line_item"], None)
+        ]
+        assert derived_collections == ["upcoming_customer_invoice", "upcoming_subscription_invoice"]
+        recent = {each.collection for each in plan_chosen(FAST, [], 7)}
+        assert {"charge", "setup_attempt"} <= recent
+        assert not recent & {"mandate", "payment_method", "discount"}
+        assert len(plan_chosen(FAST, [], None)) == len(CATALOG) - 1

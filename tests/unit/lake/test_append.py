@@ -1,0 +1,212 @@
+"""Files of the stream grow part by part; readers see each row once at any time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+from stripe_sync.errors import LakeAhead
+from stripe_sync.lake import Lake, LakeReader, Part, atomic_write
+from stripe_sync.lake import append as append_module
+from stripe_sync.lake.schema import EVENTS, RECORDS
+from stripe_sync.records.diff import Changes, decide
+from unit.lake.test_lake import DAY, files, lake, url
+from unit.records.observations import NOON, batch, seen
+
+__all__ = ["lake", "url"]
+
+CUSTOMERS = "main/records/collection=customer"
+DAY_ONE = "main/events/collection=customer/date=2026-03-01"
+
+
+def rows(*names: str) -> Changes:
+    return decide(batch(*(seen(upstream_id=name) for name in names)), {}, (), NOON)
+
+
+def append(lake: Lake, first: int, last: int, *names: str) -> None:
+    found = rows(*names)
+    lake.append_part(Part(first, last), found.records, found.events)
+
+
+def stored(lake: Lake) -> list[list[str]]:
+    """Names in both streams, as they lie there."""
+    streams = (lake.record_batches("customer"), lake.event_batches("customer"))
+    return [[n for part in parts for n in part["upstream_id"].to_pylist()] for parts in streams]
+
+
+def test_parts_come_behind_each_other_in_one_file(lake: Lake, url: str) -> None:
+    append(lake, 1, 2, "cus_1", "cus_2")
+    append(lake, 3, 9, "cus_3")
+    append(lake, 10, 10, "cus_1")
+    assert stored(lake) == [["cus_1", "cus_2", "cus_3", "cus_1"]] * 2
+    name = "stream-00000000000000000001.parquet"
+    assert files(url) == [f"{DAY_ONE}/{name}", f"{CUSTOMERS}/{name}"]
+
+
+def test_a_part_that_comes_again_replaces_its_first_attempt(lake: Lake) -> None:
+    append(lake, 1, 1, "cus_1")
+    append(lake, 2, 3, "cus_2")
+    append(lake, 2, 4, "cus_2", "cus_3")
+    append(lake, 2, 4, "cus_2", "cus_3")
+    append(lake, 5, 5, "cus_4")
+    assert stored(lake) == [["cus_1", "cus_2", "cus_3", "cus_4"]] * 2
+
+
+def test_a_first_part_that_comes_again_replaces_its_file(lake: Lake) -> None:
+    append(lake, 1, 1, "cus_1")
+    append(lake, 1, 2, "cus_1", "cus_2")
+    assert stored(lake) == [["cus_1", "cus_2"]] * 2
+
+
+def test_a_part_that_only_some_folders_got_comes_to_the_others_too(lake: Lake) -> None:
+    append(lake, 1, 1, "cus_1")
+    half = rows("cus_2")
+    lake.append_part(Part(2, 2), half.records, [])
+    append(lake, 2, 2, "cus_2")
+    assert stored(lake) == [["cus_1", "cus_2"]] * 2
+
+
+def test_each_day_has_files_of_its_own(lake: Lake, url: str) -> None:
+    append(lake, 1, 1, "cus_1")
+    later = decide(batch(seen(upstream_id="cus_2")), {}, (), NOON + DAY)
+    lake.append_part(Part(2, 2), later.records, later.events)
+    assert [path for path in files(url) if "/events/" in path] == [
+        f"{DAY_ONE}/stream-00000000000000000001.parquet",
+        f"{DAY_ONE[:-1]}2/stream-00000000000000000002.parquet",
+    ]
+
+
+def test_a_full_file_is_left_and_the_next_one_begun(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path), "main")
+    many = [f"cus_{number}" for number in range(append_module.FULL_ROWS)]
+    append(lake, 1, 5, *many)
+    append(lake, 6, 6, "first")
+    append(lake, 6, 7, "first", "second")
+    append(lake, 8, 8, "third")
+    for folder in (CUSTOMERS, DAY_ONE):
+        found = sorted((tmp_path / folder).iterdir())
+        assert [pq.read_metadata(path).num_rows for path in found] == [len(many), 3]
+    assert stored(lake) == [[*many, "first", "second", "third"]] * 2
+
+
+def test_a_part_that_filled_its_file_is_replaced_there(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path), "main")
+    many = [f"cus_{number}" for number in range(append_module.FULL_ROWS)]
+    append(lake, 1, 1, "first")
+    append(lake, 2, 5, *many)
+    append(lake, 2, 6, *many, "last")
+    assert len(list((tmp_path / CUSTOMERS).iterdir())) == 1
+    assert stored(lake) == [["first", *many, "last"]] * 2
+
+
+@pytest.mark.parametrize("part", [Part(1, 1), Part(5, 5), Part(7, 7)])
+def test_who_is_behind_the_lake_is_told_so_and_changes_nothing(lake: Lake, part: Part) -> None:
+    append(lake, 1, 6, "cus_1")
+    append(lake, 7, 8, "cus_2")
+    late = rows("cus_3")
+    with pytest.raises(LakeAhead, match="reaches stream position 8"):
+        lake.append_part(part, late.records, late.events)
+    assert stored(lake) == [["cus_1", "cus_2"]] * 2
+
+
+def test_a_file_that_knows_nothing_of_parts_grows_too(lake: Lake, url: str) -> None:
+    for number in (3, 5):
+        found = rows(f"cus_{number}")
+        lake.write_chunk(f"stream-{number:020d}", found.records, found.events)
+    append(lake, 5, 6, "cus_5", "cus_6")
+    append(lake, 7, 7, "cus_7")
+    assert stored(lake) == [["cus_3", "cus_5", "cus_6", "cus_7"]] * 2
+    assert len(files(url)) == 4
+
+
+def test_a_file_of_an_older_shape_is_left_as_it_is(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path), "main")
+    append(lake, 1, 1, "cus_1")
+    [path] = (tmp_path / CUSTOMERS).iterdir()
+    pq.write_table(pq.read_table(path).drop_columns(["parent_id"]), path)
+    append(lake, 2, 2, "cus_2")
+    assert len(list((tmp_path / CUSTOMERS).iterdir())) == 2
+    assert stored(lake)[0] == ["cus_1", "cus_2"]
+
+
+def test_a_rebuilt_warehouse_goes_on_after_the_last_part(lake: Lake) -> None:
+    append(lake, 1, 6, "cus_1")
+    append(lake, 7, 40, "cus_2")
+    assert LakeReader(lake).numbering().position == 40
+
+
+def test_a_reader_sees_whole_parts_and_each_row_once_while_files_grow(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path), "main")
+    size = 2_500
+    parts = [rows(*(f"cus_{part:03d}_{n:05d}" for n in range(size))) for part in range(20)]
+    everything = [record.upstream_id for part in parts for record in part.records]
+    done = threading.Event()
+
+    def write() -> None:
+        try:
+            for number, part in enumerate(parts, start=1):
+                lake.append_part(Part(number, number), part.records, part.events)
+        finally:
+            done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    counts = set()
+    finished = False
+    while not finished:
+        finished = done.is_set()
+        for shape in (RECORDS, EVENTS):
+            names = read(tmp_path / "main" / ("records" if shape is RECORDS else "events"), shape)
+            assert names == everything[: len(names)]
+            assert len(names) % size == 0
+            counts.add(len(names))
+    writer.join()
+    assert len(names) == len(everything)
+    assert len(counts) > 2
+
+
+def read(folder: Path, shape: pa.Schema) -> list[str]:
+    """Names in a stream as any reader of Hive partitions finds them, in their order."""
+    if not folder.exists():
+        return []
+    table = ds.dataset(folder, shape, partitioning="hive").to_table(["upstream_id"])
+    return sorted(table["upstream_id"].to_pylist())
+
+
+class Bucket(MemoryFileSystem):
+    """An object store: an upload shows when it is complete, nothing can be renamed."""
+
+    protocol = "s3"
+    store: ClassVar[dict[str, object]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+
+    def mv(self, *_: object, **__: object) -> None:
+        raise NotImplementedError
+
+    def open(self, path: str, mode: str = "rb", **kwargs: object) -> object:
+        # What is written through an open file shows before it is complete.
+        assert mode == "rb" or "data" in kwargs
+        return super().open(path, mode, **kwargs)
+
+
+@pytest.fixture
+def bucket() -> Iterator[Bucket]:
+    bucket = Bucket()
+    yield bucket
+    bucket.store.clear()
+
+
+def test_an_object_store_gets_each_file_in_one_upload(bucket: Bucket) -> None:
+    table = pa.table({"n": [1, 2]})
+    atomic_write.put(bucket, "/lake/file.parquet", table)
+    atomic_write.put(bucket, "/lake/file.parquet", table.slice(1))
+    assert bucket.find("/lake") == ["/lake/file.parquet"]
+    assert pq.read_table(pa.BufferReader(bucket.cat_file("/lake/file.parquet"))) == table.slice(1)

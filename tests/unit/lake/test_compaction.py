@@ -1,0 +1,312 @@
+"""Small files become few without any reader seeing half of it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+from stripe_sync.lake import Compactor, Lake, LakeReader, Part, remove_leftovers
+from stripe_sync.lake.compaction import Prepared
+from stripe_sync.lake.schema import EVENTS, RECORDS
+from stripe_sync.records.diff import Changes, decide
+from unit.records.observations import NOON, batch, seen
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(str(tmp_path), "main")
+
+
+def rows(*names: str, now: datetime = NOON) -> Changes:
+    return decide(batch(*(seen(upstream_id=name) for name in names)), {}, (), now)
+
+
+def chunk(lake: Lake, number: int, *names: str, now: datetime = NOON, writer: str = "x") -> None:
+    found = rows(*names, now=now)
+    lake.write_chunk(f"backfill-{writer}-000001-{number:08d}", found.records, found.events)
+
+
+def compact(lake: Lake, collection: str = "customer") -> list[Prepared]:
+    compactor = Compactor(lake)
+    assert compactor.impossible() is None
+    done = [p for folder in compactor.folders(collection) if (p := compactor.prepare(folder))]
+    assert all(prepared.install() for prepared in done)
+    return done
+
+
+def names_of(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*.parquet"))
+
+
+def read(root: Path, shape: pa.Schema) -> list[str]:
+    """Names in a stream as any reader of Hive partitions finds them, in their order."""
+    folder = root / "main" / ("records" if shape is RECORDS else "events")
+    table = ds.dataset(folder, shape, partitioning="hive").to_table(["upstream_id"])
+    return sorted(table["upstream_id"].to_pylist())
+
+
+def test_small_files_become_one_and_the_newest_is_left(lake: Lake, tmp_path: Path) -> None:
+    for number in range(1, 6):
+        chunk(lake, number, f"cus_{number}", f"cus_{number}b")
+    before = [read(tmp_path, shape) for shape in (RECORDS, EVENTS)]
+    assert [(len(done.merged), done.into) for done in compact(lake)] == [(4, 1), (4, 1)]
+    assert [read(tmp_path, shape) for shape in (RECORDS, EVENTS)] == before
+    left = ["backfill-x-000001-00000005.parquet", "merged-000001.parquet"]
+    folder = tmp_path / "main" / "records" / "collection=customer"
+    assert names_of(folder) == left
+    assert names_of(tmp_path / "main/events/collection=customer/date=2026-03-01") == left
+    assert pq.ParquetFile(folder / left[1]).schema_arrow.equals(RECORDS)
+
+
+def test_what_was_merged_is_merged_again_under_a_name_never_used(
+    lake: Lake, tmp_path: Path
+) -> None:
+    for number in range(1, 4):
+        chunk(lake, number, f"cus_{number}")
+    compact(lake)
+    for number in range(4, 6):
+        chunk(lake, number, f"cus_{number}")
+    compact(lake)
+    folder = tmp_path / "main" / "records" / "collection=customer"
+    assert names_of(folder) == ["backfill-x-000001-00000005.parquet", "merged-000002.parquet"]
+    assert compact(lake) == []
+    assert read(tmp_path, RECORDS) == [f"cus_{number}" for number in range(1, 6)]
+
+
+def test_each_writers_newest_file_is_left(lake: Lake, tmp_path: Path) -> None:
+    for number in range(1, 4):
+        chunk(lake, number, f"cus_{number}")
+        chunk(lake, number, f"cus_{number}y", writer="y_z")
+    found = rows("cus_8")
+    lake.append_part(Part(1, 1), found.records, found.events)
+    compact(lake)
+    assert names_of(tmp_path / "main" / "records" / "collection=customer") == [
+        "backfill-x-000001-00000003.parquet",
+        "backfill-y_z-000001-00000003.parquet",
+        "merged-000001.parquet",
+        "stream-00000000000000000001.parquet",
+    ]
+    more = rows("cus_9")
+    lake.append_part(Part(2, 2), more.records, more.events)
+    assert read(tmp_path, EVENTS) == sorted(
+        [f"cus_{n}{y}" for n in (1, 2, 3) for y in ("", "y")] + ["cus_8", "cus_9"]
+    )
+
+
+def test_large_files_and_files_of_others_are_left(lake: Lake, tmp_path: Path) -> None:
+    chunk(lake, 1, *(f"cus_{number}" for number in range(10_000)))
+    for number in range(2, 5):
+        chunk(lake, number, f"cus_new_{number}")
+    folder = tmp_path / "main" / "records" / "collection=customer"
+    (folder / "backfill-x-000001-00000002.parquet").rename(folder / "of-somebody.parquet")
+    (folder / "backfill-x-000001-00000003.parquet").rename(folder / "else.parquet")
+    [events] = compact(lake)
+    assert events.folder.name == "date=2026-03-01"
+    assert len(names_of(folder)) == 4
+
+
+def test_a_merged_file_does_not_grow_beyond_a_full_one(lake: Lake, tmp_path: Path) -> None:
+    for number in range(5):
+        chunk(lake, number, *(f"cus_{number}_{n}" for n in range(9_000)))
+    done = compact(lake)
+    assert [(len(each.merged), each.into) for each in done] == [(4, 2), (4, 2)]
+    sizes = [pq.read_metadata(path).num_rows for path in tmp_path.rglob("merged-*.parquet")]
+    assert len(read(tmp_path, EVENTS)) == 45_000
+    assert set(sizes) == {18_000}
+
+
+def test_files_of_another_shape_are_not_merged_with_these(lake: Lake, tmp_path: Path) -> None:
+    for number in range(1, 6):
+        chunk(lake, number, f"cus_{number}")
+    folder = tmp_path / "main" / "records" / "collection=customer"
+    for name in names_of(folder)[:2]:
+        table = pq.ParquetFile(folder / name).read().drop_columns(["parent_id"])
+        pq.write_table(table, folder / name)
+    compact(lake)
+    assert len(names_of(folder)) == 3
+    assert read(tmp_path, RECORDS) == [f"cus_{number}" for number in range(1, 6)]
+
+
+def test_events_come_back_in_the_order_in_which_they_were_stored(lake: Lake) -> None:
+    for number in range(1, 7):  # the later the chunk, the earlier its events
+        chunk(lake, number, "cus_1", f"cus_{number}", now=NOON - timedelta(minutes=number))
+    before = list(LakeReader(lake).events("customer"))
+    compact(lake)
+    after = list(LakeReader(lake).events("customer"))
+    assert after == before
+    assert [event.created_at for event in after] == sorted(e.created_at for e in before)
+
+
+def test_the_numbers_of_files_are_not_forgotten(lake: Lake) -> None:
+    for number in range(1, 4):
+        chunk(lake, number, f"cus_{number}", writer="customer")
+        found = rows(f"cus_s{number}")
+        lake.write_chunk(f"stream-{number:020d}", found.records, found.events)
+    before = LakeReader(lake).numbering()
+    compact(lake)
+    assert LakeReader(lake).numbering() == before
+    assert (before.generations, before.position) == ({"customer": 1}, 3)
+
+
+def test_files_that_somebody_changed_meanwhile_are_left(lake: Lake, tmp_path: Path) -> None:
+    for number in range(1, 5):
+        chunk(lake, number, f"cus_{number}")
+    compactor = Compactor(lake)
+    folder = tmp_path / "main" / "records" / "collection=customer"
+    first, second = compactor.prepare(folder), compactor.prepare(folder)
+    assert first is not None
+    assert second is not None
+    chunk(lake, 2, "cus_2", "cus_2b")
+    assert not first.install()
+    first.discard()
+    again = compactor.prepare(folder)
+    assert again is not None
+    assert again.install()
+    assert not second.install()
+    second.discard()
+    assert read(tmp_path, RECORDS) == ["cus_1", "cus_2", "cus_2b", "cus_3", "cus_4"]
+
+
+def test_the_old_folder_stays_for_those_who_are_listing_it(lake: Lake, tmp_path: Path) -> None:
+    for number in range(1, 5):
+        chunk(lake, number, f"cus_{number}")
+    folder = tmp_path / "main" / "records" / "collection=customer"
+    old = names_of(folder)
+    prepared = Compactor(lake).prepare(folder)
+    assert prepared is not None
+    prepared.install()
+    prepared.discard()
+    assert [names_of(kept) for kept in (tmp_path / "main").glob(".beside-*/*")] == [old]
+
+
+def test_what_was_written_meanwhile_is_kept(lake: Lake, tmp_path: Path) -> None:
+    for number in range(1, 4):
+        chunk(lake, number, f"cus_{number}")
+    folder = tmp_path / "main" / "records" / "collection=customer"
+    prepared = Compactor(lake).prepare(folder)
+    assert prepared is not None
+    chunk(lake, 3, "cus_3", "cus_3b")
+    chunk(lake, 4, "cus_4")
+    assert prepared.install()
+    assert read(tmp_path, RECORDS) == ["cus_1", "cus_2", "cus_3", "cus_3b", "cus_4"]
+
+
+def test_who_listed_the_files_before_is_told_that_they_are_gone(lake: Lake, tmp_path: Path) -> None:
+    for number in range(1, 5):
+        chunk(lake, number, f"cus_{number}")
+    listed = ds.dataset(tmp_path / "main" / "records", RECORDS, partitioning="hive")
+    compact(lake)
+    with pytest.raises(FileNotFoundError):
+        listed.to_table()
+    assert read(tmp_path, RECORDS) == ["cus_1", "cus_2", "cus_3", "cus_4"]
+
+
+def test_who_lists_a_folder_sees_all_old_files_or_all_new_ones(lake: Lake, tmp_path: Path) -> None:
+    for number in range(1, 202):
+        found = rows(f"cus_{number}")
+        lake.write_chunk(f"backfill-x-000001-{number:08d}", found.records, [])
+    folder = tmp_path / "main" / "records" / "collection=customer"
+    prepared = Compactor(lake).prepare(folder)
+    assert prepared is not None
+    listed = [os.listdir(folder)]  # noqa: PTH208 - the bare call, in a tight loop
+    begun, done = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            listed.append(os.listdir(folder))  # noqa: PTH208
+            begun.set()
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    begun.wait()
+    assert prepared.install()
+    listed.append(os.listdir(folder))  # noqa: PTH208
+    done.set()
+    watching.join()
+    assert {len(names) for names in listed} == {201, 2}
+
+
+def test_a_reader_sees_every_row_once_while_files_are_merged(lake: Lake, tmp_path: Path) -> None:
+    days = [NOON + number * DAY for number in range(12)]
+    for day in days:
+        for number in range(8):
+            name = f"cus_{day:%d}_{number}"
+            chunk(lake, 100 * day.day + number, name, f"{name}b", now=day)
+    everything = [read(tmp_path, shape) for shape in (RECORDS, EVENTS)]
+    done = threading.Event()
+
+    def merge() -> None:
+        try:
+            compact(lake)
+        finally:
+            done.set()
+
+    merging = threading.Thread(target=merge)
+    merging.start()
+    whole = gone = 0
+    finished = False
+    while not finished:
+        finished = done.is_set()
+        for shape, expected in zip((RECORDS, EVENTS), everything, strict=True):
+            try:
+                assert read(tmp_path, shape) == expected
+                whole += 1
+            except FileNotFoundError:
+                gone += 1
+    merging.join()
+    assert whole >= 2
+    assert len(list(tmp_path.glob("main/events/*/*/merged-*"))) == len(days)
+
+
+@pytest.fixture
+def elsewhere() -> str:
+    return f"memory://lake-{uuid4().hex}"
+
+
+def test_an_object_store_is_left_as_it_is_and_the_reason_told(elsewhere: str) -> None:
+    lake = Lake(elsewhere, "main")
+    chunk(lake, 1, "cus_1")
+    assert "object store" in (Compactor(lake).impossible() or "")
+
+
+def test_a_disk_that_links_nothing_is_left_as_it_is_and_the_reason_told() -> None:
+    # procfs stands for any disk that has neither links nor an exchange of folders.
+    assert "cannot exchange folders" in (Compactor(Lake("/proc", "main")).impossible() or "")
+
+
+def test_leftovers_are_swept_when_nobody_can_use_them_any_more(lake: Lake, tmp_path: Path) -> None:
+    for number in range(1, 4):
+        chunk(lake, number, f"cus_{number}")
+    folder = tmp_path / "main" / "records" / "collection=customer"
+    compact(lake)
+    for name in (".tmp-old", ".tmp-new"):
+        (folder / name).write_bytes(b"PAR1 half a file")
+    os.utime(folder / ".tmp-old", (0, 0))
+    beside = sorted((tmp_path / "main").glob(".beside-*"))
+    assert len(beside) == 2
+    os.utime(beside[0], (0, 0))
+    assert remove_leftovers(lake, datetime.now(UTC) - DAY) == 2
+    assert not (folder / ".tmp-old").exists()
+    assert (folder / ".tmp-new").exists()
+    assert sorted((tmp_path / "main").glob(".beside-*")) == beside[1:]
+    assert read(tmp_path, RECORDS) == ["cus_1", "cus_2", "cus_3"]
+
+
+def test_leftovers_are_swept_from_an_object_store_too(elsewhere: str) -> None:
+    lake = Lake(elsewhere, "main")
+    chunk(lake, 1, "cus_1")
+    files, root = lake.place
+    files.pipe_file(f"{root}/records/collection=customer/.tmp-1", b"half")
+    assert remove_leftovers(lake, datetime.now(UTC) - DAY) == 0
+    assert remove_leftovers(lake, datetime.now(UTC) + DAY) == 1
+    assert len(files.find(root)) == 2
