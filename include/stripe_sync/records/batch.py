@@ -1,4 +1,4 @@
-"""What one transaction of the warehouse applies, and what it changed."""
+"""Input and result of one warehouse transaction."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from stripe_sync.records.observation import Observation, Source
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far a collection's backfill has come; committed together with its data.
+    """Progress of a collection's backfill; committed together with its data.
 
     Attributes:
         collection_id: The collection.
-        generation: Counts full backfills; part of the lake file's name.
-        chunk: Number of the chunk that this commit lands; the next one is ``chunk + 1``.
-        position: Where the extraction goes on (opaque to the warehouse).
-        objects: Objects seen so far in this generation.
+        generation: Number of the full backfill, from 1; part of the lake file's name.
+        chunk: Number of the chunk that this commit writes; the next one is ``chunk + 1``.
+        cursor: Where reading resumes (opaque to the warehouse).
+        objects: Objects read so far in this generation.
         requests: Requests made so far in this generation.
-        percent: 0 to 100 where it can be known.
-        objects_per_second: How fast this run goes.
-        seconds_left: Until it is done, where that can be known.
+        percent: Progress, 0 to 100; None where unknown.
+        objects_per_second: Speed of this run.
+        seconds_left: Seconds until this run is done; None where unknown.
     """
 
     collection_id: str
     generation: int
     chunk: int
-    position: JsonObject
+    cursor: JsonObject
     objects: int
     requests: int
     percent: float | None = None
@@ -40,57 +40,58 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class PendingFetch:
-    """An object whose change is in the stream while its new state is still to be fetched.
+    """An object whose change events are stored while its new state is still to be fetched.
 
     Attributes:
         collection_id: ``stripe:customer``.
         upstream_id: Key of the object within its collection.
-        seen: What names the object to Stripe: the fields that its path is filled with.
-        changed_at: Its oldest change that was not fetched yet.
+        locator: Fields of the object that fill the path of its retrieve request.
+        changed_at: Time of its oldest change that was not fetched yet.
     """
 
     collection_id: str
     upstream_id: str
-    seen: JsonObject
+    locator: JsonObject
     changed_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class PollCheckpoint:
-    """How far polling has come; committed together with its data.
+    """Progress of polling; committed together with its data.
 
     Attributes:
-        position: Where polling goes on (opaque to the warehouse); None leaves it.
-        stripe_events: New Stripe events seen since the last checkpoint.
-        lags: Number of Stripe events by the seconds that they took to arrive, rounded up.
-        waiting: Objects to fetch later.
-        fetched: Objects that were fetched now, each with when; noted changes that are newer stay.
-        owner: Holder of the poll lease; the commit is refused when somebody else took it over.
-            None commits whoever holds it.
+        cursor: Where polling resumes (opaque to the warehouse); None keeps the stored one.
+        stripe_events: Number of new Stripe events since the last checkpoint.
+        latencies: Number of Stripe events by seconds from the change to its commit, rounded up.
+        pending: Objects to fetch later.
+        fetched: Collection id and upstream id of fetched objects, with the time of the request;
+            pending fetches that were queued later stay.
+        owner: Holder of the poll lease; the commit is refused when another owner holds it. None
+            commits whoever holds it.
     """
 
-    position: JsonObject | None
+    cursor: JsonObject | None
     stripe_events: int = 0
-    lags: Mapping[float, int] = field(default_factory=dict)
-    waiting: Sequence[PendingFetch] = ()
+    latencies: Mapping[float, int] = field(default_factory=dict)
+    pending: Sequence[PendingFetch] = ()
     fetched: Sequence[tuple[str, str, datetime]] = ()
     owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one transaction applies, in stream order.
+    """Input of one transaction, in stream order.
 
     Attributes:
         sync_id: The sync.
         resource_id: The Stripe account and mode.
-        source: Who found the changes.
-        observations: In the order that the stream shall have.
+        source: The use case that found the changes.
+        observations: In the order that their change events get in the stream.
         checkpoint: Backfill progress to commit with the data.
         poll: Polling progress to commit with the data.
-        created_events: Whether a record never seen gets a change event without a Stripe event.
-        expected_hashes: Payload hashes of the stored states that observations were made from, by
-            collection id and key; None where nothing was stored.
+        created_events: Whether a new record gets a change event without a Stripe event.
+        expected_hashes: Payload hashes of the stored records that observations were derived from,
+            by collection id and upstream id; None where no record was stored.
     """
 
     sync_id: UUID
@@ -105,16 +106,16 @@ class Batch:
 
 @dataclass(slots=True)
 class LoadResult:
-    """What one transaction changed.
+    """Counts of one transaction.
 
     Attributes:
-        created: Records made.
+        created: Records created.
         updated: Records changed.
         deleted: Records marked as deleted.
-        unchanged: Observations that said nothing new.
-        stale: Observations older than what is stored, left out.
+        unchanged: Observations that equal the stored state.
+        stale: Observations older than the stored state, not stored.
         events: Change events written.
-        last_seq: Position of the newest one, None when none was written.
+        last_seq: Stream position of the newest change event; None when none was written.
     """
 
     created: int = 0

@@ -1,13 +1,13 @@
-"""What a batch changes: pure functions from observations and stored state to rows.
+"""The diff: pure functions from observations and stored records to the rows that a batch writes.
 
-Two rules keep the streams in agreement:
+Two rules keep records and change events in agreement:
 
-- A record is the fold of its change events: the newest one carries the record's payload, and the
-  record is deleted exactly when the newest one is of type ``deleted``. So the type follows the
-  state: a Stripe event ``customer.updated`` about a customer that is gone by now becomes a
-  ``deleted`` change event, and never raises the dead.
-- A state never replaces one that was observed later. A Stripe event still gets its change event
-  then, with the newer state as its data.
+1. A record is the fold of its change events. The newest change event has the record's payload, and
+   the record is deleted exactly when that event has the type ``deleted``. The type follows the
+   state: a Stripe event ``customer.updated`` of a customer that is gone by now becomes a change
+   event ``deleted``, and never restores the record.
+2. A state never replaces one that was observed later. A late Stripe event still gets its change
+   event, with the newer state as its data.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ RecordKey = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What one batch writes.
+    """Rows that one batch writes.
 
     Attributes:
         records: Newest state of every record with a change event.
@@ -52,30 +52,30 @@ class Changes:
 def decide(
     batch: Batch,
     stored: Mapping[RecordKey, RecordRow],
-    applied: Iterable[str],
+    processed: Iterable[str],
     now: datetime,
 ) -> Changes:
-    """Turn a batch into rows.
+    """Compute the rows of a batch.
 
     Args:
-        batch: What was observed, in stream order.
-        stored: State of those of its records that exist; the payload may be left empty for all
-            but those that ``needing_payload`` names.
-        applied: Ids of those of its Stripe events that were applied before.
-        now: When the rows are made.
+        batch: Observations in stream order.
+        stored: The stored records among those observed; payloads may be empty except for the keys
+            that ``needing_payload`` returns.
+        processed: Ids of those of its Stripe events that were processed before.
+        now: ``updated_at`` and ``created_at`` of the rows.
     """
-    fold = _Fold(batch, stored, applied, now)
+    fold = _Fold(batch, stored, processed, now)
     for observation in batch.observations:
         fold.add(observation)
     return Changes(fold.records(), fold.events, fold.result)
 
 
 def needing_payload(
-    batch: Batch, stored: Mapping[RecordKey, RecordRow], applied: Iterable[str]
+    batch: Batch, stored: Mapping[RecordKey, RecordRow], processed: Iterable[str]
 ) -> list[RecordKey]:
-    """Keys of the stored records whose payload ``decide`` may have to look at."""
-    known = set(applied)
-    needed: dict[RecordKey, None] = {}
+    """Keys of the stored records whose payload ``decide`` may read."""
+    processed_ids = set(processed)
+    keys: dict[RecordKey, None] = {}
     for observation in batch.observations:
         key = (observation.collection_id, observation.upstream_id)
         record = stored.get(key)
@@ -83,40 +83,56 @@ def needing_payload(
             continue
         stripe_event = observation.stripe_event
         if stripe_event is None:
-            changing = not _says_the_same(observation, record)
+            changing = not _is_same_state(observation, record)
         else:
-            changing = stripe_event.id not in known
+            changing = stripe_event.id not in processed_ids
         if changing:
-            needed[key] = None
-    return list(needed)
+            keys[key] = None
+    return list(keys)
 
 
-def _says_the_same(observation: Observation, record: RecordRow) -> bool:
-    if observation.deleted or record.deleted:
-        return observation.deleted and record.deleted
-    return observation.payload_hash == record.payload_hash
+def old_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> JsonObject:
+    """Old values of the changed keys, in the shape of Stripe's ``previous_attributes``.
 
+    Objects are compared key by key, arrays as a whole; a new key has the old value null.
 
-def _old_values(observation: Observation, record: RecordRow) -> JsonObject:
-    if observation.fallback or observation.payload_hash == record.payload_hash:
-        return {}
-    return old_values(canonical_json.loads(record.payload_json), observation.payload)
+    Args:
+        old: The earlier state.
+        new: The later state.
+
+    Returns:
+        Changed keys with their old values; empty when nothing differs.
+    """
+    changes: JsonObject = {}
+    for key in old.keys() | new.keys():
+        before, after = old.get(key), new.get(key)
+        if before == after and type(before) is type(after):
+            continue
+        if isinstance(before, dict) and isinstance(after, dict):
+            nested = old_values(before, after)
+            if nested:
+                changes[key] = nested
+        else:
+            changes[key] = before
+    return changes
 
 
 class _Fold:
+    """Applies observations one by one to the stored records."""
+
     def __init__(
         self,
         batch: Batch,
         stored: Mapping[RecordKey, RecordRow],
-        applied: Iterable[str],
+        processed: Iterable[str],
         now: datetime,
     ) -> None:
         self._batch = batch
         self._current = dict(stored)
-        self._applied = set(applied)
+        self._processed = set(processed)
         self._now = now
-        # When a state was seen last, also where seeing it changed nothing.
-        self._observed: dict[RecordKey, datetime] = {}
+        # Time of the last observation of each record, whether it changed the record or not.
+        self._observed_at: dict[RecordKey, datetime] = {}
         self._written: dict[RecordKey, None] = {}
         self.events: list[EventRow] = []
         self.result = LoadResult()
@@ -128,104 +144,114 @@ class _Fold:
         key = (observation.collection_id, observation.upstream_id)
         record = self._current.get(key)
         if observation.stripe_event is None:
-            self._compare(key, observation, record)
-        elif observation.stripe_event.id in self._applied:
+            self._add_state(key, observation, record)
+        elif observation.stripe_event.id in self._processed:
             self.result.unchanged += 1
         else:
-            self._applied.add(observation.stripe_event.id)
-            self._follow(key, observation, observation.stripe_event, record)
+            self._processed.add(observation.stripe_event.id)
+            self._add_stripe_event(key, observation, observation.stripe_event, record)
 
-    def _compare(self, key: RecordKey, seen: Observation, record: RecordRow | None) -> None:
-        """An observation that no Stripe event led to: it counts where the state differs."""
+    def _add_state(
+        self, key: RecordKey, observation: Observation, record: RecordRow | None
+    ) -> None:
+        """Without a Stripe event: a change event only where the state differs."""
         if record is None:
-            self._write(key, seen, None, _type_after(None, deleted=seen.deleted, told=None))
-        elif _says_the_same(seen, record):
+            change = _change_type(None, deleted=observation.deleted, reported_change=None)
+            self._write(key, observation, None, change)
+        elif _is_same_state(observation, record):
             self.result.unchanged += 1
-            self._observed[key] = max(seen.observed_at, self._last_observed(key, record))
-        elif self._is_stale(key, seen, record):
+            last = self._last_observed_at(key, record)
+            self._observed_at[key] = max(observation.observed_at, last)
+        elif self._is_stale(key, observation, record):
             self.result.stale += 1
         else:
-            change = _type_after(record, deleted=seen.deleted, told=None)
-            changes = _old_values(seen, record) if change is ChangeType.UPDATED else None
-            self._write(key, seen, record, change, changes, keep=seen.deleted)
+            change = _change_type(record, deleted=observation.deleted, reported_change=None)
+            changes = _old_values(observation, record) if change is ChangeType.UPDATED else None
+            self._write(key, observation, record, change, changes, keep_payload=observation.deleted)
 
-    def _follow(
+    def _add_stripe_event(
         self,
         key: RecordKey,
-        seen: Observation,
+        observation: Observation,
         stripe_event: StripeEvent,
         record: RecordRow | None,
     ) -> None:
-        """An observation that a Stripe event led to: it counts whatever the state."""
-        stale = record is not None and self._is_stale(key, seen, record)
-        deleted = record.deleted if record is not None and stale else seen.deleted
-        change = _type_after(record, deleted=deleted, told=stripe_event.change)
+        """With a Stripe event: exactly one change event, whatever the state."""
+        stale = record is not None and self._is_stale(key, observation, record)
+        deleted = record.deleted if record is not None and stale else observation.deleted
+        change = _change_type(record, deleted=deleted, reported_change=stripe_event.change)
         changes: JsonObject | None = None
         if change is ChangeType.UPDATED:
             changes = stripe_event.previous_attributes
             if changes is None:
-                changes = {} if record is None or stale else _old_values(seen, record)
-        same = record is not None and seen.payload_hash == record.payload_hash
-        keep = stale or seen.deleted or seen.fallback or same
+                changes = {} if record is None or stale else _old_values(observation, record)
+        same_payload = record is not None and observation.payload_hash == record.payload_hash
+        keep_payload = stale or observation.deleted or observation.fallback or same_payload
         self.result.stale += stale
-        self._write(key, seen, record, change, changes, keep=keep, stale=stale)
+        self._write(
+            key, observation, record, change, changes, keep_payload=keep_payload, stale=stale
+        )
 
-    def _last_observed(self, key: RecordKey, record: RecordRow) -> datetime:
-        return self._observed.get(key, record.observed_at)
+    def _last_observed_at(self, key: RecordKey, record: RecordRow) -> datetime:
+        return self._observed_at.get(key, record.observed_at)
 
-    def _is_stale(self, key: RecordKey, seen: Observation, record: RecordRow) -> bool:
-        last = self._last_observed(key, record)
-        # Only what was surely seen after a deletion brings an object back, unless a Stripe event
-        # says so: those come in order, many with the one state that was fetched for all of them.
-        doubtful = record.deleted and not seen.deleted and seen.stripe_event is None
-        return seen.observed_at < last or (doubtful and seen.observed_at == last)
+    def _is_stale(self, key: RecordKey, observation: Observation, record: RecordRow) -> bool:
+        last = self._last_observed_at(key, record)
+        # A deleted record is restored only by a state that was certainly observed after the
+        # deletion. Stripe events are exempt: they come in order, and several of them may share the
+        # one state that was fetched for all.
+        restores = record.deleted and not observation.deleted and observation.stripe_event is None
+        return observation.observed_at < last or (restores and observation.observed_at == last)
 
     def _write(
         self,
         key: RecordKey,
-        seen: Observation,
+        observation: Observation,
         record: RecordRow | None,
         change: ChangeType,
         changes: JsonObject | None = None,
         *,
-        keep: bool = False,
+        keep_payload: bool = False,
         stale: bool = False,
     ) -> None:
-        """Append one change event and bring the record up to it; ``keep`` keeps its payload."""
-        told = seen.stripe_event
-        changed_at = told.created if told else seen.upstream_updated_at
+        """Append one change event and update the record to it."""
+        stripe_event = observation.stripe_event
+        changed_at = stripe_event.created if stripe_event else observation.upstream_updated_at
         if record is None:
-            new = self._first(key, seen, changed_at)
+            new = self._new_record(key, observation, changed_at)
         else:
-            observed_at = self._last_observed(key, record) if stale else seen.observed_at
-            new = self._next(record, record if keep else seen, observed_at, changed_at)
+            state = record if keep_payload else observation
+            observed_at = self._last_observed_at(key, record) if stale else observation.observed_at
+            new = self._next_version(record, state, observed_at, changed_at)
         new.deleted = change is ChangeType.DELETED
-        self._observed[key] = new.observed_at
+        self._observed_at[key] = new.observed_at
         self._current[key] = new
         self._written[key] = None
-        self.events.append(self._event(new, change, changes, changed_at, told))
+        self.events.append(self._event(new, change, changes, changed_at, stripe_event))
         self._count(change)
 
-    def _first(self, key: RecordKey, seen: Observation, changed_at: datetime) -> RecordRow:
+    def _new_record(
+        self, key: RecordKey, observation: Observation, changed_at: datetime
+    ) -> RecordRow:
         return RecordRow(
             id=ids.record_id(self._batch.sync_id, *key),
             sync_id=self._batch.sync_id,
             resource_id=self._batch.resource_id,
             collection_id=key[0],
             upstream_id=key[1],
-            deleted=seen.deleted,
-            payload_json=seen.payload_json,
-            payload_hash=seen.payload_hash,
+            deleted=observation.deleted,
+            payload_json=observation.payload_json,
+            payload_hash=observation.payload_hash,
             inserted_at=self._now,
             updated_at=self._now,
             upstream_updated_at=changed_at,
             updated_idx=1,
-            observed_at=seen.observed_at,
-            api_version=seen.api_version,
-            parent_id=seen.parent_id,
+            observed_at=observation.observed_at,
+            api_version=observation.api_version,
+            parent_id=observation.parent_id,
         )
 
-    def _next(
+    def _next_version(
         self,
         record: RecordRow,
         state: RecordRow | Observation,
@@ -251,16 +277,16 @@ class _Fold:
         change: ChangeType,
         changes: JsonObject | None,
         changed_at: datetime,
-        told: StripeEvent | None,
+        stripe_event: StripeEvent | None,
     ) -> EventRow:
-        sync = record.sync_id
+        sync_id = record.sync_id
         return EventRow(
-            id=ids.stripe_event_change_id(sync, told.id)
-            if told
+            id=ids.stripe_event_change_id(sync_id, stripe_event.id)
+            if stripe_event
             else ids.observed_change_id(
-                sync, record.collection_id, record.upstream_id, record.updated_idx
+                sync_id, record.collection_id, record.upstream_id, record.updated_idx
             ),
-            sync_id=sync,
+            sync_id=sync_id,
             resource_id=record.resource_id,
             collection_id=record.collection_id,
             upstream_id=record.upstream_id,
@@ -270,7 +296,7 @@ class _Fold:
             created_at=record.updated_at,
             upstream_updated_at=changed_at,
             source=self._batch.source,
-            stripe_event_id=told.id if told else None,
+            stripe_event_id=stripe_event.id if stripe_event else None,
             api_version=record.api_version,
         )
 
@@ -285,44 +311,32 @@ class _Fold:
             result.deleted += 1
 
 
-def _type_after(record: RecordRow | None, *, deleted: bool, told: ChangeType | None) -> ChangeType:
-    """Type of the change event that leads to this state.
+def _is_same_state(observation: Observation, record: RecordRow) -> bool:
+    if observation.deleted or record.deleted:
+        return observation.deleted and record.deleted
+    return observation.payload_hash == record.payload_hash
+
+
+def _old_values(observation: Observation, record: RecordRow) -> JsonObject:
+    if observation.fallback or observation.payload_hash == record.payload_hash:
+        return {}
+    return old_values(canonical_json.loads(record.payload_json), observation.payload)
+
+
+def _change_type(
+    record: RecordRow | None, *, deleted: bool, reported_change: ChangeType | None
+) -> ChangeType:
+    """Type of the change event.
 
     Args:
-        record: The record before, if there was one.
-        deleted: Whether it is deleted after.
-        told: What a Stripe event said of the change.
+        record: The record before the change, if there was one.
+        deleted: Whether it is deleted after the change.
+        reported_change: Type of the change by the Stripe event; None without one.
     """
     if deleted:
         return ChangeType.DELETED
-    if told in (ChangeType.CREATED, ChangeType.UPDATED):
-        return told
+    if reported_change in (ChangeType.CREATED, ChangeType.UPDATED):
+        return reported_change
     if record is None or record.deleted:
         return ChangeType.CREATED
     return ChangeType.UPDATED
-
-
-def old_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> JsonObject:
-    """The old values of what differs, in the shape of Stripe's ``previous_attributes``.
-
-    Objects are compared key by key, arrays as a whole; a key that is new shows as null.
-
-    Args:
-        old: The earlier state.
-        new: The later state.
-
-    Returns:
-        Changed keys with their old values; empty when nothing differs.
-    """
-    changes: JsonObject = {}
-    for key in old.keys() | new.keys():
-        before, after = old.get(key), new.get(key)
-        if before == after and type(before) is type(after):
-            continue
-        if isinstance(before, dict) and isinstance(after, dict):
-            nested = old_values(before, after)
-            if nested:
-                changes[key] = nested
-        else:
-            changes[key] = before
-    return changes

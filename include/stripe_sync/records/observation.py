@@ -1,4 +1,4 @@
-"""What Stripe showed: Stripe events, and observations of objects."""
+"""Stripe events, and observations of objects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stripe_sync.records.canonical_json import JsonObject
 
 
 class ChangeType(StrEnum):
-    """What happened to a record."""
+    """Type of a change event."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -20,7 +20,7 @@ class ChangeType(StrEnum):
 
 
 class Source(StrEnum):
-    """Who found a change."""
+    """Use case that found a change."""
 
     BACKFILL = "backfill"
     POLL = "poll"
@@ -30,18 +30,18 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StripeEvent:
-    """What GET /v1/events said of one change.
+    """An item of GET /v1/events.
 
     Attributes:
         id: ``evt_…``.
         type: Stripe's event type, ``customer.updated``.
-        change: The kind of change, by the catalogue's routing; None when the type does not tell
-            (``charge.succeeded``): created for a record never seen, else updated.
+        change: Type of the change by the catalogue's routing; None where the event type leaves it
+            open (``charge.succeeded``): created for a new record, else updated.
         created: Stripe's ``created``.
         previous_attributes: Old values of the changed keys; None where Stripe sends none.
         api_version: Version that the event's own payload is rendered in.
-        fingerprint: Of what it says; another one with the same speaks of the same change. None
-            where that cannot be proven.
+        fingerprint: Id of the event's content; two Stripe events with the same fingerprint report
+            the same change. None where that cannot be proven.
     """
 
     id: str
@@ -53,30 +53,30 @@ class StripeEvent:
     fingerprint: UUID | None = None
 
 
-# Nothing changes one after it was made; declaring it frozen would triple the time that takes.
+# Never changed after construction; a frozen dataclass would take three times as long to construct.
 @dataclass(slots=True)
 class Observation:
-    """One object as Stripe showed it at a moment, and the Stripe event that led there, if any.
+    """State of one object at one moment, and the Stripe event that led to it, if any.
 
-    An observation without a Stripe event makes a change event only where the state differs from
-    the stored one. An observation with a Stripe event makes exactly one change event, whatever the
-    state, unless that Stripe event was applied before.
+    An observation without a Stripe event makes a change event only where it differs from the stored
+    state. An observation with a Stripe event makes exactly one change event, unless that Stripe
+    event was processed before.
 
     Attributes:
         collection_id: ``stripe:customer``.
         upstream_id: Key of the object within its collection.
-        payload_json: The object, redacted, nested lists complete, as canonical JSON text; when
-            ``deleted``, the last snapshot known, which is stored only for a record never seen.
+        payload_json: The object, redacted, nested lists complete, as canonical JSON text. When
+            ``deleted``: its last known state, stored only for a new record.
         payload_hash: Hash of the canonical JSON without the volatile fields.
         deleted: Whether the object is gone from Stripe.
-        observed_at: When the request that showed it was sent: no later state can be older.
-        upstream_updated_at: When Stripe last changed it, as far as is known.
+        observed_at: When the request was sent: the state is not older than this.
+        upstream_updated_at: When Stripe last changed the object, as far as known.
         api_version: Version the payload is rendered in.
-        stripe_event: The Stripe event that led here.
-        fallback: Whether the payload is only a Stripe event's snapshot, in whatever version and
-            with lists cut: stored for a record never seen, never in place of what is stored.
+        stripe_event: The Stripe event that led to this observation.
+        fallback: Whether the payload is a Stripe event's own payload, in any version and with cut
+            lists: stored for a new record, never in place of a stored state.
         parent_id: Stripe's id of the object that this one belongs to and is listed with; None for
-            objects that stand by themselves.
+            top-level objects.
     """
 
     collection_id: str
@@ -93,6 +93,6 @@ class Observation:
 
     @property
     def payload(self) -> JsonObject:
-        """The object, parsed anew at each call: text takes a tenth of the memory of objects."""
+        """The object, parsed on every access: text takes a tenth of the memory of objects."""
         payload: JsonObject = canonical_json.loads(self.payload_json)
         return payload

@@ -1,4 +1,4 @@
-"""Rows of the two streams, as they go to the lake and to the warehouse."""
+"""Rows of the two streams: written to the lake and to the warehouse."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stripe_sync.records.observation import ChangeType, Source
 
 @dataclass(slots=True)
 class RecordRow:
-    """The new state of one record, as it goes to the lake and to ``stripe_raw.records``."""
+    """One version of one record: a row of the lake's records and of ``stripe_raw.records``."""
 
     id: UUID
     sync_id: UUID
@@ -33,7 +33,7 @@ class RecordRow:
 
 @dataclass(slots=True)
 class EventRow:
-    """One change event, as it goes to the lake and to ``stripe_raw.events``."""
+    """One change event: a row of the lake's events and of ``stripe_raw.events``."""
 
     id: UUID
     sync_id: UUID
