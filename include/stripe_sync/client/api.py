@@ -1,4 +1,4 @@
-"""Requests to Stripe: paced, repeated where that helps, errors named."""
+"""Requests to Stripe: rate limited, retried where that helps, errors mapped."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any, Self
 import stripe
 
 from stripe_sync.client.credential import Credential
-from stripe_sync.client.error_mapping import AttemptFailure, refused, unreachable
+from stripe_sync.client.error_mapping import AttemptFailure, from_error_answer, no_answer
 from stripe_sync.client.rate_limit.limits import Priority, RateLimiter
 from stripe_sync.client.request import StripeRequest
 from stripe_sync.client.retry import RetryPolicy
-from stripe_sync.client.transport import ACCOUNT_DEFAULT_VERSION, PassedBody, Transport
+from stripe_sync.client.transport import PassedBody, Transport
 from stripe_sync.clock import Clock, SystemClock
 from stripe_sync.errors import ConfigurationError, RateLimited
 from stripe_sync.records import canonical_json
@@ -29,9 +29,9 @@ class RequestStats:
     """What a client has sent so far.
 
     Attributes:
-        requests: Requests sent, repetitions included.
-        retries: Repetitions among them.
-        rate_limited: Answers that said there were too many requests.
+        requests: Requests sent, retries included.
+        retries: Retries among them.
+        rate_limited: Answers with status 429 and a reason.
     """
 
     requests: int = 0
@@ -41,7 +41,7 @@ class RequestStats:
 
 @dataclass(slots=True)
 class Permit:
-    """That a request may leave now; good for one attempt, taken at once."""
+    """Permission to send one request now; good for one attempt, without waiting in between."""
 
     used: bool = False
 
@@ -57,14 +57,14 @@ class StripeApi:
 
     Paths are templates (``/v1/customers/{customer}``): the template names the endpoint for pacing
     and for messages, the values are quoted. Parameters are encoded as the official SDK does.
-    All methods raise the ``StripeError`` family, and what the pacer raises.
+    All methods raise the ``StripeError`` family, and ``WarehouseError`` from the rate limiter.
 
     Args:
-        credential: Whose account.
+        credential: Key, API base and account.
         api_version: Stripe-Version of each request, unless the request names another.
-        rate_limiter: Grants each attempt its time; closed together with this.
-        retry: How hard to try.
-        clock: Waits between attempts.
+        rate_limiter: Asked before each attempt; closed together with this.
+        retry: Number of attempts and waits.
+        clock: Sleeps between attempts.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class StripeApi:
             stripe_account=self._credential.account,
             stripe_version=self._api_version,
             base_addresses={"api": self._credential.api_base},
-            max_network_retries=0,  # repeating is done here, where the pacer is asked each time
+            max_network_retries=0,  # retried here, so that the rate limiter counts each attempt
             http_client=self._transport,
         )
         return self
@@ -109,11 +109,11 @@ class StripeApi:
         await self._rate_limiter.aclose()
 
     async def permit(self, template: str, *, priority: Priority) -> Permit:
-        """Wait until something may be read, for who decides only then what that shall be.
+        """Wait until one GET may be sent, for callers that choose the page only then.
 
         Args:
-            template: As for ``get``, which has to follow without waiting for anything else.
-            priority: Who asks.
+            template: As for ``get``, which must follow without any other wait.
+            priority: Live requests are served first.
         """
         await self._rate_limiter.acquire(f"GET {template}", priority)
         return Permit()
@@ -134,12 +134,12 @@ class StripeApi:
             template: ``/v1/customers/{customer}``.
             path_params: Values for the braces.
             params: Query parameters, nested as in Stripe's documentation.
-            priority: Who asks.
+            priority: Live requests are served first.
             api_version: Stripe-Version for this request only.
-            permit: What ``permit`` gave; None to wait here.
+            permit: From ``permit``; None to wait here.
 
         Returns:
-            The parsed body; lists are left as they are.
+            The parsed body; nested lists may be cut.
         """
         options = _version(api_version)
         call = StripeRequest("get", template, path_params or {}, params or {}, priority, options)
@@ -161,13 +161,13 @@ class StripeApi:
             template: ``/v1/customers/{customer}``.
             path_params: Values for the braces.
             params: Body parameters, nested as in Stripe's documentation.
-            idempotency_key: 1 to 255 printable ASCII characters that stand for this very change;
-                Stripe does it once however often it is sent within a day.
-            priority: Who asks.
+            idempotency_key: 1 to 255 printable ASCII characters, unique to this change; Stripe
+                applies it once however often it is sent within 24 hours.
+            priority: Live requests are served first.
             api_version: Stripe-Version for this request only.
 
         Returns:
-            The object as Stripe shows it after the change.
+            The object after the change.
         """
         if not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
             message = "an idempotency key has 1 to 255 printable ASCII characters"
@@ -175,44 +175,6 @@ class StripeApi:
         options = {"idempotency_key": idempotency_key, **_version(api_version)}
         call = StripeRequest("post", template, path_params or {}, params or {}, priority, options)
         return (await self._send(call)).body
-
-    async def delete(
-        self,
-        template: str,
-        path_params: Mapping[str, str] | None = None,
-        params: Mapping[str, Any] | None = None,
-        *,
-        priority: Priority = Priority.LIVE,
-        api_version: str | None = None,
-    ) -> JsonObject:
-        """Delete or cancel something.
-
-        Stripe has no idempotency keys for this. When an attempt was carried out but its answer got
-        lost, the next one ends in ``NotFound``: that means deleted just as well.
-
-        Args:
-            template: ``/v1/customers/{customer}``.
-            path_params: Values for the braces.
-            params: Query parameters.
-            priority: Who asks.
-            api_version: Stripe-Version for this request only.
-
-        Returns:
-            What Stripe leaves of the object.
-        """
-        options = _version(api_version)
-        call = StripeRequest("delete", template, path_params or {}, params or {}, priority, options)
-        return (await self._send(call)).body
-
-    async def default_api_version(self) -> str | None:
-        """The account's default Stripe-Version, in which Stripe renders its Stripe events.
-
-        Returns:
-            None when Stripe does not say.
-        """
-        options = _version(ACCOUNT_DEFAULT_VERSION)
-        call = StripeRequest("get", "/v1/account", {}, {}, Priority.LIVE, options)
-        return (await self._send(call)).headers.get("Stripe-Version")
 
     async def _send(self, call: StripeRequest, permit: Permit | None = None) -> _Answer:
         retrying = self._retry.retrying(self._clock, self._count_retry)
@@ -239,24 +201,24 @@ class StripeApi:
                 call.method, call.url, **call.params, **call.options
             )
         except stripe.APIConnectionError as error:
-            return unreachable(call.endpoint, self._credential.host, str(error.user_message))
+            return no_answer(call.endpoint, self._credential.host, str(error.user_message))
         except stripe.StripeError as error:
-            failure = refused(call.endpoint, error)
+            failure = from_error_answer(call.endpoint, error)
         else:
-            return self._parsed(call, response)
+            return self._parse(call, response)
         if isinstance(failure.error, RateLimited):
             self.stats.rate_limited += 1
             await self._rate_limiter.slow_down(call.endpoint, failure.error.reason)
         return failure
 
-    def _parsed(self, call: StripeRequest, response: Any) -> _Answer | AttemptFailure:
+    def _parse(self, call: StripeRequest, response: Any) -> _Answer | AttemptFailure:
         passed: PassedBody = response.body
         try:
             body = canonical_json.loads(passed.content)
         except ValueError as error:
-            return unreachable(call.endpoint, self._credential.host, f"not whole JSON: {error}")
+            return no_answer(call.endpoint, self._credential.host, f"not whole JSON: {error}")
         if not isinstance(body, dict):
-            return unreachable(call.endpoint, self._credential.host, "JSON, but not an object")
+            return no_answer(call.endpoint, self._credential.host, "JSON, but not an object")
         return _Answer(body, response.headers)
 
 

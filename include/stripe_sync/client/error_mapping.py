@@ -1,4 +1,4 @@
-"""What Stripe's error answers mean."""
+"""Stripe's error answers as exceptions of this project."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _SERVER_ERRORS = 500
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailure:
-    """Why one attempt brought no result.
+    """A failed attempt.
 
     Attributes:
         error: What to raise when no further attempt is made.
-        retry: Whether another attempt may succeed and does no harm.
-        retry_after: Seconds that Stripe asks to wait, None where it does not say.
+        retry: Whether another attempt may succeed and is safe.
+        retry_after: Seconds from the Retry-After header, None without one.
     """
 
     error: errors.StripeError
@@ -36,15 +36,15 @@ class AttemptFailure:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """An error answer, taken apart."""
+class _ErrorAnswer:
+    """The fields of an error answer."""
 
     endpoint: str
     status: int
     error_type: str
     code: str | None
     param: str | None
-    said: str
+    text: str
     headers: Mapping[str, str]
 
     @property
@@ -52,10 +52,10 @@ class _Answer:
         return self.headers.get("Request-Id")
 
     def message(self, cause: str, remedy: str = "") -> str:
-        """One sentence each: what failed and why, what to do, what Stripe said."""
+        """One sentence each: endpoint and cause, remedy, Stripe's own message."""
         place = f" ({self.request_id})" if self.request_id else ""
         advice = f"; {remedy}" if remedy else ""
-        return f'{self.endpoint}{place}: {cause}{advice}. Stripe said: "{self.said}"'
+        return f'{self.endpoint}{place}: {cause}{advice}. Message from Stripe: "{self.text}"'
 
     def error(
         self, kind: type[errors.StripeError], cause: str, remedy: str = "", **more: Any
@@ -69,75 +69,75 @@ class _Answer:
         )
 
 
-def unreachable(endpoint: str, host: str, cause: str) -> AttemptFailure:
-    """No answer, or not a whole one.
+def no_answer(endpoint: str, host: str, cause: str) -> AttemptFailure:
+    """The failure for a missing or incomplete answer.
 
     Args:
         endpoint: Method and path template.
         host: Host of the API.
-        cause: What the network or the parser said.
+        cause: Message of the network or the parser.
     """
     message = f"{endpoint}: no whole answer from {host}: {scrubbed(cause)}; check the network"
     return AttemptFailure(errors.StripeUnreachable(message), retry=True)
 
 
-def refused(endpoint: str, failed: stripe.StripeError) -> AttemptFailure:
-    """An answer other than success.
+def from_error_answer(endpoint: str, failed: stripe.StripeError) -> AttemptFailure:
+    """The failure for an answer other than success.
 
     Args:
         endpoint: Method and path template, ``GET /v1/customers``.
         failed: The SDK's exception.
     """
-    answer = _taken_apart(endpoint, failed)
+    answer = _parse(endpoint, failed)
     return AttemptFailure(
         error=_error(answer),
-        retry=_worth_repeating(answer),
+        retry=_is_retryable(answer),
         retry_after=_seconds(answer.headers.get("Retry-After")),
     )
 
 
-def _taken_apart(endpoint: str, failed: stripe.StripeError) -> _Answer:
+def _parse(endpoint: str, failed: stripe.StripeError) -> _ErrorAnswer:
     body = failed.json_body
-    stated = body.get("error") if isinstance(body, dict) else None
-    fields: Mapping[str, Any] = stated if isinstance(stated, dict) else {}
-    return _Answer(
+    error_object = body.get("error") if isinstance(body, dict) else None
+    fields: Mapping[str, Any] = error_object if isinstance(error_object, dict) else {}
+    return _ErrorAnswer(
         endpoint=endpoint,
         status=failed.http_status or 0,
         error_type=fields.get("type") or "",
         code=fields.get("code"),
         param=fields.get("param"),
-        said=scrubbed(fields.get("message") or "nothing"),
+        text=scrubbed(fields.get("message") or "nothing"),
         headers=failed.headers or {},
     )
 
 
-def _is_rate_limit(answer: _Answer) -> bool:
-    # Before 429 Stripe said it with 400 and a code, and some endpoints still do.
+def _is_rate_limit(answer: _ErrorAnswer) -> bool:
+    # Some endpoints still answer 400 with this code instead of 429.
     by_reason = answer.status == HTTPStatus.TOO_MANY_REQUESTS and _REASON_HEADER in answer.headers
     return by_reason or answer.code == "rate_limit"
 
 
-def _worth_repeating(answer: _Answer) -> bool:
+def _is_retryable(answer: _ErrorAnswer) -> bool:
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS or _is_rate_limit(answer):
-        return True  # refused before anything was done, so repeating it does no harm
-    told = answer.headers.get("Stripe-Should-Retry", "").lower()
+        return True  # refused before Stripe did anything, so a retry is safe
+    should_retry = answer.headers.get("Stripe-Should-Retry", "").lower()
     if answer.status >= _SERVER_ERRORS and answer.endpoint.startswith("GET "):
-        # The header is about writes: Stripe keeps the 500 of an idempotency key and would only
-        # replay it. A read has no such key and is computed anew each time.
+        # The header is about writes: Stripe stores the 500 of an idempotency key and would replay
+        # it. A read has no key and is computed anew each time.
         return True
-    if told == "false":
+    if should_retry == "false":
         return False
     return answer.status == HTTPStatus.CONFLICT or answer.status >= _SERVER_ERRORS
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Retry-After in seconds; its other form, a date, is as good as none."""
+    """Retry-After in seconds; None for its other form, a date."""
     if retry_after is None or not retry_after.strip().isdigit():
         return None
     return float(retry_after)
 
 
-def _error(answer: _Answer) -> errors.StripeError:
+def _error(answer: _ErrorAnswer) -> errors.StripeError:
     if _is_rate_limit(answer):
         reason = answer.headers.get(_REASON_HEADER, _UNKNOWN_REASON)
         return answer.error(
@@ -146,7 +146,7 @@ def _error(answer: _Answer) -> errors.StripeError:
             "lower the pacing limits or wait",
             reason=reason,
         )
-    by_status: dict[int, Callable[[_Answer], errors.StripeError]] = {
+    by_status: dict[int, Callable[[_ErrorAnswer], errors.StripeError]] = {
         HTTPStatus.UNAUTHORIZED: _unauthorized,
         HTTPStatus.FORBIDDEN: _forbidden,
         HTTPStatus.NOT_FOUND: _not_found,
@@ -162,7 +162,7 @@ def _error(answer: _Answer) -> errors.StripeError:
     return by_status.get(answer.status, _invalid)(answer)
 
 
-def _unauthorized(answer: _Answer) -> errors.StripeError:
+def _unauthorized(answer: _ErrorAnswer) -> errors.StripeError:
     return answer.error(
         errors.AuthenticationError,
         "Stripe does not accept the API key",
@@ -170,14 +170,14 @@ def _unauthorized(answer: _Answer) -> errors.StripeError:
     )
 
 
-def _locked(answer: _Answer) -> errors.StripeError:
+def _locked(answer: _ErrorAnswer) -> errors.StripeError:
     return answer.error(
         errors.ObjectLocked, "another request holds the object", "try again when that one is done"
     )
 
 
-def _not_found(answer: _Answer) -> errors.StripeError:
-    if "unrecognized request url" in answer.said.lower():
+def _not_found(answer: _ErrorAnswer) -> errors.StripeError:
+    if "unrecognized request url" in answer.text.lower():
         return answer.error(
             errors.EndpointRetired,
             "this API version has no such endpoint",
@@ -186,14 +186,14 @@ def _not_found(answer: _Answer) -> errors.StripeError:
     return answer.error(errors.NotFound, "there is no such object")
 
 
-def _invalid(answer: _Answer) -> errors.StripeError:
+def _invalid(answer: _ErrorAnswer) -> errors.StripeError:
     if answer.error_type == "idempotency_error":
         return answer.error(
             errors.IdempotencyConflict,
             "the idempotency key was used with other parameters",
             "use another key for another request",
         )
-    if "aged out of our retention policy" in answer.said:
+    if "aged out of our retention policy" in answer.text:
         return answer.error(
             errors.EventCursorExpired,
             "the Stripe event behind the cursor is past retention",
@@ -211,8 +211,8 @@ def _invalid(answer: _Answer) -> errors.StripeError:
     )
 
 
-def _forbidden(answer: _Answer) -> errors.StripeError:
-    match = _PERMISSION.search(answer.said)
+def _forbidden(answer: _ErrorAnswer) -> errors.StripeError:
+    match = _PERMISSION.search(answer.text)
     permission = match.group() if match else None
     return answer.error(
         errors.PermissionDenied,
@@ -222,16 +222,16 @@ def _forbidden(answer: _Answer) -> errors.StripeError:
     )
 
 
-def _permission_remedy(answer: _Answer, permission: str | None) -> str:
-    said = answer.said.lower()
+def _permission_remedy(answer: _ErrorAnswer, permission: str | None) -> str:
+    text = answer.text.lower()
     if permission:
         return f"grant {permission} to the restricted key in the Dashboard"
     if answer.code == "account_invalid":
         return "the key has no access to the connected account: check the account id and the key"
-    if "not available for use by restricted keys" in said:
+    if "not available for use by restricted keys" in text:
         return "no restricted key can do this: use a secret key or leave the collection out"
-    if "connect permissions" in said:
+    if "connect permissions" in text:
         return "grant Connect permissions to the restricted key in the Dashboard"
-    if "platform controls" in said:
+    if "platform controls" in text:
         return "the platform does not control this account: leave the collection out"
     return "check the key's permissions in the Dashboard"

@@ -1,4 +1,4 @@
-"""One request, put together once and the same on each attempt."""
+"""One request, built once and the same on each attempt."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import stripe
 from stripe_sync.client.rate_limit.limits import Priority
 from stripe_sync.errors import ConfigurationError
 
-# Names that the SDK takes out of the parameters as its own settings, the key among them.
+# The SDK takes these names out of the parameters as its own settings, the API key among them.
 _SDK_OPTIONS = frozenset(stripe.RequestOptions.__annotations__) | {"base"}
 
 
 @dataclass(frozen=True, slots=True)
 class StripeRequest:
-    """What to ask Stripe for.
+    """One request to Stripe.
 
     Attributes:
         method: ``get``, ``post`` or ``delete``.
         template: ``/v1/customers/{customer}``.
         path_params: Values for the braces.
         params: Query or body parameters.
-        priority: Who asks.
+        priority: Live requests are served first.
         options: Settings for the SDK: ``stripe_version``, ``idempotency_key``.
 
     Raises:

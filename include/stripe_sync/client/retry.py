@@ -1,4 +1,4 @@
-"""When a request is sent again, and after how long."""
+"""Retries of requests: which failures, how many attempts, how long to wait."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How hard to try.
+    """Number of attempts and waits.
 
     Waits between attempts are random between zero and a bound that starts at ``first_wait`` and
     doubles up to ``max_wait``; a Retry-After in the answer is followed instead.
@@ -27,8 +27,8 @@ class RetryPolicy:
         attempts: Requests at most, the first one included.
         first_wait: Bound of the first wait, in seconds.
         max_wait: Bound of any wait but a Retry-After, in seconds.
-        total: Bound of all waits together, in seconds. Time spent waiting for the pacer does
-            not count: it says nothing about Stripe's health.
+        total: Bound of all waits together, in seconds. Time spent waiting for the rate
+            limiter does not count: it is no sign of Stripe's health.
         timeouts: Limits of each attempt.
 
     Raises:
@@ -47,11 +47,11 @@ class RetryPolicy:
             raise ConfigurationError(message)
 
     def retrying(self, clock: Clock, on_retry: Callable[[AttemptFailure], None]) -> AsyncRetrying:
-        """A loop for one request: repeats while it results in a failure worth repeating.
+        """A retry loop for one request: runs while the result is a retryable failure.
 
         Args:
-            clock: Waits between attempts.
-            on_retry: Told of each failure that is followed by another attempt.
+            clock: Sleeps between attempts.
+            on_retry: Called with each failure that another attempt follows.
         """
         backoff = wait_random_exponential(multiplier=self.first_wait, max=self.max_wait)
 
@@ -89,6 +89,6 @@ class RetryPolicy:
 def _failure(state: RetryCallState) -> AttemptFailure:
     """The failure that the last attempt resulted in."""
     if state.outcome is None or not isinstance(failure := state.outcome.result(), AttemptFailure):
-        message = "only failures are repeated"
+        message = "only failures are retried"
         raise TypeError(message)
     return failure

@@ -1,4 +1,4 @@
-"""HTTP beneath the official SDK: one shared session, bodies passed by untouched."""
+"""HTTP transport of the official SDK: one shared session, bodies passed through unparsed."""
 
 from __future__ import annotations
 
@@ -13,25 +13,21 @@ import aiohttp
 import stripe
 from yarl import URL
 
-from stripe_sync import __version__
 from stripe_sync.client.scrub_secrets import scrubbed
 from stripe_sync.records import canonical_json
-
-ACCOUNT_DEFAULT_VERSION = "account-default"
-"""Asks the transport to send no Stripe-Version; the SDK itself always sends one."""
+from stripe_sync.version import __version__
 
 CONNECTIONS = 100
 _READ_BUFFER_BYTES = 1 << 18
 _SUCCESS = range(200, 300)
 _EXCERPT_CHARACTERS = 200
 
-# The SDK keeps both for the whole process. Telemetry would add a header to each request and tell
-# Stripe about the machine; the app info is what Stripe's own logs name the caller by.
+# Both are process-wide settings of the SDK. Telemetry would add a header with facts about the
+# machine to each request; the app info names the caller in Stripe's own logs.
 stripe.enable_telemetry = False
 stripe.set_app_info("airflow-stripe-sync", version=__version__)
 
-# At INFO the SDK tells of each single request with its parameters. Whoever wants to read that sets
-# the level of its logger.
+# At INFO the SDK logs each request with its parameters. To see that, set the level of its logger.
 if (_sdk_logger := logging.getLogger("stripe")).level == logging.NOTSET:
     _sdk_logger.setLevel(logging.WARNING)
 
@@ -41,8 +37,8 @@ class Timeouts:
     """Limits of one attempt, in seconds.
 
     Attributes:
-        connect: Until the connection stands.
-        total: Until the whole answer is there.
+        connect: Until the connection is open.
+        total: Until the whole answer is read.
     """
 
     connect: float = 10.0
@@ -50,20 +46,20 @@ class Timeouts:
 
 
 class PassedBody(str):
-    """An empty JSON object to whoever parses it, with the true body alongside.
+    """An empty JSON object for the SDK's parser, with the true body in ``content``.
 
     The SDK parses each successful body into ordered dictionaries with the standard library, which
-    costs several times what this project may spend on an object. It is given this stand-in
-    instead, keeps it as ``StripeResponse.body``, and the client parses ``content`` itself.
+    costs several times the CPU budget of an object. It gets this placeholder instead and keeps it
+    as ``StripeResponse.body``; the client parses ``content`` itself.
     """
 
     content: bytes
 
     def __new__(cls, content: bytes) -> PassedBody:
         """Wrap the true body."""
-        stand_in = super().__new__(cls, "{}")
-        stand_in.content = content
-        return stand_in
+        body = super().__new__(cls, "{}")
+        body.content = content
+        return body
 
 
 class Transport(stripe.AIOHTTPClient):
@@ -78,7 +74,7 @@ class Transport(stripe.AIOHTTPClient):
             timeout=aiohttp.ClientTimeout(total=timeouts.total, sock_connect=timeouts.connect),
             read_bufsize=_READ_BUFFER_BYTES,
             cookie_jar=aiohttp.DummyCookieJar(),
-            middlewares=[_once],
+            middlewares=[_without_resend],
         )
         super().__init__(session=self._http)
 
@@ -90,8 +86,6 @@ class Transport(stripe.AIOHTTPClient):
         Raises:
             stripe.APIConnectionError: No answer, or one cut short.
         """
-        if headers.get("Stripe-Version") == ACCOUNT_DEFAULT_VERSION:
-            headers = {name: value for name, value in headers.items() if name != "Stripe-Version"}
         try:
             # Redirects are not followed: the key goes to the configured host only.
             async with self._http.request(
@@ -105,7 +99,7 @@ class Transport(stripe.AIOHTTPClient):
         except TimeoutError as error:
             cause = f"timed out: {error or type(error).__name__}"
         except (aiohttp.ClientError, OSError) as error:
-            cause = _described(error)
+            cause = _describe(error)
         else:
             if response.status in _SUCCESS:
                 return PassedBody(body), response.status, response.headers
@@ -124,17 +118,17 @@ def _ssl_context() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=stripe.ca_bundle_path)
 
 
-async def _once(
+async def _without_resend(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Keep aiohttp from sending a request again by itself, which no pacer would know of."""
+    """Keep aiohttp from resending a request by itself: the rate limiter would not count it."""
     try:
         return await handler(request)
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise aiohttp.ClientConnectionError(_described(error)) from error
+        raise aiohttp.ClientConnectionError(_describe(error)) from error
 
 
-def _described(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     if type(error) is aiohttp.ClientConnectionError:
         return str(error)
     return f"{type(error).__name__}: {error}"

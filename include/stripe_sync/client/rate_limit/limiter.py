@@ -1,4 +1,4 @@
-"""Pacing by a budget that all processes on all hosts share."""
+"""Rate limiter whose budget all processes on all hosts share."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from stripe_sync.client.rate_limit.limits import PacingLimits, Priority
 from stripe_sync.client.rate_limit.store import WHOLE_ACCOUNT, Reservation, SharedBudget
 from stripe_sync.clock import Clock, SystemClock
 
-_BATCH = 10
-# A slot that comes up while the process is busy elsewhere is dropped once it is this many seconds
-# late: using it anyway would let requests bunch.
-_LATE = 0.02
-# Backfill processes that wait for the same slot ask again spread over this many seconds, well
-# within the lead that slots are granted with.
-_SPREAD = 0.015
+_SLOTS_PER_ROUND_TRIP = 10
+# A slot that the process reaches more than this many seconds late is dropped: used late, requests
+# would bunch up.
+_MAX_LATENESS_SECONDS = 0.02
+# Backfill processes that wait for the same slot retry spread over this many seconds, well within
+# the lead time of a reservation.
+_RETRY_SPREAD_SECONDS = 0.015
 
 
 class SharedRateLimiter:
-    """Grants slots from the shared budget.
+    """Reserves slots in the shared budget.
 
-    Coroutines that wait for the same endpoint in the same lane are served in order by one task,
-    which reserves for several of them in one round trip.
+    Coroutines that wait for the same endpoint and priority are served in order by one task, which
+    reserves up to 10 slots in one round trip.
 
     Args:
-        budget: The budgets of a warehouse with all migrations applied; closed by who made it.
-        account_key: Names the account and mode; whoever uses the same one shares the budget.
+        budget: The budgets of a warehouse with all migrations applied; its creator closes it.
+        account_key: Account and mode; everybody with the same key shares one budget.
         limits: Requests per second; the same in all processes.
-        clock: Waits for the slots.
+        clock: Sleeps until a slot.
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class SharedRateLimiter:
         self._queues: dict[tuple[str, Priority], _Queue] = {}
 
     async def acquire(self, endpoint: str, priority: Priority) -> None:
-        """Wait until one request to this endpoint may leave.
+        """Wait until one request to this endpoint may be sent.
 
         Args:
             endpoint: Method and path template, ``GET /v1/customers/{customer}``.
-            priority: Who asks.
+            priority: Live requests are served first.
 
         Raises:
             WarehouseError: The shared budget cannot be reached.
@@ -67,11 +67,11 @@ class SharedRateLimiter:
         while True:
             slot = await queue.slot()
             await self._clock.sleep(slot - self._clock.monotonic())
-            if self._clock.monotonic() - slot <= _LATE:
+            if self._clock.monotonic() - slot <= _MAX_LATENESS_SECONDS:
                 return
 
     async def slow_down(self, endpoint: str, reason: str) -> None:
-        """Slow everyone down: the account for a global reason, else the endpoint.
+        """Reduce the shared rate: of the account for a global reason, else of the endpoint.
 
         Args:
             endpoint: As for ``acquire``.
@@ -84,12 +84,12 @@ class SharedRateLimiter:
         await self._budget.slow_down(self._account_key, scope)
 
     async def aclose(self) -> None:
-        """Stop serving; who still waits is cancelled."""
+        """Stop; coroutines that still wait are cancelled."""
         await asyncio.gather(*(queue.aclose() for queue in self._queues.values()))
 
 
 class _Queue:
-    """Who waits for one endpoint in one lane."""
+    """Coroutines that wait for one endpoint and priority."""
 
     def __init__(
         self, reserve: Callable[[int], Awaitable[Reservation]], priority: Priority, clock: Clock
@@ -98,53 +98,53 @@ class _Queue:
         self._priority = priority
         self._clock = clock
         self._waiting: deque[asyncio.Future[float]] = deque()
-        self._server: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
 
     async def slot(self) -> float:
-        """The next slot, on the clock's monotonic counter; it may lie a little ahead."""
+        """The next slot in seconds of the monotonic clock; it may lie a little ahead."""
         waiter: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
-        if self._server is None:
+        if self._task is None:
             self._start()
         return await waiter
 
     async def aclose(self) -> None:
-        if self._server is not None:
-            self._server.cancel()
-            await asyncio.wait([self._server])
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
 
     def _start(self) -> None:
-        self._server = asyncio.create_task(self._serve())
-        self._server.add_done_callback(self._ended)
+        self._task = asyncio.create_task(self._reserve_for_waiters())
+        self._task.add_done_callback(self._on_task_done)
 
-    async def _serve(self) -> None:
-        while wanted := self._still_waiting():
-            grant = await self._reserve(min(wanted, _BATCH))
-            for slot in grant.slots:
-                if self._still_waiting():
+    async def _reserve_for_waiters(self) -> None:
+        while wanted := self._waiting_count():
+            reservation = await self._reserve(min(wanted, _SLOTS_PER_ROUND_TRIP))
+            for slot in reservation.slots:
+                if self._waiting_count():
                     self._waiting.popleft().set_result(slot)
-            if self._still_waiting():
-                await self._clock.sleep(grant.ask_again_in + self._spread())
+            if self._waiting_count():
+                await self._clock.sleep(reservation.retry_after + self._retry_jitter())
 
-    def _spread(self) -> float:
+    def _retry_jitter(self) -> float:
         if self._priority is Priority.LIVE:
             return 0.0
-        return random.uniform(0, _SPREAD)  # noqa: S311 - spreads load, guards nothing
+        return random.uniform(0, _RETRY_SPREAD_SECONDS)  # noqa: S311 - spreads load, guards nothing
 
-    def _still_waiting(self) -> int:
-        """How many wait, after those at the front that gave up have left."""
+    def _waiting_count(self) -> int:
+        """Number of waiting coroutines, without cancelled ones at the front."""
         while self._waiting and self._waiting[0].done():
             self._waiting.popleft()
         return len(self._waiting)
 
-    def _ended(self, server: asyncio.Task[None]) -> None:
-        """Tell all who wait what ended the task; serve who came while it was ending."""
-        self._server = None
-        error = None if server.cancelled() else server.exception()
-        if error is None and not server.cancelled() and self._still_waiting():
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
+        """Pass the task's error to all that wait; restart it for those that came meanwhile."""
+        self._task = None
+        error = None if task.cancelled() else task.exception()
+        if error is None and not task.cancelled() and self._waiting_count():
             self._start()
             return
-        while self._still_waiting():
+        while self._waiting_count():
             waiter = self._waiting.popleft()
             if error is None:
                 waiter.cancel()

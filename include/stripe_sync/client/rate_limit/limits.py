@@ -1,4 +1,4 @@
-"""The request budget of an account: who may ask for how much, and who goes first."""
+"""Request limits of an account, and the interface of a rate limiter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stripe_sync.errors import ConfigurationError
 
 
 class Priority(StrEnum):
-    """Who asks: live requests go before those of a backfill."""
+    """Priority of a request: live requests go before backfill requests."""
 
     LIVE = "live"
     BACKFILL = "backfill"
@@ -23,7 +23,7 @@ class PacingLimits:
 
     Attributes:
         total: All requests together.
-        backfill: Requests of the backfill lane together, within ``total``.
+        backfill: All requests of priority ``backfill`` together, within ``total``.
         per_endpoint: Requests to one endpoint, whatever ids they name.
 
     Raises:
@@ -52,7 +52,7 @@ class PacingLimits:
 
     @classmethod
     def live(cls) -> PacingLimits:
-        """Stripe's documented limits in live mode; half of them is left to everything else."""
+        """Stripe's documented limits in live mode; backfills use at most half of them."""
         return cls(total=100, backfill=50, per_endpoint=25)
 
     @classmethod
@@ -67,14 +67,14 @@ class PacingLimits:
 
 
 class RateLimiter(Protocol):
-    """Says when a request may leave."""
+    """Decides when a request may be sent."""
 
     async def acquire(self, endpoint: str, priority: Priority) -> None:
-        """Wait until one request to this endpoint may leave.
+        """Wait until one request to this endpoint may be sent.
 
         Args:
             endpoint: Method and path template, ``GET /v1/customers/{customer}``.
-            priority: Who asks.
+            priority: Live requests are served first.
 
         Raises:
             WarehouseError: The shared budget cannot be reached.
@@ -82,7 +82,7 @@ class RateLimiter(Protocol):
         ...
 
     async def slow_down(self, endpoint: str, reason: str) -> None:
-        """Take note that Stripe refused a request as one too many.
+        """Reduce the rate after Stripe answered 429.
 
         Args:
             endpoint: As for ``acquire``.
@@ -91,18 +91,18 @@ class RateLimiter(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         ...
 
 
 class NoRateLimit:
-    """No pacing: for single checks of a key, and for benchmarks."""
+    """Sends every request at once: for single checks of a key, and for benchmarks."""
 
     async def acquire(self, endpoint: str, priority: Priority) -> None:
         """Return at once."""
 
     async def slow_down(self, endpoint: str, reason: str) -> None:
-        """Nothing to slow down."""
+        """Do nothing."""
 
     async def aclose(self) -> None:
-        """Nothing to close."""
+        """Do nothing."""

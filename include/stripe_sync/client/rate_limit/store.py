@@ -1,4 +1,4 @@
-"""The shared request budget in Postgres: one question and one answer at a time."""
+"""The shared request budget in Postgres: one round trip at a time."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from stripe_sync.errors import ConfigurationError, WarehouseError
 
 WHOLE_ACCOUNT = "*"
 
-# What a limit allows in a second is let go in a little more. The rest absorbs how unevenly requests
-# reach Stripe: no one-second window holds more than the limit as long as delays differ by less.
+# A limit per second is spread over 1.05 seconds. The rest absorbs network jitter: as long as delays
+# differ by less than 50 ms, no second at Stripe holds more requests than the limit.
 _WINDOW = 1.05
-# How far ahead each lane may reserve, in seconds. Live requests never wait for more of the backfill
-# than what it holds ahead, and displace all of it when they need the whole budget.
+# How far ahead each priority may reserve, in seconds. A live request waits for at most the
+# backfill's reserved slots, and displaces all later ones when it needs the whole budget.
 _HORIZON = {Priority.LIVE: 0.1, Priority.BACKFILL: 0.03}
 _LEAD = 0.03
 
-# Granted reads are counted in the same transaction: Stripe allots them by the month. The order of
-# the rows is that in which their locks are taken, the same in all processes.
+# Reserved reads are counted in the same transaction, because Stripe allots reads by the month. All
+# processes lock rows in the same order.
 _RESERVE = """
 SELECT r.server_now, r.slots, r.ask_again_in,
     stripe_sync.count_reads(q.account, q.endpoint, r.slots)
@@ -45,89 +45,89 @@ _SETTINGS = "SET synchronous_commit = off; SET statement_timeout = '10s'"
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What the budget gives.
+    """Reserved slots.
 
     Attributes:
-        slots: Times on the local monotonic counter at which one request each may leave, ascending.
-        ask_again_in: Seconds after which asking for more makes sense.
+        slots: Times of the local monotonic clock at which one request each may be sent, ascending.
+        retry_after: Seconds after which more slots may be free.
     """
 
     slots: Sequence[float]
-    ask_again_in: float
+    retry_after: float
 
 
 @dataclass(slots=True)
-class _Question:
-    """Who asks for slots, and the answer once it is there."""
+class _SlotRequest:
+    """One request for slots, and a future for its reservation."""
 
     account_key: str
     endpoint: str
     priority: Priority
     wanted: int
     limits: PacingLimits
-    answer: asyncio.Future[Reservation] = field(
+    reservation: asyncio.Future[Reservation] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
-    def give(self, grant: Reservation) -> None:
-        if not self.answer.done():
-            self.answer.set_result(grant)
+    def resolve(self, reservation: Reservation) -> None:
+        if not self.reservation.done():
+            self.reservation.set_result(reservation)
 
     def fail(self, error: WarehouseError) -> None:
-        if not self.answer.done():
-            self.answer.set_exception(error)
+        if not self.reservation.done():
+            self.reservation.set_exception(error)
 
 
-def _columns(questions: Sequence[_Question]) -> dict[str, Any]:
+def _columns(requests: Sequence[_SlotRequest]) -> dict[str, Any]:
     return {
-        "account": [question.account_key for question in questions],
-        "endpoint": [question.endpoint for question in questions],
-        "backfill": [question.priority is Priority.BACKFILL for question in questions],
-        "wanted": [question.wanted for question in questions],
-        "total": [question.limits.total for question in questions],
-        "backfill_limit": [question.limits.backfill for question in questions],
-        "per_endpoint": [question.limits.per_endpoint for question in questions],
-        "horizon": [_HORIZON[question.priority] for question in questions],
+        "account": [request.account_key for request in requests],
+        "endpoint": [request.endpoint for request in requests],
+        "backfill": [request.priority is Priority.BACKFILL for request in requests],
+        "wanted": [request.wanted for request in requests],
+        "total": [request.limits.total for request in requests],
+        "backfill_limit": [request.limits.backfill for request in requests],
+        "per_endpoint": [request.limits.per_endpoint for request in requests],
+        "horizon": [_HORIZON[request.priority] for request in requests],
         "window": _WINDOW,
         "lead": _LEAD,
     }
 
 
 class ServerClock:
-    """Converts times of the database server into local monotonic ones.
+    """Converts times of the database server into times of the local monotonic clock.
 
-    Each exchange proves that the difference of the clocks lies in an interval as wide as the round
-    trip. The estimate moves only when an interval excludes it, so a slow answer, or one that was
-    read late by a busy process, does not shift it.
+    Each round trip bounds the difference of the two clocks by an interval as wide as the round
+    trip. The estimate moves only when an interval excludes it, so one slow answer does not shift
+    it.
     """
 
     def __init__(self) -> None:
-        self._ahead: float | None = None
+        self._offset: float | None = None
 
-    def saw(self, server_now: float, *, sent: float, received: float) -> None:
-        """Take in one exchange.
+    def add(self, server_now: float, *, sent: float, received: float) -> None:
+        """Add one round trip.
 
         Args:
-            server_now: The server's time, read between the other two; epoch seconds.
-            sent: Local counter before asking.
-            received: Local counter after the answer.
+            server_now: The server's time between the other two; epoch seconds.
+            sent: Local clock before the query.
+            received: Local clock after the answer.
         """
         least, most = server_now - received, server_now - sent
-        if self._ahead is None:
-            self._ahead = (least + most) / 2
-        self._ahead = min(max(self._ahead, least), most)
+        if self._offset is None:
+            self._offset = (least + most) / 2
+        self._offset = min(max(self._offset, least), most)
 
     def local(self, server_time: float) -> float:
-        """A time of the server on the local counter; ``saw`` comes first."""
-        return server_time - (self._ahead or 0.0)
+        """A server time in local monotonic seconds; call ``add`` first."""
+        return server_time - (self._offset or 0.0)
 
 
 class SharedBudget:
-    """The budgets of all accounts, over one connection: opened on demand, reopened when lost.
+    """The budgets of all accounts over one connection, opened on demand and reopened when lost.
 
     Args:
         warehouse_url: ``postgresql://…``.
-        clock: Its monotonic counter is what slots are told in.
+        clock: Its monotonic clock is the time of slots.
 
     Raises:
         ConfigurationError: The URL is not one of PostgreSQL.
@@ -140,7 +140,7 @@ class SharedBudget:
         self._server_clock = ServerClock()
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._one_at_a_time = asyncio.Lock()
-        self._questions: list[_Question] = []
+        self._requests: list[_SlotRequest] = []
 
     async def reserve(
         self, account_key: str, limits: PacingLimits, endpoint: str, priority: Priority, wanted: int
@@ -148,49 +148,49 @@ class SharedBudget:
         """Reserve up to ``wanted`` slots.
 
         Args:
-            account_key: Names the account and mode; whoever uses the same one shares the budget.
+            account_key: Account and mode; everybody with the same key shares one budget.
             limits: Requests per second; the same in all processes.
             endpoint: Method and path template.
-            priority: Who asks.
-            wanted: How many.
+            priority: Live requests are served first.
+            wanted: Number of slots.
 
         Raises:
             WarehouseError: The budget cannot be reached.
         """
-        question = _Question(account_key, endpoint, priority, wanted, limits)
-        self._questions.append(question)
+        request = _SlotRequest(account_key, endpoint, priority, wanted, limits)
+        self._requests.append(request)
         async with self._one_at_a_time:
-            # Whoever comes first asks for all who wait: many syncs need few round trips.
-            if not question.answer.done():
-                await self._ask_all()
-        return await question.answer
+            # The first caller asks for all that wait: many syncs need few round trips.
+            if not request.reservation.done():
+                await self._reserve_all()
+        return await request.reservation
 
-    async def _ask_all(self) -> None:
-        questions, self._questions = self._questions, []
-        questions.sort(key=lambda question: (question.account_key, question.endpoint))
+    async def _reserve_all(self) -> None:
+        requests, self._requests = self._requests, []
+        requests.sort(key=lambda request: (request.account_key, request.endpoint))
         try:
-            rows, sent = await self._ask(_RESERVE, _columns(questions))
+            rows, sent = await self._query(_RESERVE, _columns(requests))
         except WarehouseError as error:
-            for question in questions:
-                question.fail(error)
+            for request in requests:
+                request.fail(error)
             return
         except BaseException:
-            self._questions = [*questions, *self._questions]
+            self._requests = [*requests, *self._requests]
             raise
         received = self._clock.monotonic()
-        for question, (server_now, slots, ask_again_in, _) in zip(questions, rows, strict=True):
-            self._server_clock.saw(server_now, sent=sent, received=received)
+        for request, (server_now, slots, retry_after, _) in zip(requests, rows, strict=True):
+            self._server_clock.add(server_now, sent=sent, received=received)
             local = [self._server_clock.local(slot) for slot in slots]
-            question.give(Reservation(local, ask_again_in))
+            request.resolve(Reservation(local, retry_after))
 
     async def slow_down(self, account_key: str, scope: str) -> None:
-        """Cut the rate of an endpoint, or of ``WHOLE_ACCOUNT``, for everyone.
+        """Reduce the rate of an endpoint, or of ``WHOLE_ACCOUNT``, for all processes.
 
         Raises:
             WarehouseError: The budget cannot be reached.
         """
         async with self._one_at_a_time:
-            await self._ask(_SLOW, {"account": account_key, "scope": scope})
+            await self._query(_SLOW, {"account": account_key, "scope": scope})
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -198,14 +198,14 @@ class SharedBudget:
         if connection is not None:
             await connection.close()
 
-    async def _ask(self, query: str, values: Mapping[str, Any]) -> tuple[list[_Row], float]:
-        """The rows of an answer, and when the question was sent.
+    async def _query(self, query: str, values: Mapping[str, Any]) -> tuple[list[_Row], float]:
+        """The rows of the answer, and the local time when the query was sent.
 
-        A connection found broken is replaced once: the server may have been restarted since.
+        A broken connection is replaced once: the server may have been restarted.
         """
         used_before = self._connection is not None
         try:
-            return await self._ask_once(query, values)
+            return await self._query_once(query, values)
         except psycopg.OperationalError as error:
             await self.aclose()
             if not used_before:
@@ -213,12 +213,12 @@ class SharedBudget:
         except psycopg.Error as error:
             raise self._unreachable(error) from error
         try:
-            return await self._ask_once(query, values)
+            return await self._query_once(query, values)
         except psycopg.Error as error:
             await self.aclose()
             raise self._unreachable(error) from error
 
-    async def _ask_once(self, query: str, values: Mapping[str, Any]) -> tuple[list[_Row], float]:
+    async def _query_once(self, query: str, values: Mapping[str, Any]) -> tuple[list[_Row], float]:
         if self._connection is None:
             self._connection = await psycopg.AsyncConnection.connect(
                 self._url, autocommit=True, connect_timeout=_CONNECT_SECONDS
@@ -229,8 +229,8 @@ class SharedBudget:
         return await cursor.fetchall(), sent
 
     def _unreachable(self, error: psycopg.Error) -> WarehouseError:
-        said = " ".join(str(error).split())
-        message = f"the request budget in the warehouse at {self._place} cannot be used: {said}"
+        cause = " ".join(str(error).split())
+        message = f"the request budget in the warehouse at {self._place} cannot be used: {cause}"
         if isinstance(error, _MISSING):
             message = f"{message}; run the warehouse's migrations"
         return WarehouseError(message)
