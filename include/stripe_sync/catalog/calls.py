@@ -1,4 +1,4 @@
-"""How the catalogue says what to ask of Stripe: lists, previews, fields of other objects."""
+"""Requests and fields through which a collection is read, as the catalogue describes them."""
 
 from __future__ import annotations
 
@@ -11,62 +11,62 @@ from stripe_sync.records.canonical_json import JsonObject
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 
-class Row(BaseModel):
-    """A piece of the catalogue: unchangeable, without unknown fields."""
+class CatalogModel(BaseModel):
+    """A part of the catalogue: immutable, without unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class SkipRule(Row):
-    """Parents that certainly have no children, told by a field of their own.
+class FieldPredicate(CatalogModel):
+    """A condition on one field of an object.
 
     Attributes:
-        field: Dotted path into the parent.
-        values: The parent is skipped where the field holds one of these; None stands for null,
-            missing and empty alike.
-        present: The parent is skipped where the field holds anything.
-        why: Why that is certain.
+        field: Dotted path into the object.
+        values: It matches where the field has one of these values; None stands for null, missing
+            and empty.
+        present: It matches where the field has any value.
+        reason: Why such an object is treated differently.
     """
 
     field: str
     values: tuple[str | None, ...] = ()
     present: bool = False
-    why: str
+    reason: str
 
-    def applies(self, parent: JsonObject) -> bool:
-        """Whether a parent is skipped."""
-        value: object = parent
+    def matches(self, obj: JsonObject) -> bool:
+        """Whether an object meets the condition."""
+        value: object = obj
         for part in self.field.split("."):
             value = value.get(part) if isinstance(value, dict) else None
-        known = value if isinstance(value, str) and value else None
         if not value:
             return None in self.values
-        return self.present or (known is not None and known in self.values)
+        return self.present or (isinstance(value, str) and value in self.values)
 
 
-class Trigger(Row):
-    """Stripe events after which the children of an object may be others than before.
+class Trigger(CatalogModel):
+    """Stripe events after which the children of an object may have changed.
 
     Attributes:
-        events: Types; ``invoice.*`` stands for all that begin so.
-        changed: Only where this field is among those that changed.
-        given: Only where this field of the event's object is neither null, empty nor zero.
-        parent: Dotted path in the event's object to what names the parent.
+        events: Types; ``invoice.*`` stands for all with this prefix.
+        changed_field: Only where this field changed.
+        required_field: Only where this field of the event's object is not null, empty or zero.
+        parent: Dotted path in the event's object to the parent or its id.
     """
 
     events: tuple[str, ...]
-    changed: str | None = None
-    given: str | None = None
+    changed_field: str | None = None
+    required_field: str | None = None
     parent: str = "id"
 
     def parent_of(self, stripe_event: JsonObject) -> str | None:
-        """Id of the parent whose children a Stripe event is about, None where it is not."""
+        """Id of the parent whose children may have changed, None where they have not."""
         kind, data = stripe_event["type"], stripe_event["data"]
         if not any(kind == name or _begins(name, kind) for name in self.events):
             return None
-        if self.changed and self.changed not in (data.get("previous_attributes") or {}):
+        previous = data.get("previous_attributes") or {}
+        if self.changed_field and self.changed_field not in previous:
             return None
-        if self.given and not data["object"].get(self.given):
+        if self.required_field and not data["object"].get(self.required_field):
             return None
         value: object = data["object"]
         for part in self.parent.split("."):
@@ -74,28 +74,28 @@ class Trigger(Row):
         return reference(value)
 
 
-class ListCall(Row):
+class ListCall(CatalogModel):
     """One list endpoint.
 
     Attributes:
-        path: A nested list has one placeholder, filled with the parent's id, here or in a
-            parameter: ``/v1/customers/{customer}/tax_ids``.
+        path: A nested list has one placeholder for the parent's id, here or in a parameter:
+            ``/v1/customers/{customer}/tax_ids``.
         parent: Catalogue id of the parent collection, None for a top-level list.
-        params: Parameters always sent, ``{"status": "all"}``.
-        variants: Parameter sets that are asked for one after the other and united, where no single
-            one returns everything, ``[{"active": "true"}, {"active": "false"}]``.
+        params: Parameters of every request, ``{"status": "all"}``.
+        variants: Parameter sets that are requested one after the other, where no single one returns
+            everything, ``[{"active": "true"}, {"active": "false"}]``.
         filters: Names of the filters that the endpoint accepts, besides cursors and page size.
-        embedded: Field of the parent that holds the beginning of this list, None where none does.
-        expand: Whether the parent holds it only when that field is expanded.
-        complete_since: First API version in which it shows everything; the fallback lists are asked
-            instead in older ones.
+        embedded: Field of the parent that contains the beginning of this list, None where none.
+        expand: Whether the parent contains it only when that field is expanded.
+        complete_since: First API version in which the list is complete; in older ones the fallback
+            lists are read instead.
         paged: Whether page size and cursors are accepted.
-        skip: Parents that need not be asked.
-        says_none: Parts of Stripe's refusals that only mean that this parent has none.
-        owned: Whether an object that is no longer in the list is gone from Stripe.
-        refreshed_by: Stripe events of other objects that change this list.
-        test_clocks: Filter that shows what belongs to test clocks, which the bare list hides:
-            ``test_clock`` takes a clock, ``customer`` a customer of one.
+        skip: Parents that certainly have no children.
+        no_children_errors: Parts of Stripe's error messages that mean that a parent has none.
+        missing_means_deleted: Whether an object that is no longer in the list is deleted.
+        refreshed_by: Stripe events of other objects after which this list may have changed.
+        test_clocks: Filter that returns objects of test clocks, which the list leaves out
+            otherwise: ``test_clock`` takes a clock, ``customer`` a customer of one.
     """
 
     path: str
@@ -107,9 +107,9 @@ class ListCall(Row):
     expand: bool = False
     complete_since: str | None = None
     paged: bool = True
-    skip: tuple[SkipRule, ...] = ()
-    says_none: tuple[str, ...] = ()
-    owned: bool = True
+    skip: tuple[FieldPredicate, ...] = ()
+    no_children_errors: tuple[str, ...] = ()
+    missing_means_deleted: bool = True
     refreshed_by: tuple[Trigger, ...] = ()
     test_clocks: str | None = None
 
@@ -124,31 +124,31 @@ class ListCall(Row):
         return placeholders(self.path, *self.params.values())
 
 
-class Reread(Row):
-    """A reading again that is needed because no Stripe event tells of every change.
+class Reread(CatalogModel):
+    """A repeated read that is needed because some changes raise no Stripe event.
 
     Attributes:
-        days: Only objects created in so many days; None for all of them, once a night.
-        minutes: How often, where ``days`` is given.
-        why: Which change nothing tells of.
+        days: Age of the oldest objects to read; None for all objects, once a night.
+        minutes: Time between two reads, where ``days`` is set.
+        reason: Which changes raise no Stripe event.
     """
 
     days: int | None = Field(default=None, gt=0)
     minutes: int | None = Field(default=None, gt=0)
-    why: str
+    reason: str
 
 
-class PreviewCall(Row):
-    """The call that makes Stripe compute an object (a POST that changes nothing).
+class PreviewCall(CatalogModel):
+    """The request that makes Stripe compute an object (a POST that changes nothing).
 
     Attributes:
-        path: Path of the call.
-        parent: Catalogue id of the collection whose objects are previewed.
+        path: Path of the request.
+        parent: Catalogue id of the collection that has a preview for each object.
         params: Parameters; the placeholder is filled with the parent's id.
         old_path: Path to GET with the same parameters in API versions before ``old_before``.
         old_before: First API version without that path.
-        skip: Parents that certainly have nothing to preview.
-        refreshed_by: Stripe events after which the preview is another one.
+        skip: Parents that certainly have no preview.
+        refreshed_by: Stripe events after which the preview may have changed.
         none_code: Stripe's error code where there is nothing to preview.
     """
 
@@ -157,30 +157,30 @@ class PreviewCall(Row):
     params: dict[str, str]
     old_path: str | None = None
     old_before: str | None = None
-    skip: tuple[SkipRule, ...] = ()
+    skip: tuple[FieldPredicate, ...] = ()
     refreshed_by: tuple[Trigger, ...] = ()
     none_code: str | None = None
 
 
-class SourceField(Row):
-    """A field of another collection that holds or names objects.
+class SourceField(CatalogModel):
+    """A field of another collection that contains objects, or references them by id.
 
     Attributes:
         collection: Catalogue id of that collection.
         field: Dotted path; ``*`` stands for every element of an array or object.
-        params: List parameters that narrow that collection to objects worth looking at, named like
-            the fields that they look at.
-        expand: Field to expand there, so that it holds objects rather than their ids.
-        included: Whether the field is left out altogether unless it is expanded.
-        given: Dotted path that leads to something other than zero where a holder of such a field
-            has any; None where nothing tells.
+        params: Filters of that collection's list; objects without a match in the fields of the same
+            names have no such field.
+        expand: Field to expand there, so that it contains objects rather than their ids.
+        only_expanded: Whether the field is missing unless it is expanded.
+        nonzero_if_any: Dotted path to a value that is not zero where the field contains an object,
+            None where there is none.
     """
 
     collection: str
     field: str
     expand: str | None = None
-    included: bool = False
-    given: str | None = None
+    only_expanded: bool = False
+    nonzero_if_any: str | None = None
     params: dict[str, str] = Field(default_factory=dict)
 
 
@@ -194,7 +194,7 @@ def _begins(pattern: str, name: str) -> bool:
 
 
 def reference(value: object) -> str | None:
-    """The id that a field holds, be it the id alone or the object itself."""
+    """The id in a field that contains an id or an object."""
     if isinstance(value, dict):
         value = value.get("id")
     return value if isinstance(value, str) else None

@@ -21,40 +21,40 @@ class Catalog(Mapping[str, Collection]):
     """Collections by id (``stripe:customer``), in the order of their titles.
 
     Args:
-        rows: All rows, hidden ones included.
+        collections: All collections, parent-only ones included.
 
     Attributes:
-        parent_only: Collections that only serve as parents of others and are not synced themselves.
+        parent_only: Collections that are read only to find the children of their objects.
 
     Raises:
-        CatalogError: The rows contradict themselves or each other.
+        CatalogError: A collection contradicts itself or another one.
     """
 
-    def __init__(self, rows: Iterable[Collection]) -> None:
-        ordered = sorted(rows, key=lambda row: row.title)
+    def __init__(self, collections: Iterable[Collection]) -> None:
+        ordered = sorted(collections, key=lambda collection: collection.title)
         check(ordered)
-        self._rows = {row.id: row for row in ordered if not row.parent_only}
+        self._collections = {each.id: each for each in ordered if not each.parent_only}
         self.parent_only: Mapping[str, Collection] = {
-            row.id: row for row in ordered if row.parent_only
+            each.id: each for each in ordered if each.parent_only
         }
-        # Previews look like the objects they foretell and must never be taken for them.
+        # A preview has the object name of the invoice that it may become, but is no invoice.
         self._by_object = {
-            row.object: (row,)
-            for row in self._rows.values()
-            if row.retrieval is not Retrieval.PREVIEW
+            each.object: (each,)
+            for each in self._collections.values()
+            if each.retrieval is not Retrieval.PREVIEW
         }
 
     def __getitem__(self, collection_id: str) -> Collection:
-        return self._rows[collection_id]
+        return self._collections[collection_id]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._rows)
+        return iter(self._collections)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._collections)
 
     def resolve(self, name: str) -> Collection:
-        """Find a collection by what a user calls it.
+        """Find a collection by name.
 
         Args:
             name: ``stripe:customer``, ``stripe.customer`` or ``customer``.
@@ -65,27 +65,27 @@ class Catalog(Mapping[str, Collection]):
         short = name.strip()
         for prefix in (ID_PREFIX, ID_PREFIX.replace(":", ".")):
             short = short.removeprefix(prefix)
-        row = self._rows.get(ID_PREFIX + short)
-        if row is None:
+        collection = self._collections.get(ID_PREFIX + short)
+        if collection is None:
             raise ConfigurationError(self._unknown(name, short))
-        return row
+        return collection
 
     def parent(self, collection_id: str) -> Collection:
-        """The collection that a list, preview or source names, hidden or not.
+        """The collection that a list, preview or source refers to, parent-only or not.
 
         Raises:
-            KeyError: There is none; never for an id that a row of this catalogue names.
+            KeyError: There is none; never for an id in an entry of this catalogue.
         """
-        return self._rows.get(collection_id) or self.parent_only[collection_id]
+        return self._collections.get(collection_id) or self.parent_only[collection_id]
 
-    def change_signals(self, row: Collection) -> tuple[ChangeSignal, ...]:
-        """The ways in which changes of a collection are told."""
-        return change_signals(row, self.parent_only)
+    def change_signals(self, collection: Collection) -> tuple[ChangeSignal, ...]:
+        """How changes of a collection are noticed."""
+        return change_signals(collection, self.parent_only)
 
     def top_level(self) -> tuple[Collection, ...]:
         """The collections that are listed by themselves."""
-        rows = self._rows.values()
-        return tuple(row for row in rows if row.retrieval is Retrieval.TOP_LEVEL_LIST)
+        collections = self._collections.values()
+        return tuple(each for each in collections if each.retrieval is Retrieval.TOP_LEVEL_LIST)
 
     def route(self, object_name: str) -> tuple[Collection, ...]:
         """The collections that a payload belongs to.
@@ -99,10 +99,10 @@ class Catalog(Mapping[str, Collection]):
         return self._by_object.get(object_name, ())
 
     def _unknown(self, name: str, short: str) -> str:
-        """Explain that a name is unknown. Titles and views are understood, but not accepted."""
+        """The message for an unknown name; suggests names by title and view, too."""
         spellings: dict[str, str] = {}
-        for row in self._rows.values():
-            spellings |= {row.name: row.name, row.view: row.name, row.title.lower(): row.name}
+        for each in self._collections.values():
+            spellings |= dict.fromkeys((each.name, each.view, each.title.lower()), each.name)
         close = get_close_matches(short.lower(), spellings, n=6)
         names = list(dict.fromkeys(spellings[match] for match in close))[:3]
         hint = f"did you mean {' or '.join(names)}?" if names else "see the catalogue for all names"
@@ -114,37 +114,37 @@ def load_catalog(include_parents: tuple[str, ...] = ()) -> Catalog:
     """The catalogue that ships with this package, read once.
 
     Args:
-        include_parents: Short names of parent-only collections to sync like all others.
+        include_parents: Short names of parent-only collections to store like all others.
 
     Raises:
-        CatalogError: It contradicts itself; names the row and the cause.
+        CatalogError: It contradicts itself; the message has collection and cause.
         ConfigurationError: A name is no parent-only collection.
     """
     folder = files("stripe_sync.catalog") / "collections"
     texts = sorted(
         (file.name, file.read_bytes()) for file in folder.iterdir() if file.name.endswith(".json")
     )
-    rows = [row for name, text in texts for row in read_rows(name, text)]
-    parent_only = {row.name for row in rows if row.parent_only}
+    collections = [each for name, text in texts for each in read_collections(name, text)]
+    parent_only = {each.name for each in collections if each.parent_only}
     if unknown := sorted(set(include_parents) - parent_only):
         allowed = ", ".join(sorted(parent_only))
         message = f"include_parents may be {allowed}, not {', '.join(unknown)}"
         raise ConfigurationError(message)
-    shown = {"parent_only": False}
     return Catalog(
-        row.model_copy(update=shown) if row.name in include_parents else row for row in rows
+        each.model_copy(update={"parent_only": False}) if each.name in include_parents else each
+        for each in collections
     )
 
 
-def read_rows(source: str, text: bytes) -> list[Collection]:
-    """Read the rows of one file.
+def read_collections(source: str, text: bytes) -> list[Collection]:
+    """Read the entries of one file.
 
     Args:
         source: Name of the file, for errors.
-        text: A JSON array of rows.
+        text: A JSON array of entries.
 
     Raises:
-        CatalogError: The text is no such array; names the row and the cause.
+        CatalogError: The text is no such array; the message has entry and cause.
     """
     try:
         items = canonical_json.loads(text)
@@ -152,12 +152,12 @@ def read_rows(source: str, text: bytes) -> list[Collection]:
         message = f"{source}: {error}"
         raise CatalogError(message) from error
     if not isinstance(items, list):
-        message = f"{source}: not an array of rows"
+        message = f"{source}: not an array of collections"
         raise CatalogError(message)
-    return [_row(source, index, item) for index, item in enumerate(items)]
+    return [_collection(source, index, item) for index, item in enumerate(items)]
 
 
-def _row(source: str, index: int, item: Any) -> Collection:
+def _collection(source: str, index: int, item: Any) -> Collection:
     try:
         return Collection.model_validate(item)
     except ValidationError as error:
@@ -165,5 +165,5 @@ def _row(source: str, index: int, item: Any) -> Collection:
         causes = "; ".join(
             f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in error.errors()
         )
-        message = f"{source}: {name or f'row {index}'}: {causes}"
+        message = f"{source}: {name or f'entry {index}'}: {causes}"
         raise CatalogError(message) from error

@@ -1,4 +1,4 @@
-"""What tells that objects of a collection changed."""
+"""How changes of a collection's objects are noticed."""
 
 from __future__ import annotations
 
@@ -9,42 +9,44 @@ from stripe_sync.catalog.model import Collection, Retrieval
 
 
 class ChangeSignal(StrEnum):
-    """A way in which changes are told, between the weekly readings of everything."""
+    """How changes are noticed between the weekly re-reads of everything."""
 
     OWN_EVENTS = "own_events"
-    """Stripe events that carry the objects."""
+    """Stripe events about the objects."""
     EVENTS_OF_OTHERS = "events_of_others"
-    """Stripe events of their parents, of what names or holds them, or that speak of their list."""
+    """Stripe events about parents, containing or referencing objects."""
     WINDOW = "window"
-    """What was created lately is read again, several times a day or once."""
+    """Recently created objects are read again, once or several times a day."""
     NIGHTLY = "nightly"
-    """Everything is read again each night."""
+    """All objects are read again each night."""
 
 
-def change_signals(row: Collection, parent_only: Container[str]) -> tuple[ChangeSignal, ...]:
-    """The ways in which changes of a collection are told.
+def change_signals(collection: Collection, parent_only: Container[str]) -> tuple[ChangeSignal, ...]:
+    """How changes of a collection are noticed.
 
     Args:
-        row: The collection.
-        parent_only: Catalogue ids of those that are not synced: nobody looks at what they hold.
+        collection: The collection.
+        parent_only: Ids of the collections that are not stored; polling does not fetch their
+            objects, so it finds nothing in them.
     """
-    own = set(row.events.all) - set(row.events.ignored) - set(row.events.legacy)
-    ways = {
-        ChangeSignal.OWN_EVENTS: bool(own),
-        ChangeSignal.EVENTS_OF_OTHERS: _told_by_others(row, parent_only),
-        ChangeSignal.WINDOW: any(each.days for each in row.reread_schedule),
-        ChangeSignal.NIGHTLY: any(each.days is None for each in row.reread_schedule),
+    events = collection.events
+    signals = {
+        ChangeSignal.OWN_EVENTS: bool({*events.all} - {*events.ignored, *events.legacy}),
+        ChangeSignal.EVENTS_OF_OTHERS: _changes_with_others(collection, parent_only),
+        ChangeSignal.WINDOW: any(each.days for each in collection.reread_schedule),
+        ChangeSignal.NIGHTLY: any(each.days is None for each in collection.reread_schedule),
     }
-    return tuple(way for way, holds in ways.items() if holds)
+    return tuple(signal for signal, holds in signals.items() if holds)
 
 
-def _told_by_others(row: Collection, parent_only: Container[str]) -> bool:
-    shown = any(
-        call.embedded and not call.expand and call.parent not in parent_only for call in row.lists
+def _changes_with_others(collection: Collection, parent_only: Container[str]) -> bool:
+    embedded = any(
+        call.embedded and not call.expand and call.parent not in parent_only
+        for call in collection.lists
     )
-    spoken_of = any(call.refreshed_by for call in (*row.lists, row.preview) if call)
-    # What is only seen once a reference is expanded is not looked for with each Stripe event.
-    named = row.retrieval is not Retrieval.EXPANDED and any(
-        source.collection not in parent_only for source in row.sources
+    refreshed = any(call.refreshed_by for call in (*collection.lists, collection.preview) if call)
+    # Polling does not expand references to look for objects that only expansion returns.
+    referenced = collection.retrieval is not Retrieval.EXPANDED and any(
+        source.collection not in parent_only for source in collection.sources
     )
-    return shown or spoken_of or named
+    return embedded or refreshed or referenced

@@ -1,4 +1,4 @@
-"""What the catalogue says of a collection."""
+"""A collection, as the catalogue describes it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from enum import StrEnum
 from pydantic import Field
 
 from stripe_sync.catalog.calls import (
+    CatalogModel,
+    FieldPredicate,
     ListCall,
     PreviewCall,
     Reread,
-    Row,
-    SkipRule,
     SourceField,
     placeholders,
     reference,
@@ -19,31 +19,31 @@ from stripe_sync.catalog.calls import (
 from stripe_sync.records import ChangeType
 from stripe_sync.records.canonical_json import JsonObject
 
-PINNED_API_VERSION = "2026-10-28.endive"
-"""The Stripe-Version every payload is rendered in, unless a sync pins another."""
-
 ID_PREFIX = "stripe:"
+
+STRIPE_EVENTS = "stripe:event"
+"""The collection of Stripe events, which are records too."""
 
 
 class Retrieval(StrEnum):
-    """How the objects of a collection are obtained."""
+    """How the objects of a collection are read."""
 
     TOP_LEVEL_LIST = "top_level_list"
     """Listed by themselves."""
     NESTED_LIST = "nested_list"
     """Listed for each object of a parent collection."""
     EMBEDDED = "embedded"
-    """Found inside objects of other collections."""
+    """Contained in objects of other collections."""
     EXPANDED = "expanded"
-    """Found inside objects of other collections, once the field is expanded."""
+    """Contained in objects of other collections, where a field is expanded."""
     RETRIEVE_ONLY = "retrieve_only"
-    """Retrieved one by one, by ids that other objects name."""
+    """Retrieved one by one, by ids in objects of other collections."""
     PREVIEW = "preview"
     """Computed by Stripe for each object of a parent collection."""
     EVENT_ONLY = "event_only"
-    """Seen in Stripe events only."""
+    """Contained in Stripe events only."""
     CREATE_ONLY = "create_only"
-    """Seen in the answer to their creation only."""
+    """Returned only by the request that creates them."""
 
 
 class Availability(StrEnum):
@@ -54,37 +54,38 @@ class Availability(StrEnum):
     """Only in an older API version, if at all."""
 
 
-class EventRouting(Row):
-    """Which Stripe events speak of a collection, by the kind of change they stand for.
+class EventRouting(CatalogModel):
+    """Types of Stripe events about a collection's objects, by kind of change.
 
-    Which collection a Stripe event speaks of goes by ``data.object.object``, never by these names.
+    ``data.object.object`` decides which collection a Stripe event is about, never these types.
 
     Attributes:
-        created: The object came into being.
-        updated: An object that existed before changed.
-        deleted: The object is gone from Stripe.
-        either: The name does not tell whether the object is new: ``charge.succeeded``.
-        ignored: Says nothing of the record: previews, questions.
+        created: The object is new.
+        updated: An existing object changed.
+        deleted: The object was deleted.
+        created_or_updated: The type does not decide which: ``charge.succeeded``.
+        ignored: The record does not change: previews, requests for a decision.
         legacy: Those of the above that Stripe no longer sends.
     """
 
     created: tuple[str, ...] = ()
     updated: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
-    either: tuple[str, ...] = ()
+    created_or_updated: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     legacy: tuple[str, ...] = ()
 
     @property
     def all(self) -> tuple[str, ...]:
-        """Every name, in the order of the roles."""
-        return self.created + self.updated + self.deleted + self.either + self.ignored
+        """Every type, in the order of the attributes."""
+        certain = self.created + self.updated + self.deleted
+        return certain + self.created_or_updated + self.ignored
 
 
-class Mutations(Row):
-    """Calls that change objects of a collection, ``"POST /v1/customers/{id}"``.
+class Mutations(CatalogModel):
+    """Requests that change objects of a collection, ``"POST /v1/customers/{id}"``.
 
-    ``{id}`` is the object's own id; any other placeholder names a field of the object.
+    ``{id}`` is the object's own id, any other placeholder the value of a field.
     """
 
     create: tuple[str, ...] = ()
@@ -94,48 +95,49 @@ class Mutations(Row):
 
     @property
     def all(self) -> tuple[str, ...]:
-        """Every call, in the order of the verbs."""
+        """Every request, in the order of the attributes."""
         return self.create + self.update + self.delete + self.actions
 
 
-class Collection(Row):
-    """One row of the catalogue.
+class Collection(CatalogModel):
+    """One collection.
 
-    Paths into payloads are dotted keys, ``period.start``; arrays on the way are passed through,
-    so that the rest of the path applies to each element.
+    Paths into payloads are dotted keys, ``period.start``; within an array the rest of the path
+    applies to each element.
 
     Attributes:
         id: ``stripe:customer``; the id used in the streams.
         title: Name in the user interface, ``Customer Balance Transaction``.
         object: The ``object`` string in payloads.
         view: Name of the typed view in schema ``stripe``.
-        parent_only: Whether it only serves as a parent of others and is not synced itself, unless a
-            sync asks for it.
-        id_prefixes: Usual beginnings of ids; empty where ids have none or are chosen by the user.
+        parent_only: Whether it is read only to find the children of its objects, and not stored
+            unless a sync includes it.
+        id_prefixes: Usual prefixes of ids; empty where ids have none or are chosen by the user.
         key: Paths into the payload that together identify an object; ``("id",)`` mostly.
-        fallback_key: Paths that identify it within its owner where API versions leave the id out.
+        fallback_key: Paths that identify it within the object that contains it, in API versions
+            without its id.
         created_field: Payload field with the creation time, None where there is none.
-        retrieval: How objects are obtained.
+        retrieval: How objects are read.
         availability: Whether Stripe still serves them.
-        api_version: Stripe-Version to ask with, None for the sync's own.
-        lists: List endpoints; together they give the whole collection.
-        fallback_lists: Asked instead where ``lists`` are refused or do not show everything.
+        api_version: Stripe-Version to read them in, None for the sync's own.
+        lists: List endpoints; together they return the whole collection.
+        fallback_lists: Read instead where ``lists`` are refused or incomplete.
         retrieve: Path that returns one object, None where there is none. ``{id}`` is the object's
-            own id; any other placeholder names a field of the object.
-        retrieve_alternatives: Paths for objects that lack a field named in ``retrieve``.
+            own id, any other placeholder the value of a field.
+        retrieve_alternatives: Paths for objects without a field that ``retrieve`` needs.
         expand: Fields to expand on list and retrieve, without ``data.``: only those that Stripe
             otherwise leaves out, never references to other objects.
-        sources: Fields of other collections that hold or name these objects.
-        preview: The call that computes these objects.
-        how: How the collection is obtained, where it isn't listed by itself.
-        events: Stripe events that speak of it.
+        sources: Fields of other collections that contain or reference these objects.
+        preview: The request that computes these objects.
+        retrieval_note: How the collection is read, in more detail than ``retrieval``.
+        events: Stripe events about its objects.
         reread_schedule: Re-reads between the weekly ones, for changes that raise no Stripe event.
         no_change_signal: Why no change is noticed between the weekly re-reads, where none is.
-        unlisted: Objects that exist though no list shows them, told by a field of their own.
-        sensitive: Payload paths redacted before storing: what logs its holder in or moves money.
-        volatile: Payload paths left out of ``payload_hash``: they differ from fetch to fetch.
-        mutations: Calls that change objects.
-        note: What a reader of the data should know.
+        unlisted: Objects that exist although no list returns them.
+        sensitive: Payload paths redacted before storing: values that log in or move money.
+        volatile: Payload paths left out of ``payload_hash``: they differ from request to request.
+        mutations: Requests that change objects.
+        note: What a user of the data should know.
     """
 
     id: str
@@ -157,11 +159,11 @@ class Collection(Row):
     expand: tuple[str, ...] = ()
     sources: tuple[SourceField, ...] = ()
     preview: PreviewCall | None = None
-    how: str | None = None
+    retrieval_note: str = ""
     events: EventRouting = Field(default_factory=EventRouting)
     reread_schedule: tuple[Reread, ...] = ()
     no_change_signal: str = ""
-    unlisted: tuple[SkipRule, ...] = ()
+    unlisted: tuple[FieldPredicate, ...] = ()
     sensitive: tuple[str, ...] = ()
     volatile: tuple[str, ...] = ()
     mutations: Mutations = Field(default_factory=Mutations)
@@ -174,17 +176,17 @@ class Collection(Row):
 
     @property
     def listed_by_time(self) -> bool:
-        """Whether it has a list of its own that can be narrowed to what was created lately."""
+        """Whether it has a top-level list with a ``created`` filter."""
         return any(call.parent is None and call.created_filter for call in self.lists)
 
     @property
     def keyed_by_fields(self) -> bool:
-        """Whether ``key`` is the key; what is taken from previews is keyed by its place therein."""
+        """Whether ``key`` is the key; the key of a preview's line is its place in the preview."""
         return self.retrieval is not Retrieval.PREVIEW or self.preview is not None
 
     @property
     def parents(self) -> tuple[str, ...]:
-        """Catalogue ids of what its objects are listed below or computed for."""
+        """Catalogue ids of the collections whose objects its objects are listed or computed for."""
         named = [call.parent for call in self.lists]
         if self.preview:
             named.append(self.preview.parent)
@@ -193,14 +195,14 @@ class Collection(Row):
         return tuple(dict.fromkeys(name for name in named if name))
 
     def change_of(self, event_type: str) -> ChangeType | None:
-        """The kind of change that a Stripe event stands for, as far as its type tells.
+        """The kind of change of a Stripe event.
 
         Args:
-            event_type: Stripe's event type, of an event that carries one of these objects.
+            event_type: Type of a Stripe event about one of these objects.
 
         Returns:
-            None where the type does not tell, which holds for types not known here as well:
-            created for a record never seen, else updated.
+            None where the type, for example an unknown one, does not decide: the change is then
+            created for a record that is not stored, updated otherwise.
         """
         for change in ChangeType:
             if event_type in getattr(self.events, change):
@@ -208,13 +210,18 @@ class Collection(Row):
         return None
 
     def ignores(self, event_type: str) -> bool:
-        """Whether a Stripe event of this type must not touch the record that it carries."""
+        """Whether a Stripe event of this type must not change the record that it is about."""
         return event_type in self.events.ignored
 
-    def parent_id(self, payload: JsonObject) -> str | None:
-        """Id of the object that an object is listed with, as far as its own fields tell.
+    def created(self, payload: JsonObject) -> int | None:
+        """When Stripe created an object, in Unix seconds; None where it has no such field."""
+        value = payload.get(self.created_field) if self.created_field else None
+        return value if isinstance(value, int) else None
 
-        The placeholders of nested lists are named after the fields that hold the parent's id.
+    def parent_id(self, payload: JsonObject) -> str | None:
+        """Id of an object's parent, None where the object has no field for it.
+
+        The placeholders of nested lists are named after the fields with the parent's id.
         """
         for call in self.lists:
             if call.parent:
@@ -224,14 +231,14 @@ class Collection(Row):
         return None
 
     def retrieve_request(self, payload: JsonObject) -> tuple[str, dict[str, str]] | None:
-        """How to ask Stripe for the current state of an object.
+        """The request for the current state of an object.
 
         Args:
-            payload: The object as last seen, which names its id and its owner.
+            payload: Any state of the object, with its id and that of its owner.
 
         Returns:
             Path and values of its placeholders; None where no path returns single objects or the
-            payload lacks what the paths need.
+            payload lacks a field that the paths need.
         """
         for path in (self.retrieve, *self.retrieve_alternatives):
             if path:
