@@ -1,125 +1,132 @@
-"""Finding the Stripe events of a sync that were not applied yet."""
+"""The feed of Stripe events (GET /v1/events): new ones, late ones, missed ones.
+
+Stripe's list is newest first and eventually consistent: an event may appear below events that were
+read before. Three ways of reading together miss nothing:
+
+- ``_fetch_newest`` reads from the top down to an event that was processed. Most of the time that is
+  one short page, which covers the whole lookback.
+- ``LookbackScan`` reads the lookback again and again, a few pages at a time, where it does not fit
+  on the first page.
+- ``EventCatchUp`` reads missed minutes or weeks, oldest first, in windows of bounded size.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Container
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from stripe_sync.client import StripeApi
-from stripe_sync.clock import Clock
-from stripe_sync.extract.event_pages import EventBatch, EventCatchUp, LookbackScan, newest
+from stripe_sync.client import Priority, StripeApi
+from stripe_sync.clock import Clock, to_unix
+from stripe_sync.extract.pagination import PAGE_SIZE, ListPage, ListRequest, paginate
+from stripe_sync.extract.requester import Requester
 from stripe_sync.records.canonical_json import JsonObject
 
+EVENTS_PATH = "/v1/events"
+
 LOOKBACK = 600
-"""Seconds that are looked back for Stripe events that appear late."""
+"""Seconds below the newest processed event in which late events are searched for."""
+
+MAX_PAGES = 8
+"""Pages read from the top before the feed turns to catching up; pages of a catch-up window."""
+
+SCAN_PAGES = 2
+"""Pages of the lookback that are read again between two polls."""
+
+MAX_WINDOW = 86_400
+"""Width of a catch-up window, in seconds, at most."""
+
+MAX_AGE = 32 * 86_400
+"""Age in seconds at which Stripe certainly has no events any more: it keeps them for 30 days."""
 
 _FORGET_SECONDS = 60.0
 _RETRY_SECONDS = 5.0
 
+_Pages = AsyncGenerator[ListPage, None]
+
+
+@dataclass(frozen=True, slots=True)
+class EventBatch:
+    """Stripe events not processed before.
+
+    Attributes:
+        events: Oldest first.
+        asked_at: When the first request was sent.
+        answered_at: When its answer was there: a request sent later returns no older state.
+        behind: Whether there are more that were not read yet.
+        complete: Whether the whole lookback was read.
+    """
+
+    events: list[JsonObject]
+    asked_at: datetime
+    answered_at: datetime
+    behind: bool = False
+    complete: bool = True
+
 
 class EventFeed:
-    """Remembers which Stripe events were applied, and looks for others.
+    """Finds the Stripe events of a sync that were not processed yet.
+
+    A poll calls ``fetch_new``, then ``mark_seen`` before the events are committed (the commit takes
+    the ``cursor``), then ``mark_committed``. Events that failed are returned again.
 
     Args:
         api: The client.
-        clock: Tells the time.
-        cutoff: Unix seconds; nothing created earlier is applied.
-        position: Where an earlier poller stopped, None for the fence.
+        clock: The time of requests.
+        cutoff: Unix seconds; events created earlier are left out.
+        cursor: ``cursor`` of an earlier feed: ``{"watermark": …, "failing_since": …}`` in Unix
+            seconds; None for the cutoff.
+
+    Attributes:
+        lookback_start: Unix seconds from which events are searched for.
     """
 
     def __init__(
-        self, api: StripeApi, clock: Clock, *, cutoff: int, position: JsonObject | None
+        self, api: StripeApi, clock: Clock, *, cutoff: int, cursor: JsonObject | None
     ) -> None:
-        self._api = api
+        self._requester = Requester(api, clock, Priority.LIVE)
         self._clock = clock
         self._cutoff = cutoff
-        self._watermark = max((position or {}).get("watermark", 0), cutoff)
-        self._scan = LookbackScan(api, clock)
-        self._scanning: asyncio.Task[list[JsonObject]] | None = None
+        self._watermark = max((cursor or {}).get("watermark", 0), cutoff)
+        self._scan = LookbackScan(self._requester)
+        self._scan_step: asyncio.Task[list[JsonObject]] | None = None
         self._catch_up: EventCatchUp | None = None
-        self._known: dict[str, int] = {}
+        self._processed: dict[str, int] = {}
         self._forgot_at = clock.monotonic()
         self._failing: dict[str, JsonObject] = {}
         self._retry_at = 0.0
-        self.floor = max(self._watermark - LOOKBACK, cutoff)
-        if failing_since := (position or {}).get("failing_since"):
-            self.floor = max(min(self.floor, failing_since), cutoff)
-            self._catch_up = EventCatchUp(api, clock, self.floor)
+        self.lookback_start = max(self._watermark - LOOKBACK, cutoff)
+        if failing_since := (cursor or {}).get("failing_since"):
+            self.lookback_start = max(min(self.lookback_start, failing_since), cutoff)
+            self._catch_up = EventCatchUp(self._requester, self.lookback_start)
 
-    def remember(self, known: dict[str, int]) -> None:
-        """Take note of Stripe events that were applied earlier: Unix seconds by id."""
-        self._known |= known
+    def add_processed(self, processed: dict[str, int]) -> None:
+        """Add Stripe events that earlier feeds processed: Unix seconds of creation by id."""
+        self._processed |= processed
 
     @property
-    def position(self) -> JsonObject:
-        """Where to go on."""
+    def cursor(self) -> JsonObject:
+        """Where a later feed continues: at the newest event and at the oldest failed one."""
         times = (int(event["created"]) for event in self._failing.values())
         return {"watermark": self._watermark, "failing_since": min(times, default=None)}
 
-    async def look(self) -> EventBatch:
-        """What is new since the last look, what showed up late, what is worth another try.
+    async def fetch_new(self) -> EventBatch:
+        """New events, late events, and failed ones whose retry is due.
 
         Raises:
-            StripeError: As the client raises it; the next look finds the same.
+            StripeError: As the client raises it; the next call reads the same.
         """
-        found = await self._new()
-        again = self._to_try_again()
-        if not again:
-            return found
-        return replace(found, events=[*again, *found.events])
+        batch = await self._fetch()
+        retries = self._due_retries()
+        return replace(batch, events=[*retries, *batch.events]) if retries else batch
 
-    async def _new(self) -> EventBatch:
-        if self._catch_up is None:
-            found = await newest(self._api, self._clock, known=self._known, floor=self.floor)
-            if not found.behind:
-                return found if found.whole else await self._with_late(found)
-            self._catch_up = EventCatchUp(self._api, self._clock, self.floor)
-        found = await self._catch_up.step(self._known)
-        if not found.behind:
-            self._catch_up = None
-        return found
-
-    async def _with_late(self, found: EventBatch) -> EventBatch:
-        """With what a few pages of the overlap showed since the last look.
-
-        They are read beside everything else, so that nothing new waits for what is late.
-        """
-        late = await self._scanned()
-        reach = max(self._scan.reach(self.floor), self._cutoff)
-        if self._scanning is None:
-            step = self._scan.step(known=self._known, floor=reach)
-            self._scanning = asyncio.create_task(step)
-        new = {event["id"] for event in found.events}
-        events = [*(e for e in late if e["id"] not in new), *found.events]
-        return replace(found, events=sorted(events, key=lambda e: int(e["created"])))
-
-    async def _scanned(self) -> list[JsonObject]:
-        """What those pages showed, if they are there, and nobody has applied since."""
-        if self._scanning is None or not self._scanning.done():
-            return []
-        scanning, self._scanning = self._scanning, None
-        late = await scanning
-        return [event for event in late if event["id"] not in self._known]
-
-    async def aclose(self) -> None:
-        """Stop looking."""
-        if self._scanning is not None:
-            self._scanning.cancel()
-            await asyncio.gather(self._scanning, return_exceptions=True)
-
-    def _to_try_again(self) -> list[JsonObject]:
-        now = self._clock.monotonic()
-        if not self._failing or now < self._retry_at:
-            return []
-        self._retry_at = now + _RETRY_SECONDS
-        return list(self._failing.values())
-
-    def note(self, events: list[JsonObject], failed: list[JsonObject]) -> None:
-        """Note what became of Stripe events, before that is committed.
+    def mark_seen(self, events: list[JsonObject], failed: list[JsonObject]) -> None:
+        """Move the cursor over events, before it is committed with them.
 
         Args:
-            events: Stripe events that were found.
-            failed: Those of them that could not be applied; they are tried again.
+            events: Events of a batch.
+            failed: Those of them that could not be processed; they are tried again.
         """
         if failed and not self._failing:
             self._retry_at = self._clock.monotonic() + _RETRY_SECONDS
@@ -127,19 +134,233 @@ class EventFeed:
             self._failing.pop(event["id"], None)
         self._failing |= {event["id"]: event for event in failed}
         self._watermark = max([self._watermark, *(int(event["created"]) for event in events)])
-        self.floor = max(self._watermark - LOOKBACK, self._cutoff)
+        self.lookback_start = max(self._watermark - LOOKBACK, self._cutoff)
 
-    def know(self, events: list[JsonObject]) -> None:
-        """Note that what was noted of these Stripe events is committed."""
-        self._known |= {event["id"]: int(event["created"]) for event in events}
+    def mark_committed(self, events: list[JsonObject]) -> None:
+        """Return these events no more, except for those that failed, when their retry is due."""
+        self._processed |= {event["id"]: int(event["created"]) for event in events}
         now = self._clock.monotonic()
         if now - self._forgot_at < _FORGET_SECONDS:
             return
-        # Those that are too old to be looked for need not be known.
         self._forgot_at = now
-        floor = self._scan.reach(self.floor)
-        self._known = {
-            key: created
-            for key, created in self._known.items()
-            if created >= floor or key in self._failing
+        oldest = self._scan.start(self.lookback_start)
+        self._processed = {
+            event_id: created
+            for event_id, created in self._processed.items()
+            if created >= oldest or event_id in self._failing
         }
+
+    async def aclose(self) -> None:
+        """Cancel the request under way, if any."""
+        if self._scan_step is not None:
+            self._scan_step.cancel()
+            await asyncio.gather(self._scan_step, return_exceptions=True)
+
+    async def _fetch(self) -> EventBatch:
+        if self._catch_up is None:
+            batch = await _fetch_newest(
+                self._requester, processed=self._processed, start=self.lookback_start
+            )
+            if not batch.behind:
+                return batch if batch.complete else await self._with_late(batch)
+            self._catch_up = EventCatchUp(self._requester, self.lookback_start)
+        batch = await self._catch_up.step(self._processed)
+        if not batch.behind:
+            self._catch_up = None
+        return batch
+
+    async def _with_late(self, batch: EventBatch) -> EventBatch:
+        """Add the late events that the scan found since the last poll, and start its next step.
+
+        The scan runs in the background, so that new events do not wait for it.
+        """
+        late = await self._scanned()
+        if self._scan_step is None:
+            start = max(self._scan.start(self.lookback_start), self._cutoff)
+            step = self._scan.step(processed=self._processed, start=start)
+            self._scan_step = asyncio.create_task(step)
+        new = {event["id"] for event in batch.events}
+        events = [*(event for event in late if event["id"] not in new), *batch.events]
+        return replace(batch, events=sorted(events, key=_created))
+
+    async def _scanned(self) -> list[JsonObject]:
+        """Events of the last step of the scan, if it is done, without those processed since."""
+        if self._scan_step is None or not self._scan_step.done():
+            return []
+        step, self._scan_step = self._scan_step, None
+        late = await step
+        return [event for event in late if event["id"] not in self._processed]
+
+    def _due_retries(self) -> list[JsonObject]:
+        now = self._clock.monotonic()
+        if not self._failing or now < self._retry_at:
+            return []
+        self._retry_at = now + _RETRY_SECONDS
+        return list(self._failing.values())
+
+
+async def newest_created(api: StripeApi, priority: Priority = Priority.LIVE) -> int:
+    """``created`` of the newest Stripe event, 0 when there is none within retention.
+
+    Raises:
+        StripeError: As the client raises it.
+    """
+    page = await api.get(EVENTS_PATH, params={"limit": 1}, priority=priority)
+    return int(page["data"][0]["created"]) if page["data"] else 0
+
+
+async def _fetch_newest(
+    requester: Requester, *, processed: Container[str], start: int
+) -> EventBatch:
+    """Read from the top down to an event that was processed.
+
+    Args:
+        requester: Sends the requests.
+        processed: Ids of processed events, at least of those created at ``start`` or later.
+        start: Unix seconds; events created earlier are left out.
+
+    Raises:
+        StripeError: As the client raises it.
+    """
+    asked_at = answered_at = requester.clock.now()
+    new: list[JsonObject] = []
+    pages = 0
+    async for page in _pages(requester, start):
+        pages += 1
+        if pages == 1:
+            answered_at = requester.clock.now()
+        new += [event for event in page.objects if event["id"] not in processed]
+        if not page.has_more:
+            return EventBatch(_oldest_first(new), asked_at, answered_at)
+        # Below a processed event only late ones can be new; the lookback scan finds those.
+        if page.objects[-1]["id"] in processed:
+            break
+        if pages == MAX_PAGES:
+            return EventBatch([], asked_at, answered_at, behind=True, complete=False)
+    return EventBatch(_oldest_first(new), asked_at, answered_at, complete=False)
+
+
+class LookbackScan:
+    """Reads the lookback from its newest event to its oldest, a few pages at a time, repeatedly.
+
+    Args:
+        requester: Sends the requests.
+    """
+
+    def __init__(self, requester: Requester) -> None:
+        self._requester = requester
+        self._pages: _Pages | None = None
+        self._began_at = 0
+        self._duration = 0
+
+    def start(self, lookback_start: int) -> int:
+        """Where the next scan ends, so that it covers the lookback: both in Unix seconds.
+
+        While a scan takes its time, the events that it searches for grow older.
+        """
+        return lookback_start - self._duration
+
+    async def step(self, *, processed: Container[str], start: int) -> list[JsonObject]:
+        """Read the next few pages; the new events on them, oldest first.
+
+        Args:
+            processed: Ids of processed events.
+            start: Unix seconds; where a scan that begins now ends.
+
+        Raises:
+            StripeError: As the client raises it; the scan then begins anew.
+        """
+        if self._pages is None:
+            self._began_at = to_unix(self._requester.clock.now())
+            self._pages = _pages(self._requester, start)
+        new: list[JsonObject] = []
+        try:
+            for _ in range(SCAN_PAGES):
+                page = await anext(self._pages)
+                new += [event for event in page.objects if event["id"] not in processed]
+                if not page.has_more:
+                    await self._end()
+                    break
+        except BaseException:
+            await self._end()
+            raise
+        return _oldest_first(new)
+
+    async def _end(self) -> None:
+        if self._pages is not None:
+            now = to_unix(self._requester.clock.now())
+            self._duration = max(0, now - self._began_at)
+            await self._pages.aclose()
+            self._pages = None
+
+
+class EventCatchUp:
+    """Reads missed events, oldest first, in windows of time as wide as a few pages hold.
+
+    Args:
+        requester: Sends the requests; its clock is the time up to which events were missed.
+        start: Unix seconds from which events were missed.
+    """
+
+    def __init__(self, requester: Requester, start: int) -> None:
+        self._requester = requester
+        self._start = max(start, to_unix(requester.clock.now()) - MAX_AGE)
+        self._width = MAX_WINDOW
+
+    async def step(self, processed: Container[str]) -> EventBatch:
+        """Read the next window that has new events.
+
+        Args:
+            processed: Ids of processed events.
+
+        Returns:
+            The new events of the window; ``behind`` as long as there are later windows.
+
+        Raises:
+            StripeError: As the client raises it; the next step reads the same window.
+        """
+        clock = self._requester.clock
+        while True:
+            asked_at = clock.now()
+            end = min(self._start + self._width, to_unix(asked_at) + 1)
+            events = await self._window(end)
+            answered_at = clock.now()
+            if events is None:
+                self._width = max(1, (end - self._start) // 4)
+                continue
+            self._start = end
+            if len(events) < PAGE_SIZE * MAX_PAGES // 4:
+                self._width = min(MAX_WINDOW, self._width * 2)
+            new = [event for event in events if event["id"] not in processed]
+            behind = end <= to_unix(asked_at)
+            if new or not behind:
+                break
+        return EventBatch(_oldest_first(new), asked_at, answered_at, behind, complete=not behind)
+
+    async def _window(self, end: int) -> list[JsonObject] | None:
+        """All events created before ``end``; None where they are too many for one window."""
+        found: list[JsonObject] = []
+        pages = 0
+        async for page in _pages(self._requester, self._start, end):
+            pages += 1
+            found += page.objects
+            # Events of one second stay together, however many they are.
+            if page.has_more and pages == MAX_PAGES and end - self._start > 1:
+                return None
+        return found
+
+
+def _pages(requester: Requester, start: int, end: int | None = None) -> _Pages:
+    """Pages, newest first, of the events created in [start, end)."""
+    created = {"gte": start} if end is None else {"gte": start, "lt": end}
+    return paginate(requester, ListRequest(EVENTS_PATH, params={"created": created}))
+
+
+def _oldest_first(events: list[JsonObject]) -> list[JsonObject]:
+    """Oldest first, each once; within a second Stripe's own order is kept."""
+    once = {event["id"]: event for event in reversed(events)}
+    return sorted(once.values(), key=_created)
+
+
+def _created(event: JsonObject) -> int:
+    return int(event["created"])

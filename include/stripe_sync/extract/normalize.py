@@ -1,4 +1,4 @@
-"""From a raw Stripe object to an observation: key, redaction, canonical text, hash."""
+"""From a Stripe object to an observation: key, redaction, canonical text, hash."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _ID = (("id",),)
 
 
 class Normalizer:
-    """Shapes the objects of one collection.
+    """Normalizes the objects of one collection.
 
     Args:
-        collection: The catalogue's row.
+        collection: The collection.
         api_version: Version that the objects are rendered in.
         redact: Whether the collection's sensitive fields are redacted.
     """
@@ -32,18 +32,18 @@ class Normalizer:
         self._volatile = _split(collection.volatile)
         self._key = _split(collection.key)
         self._fallback_key = _split(collection.fallback_key)
-        self._listed_below = any(call.parent for call in collection.lists)
-        self._created_field = collection.created_field or ""
+        self._has_parents = any(call.parent for call in collection.lists)
 
     def upstream_id(self, obj: JsonObject, owner: str | None = None) -> str:
         """The object's key within its collection: its id, or a composite joined by colons.
 
         Args:
             obj: The object.
-            owner: Id of the object that it was found with, for keys that are weak without.
+            owner: Id of the object that contains it, part of the key where the object lacks a field
+                of its key.
 
         Raises:
-            StripeSyncError: A part of the key is missing.
+            StripeSyncError: The object lacks a field of its key.
         """
         if self._key == _ID and type(found := obj.get("id")) is str:
             return found
@@ -53,18 +53,13 @@ class Normalizer:
             parts = {first: owner} | {path: _pick(obj, path) for path in self._fallback_key}
         elif parts[first] is None and owner and len(parts) > 1:
             parts[first] = owner
-        # The end of a period that is still open is part of its key all the same.
+        # Other parts may be null, such as the end of an open period.
         needed = {first, ("id",), *self._fallback_key}
         missing = [".".join(p) for p, part in parts.items() if part is None and p in needed]
         if missing:
             message = f"{self._collection.id}: Stripe sent an object without {', '.join(missing)}"
             raise StripeSyncError(message)
         return ":".join("" if part is None else str(part) for part in parts.values())
-
-    def created(self, obj: JsonObject) -> int | None:
-        """When Stripe made the object, in Unix seconds; None where it does not say."""
-        value = obj.get(self._created_field)
-        return value if isinstance(value, int) else None
 
     def normalize(
         self,
@@ -81,19 +76,19 @@ class Normalizer:
         """Make an observation; sensitive fields of ``obj`` are overwritten in place.
 
         Args:
-            obj: The object, nested lists complete.
-            observed_at: When the request that showed it was sent.
-            deleted: Whether the object is gone; ``obj`` is then its last snapshot.
-            stripe_event: The Stripe event that led here.
-            fallback: Whether ``obj`` is only a Stripe event's snapshot.
-            api_version: Version that ``obj`` is rendered in, if not this shaper's.
-            parent_id: The object that ``obj`` belongs to, where it does not say so itself.
-            upstream_id: Its key, where it is not made of its own fields.
+            obj: The object, with complete embedded lists.
+            observed_at: When the request that returned it was sent.
+            deleted: Whether the object is deleted; ``obj`` is then its last known state.
+            stripe_event: The Stripe event that reports the change.
+            fallback: Whether ``obj`` is only the payload of a Stripe event.
+            api_version: Version that ``obj`` is rendered in, None for this normalizer's.
+            parent_id: Id of the parent, where ``obj`` has no field for it.
+            upstream_id: Its key, where its fields do not contain it.
 
         Raises:
-            StripeSyncError: A part of the key is missing.
+            StripeSyncError: The object lacks a field of its key.
         """
-        if self._listed_below and parent_id is None:
+        if self._has_parents and parent_id is None:
             parent_id = self._collection.parent_id(obj)
         upstream_id = upstream_id or self.upstream_id(obj, parent_id)
         self.redact(obj)
@@ -117,7 +112,7 @@ class Normalizer:
     def tombstone(
         self, upstream_id: str, *, observed_at: datetime, parent_id: str | None
     ) -> Observation:
-        """Make an observation of a stored object that Stripe no longer shows."""
+        """Make an observation of the deletion of a stored object."""
         return Observation(
             collection_id=self._collection.id,
             upstream_id=upstream_id,
@@ -131,40 +126,40 @@ class Normalizer:
         )
 
     def redact(self, obj: JsonObject) -> None:
-        """Overwrite the sensitive fields of an object, or of a part of it, in place."""
+        """Overwrite the sensitive fields of an object, or of some of its fields, in place."""
         for path in self._sensitive:
             _redact(obj, path)
 
     def comparable(self, obj: JsonObject) -> JsonObject:
-        """The object, or a part of it, without what differs from one rendering to the next."""
+        """The object, or some of its fields, without those that differ between two requests."""
         return _without(obj, self._volatile) if self._volatile else obj
 
     def _changed(self, obj: JsonObject) -> datetime | None:
-        created, updated = self.created(obj), obj.get("updated")
+        created, updated = self._collection.created(obj), obj.get("updated")
         if isinstance(updated, int):
             return from_unix(updated if created is None else max(created, updated))
         return None if created is None else from_unix(created)
 
 
 class StripeEventNormalizer(Normalizer):
-    """Shapes Stripe events as records: what they carry is redacted as its own collection is."""
+    """Normalizes Stripe events: their payload is redacted like objects of its own collection."""
 
     def __init__(
         self, catalog: Catalog, collection: Collection, *, api_version: str, redact: bool = True
     ) -> None:
         super().__init__(collection, api_version=api_version, redact=redact)
-        self._carried = {
-            row.object: Normalizer(row, api_version=api_version, redact=redact)
-            for row in catalog.values()
-            if row.sensitive
+        self._payloads = {
+            each.object: Normalizer(each, api_version=api_version, redact=redact)
+            for each in catalog.values()
+            if each.sensitive
         }
 
     def redact(self, obj: JsonObject) -> None:
-        """Overwrite the sensitive fields of the object carried and of its old values."""
+        """Overwrite the sensitive fields of the payload and of its previous values."""
         data = obj["data"]
-        if derived_collections := self._carried.get(data["object"].get("object", "")):
-            derived_collections.redact(data["object"])
-            derived_collections.redact(data.get("previous_attributes") or {})
+        if normalizer := self._payloads.get(data["object"].get("object", "")):
+            normalizer.redact(data["object"])
+            normalizer.redact(data.get("previous_attributes") or {})
 
 
 def _split(paths: Iterable[str]) -> tuple[tuple[str, ...], ...]:
@@ -176,7 +171,7 @@ def _pick(value: Any, path: tuple[str, ...]) -> Any:
         if not isinstance(value, dict):
             return None
         value = value.get(part)
-    # A parent may be given as its id or as the object itself.
+    # A parent may be an id or an object.
     return value.get("id") if isinstance(value, dict) else value
 
 
@@ -193,7 +188,7 @@ def _redact(value: Any, path: tuple[str, ...]) -> None:
 
 
 def _without(obj: JsonObject, paths: Iterable[tuple[str, ...]]) -> JsonObject:
-    """A copy without the given paths; what is not on a path is shared, not copied."""
+    """A copy without the given paths; values outside of the paths are shared, not copied."""
     result = dict(obj)
     for head, *rest in paths:
         if not rest:

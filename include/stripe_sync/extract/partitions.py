@@ -1,12 +1,11 @@
-"""Walks: one way through the objects of a collection, resumable, handing on what is harvested.
+"""Partitions: the parts that together are one collection, each resumable.
 
-The objects come from Stripe's lists or, where this sync holds all of them already, out of the
-warehouse, which costs no request.
+The objects of a partition come from one of Stripe's lists or, where all of them are stored already,
+from the warehouse, which costs no request.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,211 +13,192 @@ from urllib.parse import urlencode
 
 from stripe_sync.catalog import Collection, ListCall
 from stripe_sync.errors import EndpointRetired, InvalidRequest, PermissionDenied
-from stripe_sync.extract.pages import PAGE_SIZE, Item
-from stripe_sync.extract.source_objects import RecordExtractor, Requester, SourceObject
-from stripe_sync.extract.windows import CursorList, Reader, Slice, WindowedList
+from stripe_sync.extract.context import StoredRecords
+from stripe_sync.extract.extractors.source_objects import RecordExtractor, SourceObject
+from stripe_sync.extract.lists.pages import Item, ListReader
+from stripe_sync.extract.lists.windows import Slice, WindowedList, cursor_list
+from stripe_sync.extract.pagination import ListRequest, paginate
+from stripe_sync.extract.requester import Requester
+from stripe_sync.records import Condition
 from stripe_sync.records.canonical_json import JsonObject
-from stripe_sync.sync.session import Session
-from stripe_sync.warehouse import Condition
 
 log = logging.getLogger(__name__)
 
-PIECE = 100
-"""Stored objects that are looked at together."""
-
-COMPLETE = ("done", "empty")
-"""Statuses of collections of which the warehouse holds everything."""
+STORED_OBJECTS = 100
+"""Stored objects that are extracted from together."""
 
 TEST_CLOCKS = "/v1/test_helpers/test_clocks"
-
-ReaderOf = Callable[[ListCall, Mapping[str, str]], Reader]
-"""Makes a reader of a list with further parameters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """One way through some objects.
+    """One part of a collection.
 
     Attributes:
-        key: Tells it from the other walks of the collection; part of stored positions.
-        slices: Makes a run of it, from a position on.
+        key: Unique within the collection; part of stored cursors.
+        slices: Reads it from a cursor on, None for the beginning.
     """
 
     key: str
     slices: Callable[[JsonObject | None], AsyncGenerator[Slice, None]]
 
 
-def listed(
-    row: Collection,
-    reader_of: ReaderOf,
-    *,
-    since: int | None,
-    params: Mapping[str, str] | None = None,
-) -> list[Partition]:
-    """Walks through Stripe's own lists of a collection, one for each variant.
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Partitions for the top-level lists of a collection.
 
-    Args:
-        row: The collection.
-        reader_of: Makes a reader of one of its lists.
-        since: Unix seconds; leave out objects created earlier, where the list can.
-        params: Further filters.
+    Attributes:
+        requester: Sends the requests.
+        collection: The collection.
+        extractor: Applied to its objects.
+        expand: Fields to expand in the objects.
+        complete: Whether lists that the objects embed are completed first.
+        api_version: Stripe-Version, None for the client's own.
     """
-    return [
-        _list(call, reader_of, {**variant, **(params or {})}, since)
-        for call in row.lists
-        if call.parent is None
-        for variant in call.variants or ({},)
-    ]
+
+    requester: Requester
+    collection: Collection
+    extractor: RecordExtractor
+    expand: tuple[str, ...] = ()
+    complete: bool = False
+    api_version: str | None = None
+
+    def partitions(
+        self, *, since: int | None = None, params: Mapping[str, str] | None = None
+    ) -> list[Partition]:
+        """One partition for each variant of each list.
+
+        Args:
+            since: Unix seconds; leave out objects created earlier, where the list can.
+            params: Further filters.
+        """
+        return [
+            self._partition(call, {**variant, **(params or {})}, since)
+            for call in self.collection.lists
+            if call.parent is None
+            for variant in call.variants or ({},)
+        ]
+
+    async def test_clock_partitions(self) -> list[Partition]:
+        """One partition for each test clock, or for each of their customers.
+
+        Lists leave out the objects of test clocks unless a filter names the clock or customer.
+        """
+        calls = [call for call in self.collection.lists if call.test_clocks and not call.parent]
+        if not calls:
+            return []
+        try:
+            clocks = await self._ids(TEST_CLOCKS, {})
+            owners = {"test_clock": clocks}
+            if any(call.test_clocks == "customer" for call in calls):
+                owners["customer"] = [
+                    name
+                    for clock in clocks
+                    for name in await self._ids("/v1/customers", {"test_clock": clock})
+                ]
+        except (PermissionDenied, EndpointRetired) as error:
+            log.warning("%s: objects of test clocks are left out: %s", self.collection.id, error)
+            return []
+        return [
+            self._partition(call, {str(call.test_clocks): owner}, None)
+            for call in calls
+            for owner in sorted(owners[str(call.test_clocks)])
+        ]
+
+    def _partition(self, call: ListCall, params: Mapping[str, str], since: int | None) -> Partition:
+        filters = {**call.params, **params}
+        request = ListRequest(
+            call.path, params=filters, expand=self.expand, api_version=self.api_version
+        )
+        reader = ListReader(self.requester, self.collection, request, self.extractor, self.complete)
+
+        def slices(cursor: JsonObject | None) -> AsyncGenerator[Slice, None]:
+            if call.created_filter:
+                return WindowedList(reader, since=since, cursor=cursor).slices()
+            return cursor_list(reader, cursor["after"] if cursor else None)
+
+        return Partition(f"{call.path}?{urlencode(filters)}" if filters else call.path, slices)
+
+    async def _ids(self, path: str, params: Mapping[str, str]) -> list[str]:
+        request = ListRequest(path, params=params)
+        pages = paginate(self.requester, request)
+        return list(dict.fromkeys([obj["id"] async for page in pages for obj in page.objects]))
 
 
-async def of_test_clocks(session: Session, row: Collection, reader_of: ReaderOf) -> list[Partition]:
-    """Walks through what belongs to test clocks, which the bare list hides.
-
-    Args:
-        session: The open sync.
-        row: The collection.
-        reader_of: Makes a reader of one of its lists.
-    """
-    calls = [call for call in row.lists if call.test_clocks and call.parent is None]
-    if not calls or session.sync.livemode:
-        return []
-    try:
-        clocks = await _ids(session, TEST_CLOCKS, {})
-        owners = {"test_clock": clocks}
-        if any(call.test_clocks == "customer" for call in calls):
-            owners["customer"] = [
-                name
-                for clock in clocks
-                for name in await _ids(session, "/v1/customers", {"test_clock": clock})
-            ]
-    except (PermissionDenied, EndpointRetired) as error:
-        log.warning("%s: what belongs to test clocks is left out: %s", row.id, error)
-        return []
-    return [
-        _list(call, reader_of, {str(call.test_clocks): owner}, None)
-        for call in calls
-        for owner in sorted(owners[str(call.test_clocks)])
-    ]
-
-
-def stored(
-    session: Session,
-    row: Collection,
+def stored_partition(
+    stored: StoredRecords,
+    collection: Collection,
     extractor: RecordExtractor,
     *,
     fields: Sequence[str] = (),
     condition: Condition | None = None,
 ) -> Partition:
-    """A walk through the stored objects of a collection.
+    """A partition of the stored objects of a collection.
 
     Args:
-        session: The open sync.
-        row: The collection.
-        extractor: What is made of its objects.
-        fields: Top-level fields that the harvest looks at; none for all.
-        condition: Leave out objects for which it does not hold.
+        stored: The stored records.
+        collection: The collection.
+        extractor: Applied to its objects.
+        fields: Top-level fields that the extractor needs, empty for all.
+        condition: Leave out objects that do not meet it.
     """
 
-    async def slices(position: JsonObject | None) -> AsyncGenerator[Slice, None]:
-        after = position["after"] if position else ""
-        while True:
-            found = await asyncio.to_thread(
-                session.warehouse.records.page,
-                session.sync.id,
-                row.id,
-                after=after,
-                limit=PIECE,
-                fields=fields,
-                condition=condition,
+    async def slices(cursor: JsonObject | None) -> AsyncGenerator[Slice, None]:
+        after = cursor["after"] if cursor else ""
+        more = True
+        while more:
+            page = await stored.page(collection.id, after, STORED_OBJECTS, fields, condition)
+            found = await extractor(
+                [SourceObject(o.payload, o.observed_at, o.api_version, o.upstream_id) for o in page]
             )
-            shown = [
-                SourceObject(each.payload, each.observed_at, each.api_version, each.upstream_id)
-                for each in found
-            ]
-            observations = await extractor(shown)
             items = [
-                Item(each.id, None, tuple(own))
-                for each, own in zip(shown, observations, strict=True)
+                Item(obj.upstream_id, None, tuple(observations))
+                for obj, observations in zip(page, found, strict=True)
             ]
-            after = shown[-1].id if shown else after
-            more = len(found) == PIECE
+            after = page[-1].upstream_id if page else after
+            more = len(page) == STORED_OBJECTS
             yield Slice(items, {"after": after} if more else None)
-            if not more:
-                return
 
-    return Partition(f"stored {row.name}", slices)
+    return Partition(f"stored {collection.name}", slices)
 
 
-def holds_all(session: Session, row: Collection) -> bool:
-    """Whether the warehouse holds every object of a collection."""
-    if row.parent_only:
-        return False
-    state = session.warehouse.collections.state(session.sync.id, row.id)
-    if state is None or state.status not in COMPLETE:
-        return False
-    return (state.position or {}).get("bound") is None
-
-
-async def run(
-    walks: Sequence[Partition], position: JsonObject, instead: Sequence[Partition] = ()
+async def read_partitions(
+    partitions: Sequence[Partition],
+    cursor: JsonObject | None,
+    fallback: Sequence[Partition] = (),
 ) -> AsyncGenerator[Slice, None]:
-    """Run walks one after the other.
+    """Read partitions one after the other.
 
     Args:
-        walks: The walks.
-        position: Where an earlier run stopped (``Slice.position``), empty for the beginning.
-        instead: Walks to run where Stripe refuses the first of the others.
+        partitions: The partitions.
+        cursor: Where an earlier run stopped (``Slice.cursor``); None or empty for the beginning,
+            as is a cursor in a partition that exists no more.
+        fallback: Read instead, if Stripe refuses the list of the first partition.
 
     Raises:
-        StripeError: As the client raises it; what was handed on before stays valid.
+        StripeError: As the client raises it; the slices before stay valid.
     """
-    if any(walk.key == position.get("walk") for walk in instead):
-        walks, instead = instead, ()
-    keys = [walk.key for walk in walks]
-    begun = position.get("walk") in keys
-    first = keys.index(position["walk"]) if begun else 0
-    first += bool(begun and position.get("ended"))
-    for number, walk in enumerate(walks[first:], first):
-        resume = position.get("list") if begun and number == first else None
-        pieces = walk.slices(resume)
+    cursor = cursor or {}
+    if any(partition.key == cursor.get("partition") for partition in fallback):
+        partitions, fallback = fallback, ()
+    keys = [partition.key for partition in partitions]
+    resumed = cursor.get("partition") in keys
+    first = keys.index(cursor["partition"]) if resumed else 0
+    first += bool(resumed and cursor.get("ended"))
+    for number, partition in enumerate(partitions[first:], first):
+        slices = partition.slices(cursor.get("list") if resumed and number == first else None)
         try:
-            async for piece in pieces:
-                after: JsonObject = {"walk": walk.key, "list": piece.position}
-                if piece.position is None:
-                    after = {"walk": walk.key, "ended": True}
-                yield Slice(piece.items, after, piece.covered)
+            async for each in slices:
+                after: JsonObject = {"partition": partition.key, "list": each.cursor}
+                if each.cursor is None:
+                    after = {"partition": partition.key, "ended": True}
+                yield Slice(each.items, after, each.covered)
         except (InvalidRequest, EndpointRetired) as error:
-            if number or not instead:
+            if number or not fallback:
                 raise
-            log.info("Stripe refuses the list, so it is walked in another way: %s", error)
-            async for piece in run(instead, {}):
-                yield piece
+            log.info("Stripe refuses %s, so its fallback is read: %s", partition.key, error)
+            async for each in read_partitions(fallback, None):
+                yield each
             return
         finally:
-            await pieces.aclose()
-
-
-def _list(
-    call: ListCall, reader_of: ReaderOf, params: Mapping[str, str], since: int | None
-) -> Partition:
-    reader = reader_of(call, params)
-
-    def slices(position: JsonObject | None) -> AsyncGenerator[Slice, None]:
-        if call.created_filter:
-            return WindowedList(reader, since=since, position=position).slices()
-        return CursorList(reader, position=position).slices()
-
-    query = urlencode({**call.params, **params})
-    return Partition(f"{call.path}?{query}" if query else call.path, slices)
-
-
-async def _ids(session: Session, path: str, params: Mapping[str, str]) -> list[str]:
-    """Ids of everything that a list shows."""
-    requester = Requester(session.api, session.clock)
-    found: list[str] = []
-    while True:
-        cursor = {"starting_after": found[-1]} if found else {}
-        page = await requester.get(path, None, {**params, **cursor, "limit": PAGE_SIZE})
-        found += [obj["id"] for obj in page["data"]]
-        if not page["has_more"] or not page["data"]:
-            return found
+            await slices.aclose()

@@ -1,27 +1,24 @@
-"""Objects that Stripe lists for each object of another collection.
+"""Objects that Stripe lists for each object of a parent collection.
 
-Nothing is asked that is known already: the beginning of many lists stands in the parent, and some
-parents say by a field of their own that they have no children (``skip`` in the catalogue).
+No request is sent where the answer is known: the beginning of many lists is embedded in the parent,
+and some parents have a field that shows that they have no children (``skip`` in the catalogue).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from stripe_sync.catalog import Collection, ListCall
-from stripe_sync.errors import CursorVanished, InvalidRequest, NotFound, PermissionDenied
-from stripe_sync.extract.normalize import Normalizer
-from stripe_sync.extract.pages import PAGE_SIZE
-from stripe_sync.extract.source_objects import (
+from stripe_sync.catalog import ListCall
+from stripe_sync.errors import InvalidRequest, NotFound, PermissionDenied
+from stripe_sync.extract.extractors.source_objects import (
+    CollectionExtractor,
     RecordExtractor,
-    Requester,
     SourceObject,
-    StoredChildren,
 )
+from stripe_sync.extract.pagination import PAGE_SIZE, ListRequest, paginate
 from stripe_sync.records import Observation
 from stripe_sync.records.canonical_json import JsonObject
 
@@ -31,182 +28,165 @@ class ChildList:
     """The children of one object.
 
     Attributes:
-        parent_id: The object.
+        parent_id: Id of the object.
         children: In Stripe's order, each once.
-        whole_at: When there were certainly no others, so that what is stored beyond them is gone;
+        complete_at: When these were certainly all children, so that other stored ones are deleted;
             None where that is not known.
     """
 
     parent_id: str
     children: list[SourceObject]
-    whole_at: datetime | None
+    complete_at: datetime | None
 
 
-class ChildListExtractor:
-    """The children of some objects.
+@dataclass(frozen=True, slots=True)
+class ChildListExtractor(CollectionExtractor):
+    """The children of each object.
 
-    Args:
-        requester: What to ask Stripe with.
-        row: The collection of the children.
-        calls: Its lists that have these objects as parents, or some of them; nothing is marked as
-            deleted then.
-        normalizer: Shapes the children.
-        since: Unix seconds; children created earlier are left out.
-        stored: Looks up what is stored below the parents; None marks nothing as deleted.
+    Attributes:
+        calls: Its lists that have these objects as parents, all or some of them.
+        tombstones: Whether children that are stored but not listed become tombstones, where
+            ``calls`` return all children.
+        since: Unix seconds; children created earlier are left out. None for all.
     """
 
-    def __init__(
-        self,
-        requester: Requester,
-        row: Collection,
-        calls: Sequence[ListCall],
-        *,
-        normalizer: Normalizer,
-        stored: StoredChildren | None = None,
-        since: int | None = None,
-    ) -> None:
-        self._requester = requester
-        self._row = row
-        self._calls = calls
-        self._normalizer = normalizer
-        self._stored = stored if _tell_all(row, calls) else None
-        self._since = since
+    calls: Sequence[ListCall]
+    tombstones: bool = True
+    since: int | None = None
 
-    async def __call__(self, shown: Sequence[SourceObject]) -> list[list[Observation]]:
-        """The children of each object, and those that are gone."""
-        child_lists = await self.child_lists(shown)
-        asked = [family.parent_id for family in child_lists if family.whole_at]
-        stored = await self._stored(self._row.id, asked) if self._stored and asked else {}
-        return [self._normalize(family, stored.get(family.parent_id, ())) for family in child_lists]
+    async def __call__(self, sources: Sequence[SourceObject]) -> list[list[Observation]]:
+        """The children of each object, and tombstones of those that are deleted."""
+        child_lists = await self.child_lists(sources)
+        complete = [each.parent_id for each in child_lists if each.complete_at]
+        stored: Mapping[str, Sequence[str]] = {}
+        if complete and self.tombstones and self._return_all_children():
+            stored = await self.context.stored.children(self.collection.id, complete)
+        return [self._normalize(each, stored.get(each.parent_id, ())) for each in child_lists]
 
-    async def child_lists(self, shown: Sequence[SourceObject]) -> list[ChildList]:
-        """The children of each object as Stripe shows them."""
-        return list(await asyncio.gather(*(self._family(parent) for parent in shown)))
+    async def child_lists(self, parents: Sequence[SourceObject]) -> list[ChildList]:
+        """The children of each object, as Stripe sent them."""
+        return list(await asyncio.gather(*(self._child_list(parent) for parent in parents)))
 
-    def _normalize(self, family: ChildList, stored: Sequence[str]) -> list[Observation]:
-        observations = []
-        gone = set(stored)
-        for child in family.children:
-            created = self._normalizer.created(child.obj)
-            gone.discard(self._normalizer.upstream_id(child.obj, family.parent_id))
-            if self._since is None or created is None or created >= self._since:
+    def _normalize(self, child_list: ChildList, stored: Sequence[str]) -> list[Observation]:
+        observations, parent_id = [], child_list.parent_id
+        missing = set(stored)
+        for child in child_list.children:
+            created = self.collection.created(child.obj)
+            missing.discard(self.normalizer.upstream_id(child.obj, parent_id))
+            if self.since is None or created is None or created >= self.since:
                 observations.append(
-                    self._normalizer.normalize(
+                    self.normalizer.normalize(
                         child.obj,
                         observed_at=child.observed_at,
                         api_version=child.api_version,
-                        parent_id=family.parent_id,
+                        parent_id=parent_id,
                     )
                 )
-        if family.whole_at:
-            at, parent = family.whole_at, family.parent_id
+        if child_list.complete_at:
             observations += [
-                self._normalizer.tombstone(name, observed_at=at, parent_id=parent)
-                for name in sorted(gone)
+                self.normalizer.tombstone(
+                    name, observed_at=child_list.complete_at, parent_id=parent_id
+                )
+                for name in sorted(missing)
             ]
         return observations
 
-    async def _family(self, parent: SourceObject) -> ChildList:
-        found: dict[str, SourceObject] = {}
-        moments: list[datetime | None] = []
-        for call in self._calls:
-            asked_at = self._requester.clock.now()
-            children = await self._listed(call, parent)
-            held = _held(parent, call)
-            moments.append(None if children is None else parent.observed_at if held else asked_at)
-            for child in children or ():
-                if child.obj.get("object") == self._row.object and not child.obj.get("deleted"):
-                    found.setdefault(self._normalizer.upstream_id(child.obj, parent.id), child)
-        known = [at for at in moments if at]
-        whole_at = min(known) if len(known) == len(moments) else None
-        return ChildList(parent.id, list(found.values()), whole_at)
+    def _return_all_children(self) -> bool:
+        """Whether a child of these parents that the lists do not return is deleted."""
+        parents, paths = {c.parent for c in self.calls}, {c.path for c in self.calls}
+        others = any(c.parent in parents and c.path not in paths for c in self.collection.lists)
+        return not others and all(call.missing_means_deleted for call in self.calls)
 
-    async def _listed(self, call: ListCall, parent: SourceObject) -> list[SourceObject] | None:
-        """One list of one parent; None where it is not known to be empty or complete."""
-        begun = _held(parent, call)
+    async def _child_list(self, parent: SourceObject) -> ChildList:
+        found: dict[str, SourceObject] = {}
+        times: list[datetime | None] = []
+        for call in self.calls:
+            asked_at = self.context.requester.clock.now()
+            children = await self._read(call, parent)
+            embedded = _embedded_list(parent, call)
+            times.append(None if children is None else parent.observed_at if embedded else asked_at)
+            for child in children or ():
+                if self.is_object(child.obj):
+                    found.setdefault(self.normalizer.upstream_id(child.obj, parent.id), child)
+        known = [at for at in times if at]
+        complete_at = min(known) if len(known) == len(times) else None
+        return ChildList(parent.id, list(found.values()), complete_at)
+
+    async def _read(self, call: ListCall, parent: SourceObject) -> list[SourceObject] | None:
+        """One list of one parent; None where it may have children that are not returned."""
+        embedded = _embedded_list(parent, call)
         children: list[SourceObject] = []
-        if begun:
+        if embedded:
             at, version = parent.observed_at, parent.api_version
-            children = [SourceObject(obj, at, version) for obj in begun["data"]]
-            if not begun.get("has_more"):
+            children = [SourceObject(obj, at, version) for obj in embedded["data"]]
+            if not embedded.get("has_more"):
                 return children
-        elif any(rule.applies(parent.obj) for rule in call.skip):
+        elif any(predicate.matches(parent.obj) for predicate in call.skip):
             return None
-        # A list that is narrowed may not know the last one of the list that is not.
-        fixed = set(call.params) - set(call.placeholders)
-        after = children[-1].obj["id"] if children and not fixed else None
+        # The last embedded child may be missing from a list that is filtered.
+        if set(call.params) - set(call.placeholders):
+            children = []
         try:
-            rest = [
+            return [
                 child
                 for variant in call.variants or ({},)
-                for child in await self._pages(call, parent.id, after, variant)
+                for child in await self._read_rest(call, parent.id, children, variant)
             ]
         except NotFound:
             return None
         except (InvalidRequest, PermissionDenied) as error:
-            if not any(text in str(error).lower() for text in call.says_none):
+            if not any(text in str(error).lower() for text in call.no_children_errors):
                 raise
             return None
-        return [*children, *rest] if after else rest
 
-    async def _pages(
-        self, call: ListCall, parent_id: str, after: str | None, variant: dict[str, str]
+    async def _read_rest(
+        self,
+        call: ListCall,
+        parent_id: str,
+        children: Sequence[SourceObject],
+        variant: dict[str, str],
     ) -> list[SourceObject]:
-        in_path = "{" + call.placeholders[0] + "}" in call.path
-        values = {call.placeholders[0]: parent_id} if in_path else None
-        fixed = {
-            name: value.replace("{" + call.placeholders[0] + "}", parent_id)
-            for name, value in call.params.items()
-        }
-        found: list[SourceObject] = []
-        while True:
-            params: dict[str, Any] = {**fixed, **variant}
-            if call.paged:
-                params["limit"] = PAGE_SIZE
-            if after:
-                params["starting_after"] = after
-            observed_at = self._requester.clock.now()
-            version = self._row.api_version
-            try:
-                page = await self._requester.get(call.path, values, params, version)
-            except CursorVanished:
-                # It was deleted meanwhile: what it stood for is read from the beginning.
-                found, after = [], None
-                continue
-            found += [SourceObject(obj, observed_at) for obj in page["data"]]
-            if not page["has_more"] or not page["data"]:
-                return found
-            after = page["data"][-1]["id"]
+        """The whole list, of which the first children are known."""
+        name = call.placeholders[0]
+        filters = {k: v.replace(f"{{{name}}}", parent_id) for k, v in call.params.items()}
+        request = ListRequest(
+            call.path,
+            {name: parent_id} if f"{{{name}}}" in call.path else None,
+            {**filters, **variant},
+            api_version=self.collection.api_version,
+            page_size=PAGE_SIZE if call.paged else None,
+        )
+        found = list(children)
+        after = children[-1].obj["id"] if children else None
+        async for page in paginate(self.context.requester, request, after=after):
+            if page.restarted:
+                found = []
+            found += [SourceObject(obj, page.observed_at) for obj in page.objects]
+        return found
 
 
+@dataclass(frozen=True, slots=True)
 class GrandchildExtractor:
-    """Hands the children of objects on to another harvest, where they are parents themselves.
+    """Applies another extractor to the children of each object.
 
-    Args:
-        children: Finds the children.
-        extractor: What is made of them.
+    Attributes:
+        children: Reads the children.
+        extractor: The other extractor.
     """
 
-    def __init__(self, children: ChildListExtractor, extractor: RecordExtractor) -> None:
-        self._children = children
-        self._extractor = extractor
+    children: ChildListExtractor
+    extractor: RecordExtractor
 
-    async def __call__(self, shown: Sequence[SourceObject]) -> list[list[Observation]]:
-        """What the harvest makes of the children of each object."""
-        child_lists = await self._children.child_lists(shown)
-        found = await self._extractor([child for f in child_lists for child in f.children])
-        parts = iter(found)
-        return [[o for _ in family.children for o in next(parts)] for family in child_lists]
-
-
-def _tell_all(row: Collection, calls: Sequence[ListCall]) -> bool:
-    """Whether what these lists do not show below a parent is gone."""
-    parents, paths = {call.parent for call in calls}, {call.path for call in calls}
-    others = any(call.parent in parents and call.path not in paths for call in row.lists)
-    return not others and all(call.owned for call in calls)
+    async def __call__(self, sources: Sequence[SourceObject]) -> list[list[Observation]]:
+        """What is extracted from the children of each object."""
+        child_lists = await self.children.child_lists(sources)
+        found = iter(
+            await self.extractor([child for each in child_lists for child in each.children])
+        )
+        return [[o for _ in each.children for o in next(found)] for each in child_lists]
 
 
-def _held(parent: SourceObject, call: ListCall) -> JsonObject | None:
-    """The beginning of a list, where the parent holds it."""
+def _embedded_list(parent: SourceObject, call: ListCall) -> JsonObject | None:
+    """The beginning of a list, where the parent embeds it."""
     value = parent.obj.get(call.embedded) if call.embedded else None
     return value if isinstance(value, dict) else None

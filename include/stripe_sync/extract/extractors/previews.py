@@ -1,146 +1,124 @@
-"""Objects that Stripe computes on demand for each object of another collection."""
+"""Objects that Stripe computes on demand for each object of a parent collection."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
 
 from stripe_sync.catalog import Collection, PreviewCall
+from stripe_sync.catalog.dependencies import derived_collections
 from stripe_sync.errors import InvalidRequest, NotFound
-from stripe_sync.extract.normalize import Normalizer
-from stripe_sync.extract.pages import complete_lists
-from stripe_sync.extract.source_objects import Requester, SourceObject, StoredChildren, values_at
+from stripe_sync.extract.complete_lists import complete_lists
+from stripe_sync.extract.extractors.source_objects import (
+    CollectionExtractor,
+    SourceObject,
+    values_at,
+)
 from stripe_sync.records import Observation
 from stripe_sync.records.canonical_json import JsonObject
 
 log = logging.getLogger(__name__)
 
 
-class PreviewExtractor:
-    """The preview of each object, with what it holds.
+@dataclass(frozen=True, slots=True)
+class PreviewExtractor(CollectionExtractor):
+    """The preview of each object, and the lines that it contains.
 
-    A preview is keyed by the object that it is made for, and what it holds by its place therein:
-    their own ids are made anew with each preview.
+    The key of a preview is that of the object that it is computed for, the key of a line its place
+    in the preview: Stripe gives both a new id with each request.
 
-    Args:
-        requester: What to ask Stripe with.
+    Attributes:
         call: The call that makes Stripe compute one.
-        normalizer: Shapes the previews.
-        lines: Normalizer and path of each collection that is taken from the previews.
-        row: The collection of the previews.
-        api_version: Stripe-Version of the requests.
-        stored: Looks up what is stored below the objects.
     """
 
-    def __init__(
-        self,
-        requester: Requester,
-        row: Collection,
-        call: PreviewCall,
-        *,
-        normalizer: Normalizer,
-        lines: Sequence[tuple[Collection, Normalizer, str]],
-        api_version: str,
-        stored: StoredChildren,
-    ) -> None:
-        self._requester = requester
-        self._row = row
-        self._call = call
-        self._normalizer = normalizer
-        self._lines = lines
-        self._old = call.old_path is not None and api_version < (call.old_before or "")
-        self._stored = stored
+    call: PreviewCall
 
-    async def __call__(self, shown: Sequence[SourceObject]) -> list[list[Observation]]:
-        """The preview of each object; what is stored of one that Stripe makes no more is gone."""
-        started = self._requester.clock.now()
-        previews = await asyncio.gather(*(self._preview(parent) for parent in shown))
-        ids = [parent.id for parent in shown]
-        rows = [self._row, *(row for row, _, _ in self._lines)]
-        stored = {row.id: await self._stored(row.id, ids) for row in rows}
+    async def __call__(self, sources: Sequence[SourceObject]) -> list[list[Observation]]:
+        """Preview and lines of each object; tombstones of those that Stripe computes no more."""
+        started = self.context.requester.clock.now()
+        previews = await asyncio.gather(*(self._preview(source) for source in sources))
+        ids = [source.id for source in sources]
+        collections = [self.collection, *(derived for derived, _ in self._lines())]
+        children = self.context.stored.children
+        stored = {each.id: await children(each.id, ids) for each in collections}
         found = []
-        for parent, (preview, known) in zip(shown, previews, strict=True):
-            observations = self._normalize(parent.id, preview) if preview else []
-            if known:
-                kept = {(o.collection_id, o.upstream_id) for o in observations}
-                observations += self._gone(parent.id, stored, kept, started)
+        for parent_id, (preview, is_certain) in zip(ids, previews, strict=True):
+            observations = self._normalize(parent_id, preview) if preview else []
+            if is_certain:
+                observations += self._tombstones(parent_id, stored, observations, started)
             found.append(observations)
         return found
 
     def _normalize(self, parent_id: str, preview: SourceObject) -> list[Observation]:
-        observations = []
-        for _, normalizer, path in self._lines:
-            for number, line in enumerate(values_at(preview.obj, path.split("."))):
-                observations.append(
-                    normalizer.normalize(
-                        line,
-                        upstream_id=f"{parent_id}:{number}",
-                        parent_id=parent_id,
-                        observed_at=preview.observed_at,
-                    )
-                )
-        whole = self._normalizer.normalize(
-            preview.obj,
-            upstream_id=parent_id,
-            parent_id=parent_id,
-            observed_at=preview.observed_at,
+        at = preview.observed_at
+        # Before the preview itself, whose normalization may redact the lines.
+        lines = [
+            self.context.normalizer(derived).normalize(
+                line, upstream_id=f"{parent_id}:{number}", parent_id=parent_id, observed_at=at
+            )
+            for derived, path in self._lines()
+            for number, line in enumerate(values_at(preview.obj, path))
+        ]
+        whole = self.normalizer.normalize(
+            preview.obj, upstream_id=parent_id, parent_id=parent_id, observed_at=at
         )
-        return [whole, *observations]
+        return [whole, *lines]
 
-    def _gone(
+    def _lines(self) -> Iterator[tuple[Collection, list[str]]]:
+        """The collections of lines, with their path in a preview."""
+        for derived in derived_collections(self.context.catalog, self.collection):
+            for source in derived.sources:
+                if source.collection == self.collection.id:
+                    yield derived, source.field.split(".")
+
+    def _tombstones(
         self,
         parent_id: str,
         stored: Mapping[str, Mapping[str, Sequence[str]]],
-        kept: set[tuple[str, str]],
+        observations: Sequence[Observation],
         at: datetime,
     ) -> list[Observation]:
-        normalizers = {self._row.id: self._normalizer} | {row.id: s for row, s, _ in self._lines}
+        current = {(o.collection_id, o.upstream_id) for o in observations}
         return [
-            normalizer.tombstone(name, observed_at=at, parent_id=parent_id)
-            for collection, normalizer in normalizers.items()
-            for name in stored[collection].get(parent_id, ())
-            if (collection, name) not in kept
+            self.context.normalizer(self.context.catalog[name]).tombstone(
+                key, observed_at=at, parent_id=parent_id
+            )
+            for name, by_parent in stored.items()
+            for key in by_parent.get(parent_id, ())
+            if (name, key) not in current
         ]
 
-    async def _preview(self, parent: SourceObject) -> tuple[SourceObject | None, bool]:
-        """The preview, and whether it is known that there is no other."""
-        if any(rule.applies(parent.obj) for rule in self._call.skip):
+    async def _preview(self, source: SourceObject) -> tuple[SourceObject | None, bool]:
+        """The preview, and whether it is certain that there is no other."""
+        if any(predicate.matches(source.obj) for predicate in self.call.skip):
             return None, True
-        observed_at = self._requester.clock.now()
+        observed_at = self.context.requester.clock.now()
         try:
-            obj = await self._compute(parent.id)
+            obj = await self._compute(source.id)
         except (InvalidRequest, NotFound) as error:
-            if error.code != self._call.none_code:
+            if error.code != self.call.none_code:
                 # An object that Stripe cannot compute anything for must not stop the others.
-                log.info("No preview for %s: %s", parent.id, error)
-            return None, error.code == self._call.none_code
-        await self._complete(obj)
+                log.info("No preview for %s: %s", source.id, error)
+            return None, error.code == self.call.none_code
+        try:
+            await complete_lists(self.context.requester, [obj])
+        except (InvalidRequest, NotFound) as error:
+            log.warning("A list of the preview for %s stays incomplete: %s", source.id, error)
         return SourceObject(obj, observed_at), True
 
     async def _compute(self, parent_id: str) -> JsonObject:
-        [name] = self._call.params
+        [name] = self.call.params
         params = {name: parent_id}
-        async with self._requester.slots:
-            if self._old:
-                path = str(self._call.old_path)
-                return await self._requester.api.get(
-                    path, None, params, priority=self._requester.priority
-                )
-            # Under a key used before Stripe would repeat what it computed then.
-            key = f"preview-{uuid4()}"
-            return await self._requester.api.post(
-                self._call.path,
-                None,
-                params,
-                idempotency_key=key,
-                priority=self._requester.priority,
+        requester = self.context.requester
+        if self.call.old_path and self.context.api_version < (self.call.old_before or ""):
+            return await requester.get(self.call.old_path, None, params)
+        # Under an idempotency key used before, Stripe would return the old preview.
+        key, priority = f"preview-{uuid4()}", requester.priority
+        async with requester.slots:
+            return await requester.api.post(
+                self.call.path, None, params, idempotency_key=key, priority=priority
             )
-
-    async def _complete(self, obj: JsonObject) -> None:
-        try:
-            await complete_lists(self._requester.api, [obj], self._requester.priority)
-        except (InvalidRequest, NotFound) as error:
-            log.warning("The preview's list stays cut: %s", error)

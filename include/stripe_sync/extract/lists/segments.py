@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import ceil
 
-from stripe_sync.extract.pages import PAGE_SIZE, Item, Page
+from stripe_sync.extract.lists.pages import Item, Page
+from stripe_sync.extract.pagination import PAGE_SIZE
 from stripe_sync.records.canonical_json import JsonObject
 
 EARLIEST = 1_262_304_000
-"""2010-01-01: Stripe holds nothing older. Only used to size segments, never as a filter."""
+"""2010-01-01, before Stripe existed. Only used to size segments, never as a filter."""
 
 MAX_PARTS = 8
 """Largest number of parts that a segment is split into at a time."""
@@ -17,7 +18,7 @@ MAX_PARTS = 8
 
 @dataclass(slots=True)
 class Segment:
-    """A time range and what was read of it so far."""
+    """A time range, and the part of it that has been read."""
 
     start: int | None  # inclusive
     end: int | None  # exclusive
@@ -27,14 +28,14 @@ class Segment:
     per_second: float | None = None  # objects per second on the last page
     flat: bool = False  # the last page lies within one second
     pages: int = 0
-    size: int = 0  # bytes that the items hold
+    size: int = 0  # bytes that the items take
     done: bool = False
     reading: bool = False
-    one_second: bool = False  # cannot be split: handed on page by page, ties have no order
+    one_second: bool = False  # cannot be split: emitted page by page, ties have no order
 
     @property
     def readable(self) -> bool:
-        """Whether there is a page to read that is not on its way."""
+        """Whether its next page may be requested now."""
         return not (self.done or self.reading)
 
     def params(self) -> JsonObject:
@@ -50,7 +51,7 @@ class Segment:
         return params
 
     def take(self, page: Page) -> None:
-        """Take in the next page."""
+        """Add the next page."""
         self.pages += 1
         self.items += page.items
         self.size += page.size
@@ -65,20 +66,20 @@ class Segment:
                 self.per_second = len(page.items) / max(newest - oldest, 1)
 
     def lose_cursor(self) -> None:
-        """Go on by time where the cursor's object was deleted; its second is read again."""
+        """Continue by time after the object at the cursor was deleted; its second is read again."""
         self.cursor = None
         if self.reached is not None:
             self.end = self.reached + 1
 
     def remaining_pages(self) -> float:
-        """Unread pages, if it goes on as dense as on the last one; 0 before the first."""
+        """Estimate of the unread pages, by the density of the last one; 0 before the first."""
         if self.reached is None or self.per_second is None:
             return 0.0
         span = self.reached - (EARLIEST if self.start is None else self.start)
         return max(span, 0) * self.per_second / PAGE_SIZE
 
     def split(self, aim: float) -> list[Segment]:
-        """Cut what is unread into parts of some ``aim`` pages; this one keeps the newest.
+        """Cut the unread range into parts of about ``aim`` pages; this one keeps the newest.
 
         Returns:
             The others, oldest first.
@@ -100,7 +101,7 @@ class Segment:
         return lower
 
     def cut_last_second(self) -> Segment | None:
-        """Take the unread second out of a segment that has only that one left to read."""
+        """Move the unread second of a segment that has only this one left into a new segment."""
         if self.one_second or self.reached is None or self.reached != self.start:
             return None
         newer = [i for i in self.items if i.created is not None and i.created > self.reached]

@@ -1,0 +1,92 @@
+"""Everything that reading from Stripe needs to know about a sync."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from stripe_sync.catalog import STRIPE_EVENTS, Catalog, Collection
+from stripe_sync.extract.normalize import Normalizer, StripeEventNormalizer
+from stripe_sync.extract.requester import Requester
+from stripe_sync.records import Condition, StoredObject
+
+
+class StoredRecords(Protocol):
+    """The stored records of one sync, as far as they spare requests to Stripe."""
+
+    async def page(
+        self,
+        collection_id: str,
+        after: str,
+        limit: int,
+        fields: Sequence[str] = (),
+        condition: Condition | None = None,
+    ) -> list[StoredObject]:
+        """The next records that are not deleted, in the order of their keys; no fields are all."""
+        ...
+
+    async def count(self, collection_id: str, condition: Condition | None = None) -> int:
+        """Number of records that are not deleted and meet a condition."""
+        ...
+
+    async def existing(self, collection_id: str, upstream_ids: Sequence[str]) -> set[str]:
+        """Those of some keys that have a record, deleted or not."""
+        ...
+
+    async def children(
+        self, collection_id: str, parent_ids: Sequence[str]
+    ) -> Mapping[str, Sequence[str]]:
+        """Keys of the records of a collection that are not deleted, by the id of their parent."""
+        ...
+
+    async def is_complete(self, collection_id: str) -> bool:
+        """Whether every object of a collection, however old, is stored."""
+        ...
+
+    async def unreadable(self) -> set[str]:
+        """Ids of the collections that the key may not read or that Stripe has retired."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReadContext:
+    """One sync, from the side of those who read from Stripe.
+
+    Attributes:
+        requester: Sends the requests.
+        catalog: The collections.
+        api_version: Stripe-Version of the sync.
+        redact: Whether sensitive fields are redacted.
+        livemode: Whether the key is a live one.
+        stored: The stored records.
+    """
+
+    requester: Requester
+    catalog: Catalog
+    api_version: str
+    redact: bool
+    livemode: bool
+    stored: StoredRecords
+    _normalizers: dict[str, Normalizer] = field(default_factory=dict)
+
+    def through(self, requester: Requester) -> ReadContext:
+        """The same sync, read through another requester."""
+        return replace(self, requester=requester)
+
+    def normalizer(self, collection: Collection) -> Normalizer:
+        """The normalizer of a collection, created once."""
+        if collection.id not in self._normalizers:
+            version = self.version_of(collection)
+            self._normalizers[collection.id] = (
+                StripeEventNormalizer(
+                    self.catalog, collection, api_version=version, redact=self.redact
+                )
+                if collection.id == STRIPE_EVENTS
+                else Normalizer(collection, api_version=version, redact=self.redact)
+            )
+        return self._normalizers[collection.id]
+
+    def version_of(self, collection: Collection) -> str:
+        """The Stripe-Version in which a collection is read."""
+        return collection.api_version or self.api_version

@@ -1,0 +1,106 @@
+"""Objects of one collection, and the extractors that turn them into records.
+
+An extractor makes observations of the objects themselves, or of objects of other collections that
+they contain, reference or are the parents of. It does not depend on where the objects come from:
+a list, the warehouse or Stripe events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from stripe_sync.catalog import Collection
+from stripe_sync.catalog.calls import reference
+from stripe_sync.extract.context import ReadContext
+from stripe_sync.extract.normalize import Normalizer
+from stripe_sync.records import Observation
+from stripe_sync.records.canonical_json import JsonObject
+
+
+# As with observations, frozen would cost a noticeable part of reading a list.
+@dataclass(slots=True)
+class SourceObject:
+    """An object, and when it was in this state.
+
+    Attributes:
+        obj: The object; an extractor may redact it in place.
+        observed_at: When the request that returned it was sent.
+        api_version: Version that it is rendered in, None for the one of its collection.
+        key: Its key within its collection, None for its own ``id``.
+    """
+
+    obj: JsonObject
+    observed_at: datetime
+    api_version: str | None = None
+    key: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Its key within its collection."""
+        return self.key or str(self.obj["id"])
+
+
+class RecordExtractor(Protocol):
+    """Turns objects of one collection into observations."""
+
+    async def __call__(self, sources: Sequence[SourceObject]) -> list[list[Observation]]:
+        """Observations for each object, in their order.
+
+        Raises:
+            StripeError: As the client raises it.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionExtractor:
+    """Base of extractors that return objects of one collection.
+
+    Attributes:
+        context: The sync.
+        collection: The collection of the extracted objects.
+    """
+
+    context: ReadContext
+    collection: Collection
+
+    @property
+    def normalizer(self) -> Normalizer:
+        """Normalizes the extracted objects."""
+        return self.context.normalizer(self.collection)
+
+    def is_object(self, value: Any) -> bool:
+        """Whether a value is an object of the collection, not an id or a deleted object's stub."""
+        return (
+            isinstance(value, dict)
+            and value.get("object") == self.collection.object
+            and not value.get("deleted")
+        )
+
+
+def values_at(value: Any, path: Sequence[str]) -> list[Any]:
+    """All values at a path that are not null.
+
+    ``*`` stands for every element of an array or object; other parts apply to each element of an
+    array.
+    """
+    if not path:
+        return [] if value is None else [value]
+    head, rest = path[0], path[1:]
+    if head == "*":
+        elements = value.values() if isinstance(value, dict) else value
+        if elements is None or isinstance(elements, str | int | float | bool):
+            return []
+        return [found for element in elements for found in values_at(element, rest)]
+    if isinstance(value, list):
+        return [found for element in value for found in values_at(element, path)]
+    return values_at(value.get(head), rest) if isinstance(value, dict) else []
+
+
+def ids_at(value: Any, path: str) -> list[str]:
+    """Ids at a dotted path, where a value is an id or an object."""
+    ids = (reference(found) for found in values_at(value, path.split(".")))
+    return [found for found in ids if found]

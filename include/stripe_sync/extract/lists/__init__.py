@@ -1,0 +1,1 @@
+"""Whole lists, turned into records page by page."""

@@ -1,0 +1,99 @@
+"""One page of a list, turned into records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stripe_sync.catalog import Collection
+from stripe_sync.client import Permit
+from stripe_sync.extract.complete_lists import complete_lists
+from stripe_sync.extract.extractors.source_objects import RecordExtractor, SourceObject
+from stripe_sync.extract.pagination import ListPage, ListRequest, fetch_page
+from stripe_sync.extract.requester import Requester
+from stripe_sync.records import Observation
+
+_ITEM_BYTES = 700
+"""Memory of an observation beside its payload, roughly."""
+
+
+# As with observations, frozen would cost more than all the rest of making one.
+@dataclass(slots=True)
+class Item:
+    """One object of a page.
+
+    Attributes:
+        id: Its Stripe id, which is what cursors take.
+        created: Unix seconds, None where the object has no such field.
+        observations: What was extracted from it.
+    """
+
+    id: str
+    created: int | None
+    observations: tuple[Observation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list.
+
+    Attributes:
+        items: In Stripe's order, newest first.
+        has_more: Whether there are older ones.
+        size: Bytes that the items take in memory, roughly.
+    """
+
+    items: list[Item]
+    has_more: bool
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ListReader:
+    """Reads the pages of one list.
+
+    Attributes:
+        requester: Sends the requests.
+        collection: The collection that is listed.
+        request: The list.
+        extractor: Turns its objects into observations.
+        complete: Whether lists that the objects embed are completed first.
+    """
+
+    requester: Requester
+    collection: Collection
+    request: ListRequest
+    extractor: RecordExtractor
+    complete: bool
+
+    async def permit(self) -> Permit:
+        """Wait until a page may be read, for a caller that chooses the page only then."""
+        priority = self.requester.priority
+        return await self.requester.api.permit(self.request.path, priority=priority)
+
+    async def read(self, cursor: Mapping[str, Any], permit: Permit | None = None) -> Page:
+        """Read one page; the arguments and errors of ``fetch_page``."""
+        page = await fetch_page(self.requester, self.request, cursor, permit=permit)
+        return await self.extract(page)
+
+    async def extract(self, page: ListPage) -> Page:
+        """Turn the objects of a page into observations.
+
+        Raises:
+            StripeError: As the client raises it.
+        """
+        request = self.request
+        if self.complete:
+            await complete_lists(
+                self.requester, page.objects, request.api_version, expand=request.expand
+            )
+        # Taken before extraction, which redacts the objects in place.
+        keys = [(obj["id"], self.collection.created(obj)) for obj in page.objects]
+        found = await self.extractor([SourceObject(obj, page.observed_at) for obj in page.objects])
+        items = [
+            Item(name, created, tuple(observations))
+            for (name, created), observations in zip(keys, found, strict=True)
+        ]
+        size = sum(len(o.payload_json) + _ITEM_BYTES for item in items for o in item.observations)
+        return Page(items, page.has_more, size)

@@ -1,0 +1,65 @@
+"""Requests to Stripe with one priority and a bound on how many are in flight."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from stripe_sync.client import Permit, Priority, StripeApi
+from stripe_sync.clock import Clock
+from stripe_sync.records.canonical_json import JsonObject
+
+IN_FLIGHT = 32
+"""Requests of one ``Requester`` at a time; the rate limit decides when each is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requester:
+    """Sends GET requests.
+
+    Attributes:
+        api: The client.
+        clock: Gives the time at which a request is sent.
+        priority: Priority of all requests.
+        slots: Bounds the requests in flight. Do not call ``get`` while holding one of them.
+    """
+
+    api: StripeApi
+    clock: Clock
+    priority: Priority = Priority.BACKFILL
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(IN_FLIGHT))
+
+    async def get(
+        self,
+        path: str,
+        path_params: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+        *,
+        api_version: str | None = None,
+        permit: Permit | None = None,
+    ) -> JsonObject:
+        """Send a GET request.
+
+        Args:
+            path: Template, ``/v1/customers/{customer}``.
+            path_params: Values of the placeholders.
+            params: Query parameters.
+            api_version: Stripe-Version, None for the client's own.
+            permit: A permit obtained a moment ago: the request is then sent at once. None to wait
+                for a slot and for the rate limit.
+
+        Raises:
+            StripeError: As the client raises it.
+        """
+        async with self.slots if permit is None else nullcontext():
+            return await self.api.get(
+                path,
+                path_params,
+                params,
+                priority=self.priority,
+                api_version=api_version,
+                permit=permit,
+            )
