@@ -1,8 +1,9 @@
-"""Files that grow: each part of the stream is put behind the one before, until a file is full.
+"""Append: each part of the stream is added to a collection's newest file until that file is full.
 
-A file is replaced by one that holds its rows and the new ones, so readers see each row in one file
-at any time and no file ever goes away. The footer says which part came last and how many rows
-stand before it: a part that was written but never noted down is replaced when it comes again.
+A file is replaced by one with its rows and the new ones, so that readers find each row in exactly
+one file at any time and no file is ever removed. The footer has the last part and the number of
+rows before it: a part that was written, but whose position was not committed, is replaced when it
+is written again.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from stripe_sync.lake import atomic_write
 from stripe_sync.records import canonical_json
 
 FULL_ROWS = 20_000
-"""A file with so many rows is left as it is and the next one begun."""
+"""Number of rows at which a file is full and the next one is begun."""
 
 FULL_BYTES = 16 * 2**20
-"""So is one with so many bytes before compression: growing costs a tenth of a second with them."""
+"""Bytes before compression at which a file is full: appending to it takes 0.1 s."""
 
 _NAME = re.compile(r"stream-(\d{20})\.parquet")
 _KEY = b"stripe_sync.part"
@@ -31,11 +32,11 @@ _KEY = b"stripe_sync.part"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Part:
-    """A stretch of a sync's stream.
+    """Consecutive change events of a sync's stream.
 
     Attributes:
-        first: Stream position at which it begins.
-        last: Stream position up to which it reaches; a later attempt reaches as far or farther.
+        first: First stream position.
+        last: Last stream position; a later attempt has the same or a higher one.
     """
 
     first: int
@@ -44,76 +45,77 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """What a file ends with.
+    """The end of a file.
 
     Attributes:
-        part: The part that came last.
-        before: Rows of the parts before it.
+        part: The last part.
+        rows_before: Number of rows before that part.
     """
 
     part: Part
-    before: int
+    rows_before: int
 
 
 def append(files: fsspec.AbstractFileSystem, folder: str, part: Part, rows: pa.Table) -> None:
-    """Put the rows of a part behind those that the folder's newest file of the stream holds.
+    """Append the rows of a part to the newest stream file of a folder, or begin a new file.
 
-    Nobody else may do so in this folder meanwhile. Done again for the same part, it replaces what
-    the earlier attempt left.
+    Only one process may append to a folder at a time. Appending the same part again replaces the
+    rows of the earlier attempt.
 
     Args:
-        files: The store.
-        folder: Where a collection's files, or those of one day, are.
-        part: The part; it comes after all that were noted down.
+        files: The file system.
+        folder: Folder of a collection's records, or of its change events of one day.
+        part: The part; it follows all parts whose position was committed.
         rows: Its rows.
 
     Raises:
-        LakeAhead: The folder holds a later part, or more of this one.
-        OSError: The store cannot be read or written.
+        LakeAhead: The folder has a later part, or more of this one.
+        OSError: The file system cannot be read or written.
         ArrowException: The newest file is broken.
     """
     path = f"{folder}/stream-{part.first:020d}.parquet"
-    held = rows.slice(0, 0)
+    kept = rows.slice(0, 0)
     newest = max(files.glob(f"{folder}/stream-*.parquet"), default=None)
     if newest is not None:
         file = pq.ParquetFile(pa.BufferReader(files.cat_file(newest)))
         tail = tail_of(newest, file.metadata)
         if tail.part > part:
-            msg = f"{newest} reaches stream position {tail.part.last}, further than {part.last}"
+            msg = f"{newest} has stream position {tail.part.last}, later than {part.last}"
             raise LakeAhead(msg)
-        again = tail.part.first == part.first
-        if again or (not is_full(file.metadata) and file.schema_arrow.equals(rows.schema)):
-            path, held = newest, file.read()
-            held = held.slice(0, tail.before) if again else held
-    told = {"first": part.first, "last": part.last, "before": held.num_rows}
-    grown = pa.concat_tables([held.replace_schema_metadata(), rows])
-    atomic_write.put(files, path, grown.replace_schema_metadata({_KEY: canonical_json.dumps(told)}))
+        retried = tail.part.first == part.first
+        if retried or (not is_full(file.metadata) and file.schema_arrow.equals(rows.schema)):
+            path, kept = newest, file.read()
+            kept = kept.slice(0, tail.rows_before) if retried else kept
+    footer = {"first": part.first, "last": part.last, "rows_before": kept.num_rows}
+    table = pa.concat_tables([kept.replace_schema_metadata(), rows])
+    table = table.replace_schema_metadata({_KEY: canonical_json.dumps(footer)})
+    atomic_write.put(files, path, table)
 
 
 def tail_of(path: str, metadata: pq.FileMetaData) -> Tail:
-    """What a file of the stream ends with.
+    """The end of a stream file, by its footer.
 
     Args:
         path: The file.
-        metadata: Its footer.
+        metadata: Its Parquet metadata.
     """
-    told = (metadata.metadata or {}).get(_KEY)
-    if told is not None:
-        values = canonical_json.loads(told)
-        return Tail(Part(values["first"], values["last"]), values["before"])
-    # Files that never grew hold one part, which their name tells.
+    footer = (metadata.metadata or {}).get(_KEY)
+    if footer is not None:
+        values = canonical_json.loads(footer)
+        return Tail(Part(values["first"], values["last"]), values["rows_before"])
+    # A file without this footer has one part, whose first position is in its name.
     match = _NAME.fullmatch(posixpath.basename(path))
     first = int(match[1]) if match else 0
     return Tail(Part(first, first), 0)
 
 
 def is_full(metadata: pq.FileMetaData) -> bool:
-    """Whether a file is large enough to be left as it is."""
+    """Whether nothing more is appended to a file."""
     return metadata.num_rows >= FULL_ROWS or raw_bytes(metadata) >= FULL_BYTES
 
 
 def raw_bytes(metadata: pq.FileMetaData) -> int:
-    """Bytes that a file's rows take before compression."""
+    """Size of a file's rows before compression."""
     return sum(
         metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups)
     )

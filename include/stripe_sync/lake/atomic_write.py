@@ -1,8 +1,7 @@
-"""Parquet files that appear as a whole, in place of what stood there before.
+"""Atomic writes: readers see the old Parquet file or the new one, never half of either.
 
-A disk gets the file under a temporary name first, and then renames it. An object store shows an
-upload once it is complete, so it gets the file under its own name. Whoever opens the name sees the
-old file or the new one, never half of either.
+On a disk the file is written under a temporary name and renamed. Object stores publish an upload
+when it is complete, so there the file is written under its own name.
 """
 
 from __future__ import annotations
@@ -20,32 +19,32 @@ from fsspec.implementations.local import LocalFileSystem
 from stripe_sync.lake import schema
 
 TEMPORARY = ".tmp-"
-"""Begins the names of files that are being written. None ends in ``.parquet``, so that a reader's
-pattern does not catch half a file."""
+"""Prefix of files that are being written. They do not end in ``.parquet``, so that a reader's
+pattern does not match half a file."""
 
-# Level 1 takes 7 % more space than 3 does and two thirds of its time, 3 as much space as 9 does.
+# Level 1 takes 7 % more space than level 3 and two thirds of its time; 9 saves no space over 3.
 _ZSTD_LEVEL = 1
 _LONG = frozenset({"payload", "data", "changes"})
 
-# Elsewhere a file is written and moved, which is as good as the store's way of moving.
-_SHOWS_WHOLE_UPLOADS = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "memory"})
+# On all other file systems a file is written and moved, as atomically as they move files.
+_ATOMIC_UPLOADS = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "memory"})
 
 
 def put(files: fsspec.AbstractFileSystem, path: str, table: pa.Table) -> None:
-    """Write a file, or replace the one that is there.
+    """Write or replace a file.
 
     Args:
-        files: The store.
-        path: Where; folders are made as needed.
+        files: The file system.
+        path: The file; folders are created as needed.
         table: The rows.
 
     Raises:
-        OSError: The store refuses it; what stood there still does.
+        OSError: The file cannot be written; the old one is unchanged.
     """
     encoded = _encoded(table)
     if is_local(files):
         _put_on_disk(Path(path), encoded)
-    elif _protocols(files) & _SHOWS_WHOLE_UPLOADS:
+    elif _protocols(files) & _ATOMIC_UPLOADS:
         files.pipe_file(path, encoded.to_pybytes())
     else:
         folder = posixpath.dirname(path)
@@ -56,7 +55,7 @@ def put(files: fsspec.AbstractFileSystem, path: str, table: pa.Table) -> None:
 
 
 def is_local(files: fsspec.AbstractFileSystem) -> bool:
-    """Whether the store is a disk of this machine, or one that looks like it."""
+    """Whether the file system is a local or mounted disk."""
     return isinstance(files, LocalFileSystem)
 
 
@@ -75,19 +74,19 @@ def _encoded(table: pa.Table) -> pa.Buffer:
 
 def _put_on_disk(path: Path, encoded: pa.Buffer) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Nobody else writes to this name, not even one who believes to be alone and is not.
+    # The name is unique, also when two processes write the same file by mistake.
     temporary = path.parent / f"{TEMPORARY}{uuid4().hex}"
     with temporary.open("wb") as sink:
         sink.write(encoded)
         sink.flush()
-        # A power cut must not leave an empty file in the place of one that was complete.
+        # After a power failure the name must not refer to an empty file.
         os.fsync(sink.fileno())
     temporary.replace(path)
     sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk; what is noted next relies on them."""
+    """Flush a folder's names to the disk, before a commit that relies on them."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,12 +1,12 @@
-"""Small files made few, in one step that no reader sees half of.
+"""Compaction: merges the small files of a folder in one atomic step.
 
-The files of a folder are merged into another folder, which gets links to the others too; then the
-two folders change places at once (``renameat2`` with ``RENAME_EXCHANGE``). Who lists the folder
-sees all of the old files or all of the new ones. Merged files have names that were never used, so
-who listed the folder before and opens a file afterwards that was merged is told that it is gone,
-and never reads a row twice. The old folder stays until it is swept, for those who are listing it.
+Small files are merged into a staging folder, which also gets hard links to the other files. Then
+the two folders are exchanged atomically (``renameat2`` with ``RENAME_EXCHANGE``), so that a reader
+lists either all old files or all new ones. Merged files have names that were never used: a reader
+that listed the folder before the exchange gets "not found" for a merged file and never reads a row
+twice. The old folder stays until cleanup, for readers that are listing it.
 
-That needs Linux and a disk; elsewhere files stay as they were written.
+That needs Linux and a disk; elsewhere files are not merged.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ import pyarrow.parquet as pq
 from stripe_sync.lake import append, atomic_write
 from stripe_sync.lake.store import Lake, explain
 
-BESIDE = ".beside-"
-"""Begins the names of folders that hold what changes places with a folder of the lake."""
+STAGING = ".staging-"
+"""Prefix of folders whose content is exchanged with that of a folder of the lake."""
 
 _STREAMS = ("records", "events")
 _EXCHANGE = 2
 _WORKING_FOLDER = -100
 
-# Files of one writer, in the order in which it wrote them.
+# Names of one writer's files sort in the order in which they were written.
 _WRITTEN = re.compile(r"(?P<writer>stream|backfill-[a-z0-9_]+)-[0-9-]+\.parquet")
 _MERGED = re.compile(r"merged-(?P<number>\d{6})\.parquet")
 
@@ -47,15 +47,15 @@ class Compactor:
     """
 
     def __init__(self, lake: Lake) -> None:
-        self._files, root = lake.place
+        self._files, root = lake.location
         self._root = Path(root)
 
-    def impossible(self) -> str | None:
-        """Why files cannot be merged here; None where they can."""
+    def why_unsupported(self) -> str | None:
+        """Reason why files cannot be merged here; None where they can."""
         if not atomic_write.is_local(self._files):
-            return "an object store cannot exchange many files for one at once"
-        beside = self._root / f"{BESIDE}{uuid4().hex}"
-        first, second = beside / "first", beside / "second"
+            return "an object store cannot replace several files by one atomically"
+        staging = self._root / f"{STAGING}{uuid4().hex}"
+        first, second = staging / "first", staging / "second"
         try:
             first.mkdir(parents=True)
             second.mkdir()
@@ -65,11 +65,11 @@ class Compactor:
         except OSError as error:
             return f"the lake's disk cannot exchange folders: {error.strerror or error}"
         finally:
-            shutil.rmtree(beside, ignore_errors=True)
+            shutil.rmtree(staging, ignore_errors=True)
         return None
 
     def folders(self, collection: str) -> list[Path]:
-        """The folders that hold a collection's files, each of which is merged by itself.
+        """The folders of a collection's files; each is merged separately.
 
         Args:
             collection: Short name.
@@ -82,7 +82,7 @@ class Compactor:
         return [folder for folder in found if folder.is_dir()]
 
     def prepare(self, folder: Path) -> Prepared | None:
-        """Merge a folder's small files beside it; None where there is nothing to merge.
+        """Merge a folder's small files in a staging folder; None where there is nothing to merge.
 
         Args:
             folder: One of ``folders``.
@@ -94,13 +94,13 @@ class Compactor:
             groups = list(_groups(folder))
             if groups:
                 return self._merged(folder, groups)
-        # Somebody else merged the folder's files just now, or there were none to merge.
+        # Another process has merged the folder's files, or there were none to merge.
         return None
 
     def _merged(self, folder: Path, groups: list[list[Path]]) -> Prepared:
-        beside = self._root / f"{BESIDE}{uuid4().hex}" / folder.name
-        beside.mkdir(parents=True)
-        prepared = Prepared(folder, beside, beside.stat().st_ino, {}, len(groups))
+        staging = self._root / f"{STAGING}{uuid4().hex}" / folder.name
+        staging.mkdir(parents=True)
+        prepared = Prepared(folder, staging, staging.stat().st_ino, {}, len(groups))
         try:
             self._write(prepared, groups)
         except BaseException:
@@ -111,70 +111,67 @@ class Compactor:
     def _write(self, prepared: Prepared, groups: list[list[Path]]) -> None:
         used = [int(match["number"]) for match in _matches(_MERGED, prepared.folder)]
         for number, group in enumerate(groups, start=max(used, default=0) + 1):
-            prepared.merged |= {path.name: _version(path) for path in group}
+            prepared.sources |= {path.name: _version(path) for path in group}
             rows = _in_order(pa.concat_tables([_rows(path) for path in group]))
             atomic_write.put(
-                self._files, str(prepared.beside / f"merged-{number:06d}.parquet"), rows
+                self._files, str(prepared.staging / f"merged-{number:06d}.parquet"), rows
             )
 
 
 @dataclass
 class Prepared:
-    """Merged files that wait to take the place of those that they were made of.
+    """Merged files that are ready to replace their sources.
 
     Attributes:
         folder: The folder of the lake.
-        beside: Where the merged files are.
-        made: The folder there, whatever its name becomes.
-        merged: Files that they were made of: name, and what they were then.
-        into: How many merged files there are.
+        staging: The staging folder with the merged files.
+        staging_inode: Inode of the staging folder, whatever its name becomes.
+        sources: Names of the merged files, with inode and modification time.
+        merged_count: Number of files that they were merged into.
     """
 
     folder: Path
-    beside: Path
-    made: int
-    merged: dict[str, tuple[int, int]]
-    into: int
+    staging: Path
+    staging_inode: int
+    sources: dict[str, tuple[int, int]]
+    merged_count: int
 
     def install(self) -> bool:
-        """Let the merged files take their place. Nobody may write in the folder meanwhile.
+        """Exchange the folders. No other process may write to the folder meanwhile.
 
         Returns:
-            False where somebody else changed the files; then nothing is done.
+            False when another process has changed the source files; then nothing is done.
 
         Raises:
-            LakeError: The lake cannot be written; then all or nothing is done.
+            LakeError: The lake cannot be written; all or nothing was done.
         """
         with explain("compact", str(self.folder)):
             found = {path.name: path for path in self.folder.glob("*.parquet")}
             if any(
                 name not in found or _version(found[name]) != version
-                for name, version in self.merged.items()
+                for name, version in self.sources.items()
             ):
                 return False
-            for name in found.keys() - self.merged.keys():
-                os.link(found[name], self.beside / name)
-            atomic_write.sync_folder(self.beside)
-            _exchange(self.folder, self.beside)
+            for name in found.keys() - self.sources.keys():
+                os.link(found[name], self.staging / name)
+            atomic_write.sync_folder(self.staging)
+            _exchange(self.folder, self.staging)
             atomic_write.sync_folder(self.folder.parent)
-            os.utime(self.beside.parent)  # the old folder may stay for a day from now
+            os.utime(self.staging.parent)  # cleanup removes the old folder a day from now
             return True
 
     def discard(self) -> None:
-        """Remove the merged files if nobody has seen them.
-
-        Where the folders have changed places, however ``install`` ended, the old one stays.
-        """
-        if self.beside.stat().st_ino == self.made:
-            shutil.rmtree(self.beside.parent, ignore_errors=True)
+        """Remove the merged files, unless the folders were exchanged: then the old one stays."""
+        if self.staging.stat().st_ino == self.staging_inode:
+            shutil.rmtree(self.staging.parent, ignore_errors=True)
 
 
 def _groups(folder: Path) -> Iterator[list[Path]]:
-    """Small files that make one together, in the order of their names."""
+    """Groups of small files that fit into one, in the order of their names."""
     group: list[Path] = []
     rows = size = 0
     shape: pa.Schema | None = None
-    for path in _settled(folder):
+    for path in _closed_files(folder):
         metadata = pq.read_metadata(path)
         more = append.raw_bytes(metadata)
         if 2 * metadata.num_rows >= append.FULL_ROWS or 2 * more >= append.FULL_BYTES:
@@ -191,11 +188,11 @@ def _groups(folder: Path) -> Iterator[list[Path]]:
         yield group
 
 
-def _settled(folder: Path) -> list[Path]:
-    """Files that nobody will touch again, by name.
+def _closed_files(folder: Path) -> list[Path]:
+    """Files that no writer will change again, by name.
 
-    The newest of each writer is not among them: it may grow, or be taken back where its rows were
-    never noted down in the warehouse.
+    That excludes the newest file of each writer: rows may be appended to it, or it may be discarded
+    when its rows were not committed in the warehouse.
     """
     newest = {match["writer"]: match.string for match in _matches(_WRITTEN, folder)}
     names = {match.string for match in _matches(_WRITTEN, folder)} - set(newest.values())
@@ -213,7 +210,7 @@ def _rows(path: Path) -> pa.Table:
 
 
 def _in_order(rows: pa.Table) -> pa.Table:
-    """Change events as they were stored, which is what who reads them back relies on."""
+    """Change events in the order of ``created_at``, which readers rely on."""
     if "created_at" not in rows.column_names:
         return rows
     return rows.sort_by("created_at")
@@ -225,7 +222,7 @@ def _version(path: Path) -> tuple[int, int]:
 
 
 def _exchange(first: Path, second: Path) -> None:
-    """Let two folders change places in one step."""
+    """Exchange two folders atomically."""
     try:
         rename = ctypes.CDLL(None, use_errno=True).renameat2
     except AttributeError as error:

@@ -1,4 +1,4 @@
-"""The lake read back from its beginning, as the warehouse once received it."""
+"""Reads all record versions and change events of a lake."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _STREAM = re.compile(r"stream-\d{20}")
 
 @dataclass(frozen=True, slots=True)
 class LakeWatermarks:
-    """The numbers that the files carry; who goes on writing must not give them out again.
+    """The highest numbers in file names and footers; they must not be given out again.
 
     Attributes:
-        generations: Last backfill of each collection, by short name.
-        position: Stream position that the files of the stream go on from; 0 without one.
+        generations: Last backfill generation of each collection, by short name.
+        position: Last stream position in the stream files; 0 without one.
     """
 
     generations: dict[str, int]
@@ -41,21 +41,21 @@ class LakeWatermarks:
 
 @dataclass(frozen=True, slots=True)
 class LakeOwner:
-    """Whose data it is."""
+    """The sync and account of the lake's rows."""
 
     sync_id: UUID
     resource_id: UUID
 
 
 class LakeReader:
-    """Reads everything that was ever written to a lake, a collection at a time.
+    """Reads all versions that were ever written to a lake, collection by collection.
 
     Args:
         lake: The lake.
     """
 
     def __init__(self, lake: Lake) -> None:
-        self._files, self._root = lake.place
+        self._files, self._root = lake.location
 
     def collections(self) -> list[str]:
         """Short names of the collections that have files.
@@ -66,15 +66,15 @@ class LakeReader:
         return sorted(self.counts())
 
     def counts(self) -> Counter[str]:
-        """How many files each collection has, by short name.
+        """Number of files of each collection, by short name.
 
         Raises:
             LakeError: The lake cannot be read.
         """
         return Counter(found[1] for path in self._paths() if (found := _FILE.search(path)))
 
-    def numbering(self) -> LakeWatermarks:
-        """The highest numbers in use.
+    def watermarks(self) -> LakeWatermarks:
+        """The highest generation of each collection and the last stream position.
 
         Raises:
             LakeError: The lake cannot be read.
@@ -91,7 +91,7 @@ class LakeReader:
         return LakeWatermarks(generations, position)
 
     def owner(self) -> LakeOwner | None:
-        """Whose data it is, by its first row; None where the lake is empty.
+        """Sync and account of the first row; None when the lake is empty.
 
         Raises:
             LakeError: The lake cannot be read.
@@ -103,20 +103,20 @@ class LakeReader:
         return None
 
     def first_observed(self) -> datetime | None:
-        """When the oldest record state was seen; None where there are none.
+        """Earliest ``observed_at`` of all record versions; None when there are none.
 
         Raises:
             LakeError: The lake cannot be read.
         """
-        moments = [
-            self._least(path, "observed_at") for path in self._paths() if "/records/" in path
+        times = [
+            self._minimum(path, "observed_at") for path in self._paths() if "/records/" in path
         ]
-        return min((moment for moment in moments if moment), default=None)
+        return min((time for time in times if time), default=None)
 
     def events(self, collection: str) -> Iterator[EventRow]:
-        """All change events in the order in which they were stored.
+        """All change events in the order of ``created_at``.
 
-        Files are opened no sooner than their first event is due, so few are open at a time.
+        A file is opened when its first event is next, so that few files are open at a time.
 
         Args:
             collection: Short name.
@@ -125,36 +125,36 @@ class LakeReader:
             LakeError: The lake cannot be read.
         """
         paths = self._paths(f"events/collection={collection}/")
-        waiting = sorted((self._least(path, "created_at"), path) for path in paths)
+        unopened = sorted((self._minimum(path, "created_at"), path) for path in paths)
         open_files: list[tuple[datetime, str, int, EventRow, Iterator[EventRow]]] = []
-        while waiting or open_files:
-            while waiting and (not open_files or waiting[0][0] <= open_files[0][0]):
-                _, path = waiting.pop(0)
+        while unopened or open_files:
+            while unopened and (not open_files or unopened[0][0] <= open_files[0][0]):
+                _, path = unopened.pop(0)
                 _advance(open_files, path, 0, self._events_of(path))
             _, path, number, event, rest = heapq.heappop(open_files)
             yield event
             _advance(open_files, path, number + 1, rest)
 
-    def known(self, collection: str, events: Sequence[UUID]) -> set[UUID]:
-        """Those of these change events that the lake holds already.
+    def existing_events(self, collection: str, event_ids: Sequence[UUID]) -> set[UUID]:
+        """The ids among these that the lake has.
 
         Args:
             collection: Short name.
-            events: Their ids.
+            event_ids: Ids of change events.
 
         Raises:
             LakeError: The lake cannot be read.
         """
-        sought = pa.array([str(event) for event in events])
+        wanted = pa.array([str(event_id) for event_id in event_ids])
         found: set[UUID] = set()
         for path in self._paths(f"events/collection={collection}/"):
             for batch in self._read(path, columns=["id"]):
-                names = batch.filter(pc.is_in(batch["id"], sought))["id"].to_pylist()
+                names = batch.filter(pc.is_in(batch["id"], wanted))["id"].to_pylist()
                 found.update(UUID(name) for name in names)
         return found
 
     def records(self, collection: str) -> Iterator[list[RecordRow]]:
-        """All record states, some thousand at a time, in no certain order.
+        """All record versions, up to 2,000 at a time, in no certain order.
 
         Args:
             collection: Short name.
@@ -185,12 +185,12 @@ class LakeReader:
         with explain("read", path), self._files.open(path, "rb") as source:
             return pq.ParquetFile(source).metadata
 
-    def _least(self, path: str, column: str) -> Any:
-        """The smallest value of a column, by the file's own statistics."""
+    def _minimum(self, path: str, column: str) -> Any:
+        """The smallest value of a column, by the file's statistics."""
         metadata = self._metadata(path)
         groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-        place = metadata.schema.names.index(column)
-        return min((group.column(place).statistics.min for group in groups), default=None)
+        number = metadata.schema.names.index(column)
+        return min((group.column(number).statistics.min for group in groups), default=None)
 
 
 def _advance(
@@ -199,7 +199,7 @@ def _advance(
     number: int,
     rest: Iterator[EventRow],
 ) -> None:
-    """Put the next event of a file into its place."""
+    """Put the next event of a file on the heap."""
     event = next(rest, None)
     if event is not None:
         heapq.heappush(open_files, (event.created_at, path, number, event, rest))

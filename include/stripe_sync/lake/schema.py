@@ -1,8 +1,8 @@
-"""Shape of the Parquet files; part of the data contract.
+"""Schema of the Parquet files; part of the data contract.
 
-Ids are text, moments are microseconds in UTC, payloads are the objects' canonical JSON text,
-without any loss. A position in the stream (``seq``) is not here: it belongs to one warehouse and
-would be another one after a rebuild; the version of a record (``updated_idx``) is what orders it.
+Ids are text, times are microseconds in UTC, payloads are the objects' canonical JSON text without
+loss. There is no stream position (``seq``): it belongs to one warehouse and changes when that is
+rebuilt. Versions of a record are ordered by ``updated_idx``.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ EVENTS = pa.schema(
     ]
 )
 
-# Columns whose values repeat; a dictionary of the others would only cost time.
+# Columns with repeated values; a dictionary of the others would only cost time.
 REPEATING = [
     "sync_id",
     "resource_id",
@@ -85,10 +85,10 @@ def events_table(rows: Sequence[EventRow]) -> pa.Table:
     return _table(EVENTS, rows, {"data": data, "changes": changes})
 
 
-def _table(schema: pa.Schema, rows: Sequence[object], ready: dict[str, pa.Array]) -> pa.Table:
+def _table(schema: pa.Schema, rows: Sequence[object], columns: dict[str, pa.Array]) -> pa.Table:
     arrays = [
-        ready[field.name]
-        if field.name in ready
+        columns[field.name]
+        if field.name in columns
         else _MAKERS[field.type](list(map(attrgetter(field.name), rows)), field.type)
         for field in schema
     ]

@@ -21,10 +21,17 @@ if TYPE_CHECKING:
 class Lake:
     """The Parquet files of one sync.
 
-    ``<lake>/<sync>/records/collection=<c>/<name>.parquet`` holds record states and
+    ``<lake>/<sync>/records/collection=<c>/<name>.parquet`` has record versions and
     ``<lake>/<sync>/events/collection=<c>/date=<day>/<name>.parquet`` change events by the UTC day
-    of ``created_at``. Readers never see half a file. Whoever writes a collection must be alone in
-    doing so under that file name; the backfill lock and the lake lock see to it.
+    of ``created_at``. Readers never see half a file. Only one process at a time may write under a
+    file name of a collection: hold the backfill lock or the lake lock.
+
+    Examples:
+        The current state of all customers, and their history, as data frames::
+
+            lake = Lake("s3://bucket/lake", "main")
+            customers = lake.records("customer")
+            history = lake.events("customer")
 
     Args:
         url: A folder, or any URL that fsspec knows (``s3://bucket/path``).
@@ -36,7 +43,7 @@ class Lake:
 
     def __init__(self, url: str, sync_name: str) -> None:
         try:
-            # Other processes write too, so a listing from a while ago proves nothing.
+            # Other processes write too, so cached listings would be out of date.
             self._files, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
         except (ImportError, ValueError) as error:
             scheme = url.partition("://")[0]
@@ -48,20 +55,20 @@ class Lake:
         self._root = f"{str(root).rstrip('/')}/{sync_name}"
 
     @property
-    def place(self) -> tuple[fsspec.AbstractFileSystem, str]:
-        """File system and folder of the files."""
+    def location(self) -> tuple[fsspec.AbstractFileSystem, str]:
+        """File system, and folder of the sync's files."""
         return self._files, self._root
 
     def write_chunk(
         self, name: str, records: Sequence[RecordRow], events: Sequence[EventRow]
     ) -> None:
-        """Write rows under a file name, in place of what earlier carried it.
+        """Write rows under a file name, in place of an earlier file with that name.
 
-        Only collections with rows are touched; ``discard`` clears the others.
+        Writes only collections with rows; ``discard`` removes the files of others.
 
         Args:
-            name: File name without its ending.
-            records: Record states.
+            name: File name without extension.
+            records: Record versions.
             events: Change events.
 
         Raises:
@@ -83,34 +90,34 @@ class Lake:
     def append_part(
         self, part: append.Part, records: Sequence[RecordRow], events: Sequence[EventRow]
     ) -> None:
-        """Put a part of the stream behind what the lake has of it.
+        """Append a part of the stream; hold the lake lock.
 
-        Whoever does so must be alone in doing so; the lake lock sees to it. A part that is put
-        there again replaces its first attempt.
+        Appending the same part again replaces the rows of the earlier attempt.
 
         Args:
             part: The part.
-            records: Record states that it leads to.
+            records: Record versions of its change events.
             events: Its change events.
 
         Raises:
-            LakeError: The lake cannot be read or written; part of it may be there.
+            LakeAhead: The lake has a later part, or more of this one.
+            LakeError: The lake cannot be read or written; some collections may have their rows.
         """
         with explain("write", self._root):
             for collection, rows in _by_collection(records).items():
                 folder = self._records(collection)
                 append.append(self._files, folder, part, schema.records_table(rows))
             for collection, found in _by_collection(events).items():
-                for day, told in _by_day(found).items():
+                for day, some in _by_day(found).items():
                     folder = f"{self._events(collection)}/date={day}"
-                    append.append(self._files, folder, part, schema.events_table(told))
+                    append.append(self._files, folder, part, schema.events_table(some))
 
     def discard(self, collection: str, name: str) -> None:
-        """Remove what was written of a collection under a file name, if anything was.
+        """Remove a collection's files with this name, if there are any.
 
         Args:
             collection: Short name, ``customer``.
-            name: File name without its ending.
+            name: File name without extension.
 
         Raises:
             LakeError: The lake cannot be written.
@@ -121,10 +128,10 @@ class Lake:
             self._remove(self._event_files(collection, name))
 
     def record_batches(self, collection: str | None = None) -> Iterator[pa.RecordBatch]:
-        """All record states written so far, old ones too, in pieces that fit into memory.
+        """All record versions, superseded ones too, in batches that fit into memory.
 
         Args:
-            collection: Short name; None reads all.
+            collection: Short name; None for all collections.
 
         Raises:
             LakeError: The lake cannot be read.
@@ -132,10 +139,10 @@ class Lake:
         return self._batches("records", schema.RECORDS, collection)
 
     def event_batches(self, collection: str | None = None) -> Iterator[pa.RecordBatch]:
-        """All change events written so far, in pieces that fit into memory.
+        """All change events in batches that fit into memory.
 
         Args:
-            collection: Short name; None reads all.
+            collection: Short name; None for all collections.
 
         Raises:
             LakeError: The lake cannot be read.
@@ -143,10 +150,13 @@ class Lake:
         return self._batches("events", schema.EVENTS, collection)
 
     def records(self, collection: str | None = None) -> pd.DataFrame:
-        """The newest state of every record.
+        """The current state of every record, deleted ones too, as a data frame.
+
+        One row per object, with the columns of ``schema.RECORDS``; ``payload`` is JSON text. Reads
+        all versions into memory.
 
         Args:
-            collection: Short name; None reads all.
+            collection: Short name, ``customer``; None for all collections.
 
         Raises:
             LakeError: The lake cannot be read.
@@ -157,10 +167,13 @@ class Lake:
         return states.drop_duplicates("id", keep="last").reset_index(drop=True)
 
     def events(self, collection: str | None = None) -> pd.DataFrame:
-        """All change events in the order in which they were stored.
+        """All change events, oldest first, as a data frame.
+
+        One row per change, with the columns of ``schema.EVENTS``; ``changes`` (the old values) and
+        ``data`` (the object after the change) are JSON text. Reads all change events into memory.
 
         Args:
-            collection: Short name; None reads all.
+            collection: Short name, ``customer``; None for all collections.
 
         Raises:
             LakeError: The lake cannot be read.
@@ -171,9 +184,9 @@ class Lake:
         return events.sort_values("created_at", kind="stable").reset_index(drop=True)
 
     def _batches(
-        self, stream: str, shape: pa.Schema, collection: str | None
+        self, stream: str, columns: pa.Schema, collection: str | None
     ) -> Iterator[pa.RecordBatch]:
-        import pyarrow.dataset as ds  # brings pandas along, which writers do without
+        import pyarrow.dataset as ds  # imports pandas, which writers do not need
 
         folder = f"{self._root}/{stream}"
         if collection is not None:
@@ -181,7 +194,7 @@ class Lake:
         with explain("read", folder):
             if not self._files.exists(folder):
                 return
-            files = ds.dataset(folder, shape, format="parquet", filesystem=self._files)
+            files = ds.dataset(folder, columns, format="parquet", filesystem=self._files)
             yield from files.to_batches()
 
     def _records(self, collection: str) -> str:
@@ -218,13 +231,13 @@ def _by_day(events: Sequence[EventRow]) -> dict[str, list[EventRow]]:
 
 
 @contextmanager
-def explain(verb: str, place: str) -> Iterator[None]:
-    """Turn a failure into a message that names the place and the remedy."""
+def explain(verb: str, location: str) -> Iterator[None]:
+    """Turn an error into one that names the location and the remedy."""
     try:
         yield
     except (OSError, pa.ArrowException) as error:
         msg = (
-            f"cannot {verb} the lake at {place}: {error}; check that the place exists and that "
+            f"cannot {verb} the lake at {location}: {error}; check that it exists and that "
             "this process may use it"
         )
         raise LakeError(msg) from error
