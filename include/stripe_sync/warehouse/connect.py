@@ -13,10 +13,13 @@ from sqlalchemy.engine import URL, Engine, make_url
 from stripe_sync.errors import ConfigurationError, WarehouseError
 from stripe_sync.records import canonical_json
 
+# Longer than any transaction: threads wait for a connection rather than fail.
+_POOL_WAIT_SECONDS = 3600.0
+
 _SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 
-# A host that vanishes without a word keeps its locks until the server notices: within a minute
-# with these, after hours with an operating system's defaults.
+# When a client host is lost, its locks stay until the server notices: within a minute with these
+# keepalives, after hours with an operating system's defaults.
 _SESSION_SETTINGS = """
 SET application_name = 'stripe_sync';
 SET tcp_keepalives_idle = 20;
@@ -25,24 +28,24 @@ SET tcp_keepalives_count = 3;
 SET TimeZone = 'UTC'
 """
 
-# SQLSTATE classes of a connection that is refused or gone; libpq's own failures have none.
+# SQLSTATEs of a refused or lost connection; errors of libpq itself have none.
 _NO_CONNECTION = ("08", "28", "3D", "53300", "57P")
 _NO_TABLES = ("3F000", "42P01")
 
 
 def parse_url(url: str) -> URL:
-    """The warehouse's address, checked.
+    """Parse and check the warehouse's URL.
 
     Args:
         url: ``postgresql://user:password@host:port/database``, or ``?host=/socket/folder``.
 
     Raises:
-        ConfigurationError: It is not such a URL.
+        ConfigurationError: The URL is not one of PostgreSQL.
     """
     try:
         parsed = make_url(url)
     except sa.exc.ArgumentError:
-        # The text is not repeated: it may hold a password.
+        # The message does not repeat the text, which may contain a password.
         parsed = None
     if parsed is None or parsed.drivername not in _SCHEMES:
         msg = "the warehouse URL must look like postgresql://user:password@host:5432/database"
@@ -57,18 +60,23 @@ def describe(url: URL) -> str:
     return f"{host}:{url.port or 5432}/{url.database or ''}"
 
 
-def create_engine(url: str) -> Engine:
-    """An engine for short transactions: state, status, reads.
+def create_engine(url: str, *, connections: int = 10, kept_open: int = 2) -> Engine:
+    """An engine with a pool of connections; a lost connection is replaced when it is taken.
+
+    Args:
+        url: The warehouse.
+        connections: Size of the pool; a thread that finds no free connection waits for one.
+        kept_open: Number of unused connections that stay open.
 
     Raises:
         ConfigurationError: The URL is not one of PostgreSQL.
     """
-    # A loop that polls and one that loads share it; nothing needs more connections than that.
     engine = sa.create_engine(
         parse_url(url),
         pool_pre_ping=True,
-        pool_size=2,
-        max_overflow=8,
+        pool_size=kept_open,
+        max_overflow=connections - kept_open,
+        pool_timeout=_POOL_WAIT_SECONDS,
         json_serializer=lambda value: canonical_json.dumps(value).decode(),
         json_deserializer=canonical_json.loads,
     )
@@ -77,7 +85,7 @@ def create_engine(url: str) -> Engine:
 
 
 def open_connection(url: str) -> psycopg.Connection[tuple[Any, ...]]:
-    """A connection of the driver itself, for COPY.
+    """A psycopg connection without a pool, for COPY.
 
     Raises:
         ConfigurationError: The URL is not one of PostgreSQL.
@@ -94,7 +102,7 @@ def open_connection(url: str) -> psycopg.Connection[tuple[Any, ...]]:
 
 @contextmanager
 def explain(url: URL) -> Iterator[None]:
-    """Turn what the driver raises into a message that names place, cause and remedy."""
+    """Turn an error of the driver into one that names the warehouse, the cause and the remedy."""
     try:
         yield
     except (psycopg.Error, sa.exc.DBAPIError) as error:
@@ -102,9 +110,9 @@ def explain(url: URL) -> Iterator[None]:
 
 
 def cause_of(error: BaseException) -> str:
-    """The server's own words without its details, which may quote a customer's data."""
-    told = error.diag.message_primary if isinstance(error, psycopg.Error) else None
-    return told or str(error).strip().splitlines()[-1]
+    """The server's message without its details, which may contain a customer's data."""
+    message = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    return message or str(error).strip().splitlines()[-1]
 
 
 def _message(url: URL, error: BaseException) -> str:
@@ -117,7 +125,7 @@ def _message(url: URL, error: BaseException) -> str:
             "host, port, database, user and password"
         )
     if state in _NO_TABLES:
-        return f"the warehouse at {place} has no tables yet ({cause}); a backfill makes them"
+        return f"the warehouse at {place} has no tables yet ({cause}); a backfill creates them"
     return f"the warehouse at {place} refused: {cause}"
 
 

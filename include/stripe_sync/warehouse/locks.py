@@ -1,4 +1,4 @@
-"""Advisory locks: what only one process may do at a time."""
+"""Advisory locks: work that only one process may do at a time."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from stripe_sync.warehouse.connect import explain
 
 
 def lock_key(*parts: object) -> int:
-    """A signed 64-bit key for PostgreSQL's advisory locks, the same in every process."""
+    """A signed 64-bit key for PostgreSQL's advisory locks, equal in every process."""
     text = "\x1f".join(["stripe_sync", *map(str, parts)])
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), signed=True)
 
 
 class Locks:
-    """Takes locks on behalf of a process."""
+    """Takes locks for the current process."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
     @contextmanager
     def backfill(self, sync_id: UUID, collection_id: str) -> Iterator[None]:
-        """Hold the right to backfill one collection of a sync.
+        """Lock one collection of a sync for a backfill, without waiting.
 
-        The lock belongs to a connection of its own, so it goes away with the process that held it.
+        The lock belongs to a connection of its own, so it ends with the process.
 
         Raises:
             SyncBusy: Another process holds it.
@@ -48,29 +48,29 @@ class Locks:
 
     @contextmanager
     def lake(self, sync_id: UUID) -> Iterator[sa.Connection]:
-        """Hold the right to write a sync's stream to the lake; waits while another does.
+        """Lock a sync's stream for writing it to the lake; waits for the current holder.
 
         Yields:
-            The connection that the lock lasts as long as.
+            The connection that holds the lock.
 
         Raises:
             WarehouseError: The warehouse cannot be reached.
         """
-        with self._waited_for("lake", sync_id) as connection:
+        with self._wait_for("lake", sync_id) as connection:
             yield connection
 
     @contextmanager
     def load(self, sync_id: UUID, collection_id: str) -> Iterator[None]:
-        """Keep everybody from loading a collection; waits while somebody does.
+        """Lock a collection against loads; waits for the current one.
 
         Raises:
             WarehouseError: The warehouse cannot be reached.
         """
-        with self._waited_for("load", sync_id, collection_id):
+        with self._wait_for("load", sync_id, collection_id):
             yield
 
     @contextmanager
-    def _waited_for(self, *parts: object) -> Iterator[sa.Connection]:
+    def _wait_for(self, *parts: object) -> Iterator[sa.Connection]:
         with self._connection() as connection:
             with explain(self.engine.url):
                 connection.execute(sa.select(sa.func.pg_advisory_lock(lock_key(*parts))))
@@ -78,12 +78,12 @@ class Locks:
 
     @contextmanager
     def _connection(self) -> Iterator[sa.Connection]:
-        """A connection whose locks end with the block."""
+        """A connection that is closed, and its locks released, after the block."""
         with explain(self.engine.url):
             connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         try:
             yield connection
         finally:
-            # Closing for good releases the lock whatever state the connection is in.
+            # Closing it for good releases the lock, whatever the state of the connection.
             connection.invalidate()
             connection.close()

@@ -1,1 +1,1 @@
-"""Records and change events read back."""
+"""Reading records and change events."""

@@ -1,9 +1,8 @@
-"""Stored objects read back: as parents of others, and as children of them."""
+"""Stored records: page by page, by key, by parent."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,52 +11,17 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.engine import Engine
 
-from stripe_sync.records import canonical_json
-from stripe_sync.records.canonical_json import JsonObject
+from stripe_sync.records import Condition, RecordRow, StoredObject, canonical_json
+from stripe_sync.records.diff import RecordKey
 from stripe_sync.warehouse.connect import explain
 from stripe_sync.warehouse.schema import tables
+from stripe_sync.warehouse.writing import lookup
 
 _records = tables.records
 
 
-@dataclass(frozen=True, slots=True)
-class StoredObject:
-    """A record that is not deleted.
-
-    Attributes:
-        upstream_id: Its key within its collection.
-        payload: The object, or the fields of it that were asked for.
-        observed_at: When Stripe showed it so.
-        api_version: Version that it is rendered in.
-    """
-
-    upstream_id: str
-    payload: JsonObject
-    observed_at: datetime
-    api_version: str
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """Which records are looked at; all given parts must hold.
-
-    Attributes:
-        paths: One of these dotted paths leads to something; ``*`` stands for every element.
-        equal: Top-level fields that hold these texts.
-        reference: A top-level field that holds an id ...
-        unlike: ... which begins with none of these ...
-        stored_in: ... and is the key of no record of these collections.
-    """
-
-    paths: tuple[str, ...] = ()
-    equal: Mapping[str, str] = field(default_factory=dict)
-    reference: str | None = None
-    unlike: tuple[str, ...] = ()
-    stored_in: tuple[str, ...] = ()
-
-
 class RecordQueries:
-    """Reads stored objects one after the other, and what is stored below objects."""
+    """Reads stored records."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -77,30 +41,93 @@ class RecordQueries:
         Args:
             sync_id: The sync.
             collection_id: The collection.
-            after: The last key seen; empty for the beginning.
-            limit: At most so many.
-            fields: Top-level fields to read; none for all.
-            condition: Leave out records for which it does not hold.
+            after: The last key of the page before; empty for the first page.
+            limit: Maximum number of records.
+            fields: Top-level fields to read; empty for all.
+            condition: Only records that fulfil it.
         """
-        columns = [
-            _records.c.upstream_id,
-            _records.c.payload_exact,
-            _payload(fields).label("text"),
-            _records.c.observed_at,
-            _records.c.api_version,
-        ]
         query = (
-            sa.select(*columns)
-            .where(
-                _records.c.collection_id == collection_id,
-                _records.c.sync_id == sync_id,
-                _records.c.upstream_id > after,
-                ~_records.c.deleted,
-                *_clauses(condition),
-            )
+            _select_objects(fields)
+            .where(*_present(sync_id, collection_id), _records.c.upstream_id > after)
+            .where(*_clauses(condition))
             .order_by(_records.c.upstream_id)
             .limit(limit)
         )
+        return self._objects(query)
+
+    def get(
+        self, sync_id: UUID, collection_id: str, upstream_ids: Sequence[str]
+    ) -> list[StoredObject]:
+        """The records with these keys that exist and are not deleted, in no certain order."""
+        query = _select_objects().where(
+            *_present(sync_id, collection_id), _any_of(_records.c.upstream_id, upstream_ids)
+        )
+        return self._objects(query)
+
+    def rows(self, sync_id: UUID, keys: Collection[RecordKey]) -> dict[RecordKey, RecordRow]:
+        """The full rows that exist among these keys, deleted ones too."""
+        with explain(self.engine.url), self.engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            with driver.cursor() as cursor:
+                found = lookup.find_records(cursor, sync_id, keys)
+                return lookup.with_payloads(cursor, sync_id, found, list(found))
+
+    def count(self, sync_id: UUID, collection_id: str, condition: Condition | None = None) -> int:
+        """Number of records of a collection that are not deleted and fulfil a condition."""
+        query = sa.select(sa.func.count()).where(
+            *_present(sync_id, collection_id), *_clauses(condition)
+        )
+        with explain(self.engine.url), self.engine.connect() as connection:
+            return connection.scalar(query) or 0
+
+    def existing(self, sync_id: UUID, collection_id: str, upstream_ids: Sequence[str]) -> set[str]:
+        """The keys that have a record, deleted or not."""
+        query = sa.select(_records.c.upstream_id).where(
+            _records.c.collection_id == collection_id,
+            _records.c.sync_id == sync_id,
+            _any_of(_records.c.upstream_id, upstream_ids),
+        )
+        return set(self._keys(query))
+
+    def keys_observed_before(
+        self, sync_id: UUID, collection_id: str, before: datetime, *, after: str, limit: int
+    ) -> list[str]:
+        """The next keys of records that were last observed before a time, without deleted ones.
+
+        Args:
+            sync_id: The sync.
+            collection_id: The collection.
+            before: The time.
+            after: The last key of the call before; empty for the first call.
+            limit: Maximum number of keys.
+        """
+        query = (
+            sa.select(_records.c.upstream_id)
+            .where(*_present(sync_id, collection_id), _records.c.upstream_id > after)
+            .where(_records.c.observed_at < before)
+            .order_by(_records.c.upstream_id)
+            .limit(limit)
+        )
+        return self._keys(query)
+
+    def children(
+        self, sync_id: UUID, collection_id: str, parent_ids: Sequence[str]
+    ) -> dict[str, list[str]]:
+        """Keys of the records of a collection that are not deleted, by the id of their parent."""
+        query = sa.select(_records.c.parent_id, _records.c.upstream_id).where(
+            *_present(sync_id, collection_id), _any_of(_records.c.parent_id, parent_ids)
+        )
+        children: dict[str, list[str]] = {}
+        with explain(self.engine.url), self.engine.connect() as connection:
+            for row in connection.execute(query):
+                children.setdefault(str(row[0]), []).append(str(row[1]))
+        return children
+
+    def _keys(self, query: sa.Select[Any]) -> list[str]:
+        with explain(self.engine.url), self.engine.connect() as connection:
+            return [str(row[0]) for row in connection.execute(query)]
+
+    def _objects(self, query: sa.Select[Any]) -> list[StoredObject]:
         with explain(self.engine.url), self.engine.connect() as connection:
             return [
                 StoredObject(
@@ -108,47 +135,34 @@ class RecordQueries:
                     canonical_json.loads(row["payload_exact"] or row["text"]),
                     row["observed_at"],
                     row["api_version"],
+                    row["parent_id"],
                 )
                 for row in connection.execute(query).mappings()
             ]
 
-    def count(self, sync_id: UUID, collection_id: str, condition: Condition | None = None) -> int:
-        """Number of records of a collection that are not deleted and fulfil a condition."""
-        query = sa.select(sa.func.count()).where(
-            _records.c.collection_id == collection_id,
-            _records.c.sync_id == sync_id,
-            ~_records.c.deleted,
-            *_clauses(condition),
-        )
-        with explain(self.engine.url), self.engine.connect() as connection:
-            return connection.scalar(query) or 0
 
-    def existing(self, sync_id: UUID, collection_id: str, upstream_ids: Sequence[str]) -> set[str]:
-        """Those of these keys that have a record, be it deleted or not."""
-        query = sa.select(_records.c.upstream_id).where(
-            _records.c.collection_id == collection_id,
-            _records.c.sync_id == sync_id,
-            _records.c.upstream_id
-            == sa.func.any(sa.literal(list(upstream_ids), sa.ARRAY(sa.Text))),
-        )
-        with explain(self.engine.url), self.engine.connect() as connection:
-            return {str(row[0]) for row in connection.execute(query)}
+def _select_objects(fields: Sequence[str] = ()) -> sa.Select[Any]:
+    return sa.select(
+        _records.c.upstream_id,
+        _records.c.payload_exact,
+        _payload(fields).label("text"),
+        _records.c.observed_at,
+        _records.c.api_version,
+        _records.c.parent_id,
+    )
 
-    def children(
-        self, sync_id: UUID, collection_id: str, parent_ids: Sequence[str]
-    ) -> dict[str, list[str]]:
-        """Keys of the records of a collection that are not deleted, by the id of their parent."""
-        query = sa.select(_records.c.parent_id, _records.c.upstream_id).where(
-            _records.c.collection_id == collection_id,
-            _records.c.sync_id == sync_id,
-            _records.c.parent_id == sa.func.any(sa.literal(list(parent_ids), sa.ARRAY(sa.Text))),
-            ~_records.c.deleted,
-        )
-        found: dict[str, list[str]] = {}
-        with explain(self.engine.url), self.engine.connect() as connection:
-            for row in connection.execute(query):
-                found.setdefault(str(row[0]), []).append(str(row[1]))
-        return found
+
+def _present(sync_id: UUID, collection_id: str) -> tuple[sa.ColumnElement[bool], ...]:
+    """Records of a collection that are not deleted."""
+    return (
+        _records.c.collection_id == collection_id,
+        _records.c.sync_id == sync_id,
+        ~_records.c.deleted,
+    )
+
+
+def _any_of(column: sa.Column[Any], values: Sequence[str]) -> sa.ColumnElement[bool]:
+    return column == sa.func.any(sa.literal(list(values), sa.ARRAY(sa.Text)))
 
 
 def _payload(fields: Sequence[str]) -> sa.ColumnElement[Any]:
@@ -170,15 +184,15 @@ def _clauses(condition: Condition | None) -> list[sa.ColumnElement[bool]]:
         )
     clauses += [_records.c.payload[name].astext == text for name, text in condition.equal.items()]
     if condition.reference:
-        text = _records.c.payload[condition.reference].astext
-        clauses.append(text.is_not(None))
-        clauses += [~text.startswith(prefix, autoescape=True) for prefix in condition.unlike]
-        other = _records.alias()
+        reference = _records.c.payload[condition.reference].astext
+        clauses.append(reference.is_not(None))
+        clauses += [~reference.startswith(prefix, autoescape=True) for prefix in condition.unlike]
+        referenced = _records.alias()
         clauses += [
             ~sa.exists().where(
-                other.c.collection_id == collection_id,
-                other.c.sync_id == _records.c.sync_id,
-                other.c.upstream_id == text,
+                referenced.c.collection_id == collection_id,
+                referenced.c.sync_id == _records.c.sync_id,
+                referenced.c.upstream_id == reference,
             )
             for collection_id in condition.stored_in
         ]
@@ -186,9 +200,9 @@ def _clauses(condition: Condition | None) -> list[sa.ColumnElement[bool]]:
 
 
 def _json_paths(path: str) -> list[str]:
-    """SQL/JSON paths for a dotted path: each ``*`` goes through an array or an object."""
-    found = ["$"]
+    """SQL/JSON paths of a dotted path: each ``*`` matches array elements and object members."""
+    paths = ["$"]
     for part in path.split("."):
         steps = ("[*]", ".*") if part == "*" else (f".{canonical_json.dumps(part).decode()}",)
-        found = [before + step for before in found for step in steps]
-    return [f"{each} ? (@ != null)" for each in found]
+        paths = [before + step for before in paths for step in steps]
+    return [f"{each} ? (@ != null)" for each in paths]

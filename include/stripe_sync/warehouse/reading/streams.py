@@ -1,4 +1,4 @@
-"""Reading the streams back, in order of position."""
+"""The streams: records and change events of a sync in the order of ``seq``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
 
 from stripe_sync.errors import WarehouseError
 from stripe_sync.records import ChangeType, EventRow, RecordRow, Source
@@ -19,18 +18,17 @@ from stripe_sync.warehouse.writing.lookup import canonical_text
 _records = tables.records
 _events = tables.events
 _position = tables.stream_position
-_lake = tables.lake_position
 
 
 @dataclass(frozen=True, slots=True)
 class StreamPart:
-    """A stretch of a sync's stream, without what backfills wrote.
+    """Consecutive change events of a sync's stream, without those of backfills.
 
     Attributes:
         after: Position after which it begins.
-        last_seq: Position up to which it reaches; go on after it.
+        last_seq: Position at which it ends; the next part begins after it.
         events: Change events in stream order.
-        records: The records whose newest event is among them.
+        records: The records whose newest change event is among them.
     """
 
     after: int
@@ -42,70 +40,31 @@ class StreamPart:
 class Streams:
     """Reads the record and event streams.
 
-    Positions are given out in the order of commits, so a reader that goes on after the last
-    position it saw misses nothing.
+    The order of positions is the order of commits, so a reader that continues after the last
+    position it has read misses nothing.
     """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def last_seq(self, sync_id: UUID) -> int:
-        """Position of the newest change event; 0 before the first.
+    def next_part(self, sync_id: UUID, *, after: int, limit: int) -> StreamPart:
+        """The next change events that no backfill wrote, and their records.
+
+        Args:
+            sync_id: The sync.
+            after: Position after which the part begins.
+            limit: Maximum number of change events.
 
         Raises:
-            WarehouseError: The sync is unknown, or the warehouse cannot be reached.
+            WarehouseError: The sync does not exist, or the warehouse cannot be reached.
         """
         with explain(self.engine.url), self.engine.connect() as connection:
-            return _last_seq(connection, sync_id)
-
-    def events_after(
-        self, sync_id: UUID, seq: int, *, limit: int = 1000
-    ) -> list[tuple[int, EventRow]]:
-        """The next change events with their positions, oldest first.
-
-        Args:
-            sync_id: The sync.
-            seq: Last position seen; 0 begins at the first.
-            limit: At most so many.
-        """
-        query = _after(_events, sync_id, seq).limit(limit)
-        with explain(self.engine.url), self.engine.connect() as connection:
-            return [(row["seq"], _event(row)) for row in connection.execute(query).mappings()]
-
-    def records_after(
-        self, sync_id: UUID, seq: int, *, limit: int = 1000
-    ) -> list[tuple[int, RecordRow]]:
-        """The next records with their positions; each at the position of its newest event.
-
-        Args:
-            sync_id: The sync.
-            seq: Last position seen; 0 begins at the first.
-            limit: At most so many.
-        """
-        query = _after(_records, sync_id, seq).limit(limit)
-        with explain(self.engine.url), self.engine.connect() as connection:
-            return [(row["seq"], _record(row)) for row in connection.execute(query).mappings()]
-
-    def record_counts(self, sync_id: UUID) -> dict[str, int]:
-        """Number of records that are not deleted, by collection id; counts them all, so slow."""
-        query = (
-            sa.select(_records.c.collection_id, sa.func.count())
-            .where(_records.c.sync_id == sync_id, ~_records.c.deleted)
-            .group_by(_records.c.collection_id)
-        )
-        with explain(self.engine.url), self.engine.connect() as connection:
-            return {row[0]: row[1] for row in connection.execute(query)}
-
-    def next_part(self, sync_id: UUID, *, after: int, limit: int) -> StreamPart:
-        """The next change events that no backfill wrote, and the records they lead to.
-
-        Args:
-            sync_id: The sync.
-            after: Position after which it begins.
-            limit: At most so many events.
-        """
-        with explain(self.engine.url), self.engine.connect() as connection:
-            end = _last_seq(connection, sync_id)
+            end = connection.scalar(
+                sa.select(_position.c.last_seq).where(_position.c.sync_id == sync_id)
+            )
+            if end is None:
+                msg = f"the warehouse has no sync {sync_id}"
+                raise WarehouseError(msg)
             query = _after(_events, sync_id, after).where(
                 _events.c.seq <= end, _events.c.source != Source.BACKFILL
             )
@@ -114,47 +73,27 @@ class Streams:
             }
             if len(events) == limit:
                 end = max(events)
-            # A record that moved on meanwhile comes with the part that holds its newest event.
+            # A record that has changed since comes with the part that has its newest change event.
             query = _after(_records, sync_id, after).where(
                 _records.c.seq == sa.func.any(sa.literal(list(events), sa.ARRAY(sa.BigInteger)))
             )
-            found = list(connection.execute(query).mappings()) if events else []
-        return StreamPart(after, end, list(events.values()), [_record(row) for row in found])
+            rows = list(connection.execute(query).mappings()) if events else []
+        return StreamPart(after, end, list(events.values()), [_record(row) for row in rows])
 
-    def lake_position(self, sync_id: UUID) -> int:
-        """Position up to which the lake has followed the stream."""
-        with explain(self.engine.url), self.engine.connect() as connection:
-            seq = connection.scalar(sa.select(_lake.c.seq).where(_lake.c.sync_id == sync_id))
-        return int(seq or 0)
-
-    def set_lake_position(self, sync_id: UUID, seq: int, lock_connection: Connection) -> None:
-        """Note that the lake has followed the stream up to this position; it never goes back.
-
-        Args:
-            sync_id: The sync.
-            seq: The position.
-            lock_connection: The connection that holds the lake lock; without it nothing is noted.
-        """
-        statement = insert(_lake).values(sync_id=sync_id, seq=seq)
-        statement = statement.on_conflict_do_update(
-            index_elements=[_lake.c.sync_id],
-            set_={"seq": sa.func.greatest(_lake.c.seq, statement.excluded.seq)},
+    def skip_to(self, sync_id: UUID, last_seq: int) -> None:
+        """Continue the stream after this position; a lower position changes nothing."""
+        statement = (
+            sa.update(_position)
+            .where(_position.c.sync_id == sync_id)
+            .values(last_seq=sa.func.greatest(_position.c.last_seq, last_seq))
         )
-        with explain(self.engine.url):
-            lock_connection.execute(statement)
-
-
-def _last_seq(connection: Connection, sync_id: UUID) -> int:
-    seq = connection.scalar(sa.select(_position.c.last_seq).where(_position.c.sync_id == sync_id))
-    if seq is None:
-        msg = f"the warehouse does not know the sync {sync_id}"
-        raise WarehouseError(msg)
-    return int(seq)
+        with explain(self.engine.url), self.engine.begin() as connection:
+            connection.execute(statement)
 
 
 def _after(table: sa.Table, sync_id: UUID, seq: int) -> sa.Select[Any]:
     name = "payload" if table is _records else "data"
-    # As text: it becomes canonical JSON again without a detour through objects of the driver.
+    # As text: canonical JSON is made from it without the driver parsing it first.
     columns = [
         sa.cast(column, sa.Text).label(name) if column.name == name else column
         for column in table.c

@@ -1,1 +1,1 @@
-"""The warehouse rebuilt from the lake."""
+"""Restoring the warehouse from the lake."""

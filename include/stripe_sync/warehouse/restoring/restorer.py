@@ -1,4 +1,4 @@
-"""Putting back what the lake holds: events and records that exist already stay as they are."""
+"""Restores change events and records from the lake; rows that exist already stay as they are."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from stripe_sync.warehouse.writing.staging import COPY_STAGE, CREATE_STAGE, copy
 
 _LOCK = "SELECT pg_advisory_xact_lock(%s)"
 
-# History is only ever continued: what lies before a record's newest event, and is not there, cannot
-# be told any more to readers who went past it.
+# Change events are only appended: one that is older than its record's newest stored event, and
+# missing, is not restored, since readers of the stream are past its place.
 _EVENTS = """
-WITH fresh AS (
+WITH missing AS (
     SELECT s.*, row_number() OVER (ORDER BY s.ordinal) AS place
     FROM pg_temp.stripe_stage AS s
     LEFT JOIN LATERAL (
@@ -38,9 +38,9 @@ WITH fresh AS (
         AND (newest.created_at IS NULL OR newest.created_at <= s.created_at)
 ), base AS (
     UPDATE stripe_sync.stream_position
-    SET last_seq = last_seq + (SELECT count(*) FROM fresh)
+    SET last_seq = last_seq + (SELECT count(*) FROM missing)
     WHERE sync_id = %(sync_id)s
-    RETURNING last_seq - (SELECT count(*) FROM fresh) AS seq
+    RETURNING last_seq - (SELECT count(*) FROM missing) AS seq
 ), new_events AS (
     INSERT INTO stripe_raw.events (
         sync_id, seq, id, resource_id, collection_id, upstream_id, event_type, changes, data,
@@ -48,10 +48,10 @@ WITH fresh AS (
     SELECT %(sync_id)s, base.seq + place, event_id, %(resource_id)s, collection_id, upstream_id,
         event_type, changes, payload, payload_exact, created_at, upstream_updated_at, %(source)s,
         stripe_event_id, api_version
-    FROM base, fresh
+    FROM base, missing
     RETURNING stripe_event_id, upstream_updated_at
-), new_ledger AS (
-    INSERT INTO stripe_sync.stripe_event_ledger (sync_id, stripe_event_id, created)
+), new_processed_events AS (
+    INSERT INTO stripe_sync.processed_events (sync_id, stripe_event_id, created)
     SELECT DISTINCT ON (stripe_event_id) %(sync_id)s, stripe_event_id, upstream_updated_at
     FROM new_events WHERE stripe_event_id IS NOT NULL
     ON CONFLICT DO NOTHING
@@ -59,9 +59,9 @@ WITH fresh AS (
 SELECT count(new_events), base.seq FROM base LEFT JOIN new_events ON true GROUP BY base.seq
 """
 
-# What is put back came from the lake, so the lake need not follow it; whatever others wrote before
-# it, the lake has to follow.
-_FOLLOWED = """
+# Restored change events are in the lake already, so the lake's position skips them; only when the
+# lake has everything before them.
+_ADVANCE_LAKE_POSITION = """
 UPDATE stripe_sync.lake_position SET seq = seq + %(count)s
 WHERE sync_id = %(sync_id)s AND seq = %(seq)s
 """
@@ -76,7 +76,7 @@ _RECORD_COLUMNS = (
 )  # fmt: skip
 _COPY_RECORDS = f"COPY pg_temp.stripe_restore ({', '.join(_RECORD_COLUMNS)}) FROM STDIN"
 
-# A record stands at the position of its newest event; one without any gets a position of its own.
+# A record gets the position of its newest change event; one without any gets a new position.
 _RECORDS = """
 WITH placed AS (
     SELECT s.*, newest.seq AS event_seq,
@@ -94,9 +94,9 @@ WITH placed AS (
         WHERE r.collection_id = s.collection_id AND r.sync_id = s.sync_id
             AND r.upstream_id = s.upstream_id
         LIMIT 1
-    ) AS held ON true
-    WHERE held.updated_idx IS NULL
-        OR (held.updated_idx < s.updated_idx AND held.observed_at <= s.observed_at)
+    ) AS stored ON true
+    WHERE stored.updated_idx IS NULL
+        OR (stored.updated_idx < s.updated_idx AND stored.observed_at <= s.observed_at)
 ), base AS (
     UPDATE stripe_sync.stream_position
     SET last_seq = last_seq + (SELECT coalesce(max(place), 0) FROM placed)
@@ -121,14 +121,14 @@ SELECT count(*) FROM new_records
 
 
 class Restorer:
-    """Puts one collection back over one connection; not for several threads at once.
+    """Restores one collection over one connection; not for several threads at once.
 
     Args:
         url: The warehouse.
         sync_id: The sync.
         resource_id: Its account and mode.
         collection_id: The collection.
-        follow: Brings the lake up to the end of the stream.
+        flush_lake: Writes the stream to the lake up to its end.
 
     Raises:
         WarehouseError: The warehouse cannot be reached.
@@ -140,9 +140,9 @@ class Restorer:
         sync_id: UUID,
         resource_id: UUID,
         collection_id: str,
-        follow: Callable[[], object],
+        flush_lake: Callable[[], object],
     ) -> None:
-        self._follow = follow
+        self._flush_lake = flush_lake
         self._connection = open_connection(url)
         self._common = {"sync_id": sync_id, "resource_id": resource_id}
         self._lock = lock_key("load", sync_id, collection_id)
@@ -162,13 +162,13 @@ class Restorer:
         self._connection.close()
 
     def events(self, events: Sequence[EventRow]) -> int:
-        """Add those of these change events that are missing, in their order.
+        """Append the change events that are missing.
 
         Args:
             events: In stream order; each at most once.
 
         Returns:
-            How many were added.
+            Number of appended change events.
 
         Raises:
             WarehouseError: The warehouse cannot be reached or refuses them.
@@ -176,25 +176,25 @@ class Restorer:
         """
         added = 0
         for source, group in groupby(events, key=lambda event: event.source):
-            same = list(group)
-            while (count := self._put(source, same)) is None:
-                self._follow()
+            events_of_source = list(group)
+            while (count := self._append(source, events_of_source)) is None:
+                self._flush_lake()
             added += count
         return added
 
-    def _put(self, source: Source, events: list[EventRow]) -> int | None:
-        """Add events of one source; None, and nothing, where the lake lacks some of the stream."""
+    def _append(self, source: Source, events: list[EventRow]) -> int | None:
+        """Append events of one source; None, and nothing, when the lake is behind the stream."""
         with _explain(), self._connection.cursor() as cursor:
             cursor.execute(_LOCK, (self._lock,))
             with cursor.copy(COPY_STAGE) as copy:
                 for block in copy_blocks(Changes([], events, LoadResult()), events):
                     copy.write(block)
             cursor.execute(_EVENTS, {**self._common, "source": source})
-            found = cursor.fetchone()
-            assert found is not None  # noqa: S101 - the stream has a position
-            count, seq = found
+            row = cursor.fetchone()
+            assert row is not None  # noqa: S101 - every sync has a stream position
+            count, seq = row
             if count:
-                cursor.execute(_FOLLOWED, {**self._common, "count": count, "seq": seq})
+                cursor.execute(_ADVANCE_LAKE_POSITION, {**self._common, "count": count, "seq": seq})
                 if not cursor.rowcount:
                     self._connection.rollback()
                     return None
@@ -202,13 +202,13 @@ class Restorer:
         return int(count)
 
     def records(self, records: Sequence[RecordRow]) -> int:
-        """Make or bring forward those of these records that are missing or older here.
+        """Insert or update the records that are missing or stored in an older version.
 
         Args:
-            records: At most one state of each.
+            records: At most one version of each.
 
         Returns:
-            How many were written.
+            Number of written records.
 
         Raises:
             WarehouseError: The warehouse cannot be reached or refuses them.
@@ -229,7 +229,7 @@ def _explain() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        msg = f"the warehouse refused what the lake holds: {cause_of(error)}"
+        msg = f"the warehouse refused rows of the lake: {cause_of(error)}"
         raise WarehouseError(msg) from error
 
 

@@ -1,7 +1,12 @@
-"""Bringing the warehouse's tables to the version that this code needs."""
+"""Upgrades the warehouse: migrations of its tables, then its SQL functions.
+
+Migrations run once each. The SQL functions (``functions/*.sql``) are repeatable: all of them are
+created or replaced whenever the content of one of the files has changed.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from functools import cache
 from pathlib import Path
@@ -21,36 +26,50 @@ logger = logging.getLogger(__name__)
 
 VERSION_TABLE = "alembic_version"
 
+_FOLDER = Path(__file__).parent
+_VERSIONS = f"""
+SELECT version_num, (SELECT content_hash FROM {CONTROL_SCHEMA}.sql_functions)
+FROM {CONTROL_SCHEMA}.{VERSION_TABLE}
+"""
+
 
 def upgrade(engine: Engine) -> None:
-    """Create or upgrade schemas and tables; does nothing when they are current.
+    """Create or upgrade schemas, tables and functions; one query when they are current.
 
-    Any number of processes may call it at once: one works, the others wait for it.
+    Any number of processes may call it at once: one upgrades, the others wait for it.
 
     Raises:
         WarehouseError: The warehouse cannot be reached, its role may not create the schemas, or
             its tables were made by a newer version of this code.
     """
     with explain(engine.url), engine.connect() as connection:
-        if _current(connection) == newest_version():
+        if _is_current(connection):
             return
-        # Session lock: migrations may commit on their way.
+        # A lock of the session, since migrations may commit.
         key = lock_key("migrate")
         connection.execute(sa.select(sa.func.pg_advisory_lock(key)))
         connection.commit()
         try:
-            _upgrade_locked(connection)
+            if not _is_current(connection):
+                _upgrade_locked(connection)
         finally:
             connection.rollback()
             connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
             connection.commit()
 
 
+def _is_current(connection: Connection) -> bool:
+    try:
+        row = connection.execute(sa.text(_VERSIONS)).first()
+    except sa.exc.ProgrammingError:  # no tables yet, or those of another version
+        connection.rollback()
+        return False
+    return row is not None and tuple(row) == (newest_version(), _functions()[1])
+
+
 def _upgrade_locked(connection: Connection) -> None:
-    found = _current(connection)
-    if found == newest_version():
-        return
-    if found is not None and found not in _known():
+    found = _table_version(connection)
+    if found is not None and found not in _known_versions():
         msg = (
             f"the warehouse at {describe(connection.engine.url)} has version {found} of the tables,"
             f" which this code does not know (it knows up to {newest_version()});"
@@ -62,6 +81,7 @@ def _upgrade_locked(connection: Connection) -> None:
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    _replace_functions(connection)
     connection.commit()
 
 
@@ -69,7 +89,7 @@ def _create_schemas(connection: Connection) -> None:
     present = sa.select(sa.text("nspname")).select_from(sa.text("pg_namespace"))
     names = set(connection.scalars(present))
     try:
-        # IF NOT EXISTS asks for the right to create even where there is nothing to create.
+        # IF NOT EXISTS needs the right to create even where the schema exists.
         for schema in (CONTROL_SCHEMA, RAW_SCHEMA):
             if schema not in names:
                 connection.execute(sa.schema.CreateSchema(schema))
@@ -85,7 +105,16 @@ def _create_schemas(connection: Connection) -> None:
     connection.commit()
 
 
-def _current(connection: Connection) -> str | None:
+def _replace_functions(connection: Connection) -> None:
+    script, content_hash = _functions()
+    # Without parameters the driver takes several statements, and a % for itself.
+    connection.exec_driver_sql(script, execution_options={"no_parameters": True})
+    hashes = sa.table("sql_functions", sa.column("content_hash"), schema=CONTROL_SCHEMA)
+    connection.execute(sa.delete(hashes))
+    connection.execute(sa.insert(hashes).values(content_hash=content_hash))
+
+
+def _table_version(connection: Connection) -> str | None:
     table = f"{CONTROL_SCHEMA}.{VERSION_TABLE}"
     if connection.scalar(sa.select(sa.func.to_regclass(table))) is None:
         return None
@@ -95,7 +124,7 @@ def _current(connection: Connection) -> str | None:
 
 def _config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(_FOLDER / "migrations"))
     return config
 
 
@@ -106,6 +135,14 @@ def newest_version() -> str | None:
 
 
 @cache
-def _known() -> frozenset[str]:
+def _known_versions() -> frozenset[str]:
     scripts = ScriptDirectory.from_config(_config()).walk_revisions()
     return frozenset(script.revision for script in scripts)
+
+
+@cache
+def _functions() -> tuple[str, str]:
+    """The SQL of all functions, and its hash."""
+    files = sorted((_FOLDER / "functions").glob("*.sql"))
+    script = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    return script, hashlib.sha256(script.encode()).hexdigest()

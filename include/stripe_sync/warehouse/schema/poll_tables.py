@@ -1,4 +1,4 @@
-"""What polling remembers: where it stands, what it has applied, what it still has to fetch."""
+"""Tables of polling: state, lease, latencies, processed Stripe events, pending fetches, gaps."""
 
 from __future__ import annotations
 
@@ -18,82 +18,88 @@ poll_state = sa.Table(
     "poll_state",
     metadata,
     sync_key(),
-    sa.Column("fence", MOMENT, comment="Taken before the first backfill page; polling starts here"),
-    sa.Column("position", pg.JSONB, comment="Where polling goes on; null: at the fence"),
-    sa.Column("polled_at", MOMENT, comment="Last poll that Stripe answered"),
-    counter("polls", "Polls so far"),
-    counter("requests", "Requests made by polling so far"),
-    counter("rate_limited", "Answers among them that there were too many requests"),
-    counter("stripe_events", "Stripe events seen so far"),
-    counter("changes", "Change events written by polling so far"),
-    sa.Column("message", pg.TEXT, comment="What keeps it from being polled; null: nothing"),
-    sa.Column("transactions", sa.BigInteger, comment="Charges of 30 days, when counted last"),
-    sa.Column("transactions_at", MOMENT, comment="When they were counted"),
-    sa.Column("lease_owner", pg.TEXT, comment="Who polls"),
-    sa.Column("lease_until", MOMENT, comment="Until when nobody else may"),
+    sa.Column(
+        "cutoff", MOMENT, comment="Taken before the first backfill request; polling starts here"
+    ),
+    sa.Column("cursor", pg.JSONB, comment="Where polling resumes; null: at the cutoff"),
+    sa.Column("polled_at", MOMENT, comment="Time of the last poll that Stripe answered"),
+    counter("polls", "Number of polls"),
+    counter("requests", "Number of requests by polling, fetches included"),
+    counter("rate_limited", "Number of 429 responses to those requests"),
+    counter("stripe_events", "Number of Stripe events processed"),
+    counter("changes", "Number of change events written by polling"),
+    sa.Column("message", pg.TEXT, comment="Error that keeps the sync from being polled, if any"),
+    sa.Column("transactions", sa.BigInteger, comment="Charges of 30 days at transactions_at"),
+    sa.Column("transactions_at", MOMENT, comment="When the charges were counted"),
+    sa.Column("lease_owner", pg.TEXT, comment="Process that polls the sync"),
+    sa.Column("lease_until", MOMENT, comment="When the lease expires unless renewed"),
     schema=CONTROL_SCHEMA,
-    comment="How the polling of each sync stands",
+    comment="State of each sync's polling",
 )
 
-poll_lag = sa.Table(
-    "poll_lag",
+poll_latency = sa.Table(
+    "poll_latency",
     metadata,
     sync_key(),
-    sa.Column("minute", MOMENT, primary_key=True, comment="Minute in which they were applied"),
+    sa.Column("minute", MOMENT, primary_key=True, comment="Minute of the commit"),
     sa.Column(
         "within_seconds",
         pg.NUMERIC(9, 1),
         primary_key=True,
-        comment="Upper bound of the time from the change in Stripe to the commit",
+        comment="Upper bound of the seconds from the change in Stripe to the commit",
     ),
-    counter("stripe_events", "Stripe events that took so long"),
+    counter("stripe_events", "Number of Stripe events with this latency"),
     schema=CONTROL_SCHEMA,
-    comment="How long changes took to arrive, of late",
+    comment="Histogram of polling latency by minute, for the last two days",
 )
 
-stripe_event_ledger = sa.Table(
-    "stripe_event_ledger",
+processed_events = sa.Table(
+    "processed_events",
     metadata,
     sync_key(),
     sa.Column("stripe_event_id", KEY, primary_key=True, comment="evt_…"),
-    sa.Column("created", MOMENT, nullable=False, comment="When Stripe made it"),
+    sa.Column("created", MOMENT, nullable=False, comment="When Stripe created the Stripe event"),
     sa.Column(
-        "fingerprint", pg.UUID, comment="Of what it says, where its twin could be told by that"
+        "fingerprint",
+        pg.UUID,
+        comment="Id of its content, to recognise a duplicate with another id; null: unknown",
     ),
-    sa.Index("stripe_event_ledger_created", "sync_id", "created"),
+    sa.Index("processed_events_created", "sync_id", "created"),
     sa.Index(
-        "stripe_event_ledger_fingerprint",
+        "processed_events_fingerprint",
         "sync_id",
         "fingerprint",
         postgresql_where=sa.text("fingerprint IS NOT NULL"),
     ),
     schema=CONTROL_SCHEMA,
-    comment="Stripe events that were applied, kept as long as Stripe may show them again",
+    comment="Stripe events that have their change event, kept for longer than Stripe lists them",
 )
 
-fetch_queue = sa.Table(
-    "fetch_queue",
+pending_fetches = sa.Table(
+    "pending_fetches",
     metadata,
     sync_key(),
     sa.Column("collection_id", KEY, primary_key=True, comment="stripe:customer"),
     sa.Column("upstream_id", KEY, primary_key=True, comment="Stripe's id of the object"),
-    sa.Column("seen", pg.JSONB, nullable=False, comment="What names the object to Stripe"),
+    sa.Column(
+        "locator", pg.JSONB, nullable=False, comment="Fields that its retrieve request needs"
+    ),
     sa.Column("changed_at", MOMENT, nullable=False, comment="Its oldest change not fetched yet"),
-    sa.Column("noted_at", MOMENT, nullable=False, comment="When its newest change was noted"),
+    sa.Column("queued_at", MOMENT, nullable=False, comment="When its newest change was queued"),
     schema=CONTROL_SCHEMA,
-    comment="Objects whose changes are in the stream, their new state still to be fetched",
+    comment="Objects whose change events are stored while their new state is still to be fetched",
 )
 
-retention_gap = sa.Table(
-    "retention_gap",
+retention_gaps = sa.Table(
+    "retention_gaps",
     metadata,
     sync_key(),
-    sa.Column("began_at", MOMENT, primary_key=True, comment="Last poll before it"),
-    sa.Column("ended_at", MOMENT, nullable=False, comment="First poll after it"),
+    sa.Column("began_at", MOMENT, primary_key=True, comment="Last poll before the gap"),
+    sa.Column("ended_at", MOMENT, nullable=False, comment="First poll after the gap"),
     sa.Column("reason", pg.TEXT, nullable=False, comment="Why Stripe events are missing"),
-    sa.Column("reconciled_at", MOMENT, comment="When all collections had been read again"),
+    sa.Column("reconciled_at", MOMENT, comment="When all collections were reconciled since"),
     schema=CONTROL_SCHEMA,
-    comment="Times whose Stripe events Stripe no longer had when polling went on",
+    comment="Periods whose Stripe events Stripe had deleted before they were polled",
 )
 
 stripe_reads = sa.Table(
@@ -101,7 +107,7 @@ stripe_reads = sa.Table(
     metadata,
     sa.Column("account_key", pg.TEXT, primary_key=True, comment="acct_…:live or acct_…:test"),
     sa.Column("day", sa.Date, primary_key=True, comment="UTC"),
-    counter("reads", "GET requests granted to all processes together"),
+    counter("reads", "Number of GET requests by all processes"),
     schema=CONTROL_SCHEMA,
-    comment="What is used of the reads that Stripe allots to each account",
+    comment="Use of Stripe's read allotment by account and day",
 )

@@ -1,10 +1,10 @@
-"""The warehouse's tables, as the code reads and writes them.
+"""The warehouse's tables as the code reads and writes them.
 
-Migrations make them; a test compares both. ``stripe_raw`` holds what was landed, ``stripe_sync``
-what the machinery remembers. The views that people query (schema ``stripe``) are built by dbt.
+Migrations create them; a test compares both. ``stripe_raw`` holds records and change events,
+``stripe_sync`` the state of the syncs. dbt builds the views that people query (schema ``stripe``).
 
-The landed tables carry few indexes and no foreign keys on purpose: each costs every object some
-microseconds, and writers already guarantee what a foreign key would.
+The tables of ``stripe_raw`` have few indexes and no foreign keys: each would cost some microseconds
+per object, and the writers already guarantee what a foreign key would.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
+from stripe_sync.records import CollectionStatus
+
 CONTROL_SCHEMA = "stripe_sync"
 RAW_SCHEMA = "stripe_raw"
 
 metadata = sa.MetaData()
 
-# Keys compare bytewise: faster than a language's order, and the same on every server.
+# Keys compare bytewise: faster than a locale's order, and the same on every server.
 KEY = pg.TEXT(collation="C")
 MOMENT = pg.TIMESTAMP(timezone=True)
 
@@ -30,18 +32,27 @@ records = sa.Table(
     sa.Column("id", pg.UUID, nullable=False, comment="UUIDv5 of sync, collection, upstream id"),
     sa.Column("resource_id", pg.UUID, nullable=False, comment="The Stripe account and mode"),
     sa.Column("deleted", sa.Boolean, nullable=False, comment="Gone from Stripe"),
-    sa.Column("payload", pg.JSONB, nullable=False, comment="The object; NUL shows as U+FFFD"),
-    sa.Column("payload_exact", pg.TEXT, comment="Its JSON text, only where it contains NUL"),
+    sa.Column("payload", pg.JSONB, nullable=False, comment="The object; NUL is stored as U+FFFD"),
+    sa.Column("payload_exact", pg.TEXT, comment="JSON text of the object, only where it has NUL"),
     sa.Column(
         "payload_hash", pg.TEXT, nullable=False, comment="Base64 of the MD5 of the canonical JSON"
     ),
     sa.Column("inserted_at", MOMENT, nullable=False, comment="When the record was first stored"),
-    sa.Column("updated_at", MOMENT, nullable=False, comment="When its newest event was stored"),
-    sa.Column("upstream_updated_at", MOMENT, nullable=False, comment="Last changed in Stripe"),
+    sa.Column(
+        "updated_at", MOMENT, nullable=False, comment="When its newest change event was stored"
+    ),
+    sa.Column(
+        "upstream_updated_at", MOMENT, nullable=False, comment="When Stripe changed the object"
+    ),
     sa.Column("upsert_opts", pg.JSONB, comment="Options of the mutation that wrote it last"),
-    sa.Column("updated_idx", sa.Integer, nullable=False, comment="Version, 1 is the first"),
+    sa.Column("updated_idx", sa.Integer, nullable=False, comment="Version of the record, from 1"),
     sa.Column("seq", sa.BigInteger, nullable=False, comment="Stream position of its newest event"),
-    sa.Column("observed_at", MOMENT, nullable=False, comment="When Stripe showed this state"),
+    sa.Column(
+        "observed_at",
+        MOMENT,
+        nullable=False,
+        comment="When this state was requested",
+    ),
     sa.Column("api_version", pg.TEXT, nullable=False, comment="Version the payload is rendered in"),
     sa.Column("parent_id", KEY, comment="Stripe's id of the object that this one belongs to"),
     sa.Index("records_stream", "sync_id", "seq"),
@@ -67,12 +78,14 @@ events = sa.Table(
     sa.Column("upstream_id", KEY, nullable=False, comment="Stripe's id of the object"),
     sa.Column("event_type", pg.TEXT, nullable=False, comment="created, updated or deleted"),
     sa.Column("changes", pg.JSONB, comment="Old values of the changed keys; null unless updated"),
-    sa.Column("data", pg.JSONB, nullable=False, comment="The object after it; NUL as U+FFFD"),
-    sa.Column("data_exact", pg.TEXT, comment="Its JSON text, only where it contains NUL"),
-    sa.Column("created_at", MOMENT, nullable=False, comment="When the event was stored"),
-    sa.Column("upstream_updated_at", MOMENT, nullable=False, comment="When Stripe made it"),
+    sa.Column(
+        "data", pg.JSONB, nullable=False, comment="The object after the change; NUL is U+FFFD"
+    ),
+    sa.Column("data_exact", pg.TEXT, comment="JSON text of the object, only where it has NUL"),
+    sa.Column("created_at", MOMENT, nullable=False, comment="When the change event was stored"),
+    sa.Column("upstream_updated_at", MOMENT, nullable=False, comment="When Stripe made the change"),
     sa.Column("source", pg.TEXT, nullable=False, comment="backfill, poll, mutation or reconcile"),
-    sa.Column("stripe_event_id", pg.TEXT, comment="The Stripe event behind it, if any"),
+    sa.Column("stripe_event_id", pg.TEXT, comment="Stripe event that reported the change, if any"),
     sa.Column("api_version", pg.TEXT, nullable=False, comment="Version the data is rendered in"),
     sa.CheckConstraint("event_type IN ('created', 'updated', 'deleted')", name="events_event_type"),
     sa.CheckConstraint(
@@ -81,18 +94,18 @@ events = sa.Table(
     sa.UniqueConstraint("id", name="events_id"),
     sa.Index("events_of_record", "collection_id", "sync_id", "upstream_id", "seq"),
     schema=RAW_SCHEMA,
-    comment="Every change of every object, in stream order",
+    comment="Change events of all objects, in stream order",
 )
 
 syncs = sa.Table(
     "syncs",
     metadata,
     sa.Column("id", pg.UUID, primary_key=True, comment="UUIDv5 of the name"),
-    sa.Column("name", pg.TEXT, nullable=False, comment="What people call it; also a lake folder"),
+    sa.Column("name", pg.TEXT, nullable=False, comment="Name of the sync and of its lake folder"),
     sa.Column("resource_id", pg.UUID, nullable=False, comment="The Stripe account and mode"),
     sa.Column("account_id", pg.TEXT, nullable=False, comment="acct_…"),
     sa.Column("livemode", sa.Boolean, nullable=False, comment="Live data rather than test data"),
-    sa.Column("api_version", pg.TEXT, nullable=False, comment="Version all payloads are asked in"),
+    sa.Column("api_version", pg.TEXT, nullable=False, comment="Version of all payloads"),
     sa.Column(
         "settings", pg.JSONB, nullable=False, server_default="{}", comment="The sync's own settings"
     ),
@@ -105,12 +118,12 @@ syncs = sa.Table(
     sa.CheckConstraint("name ~ '^[a-z0-9][a-z0-9_-]*$'", name="syncs_name_slug"),
     sa.UniqueConstraint("name", name="syncs_name"),
     schema=CONTROL_SCHEMA,
-    comment="One Stripe account and mode kept in step",
+    comment="Syncs: one Stripe account and mode each",
 )
 
 
 def sync_key() -> sa.Column[object]:
-    """The column that names the sync; rows go with it."""
+    """The key column of a sync's rows; they are deleted with the sync."""
     return sa.Column(
         "sync_id",
         pg.UUID,
@@ -129,7 +142,7 @@ stream_position = sa.Table(
     "stream_position",
     metadata,
     sync_key(),
-    counter("last_seq", "Position of the newest event; its row lock orders the commits"),
+    counter("last_seq", "Position of the newest change event; its row lock orders commits"),
     schema=CONTROL_SCHEMA,
     comment="End of each sync's stream",
 )
@@ -139,32 +152,45 @@ collection_state = sa.Table(
     metadata,
     sync_key(),
     sa.Column("collection_id", KEY, primary_key=True, comment="stripe:customer"),
-    sa.Column("status", pg.TEXT, nullable=False, server_default="pending", comment="See check"),
-    sa.Column("message", pg.TEXT, comment="Why the status is what it is"),
-    sa.Column("permission", pg.TEXT, comment="What the key lacks, when forbidden"),
     sa.Column(
-        "generation", sa.Integer, nullable=False, server_default="0", comment="Full backfills begun"
+        "status",
+        pg.TEXT,
+        nullable=False,
+        server_default=CollectionStatus.PENDING.value,
+        comment="Status of the backfill",
+    ),
+    sa.Column("message", pg.TEXT, comment="Reason of the status"),
+    sa.Column("permission", pg.TEXT, comment="Permission that the key lacks, when forbidden"),
+    sa.Column(
+        "generation",
+        sa.Integer,
+        nullable=False,
+        server_default="0",
+        comment="Number of full backfills started",
     ),
     sa.Column(
-        "chunk", sa.Integer, nullable=False, server_default="0", comment="Last chunk that landed"
+        "chunk",
+        sa.Integer,
+        nullable=False,
+        server_default="0",
+        comment="Number of the last chunk written",
     ),
-    sa.Column("position", pg.JSONB, comment="Where the extraction goes on; null: at the start"),
-    counter("objects", "Objects seen in this generation"),
+    sa.Column("cursor", pg.JSONB, comment="Where reading resumes; null: at the start"),
+    counter("objects", "Objects read in this generation"),
     counter("requests", "Requests made in this generation"),
-    sa.Column("percent", pg.NUMERIC(5, 2), comment="Progress, where it can be known"),
-    sa.Column("objects_per_second", pg.NUMERIC(12, 1), comment="Of the last run"),
-    sa.Column("eta", MOMENT, comment="When the run will be done, where it can be known"),
-    sa.Column("seconds", pg.NUMERIC(12, 3), comment="Time that the last run took"),
+    sa.Column("percent", pg.NUMERIC(5, 2), comment="Progress, 0 to 100; null: unknown"),
+    sa.Column("objects_per_second", pg.NUMERIC(12, 1), comment="Speed of the last run"),
+    sa.Column("eta", MOMENT, comment="When the run will be done; null: unknown"),
+    sa.Column("seconds", pg.NUMERIC(12, 3), comment="Duration of the last run"),
     sa.Column("started_at", MOMENT),
     sa.Column("finished_at", MOMENT),
     sa.Column("updated_at", MOMENT, nullable=False, server_default=sa.func.now()),
     sa.CheckConstraint(
-        "status IN ('pending', 'running', 'done', 'empty', 'forbidden', 'retired', 'failed',"
-        " 'not_implemented')",
+        f"status IN ({', '.join(repr(status.value) for status in CollectionStatus)})",
         name="collection_state_status",
     ),
     schema=CONTROL_SCHEMA,
-    comment="How the backfill of each collection stands",
+    comment="State of each collection's backfill",
 )
 
 reconcile_state = sa.Table(
@@ -177,30 +203,30 @@ reconcile_state = sa.Table(
         sa.Integer,
         primary_key=True,
         autoincrement=False,
-        comment="Days looked back; 0 stands for everything",
+        comment="Lookback in days; 0: all objects",
     ),
-    sa.Column("reconciled_at", MOMENT, comment="When the last one that ended well began"),
+    sa.Column("reconciled_at", MOMENT, comment="Start of the last successful reconcile"),
     counter("objects", "Objects read"),
-    counter("drift", "Records that were missing, differed or should have been deleted"),
+    counter("drift", "Records created, corrected or marked as deleted"),
     counter("requests", "Requests made"),
-    sa.Column("seconds", pg.NUMERIC(12, 3), comment="Time that it took"),
+    sa.Column("seconds", pg.NUMERIC(12, 3), comment="Duration"),
     sa.Column(
         "complete",
         sa.Boolean,
         nullable=False,
         server_default="false",
-        comment="Whether everything was shown, so that what was missing could be looked for",
+        comment="Whether all objects were listed, so that deletions could be detected",
     ),
-    sa.Column("message", pg.TEXT, comment="What there is to say about the last one"),
+    sa.Column("message", pg.TEXT, comment="Reason of an incomplete or failed reconcile"),
     schema=CONTROL_SCHEMA,
-    comment="What the last reading again of each collection found, for each window",
+    comment="Result of each collection's last reconcile, by lookback",
 )
 
 lake_position = sa.Table(
     "lake_position",
     metadata,
     sync_key(),
-    counter("seq", "Everything up to here that no backfill wrote itself is in the lake"),
+    counter("seq", "The lake has all change events up to here, except those of backfills"),
     schema=CONTROL_SCHEMA,
-    comment="How far the lake follows the stream",
+    comment="Stream position that the lake has reached",
 )

@@ -1,1 +1,1 @@
-"""Control tables: syncs, collections, polls, gaps, reconciles."""
+"""State of syncs, collections, polling, reconciles and the lake."""

@@ -1,7 +1,8 @@
-"""How the backfill of each collection stands."""
+"""State of each collection's backfill."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -12,47 +13,48 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Engine
 
+from stripe_sync.records import CollectionStatus
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.warehouse.connect import explain
 from stripe_sync.warehouse.schema import tables
 from stripe_sync.warehouse.state.syncs import Syncs
 
 _table = tables.collection_state
-_ENDED = ("done", "empty", "forbidden", "retired", "not_implemented")
+_FINISHED = [status for status in CollectionStatus if not status.is_unfinished]
 
 
 @dataclass(frozen=True, slots=True)
-class CollectionStatus:
-    """How the backfill of one collection stands.
+class CollectionState:
+    """State of one collection's backfill.
 
     Attributes:
         sync_id: The sync.
         collection_id: ``stripe:customer``.
-        status: pending, running, done, empty, forbidden, retired, failed or not_implemented.
-        message: Why.
-        permission: ``rak_…`` name that the key lacks, when forbidden.
-        generation: Full backfills begun; 0 before the first.
-        chunk: Last chunk that landed in this generation; 0 before the first.
-        position: Where the extraction goes on; None at the start.
-        objects: Objects seen in this generation.
+        status: Status of the backfill.
+        message: Reason of the status.
+        permission: ``rak_…`` name of the permission that the key lacks, when forbidden.
+        generation: Number of full backfills started; 0 before the first.
+        chunk: Number of the last chunk written in this generation; 0 before the first.
+        cursor: Where reading resumes; None at the start.
+        objects: Objects read in this generation.
         requests: Requests made in this generation.
-        percent: 0 to 100 where it can be known.
-        objects_per_second: Of the last run.
-        eta: When the run will be done, where it can be known; None when it does not run.
-        seconds: Time that the last run took.
+        percent: Progress, 0 to 100; None where unknown.
+        objects_per_second: Speed of the last run.
+        eta: When the run will be done; None where unknown or when none is running.
+        seconds: Duration of the last run.
         started_at: When the last run started.
         finished_at: When it ended; None while it runs.
-        updated_at: When anything here last changed.
+        updated_at: When the row last changed.
     """
 
     sync_id: UUID
     collection_id: str
-    status: str
+    status: CollectionStatus
     message: str | None
     permission: str | None
     generation: int
     chunk: int
-    position: JsonObject | None
+    cursor: JsonObject | None
     objects: int
     requests: int
     percent: float | None
@@ -70,13 +72,13 @@ class CollectionStatus:
 
 
 class Collections:
-    """Reads and writes how the backfill of each collection stands."""
+    """Reads and writes the state of each collection's backfill."""
 
     def __init__(self, engine: Engine, syncs: Syncs) -> None:
         self.engine = engine
         self._syncs = syncs
 
-    def statuses(self, sync_name: str) -> list[CollectionStatus]:
+    def states(self, sync_name: str) -> list[CollectionState]:
         """All collections of a sync that were ever queued or run, by id.
 
         Raises:
@@ -88,31 +90,32 @@ class Collections:
             sa.select(_table).where(_table.c.sync_id == sync_id).order_by(_table.c.collection_id)
         )
         with explain(self.engine.url), self.engine.connect() as connection:
-            return [_status(row) for row in connection.execute(query).mappings()]
+            return [_state(row) for row in connection.execute(query).mappings()]
 
-    def state(self, sync_id: UUID, collection_id: str) -> CollectionStatus | None:
+    def state(self, sync_id: UUID, collection_id: str) -> CollectionState | None:
         """One collection; None when it was never queued or run."""
         query = sa.select(_table).where(
             _table.c.sync_id == sync_id, _table.c.collection_id == collection_id
         )
         with explain(self.engine.url), self.engine.connect() as connection:
             row = connection.execute(query).mappings().one_or_none()
-        return _status(row) if row else None
+        return _state(row) if row else None
 
     def queue(self, sync_id: UUID, collection_id: str) -> None:
-        """Mark a collection as waiting for its run.
+        """Mark a collection as pending.
 
-        What an interrupted run left to go on from stays; after a run that ended, the next one
-        begins anew. A collection that is running stays so.
+        The cursor of an interrupted run stays; after a finished run, the next one starts over. A
+        running collection stays running.
         """
-        ended = _table.c.status.in_(_ENDED)
-        self._put(
+        running = _table.c.status == CollectionStatus.RUNNING
+        finished = _table.c.status.in_(_FINISHED)
+        self._upsert(
             sync_id,
             collection_id,
-            first={"status": "pending"},
-            again={
-                "status": sa.case((_table.c.status == "running", "running"), else_="pending"),
-                "position": sa.case((ended, sa.null()), else_=_table.c.position),
+            insert_values={"status": CollectionStatus.PENDING},
+            update_values={
+                "status": sa.case((running, _table.c.status), else_=CollectionStatus.PENDING),
+                "cursor": sa.case((finished, sa.null()), else_=_table.c.cursor),
                 "message": None,
                 "permission": None,
             },
@@ -125,10 +128,10 @@ class Collections:
             sync_id: The sync.
             collection_id: The collection.
             generation: Number of this backfill, from 1.
-            resumed: Go on from the stored position; else forget it and count from nothing.
+            resumed: Resume from the stored cursor; else delete it and reset the counters.
         """
         values: dict[str, Any] = {
-            "status": "running",
+            "status": CollectionStatus.RUNNING,
             "message": None,
             "permission": None,
             "generation": generation,
@@ -141,18 +144,18 @@ class Collections:
         if not resumed:
             values |= {
                 "chunk": 0,
-                "position": sa.null(),
+                "cursor": sa.null(),
                 "objects": 0,
                 "requests": 0,
                 "percent": None,
             }
-        self._put(sync_id, collection_id, first=values, again=values)
+        self._upsert(sync_id, collection_id, insert_values=values, update_values=values)
 
     def finish(
         self,
         sync_id: UUID,
         collection_id: str,
-        status: str,
+        status: CollectionStatus,
         message: str | None = None,
         *,
         permission: str | None = None,
@@ -161,18 +164,18 @@ class Collections:
         seconds: float | None = None,
         objects_per_second: float | None = None,
     ) -> None:
-        """Note how a run ended.
+        """Store the result of a run.
 
         Args:
             sync_id: The sync.
             collection_id: The collection; it need not have been queued.
-            status: done, empty, forbidden, retired, failed or not_implemented.
-            message: Why.
-            permission: ``rak_…`` name that the key lacks, when forbidden.
-            objects: Objects there are; None leaves what the last chunk noted.
-            requests: Requests made in this generation; None leaves what the last chunk noted.
-            seconds: Time that the run took.
-            objects_per_second: Of the run.
+            status: Result of the run.
+            message: Reason of the status.
+            permission: ``rak_…`` name of the permission that the key lacks, when forbidden.
+            objects: Number of objects; None keeps that of the last chunk.
+            requests: Requests made in this generation; None keeps that of the last chunk.
+            seconds: Duration of the run.
+            objects_per_second: Speed of the run.
         """
         values: dict[str, Any] = {
             "status": status,
@@ -187,27 +190,59 @@ class Collections:
             values["objects"] = objects
         if requests is not None:
             values["requests"] = requests
-        if status in ("done", "empty"):
+        if status.is_complete:
             values["percent"] = 100
-        self._put(sync_id, collection_id, first=values, again=values)
+        self._upsert(sync_id, collection_id, insert_values=values, update_values=values)
 
-    def _put(
-        self, sync_id: UUID, collection_id: str, *, first: dict[str, Any], again: dict[str, Any]
+    def skip_generations(self, sync_id: UUID, generations: Mapping[str, int]) -> None:
+        """Start the next backfills with generations higher than these.
+
+        A backfill begins by deleting unfinished lake files of the stored generation. So that
+        generation, too, must be higher than those of the lake's files.
+
+        Args:
+            sync_id: The sync.
+            generations: Generations in use, by collection id.
+        """
+        if not generations:
+            return
+        rows = [
+            {"sync_id": sync_id, "collection_id": collection_id, "generation": generation + 1}
+            for collection_id, generation in generations.items()
+        ]
+        statement = insert(_table).values(rows)
+        statement = statement.on_conflict_do_update(
+            index_elements=[_table.c.sync_id, _table.c.collection_id],
+            set_={"generation": statement.excluded.generation},
+            # A backfill that can resume keeps the generation of its files.
+            where=_table.c.generation + 1 < statement.excluded.generation,
+        )
+        with explain(self.engine.url), self.engine.begin() as connection:
+            connection.execute(statement)
+
+    def _upsert(
+        self,
+        sync_id: UUID,
+        collection_id: str,
+        *,
+        insert_values: dict[str, Any],
+        update_values: dict[str, Any],
     ) -> None:
         now = {"updated_at": sa.func.now()}
         statement = insert(_table).values(
-            sync_id=sync_id, collection_id=collection_id, **first, **now
+            sync_id=sync_id, collection_id=collection_id, **insert_values, **now
         )
         statement = statement.on_conflict_do_update(
-            index_elements=[_table.c.sync_id, _table.c.collection_id], set_={**again, **now}
+            index_elements=[_table.c.sync_id, _table.c.collection_id],
+            set_={**update_values, **now},
         )
         with explain(self.engine.url), self.engine.begin() as connection:
             connection.execute(statement)
 
 
-def _status(row: sa.RowMapping) -> CollectionStatus:
+def _state(row: sa.RowMapping) -> CollectionState:
     numbers = {name: _number(row[name]) for name in ("percent", "objects_per_second", "seconds")}
-    return CollectionStatus(**{**row, **numbers})
+    return CollectionState(**{**row, **numbers, "status": CollectionStatus(row["status"])})
 
 
 def _number(value: Decimal | None) -> float | None:

@@ -1,4 +1,4 @@
-"""How the polling of each sync stands: fence, position, lease, ledger, objects to fetch."""
+"""Poll state of each sync: cutoff, cursor, lease, processed Stripe events, pending fetches."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ from stripe_sync.warehouse.connect import explain
 from stripe_sync.warehouse.schema import poll_tables
 
 _table = poll_tables.poll_state
-_ledger = poll_tables.stripe_event_ledger
-_queue = poll_tables.fetch_queue
-_lag = poll_tables.poll_lag
+_processed = poll_tables.processed_events
+_pending = poll_tables.pending_fetches
+_latency = poll_tables.poll_latency
 
-LEDGER_RETENTION = timedelta(days=45)
-"""Stripe shows its events for 30 days; nothing younger than this may leave the ledger."""
+PROCESSED_RETENTION = timedelta(days=45)
+"""How long processed Stripe events are kept; Stripe lists its events for 30 days."""
 
-LAG_RETENTION = timedelta(days=2)
-"""How long it is remembered how long changes took."""
+LATENCY_RETENTION = timedelta(days=2)
+"""How long the latency histogram is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class PollState:
-    """How the polling of a sync stands.
+    """Poll state of a sync.
 
     Attributes:
-        cutoff: Unix seconds from which polling starts; None before anybody took the fence.
-        position: Where polling goes on; None: at the fence.
-        polled_at: Last poll that Stripe answered, or when the fence was taken.
+        cutoff: Unix seconds from which polling starts; None before the first backfill or poll.
+        cursor: Where polling resumes; None: at the cutoff.
+        polled_at: Last poll that Stripe answered, or when the cutoff was taken.
     """
 
     cutoff: int | None
-    position: JsonObject | None
+    cursor: JsonObject | None
     polled_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """What a poller did since its last beat.
+    """Counts of a poller since its last heartbeat.
 
     Attributes:
         sync_id: Its sync.
         polls: Polls made.
         requests: Requests made.
-        rate_limited: Answers that there were too many.
+        rate_limited: 429 responses.
         polled_at: Last poll that Stripe answered; None for none.
     """
 
@@ -64,34 +64,34 @@ class Heartbeat:
 
 
 class Polls:
-    """Reads and writes how the polling of each sync stands."""
+    """Reads and writes the poll state of each sync."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
     def state(self, sync_id: UUID) -> PollState:
-        """How the polling of a sync stands.
+        """The poll state of a sync.
 
         Raises:
-            WarehouseError: The sync is unknown, or the warehouse cannot be reached.
+            WarehouseError: The sync does not exist, or the warehouse cannot be reached.
         """
-        query = sa.select(_table.c.cutoff, _table.c.position, _table.c.polled_at)
+        query = sa.select(_table.c.cutoff, _table.c.cursor, _table.c.polled_at)
         with explain(self.engine.url), self.engine.connect() as connection:
             row = connection.execute(query.where(_table.c.sync_id == sync_id)).first()
         if row is None:
-            raise _unknown(sync_id)
+            raise _unknown_sync(sync_id)
         return PollState(row[0] and to_unix(row[0]), row[1], row[2])
 
     def set_cutoff(self, sync_id: UUID, cutoff: int, *, at: datetime) -> int:
-        """Take the fence, unless it was taken before.
+        """Store the cutoff, unless there is one.
 
         Args:
             sync_id: The sync.
-            cutoff: Unix seconds.
-            at: When that was the newest Stripe event: none of later ones has been missed.
+            cutoff: Unix seconds: ``created`` of the newest Stripe event at that time.
+            at: When that was read: no later Stripe event has been missed.
 
         Returns:
-            The fence that holds.
+            The stored cutoff.
         """
         statement = (
             sa.update(_table)
@@ -103,21 +103,21 @@ class Polls:
             .returning(_table.c.cutoff)
         )
         with explain(self.engine.url), self.engine.begin() as connection:
-            holds: datetime | None = connection.scalar(statement)
-        if holds is None:
-            raise _unknown(sync_id)
-        return to_unix(holds)
+            stored: datetime | None = connection.scalar(statement)
+        if stored is None:
+            raise _unknown_sync(sync_id)
+        return to_unix(stored)
 
     def acquire_lease(self, sync_id: UUID, owner: str, *, seconds: float) -> bool:
-        """Take or renew the right to poll a sync; the warehouse's clock counts.
+        """Acquire or renew the lease to poll a sync, by the warehouse's clock.
 
         Args:
             sync_id: The sync.
-            owner: Names this poller, unlike any other.
-            seconds: How long the lease lasts if it is not renewed.
+            owner: Unique id of the poller.
+            seconds: Time until the lease expires unless renewed.
 
         Returns:
-            False when somebody else holds it.
+            False when another owner holds it.
         """
         now = sa.func.clock_timestamp()
         free = sa.or_(
@@ -136,15 +136,15 @@ class Polls:
     def renew_leases(
         self, owner: str, heartbeats: Sequence[Heartbeat], *, seconds: float
     ) -> set[UUID]:
-        """Renew all leases of a process, and note what its pollers did.
+        """Renew all leases of a process, and add up the counts of its pollers.
 
         Args:
-            owner: Who holds them.
+            owner: Holder of the leases.
             heartbeats: One for each sync.
-            seconds: How long the leases last if they are not renewed.
+            seconds: Time until the leases expire unless renewed.
 
         Returns:
-            The syncs whose leases it still holds; the others were taken over.
+            The syncs whose leases it still holds; the others have another owner.
         """
         columns = {
             name: [getattr(heartbeat, name) for heartbeat in heartbeats]
@@ -155,7 +155,7 @@ class Polls:
             return {row[0] for row in rows}
 
     def release_lease(self, sync_id: UUID, owner: str) -> None:
-        """Give the lease back; does nothing when somebody else holds it."""
+        """Release the lease; does nothing when another owner holds it."""
         statement = (
             sa.update(_table)
             .where(_table.c.sync_id == sync_id, _table.c.lease_owner == owner)
@@ -165,57 +165,61 @@ class Polls:
             connection.execute(statement)
 
     def set_message(self, sync_name: str, message: str | None) -> None:
-        """Note what keeps a sync from being polled; None for nothing."""
+        """Store the error that keeps a sync from being polled; None for no error."""
         statement = _MESSAGE.bindparams(name=sync_name, message=message)
         with explain(self.engine.url), self.engine.begin() as connection:
             connection.execute(statement)
 
     def processed_since(self, sync_id: UUID, *, since: datetime) -> dict[str, int]:
-        """Stripe events applied so far that Stripe made at this time or later.
+        """Processed Stripe events that Stripe created at this time or later.
 
         Returns:
             Unix seconds of their creation, by id.
         """
-        query = sa.select(_ledger.c.stripe_event_id, _ledger.c.created).where(
-            _ledger.c.sync_id == sync_id, _ledger.c.created >= since
+        query = sa.select(_processed.c.stripe_event_id, _processed.c.created).where(
+            _processed.c.sync_id == sync_id, _processed.c.created >= since
         )
         with explain(self.engine.url), self.engine.connect() as connection:
             return {row[0]: to_unix(row[1]) for row in connection.execute(query)}
 
     def pending_fetches(self, sync_id: UUID) -> list[PendingFetch]:
-        """Objects whose new state is still to be fetched, those first that wait longest."""
-        query = sa.select(_queue).where(_queue.c.sync_id == sync_id).order_by(_queue.c.changed_at)
+        """Objects whose new state is still to be fetched, the oldest change first."""
+        query = (
+            sa.select(_pending).where(_pending.c.sync_id == sync_id).order_by(_pending.c.changed_at)
+        )
         with explain(self.engine.url), self.engine.connect() as connection:
             return [
-                PendingFetch(row.collection_id, row.upstream_id, row.seen, row.changed_at)
+                PendingFetch(row.collection_id, row.upstream_id, row.locator, row.changed_at)
                 for row in connection.execute(query)
             ]
 
     def prune_processed_events(self, sync_id: UUID, now: datetime) -> int:
-        """Forget Stripe events that Stripe itself no longer shows, and how long old ones took.
+        """Delete processed Stripe events that Stripe no longer lists, and old latencies.
 
         Returns:
-            How many Stripe events were forgotten.
+            Number of deleted Stripe events.
         """
-        ledger = sa.delete(_ledger).where(
-            _ledger.c.sync_id == sync_id, _ledger.c.created < now - LEDGER_RETENTION
+        processed = sa.delete(_processed).where(
+            _processed.c.sync_id == sync_id, _processed.c.created < now - PROCESSED_RETENTION
         )
-        lags = sa.delete(_lag).where(_lag.c.sync_id == sync_id, _lag.c.minute < now - LAG_RETENTION)
+        latencies = sa.delete(_latency).where(
+            _latency.c.sync_id == sync_id, _latency.c.minute < now - LATENCY_RETENTION
+        )
         with explain(self.engine.url), self.engine.begin() as connection:
-            connection.execute(lags)
-            return connection.execute(ledger).rowcount
+            connection.execute(latencies)
+            return connection.execute(processed).rowcount
 
 
 _RENEW = sa.text("""
 UPDATE stripe_sync.poll_state AS p SET
     lease_until = clock_timestamp() + make_interval(secs => :seconds),
-    polls = p.polls + b.polls, requests = p.requests + b.requests,
-    rate_limited = p.rate_limited + b.rate_limited,
-    polled_at = greatest(p.polled_at, b.polled_at)
+    polls = p.polls + h.polls, requests = p.requests + h.requests,
+    rate_limited = p.rate_limited + h.rate_limited,
+    polled_at = greatest(p.polled_at, h.polled_at)
 FROM unnest(cast(:sync_id AS uuid[]), cast(:polls AS bigint[]), cast(:requests AS bigint[]),
     cast(:rate_limited AS bigint[]), cast(:polled_at AS timestamptz[]))
-    AS b (sync_id, polls, requests, rate_limited, polled_at)
-WHERE p.sync_id = b.sync_id AND p.lease_owner = :owner
+    AS h (sync_id, polls, requests, rate_limited, polled_at)
+WHERE p.sync_id = h.sync_id AND p.lease_owner = :owner
 RETURNING p.sync_id
 """)
 
@@ -226,5 +230,5 @@ WHERE s.id = p.sync_id AND s.name = :name AND p.message IS DISTINCT FROM :messag
 """)
 
 
-def _unknown(sync_id: UUID) -> WarehouseError:
-    return WarehouseError(f"the warehouse does not know the sync {sync_id}")
+def _unknown_sync(sync_id: UUID) -> WarehouseError:
+    return WarehouseError(f"the warehouse has no sync {sync_id}")

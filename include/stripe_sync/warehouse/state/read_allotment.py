@@ -1,4 +1,4 @@
-"""What Stripe allots to an account: reads by the number of its transactions."""
+"""Stripe's read allotment: GET requests of 30 days by the number of transactions."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ _CHARGE = "stripe:charge"
 
 
 class ReadAllotment:
-    """Counts what the allocation goes by.
+    """Counts the transactions of each sync.
 
-    Stripe allots 500 reads for each transaction of the last 30 days, 10,000 at least. What is a
-    transaction is not documented in detail; charges are what the account surely pays for.
+    Stripe allots 500 reads for each transaction of the last 30 days, 10,000 at least (the view
+    ``stripe.sync_status`` computes it). Stripe does not document in detail which objects are
+    transactions; charges certainly are.
     """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
     def count_transactions(self, sync_id: UUID, now: datetime) -> None:
-        """Count a sync's charges of the last 30 days, unless that was done within a day.
+        """Count a sync's charges of the last 30 days, at most once a day.
 
-        It reads all charges of the sync, so it may take some seconds.
+        Reads all charges of the sync, so it may take some seconds.
         """
         due = sa.select(sa.literal(1)).where(
             _table.c.sync_id == sync_id,
@@ -50,9 +51,9 @@ class ReadAllotment:
         with explain(self.engine.url), self.engine.begin() as connection:
             if connection.scalar(due) is None:
                 return
-            found = connection.scalar(count)
+            transactions = connection.scalar(count)
             connection.execute(
                 sa.update(_table)
                 .where(_table.c.sync_id == sync_id)
-                .values(transactions=found, transactions_at=now)
+                .values(transactions=transactions, transactions_at=now)
             )

@@ -1,4 +1,4 @@
-"""Forgetting change events that a sync no longer keeps."""
+"""Deletes change events that are older than the sync keeps them."""
 
 from __future__ import annotations
 
@@ -18,50 +18,51 @@ _events = tables.events
 _lake = tables.lake_position
 
 PART_EVENTS = 5_000
-"""Change events that a transaction looks at."""
+"""Number of change events that one transaction checks."""
 
 
 class Retention:
-    """Deletes what settings say is too old."""
+    """Deletes expired change events."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
     def delete_expired_events(
-        self, sync_id: UUID, before: datetime, told: Callable[[int], None] | None = None
+        self, sync_id: UUID, before: datetime, progress: Callable[[int], None] | None = None
     ) -> Counter[str]:
-        """Delete change events of the warehouse that were stored before a moment.
+        """Delete change events of the warehouse that were stored before a time.
 
-        The newest one of each record stays however old it is, so that a record still is what its
-        events say. What the lake has not got yet stays too. Interrupted, it is done in part.
+        The newest change event of each record stays, so that the record remains the fold of its
+        change events. Change events that are not in the lake yet stay too. Deletes in several
+        transactions; an interrupted call has deleted some.
 
         Args:
             sync_id: The sync.
-            before: The moment.
-            told: Called after each transaction with the number of events looked at so far.
+            before: The time.
+            progress: Called after each transaction with the number of change events checked so far.
 
         Returns:
-            How many were deleted, by collection id.
+            Number of deleted change events by collection id.
 
         Raises:
             WarehouseError: The warehouse cannot be reached.
         """
         deleted: Counter[str] = Counter()
-        seen, seq = 0, 0
+        checked, seq = 0, 0
         while True:
             with explain(self.engine.url), self.engine.begin() as connection:
-                # All are looked at: those that a reload put back are old, and come late.
+                # All are checked: a reload gives old change events late positions.
                 count, end = _part(connection, sync_id, seq)
                 if not count:
                     return deleted
                 deleted += _delete(connection, sync_id, (seq, end), before)
-            seen, seq = seen + count, end
-            if told:
-                told(seen)
+            checked, seq = checked + count, end
+            if progress:
+                progress(checked)
 
 
 def _part(connection: Connection, sync_id: UUID, after: int) -> tuple[int, int]:
-    """How many of the next events a transaction looks at, and the position of the last."""
+    """Number of the next change events, up to ``PART_EVENTS``, and the position of the last."""
     part = (
         sa.select(_events.c.seq)
         .where(_events.c.sync_id == sync_id, _events.c.seq > after)

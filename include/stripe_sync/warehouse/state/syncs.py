@@ -1,4 +1,4 @@
-"""Syncs: one Stripe account and mode kept in step, a row each."""
+"""Syncs: one Stripe account and mode each."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Sync:
         resource_id: The Stripe account and mode.
         account_id: ``acct_…``.
         livemode: Live data rather than test data.
-        api_version: Version that all payloads are asked in.
+        api_version: Version of all payloads.
         settings: The sync's own settings.
         status: ``active`` or ``paused``.
-        created_at: When it was made.
+        created_at: When it was created.
         updated_at: When its settings last changed.
     """
 
@@ -52,7 +52,7 @@ class Sync:
 
 
 class Syncs:
-    """Reads and writes the rows of syncs."""
+    """Reads and writes syncs."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -67,21 +67,21 @@ class Syncs:
         api_version: str,
         settings: JsonObject | None = None,
     ) -> Sync:
-        """Make the sync unless it is there; one that is keeps its account and mode.
+        """Create the sync, or update it; an existing one keeps its account and mode.
 
         Args:
             name: Slug of lower-case letters, digits, ``-`` and ``_``.
             account_id: ``acct_…``.
             resource_id: The account and mode.
             livemode: Live data rather than test data.
-            api_version: Version that all payloads are asked in.
-            settings: The sync's own settings; None leaves them as they are.
+            api_version: Version of all payloads.
+            settings: The sync's own settings; None keeps the stored ones.
 
         Returns:
-            The sync as it stands, which may be one of another account than the one given.
+            The stored sync; its account may differ from the given one.
 
         Raises:
-            ConfigurationError: The name is no slug.
+            ConfigurationError: The name is not a slug.
             WarehouseError: The warehouse cannot be reached.
         """
         values: dict[str, Any] = {"id": ids.sync_id(name), "name": name}
@@ -93,7 +93,7 @@ class Syncs:
             try:
                 connection.execute(_upsert(values))
             except sa.exc.IntegrityError as error:
-                msg = f"{name!r} is no name for a sync: use lower-case letters, digits, - and _"
+                msg = f"{name!r} is not a name for a sync: use lower-case letters, digits, - and _"
                 raise ConfigurationError(msg) from error
             for side in _SIDE_TABLES:
                 row = insert(side).values(sync_id=values["id"])
@@ -101,7 +101,7 @@ class Syncs:
         return self.get(name)
 
     def find(self, name: str) -> Sync | None:
-        """The sync with this name, if there is one."""
+        """The sync with this name; None when there is none."""
         with explain(self.engine.url), self.engine.connect() as connection:
             row = connection.execute(sa.select(_table).where(_table.c.name == name))
             found = row.mappings().one_or_none()
@@ -117,24 +117,9 @@ class Syncs:
         sync = self.find(name)
         if sync is None:
             known = ", ".join(sync.name for sync in self.all()) or "none yet"
-            msg = f"there is no sync named {name!r} (known: {known}); a backfill makes it"
+            msg = f"there is no sync named {name!r} (known: {known}); a backfill creates it"
             raise ConfigurationError(msg)
         return sync
-
-    def set_status(self, name: str, status: str) -> None:
-        """Pause a sync, or let it be polled again.
-
-        Args:
-            name: The sync.
-            status: ``active`` or ``paused``.
-
-        Raises:
-            ConfigurationError: There is no such sync.
-        """
-        sync = self.get(name)
-        statement = sa.update(_table).where(_table.c.id == sync.id).values(status=status)
-        with explain(self.engine.url), self.engine.begin() as connection:
-            connection.execute(statement)
 
     def all(self) -> list[Sync]:
         """All syncs by name."""
@@ -144,8 +129,8 @@ class Syncs:
 
 
 def _upsert(values: dict[str, Any]) -> Insert:
-    """Insert a sync, or change what may change of the one that is there."""
-    # One rebuilt from the lake knows the account by its resource only, until Stripe names it.
+    """Insert a sync, or update the columns that may change."""
+    # A sync rebuilt from the lake has no account id until Stripe is asked.
     names = ("account_id", "api_version", "settings")
     changed = {name: values[name] for name in names if name in values}
     differs = (_table.c[name].is_distinct_from(value) for name, value in changed.items())

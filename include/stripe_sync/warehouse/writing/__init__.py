@@ -1,1 +1,1 @@
-"""Batches on their way into the warehouse: compare, stage, merge, commit."""
+"""Writing batches: look up, compare, stage, merge, commit."""

@@ -1,9 +1,9 @@
-"""Loading: one batch, one transaction, all of it or nothing."""
+"""Writes batches: one transaction each, all of it or nothing."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import TracebackType
@@ -11,6 +11,7 @@ from typing import Any, Self
 from uuid import UUID
 
 import psycopg
+import sqlalchemy as sa
 from psycopg import errors as pg_errors
 from tenacity import (
     Retrying,
@@ -25,11 +26,13 @@ from tenacity import (
 from stripe_sync.clock import Clock, SystemClock
 from stripe_sync.errors import ConcurrentUpdate, SyncBusy, WarehouseError
 from stripe_sync.records import Batch, EventRow, LoadResult, RecordRow
-from stripe_sync.records.diff import Changes, RecordKey, decide, needing_payload
-from stripe_sync.warehouse.connect import cause_of, explain, open_connection, parse_url
+from stripe_sync.records.diff import Changes, decide, needing_payload
+from stripe_sync.warehouse.connect import cause_of, create_engine, explain
 from stripe_sync.warehouse.locks import lock_key
+from stripe_sync.warehouse.notifications import CHANNEL
 from stripe_sync.warehouse.writing import lookup
 from stripe_sync.warehouse.writing.checkpoints import save_backfill, save_poll
+from stripe_sync.warehouse.writing.processed_events import find_processed, fingerprint_parameters
 from stripe_sync.warehouse.writing.staging import (
     COPY_STAGE,
     CREATE_STAGE,
@@ -42,36 +45,56 @@ from stripe_sync.warehouse.writing.staging import (
 logger = logging.getLogger(__name__)
 
 Connection = psycopg.Connection[tuple[Any, ...]]
-BeforeCommit = Callable[[list[RecordRow], list[EventRow]], None]
+OnRows = Callable[[list[RecordRow], list[EventRow]], None]
 
 _ATTEMPTS = 5
 _MAX_WAIT_SECONDS = 2.0
-# How long to ask for the fate of a transaction whose COMMIT got no answer.
-_FATE_SECONDS = 30.0
+# How long to ask whether a transaction was committed whose COMMIT got no answer.
+_COMMIT_STATUS_SECONDS = 30.0
 
 _LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key"
 
 
 class _TransactionLost(Exception):
-    """The warehouse gave the transaction up; trying again is safe."""
+    """The transaction was rolled back; trying again is safe."""
+
+
+class _CommitUnanswered(Exception):
+    """The connection broke during COMMIT.
+
+    Args:
+        result: Counts of the transaction.
+        transaction_id: Id of the transaction; None when it wrote no change events.
+    """
+
+    def __init__(self, result: LoadResult, transaction_id: str | None) -> None:
+        super().__init__()
+        self.result = result
+        self.transaction_id = transaction_id
 
 
 class BatchWriter:
-    """Loads batches over one connection of its own; not for several threads at once.
+    """Writes batches over a pool of connections; may be shared by threads.
 
-    Any number of loaders may run side by side. Those that write the same collection of a sync
-    take turns, so that what one compares with cannot change under it; all others only meet at the
-    very end, where positions in the sync's stream are given out.
+    Transactions that write the same collection of a sync run one after the other, so that the
+    stored state that a batch was compared with cannot change before the commit. All others only
+    wait for each other at the very end, where stream positions are given out.
 
     Args:
         url: The warehouse.
         clock: Gives ``created_at`` and ``updated_at``.
+        connections: Size of the pool; a thread that finds no free connection waits for one.
+
+    Raises:
+        ConfigurationError: The URL is not one of PostgreSQL.
     """
 
-    def __init__(self, url: str, clock: Clock | None = None) -> None:
-        self._url = url
+    def __init__(self, url: str, clock: Clock | None = None, *, connections: int = 1) -> None:
+        # SQLAlchemy's pool connects in the calling thread, so that a refused connection is an
+        # immediate error with its cause (psycopg_pool connects in workers and only times out).
+        self._engine = create_engine(url, connections=connections, kept_open=connections)
+        sa.event.listen(self._engine, "connect", _prepare)
         self._clock = clock or SystemClock()
-        self._connection: Connection | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -85,27 +108,25 @@ class BatchWriter:
         self.close()
 
     def close(self) -> None:
-        """Close the connection; the next load opens another."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        """Close the connections that are not in use; the next load opens new ones."""
+        self._engine.dispose()
 
-    def load(self, batch: Batch, before_commit: BeforeCommit | None = None) -> LoadResult:
-        """Apply a batch: events, records, Stripe events seen and checkpoints in one transaction.
+    def load(self, batch: Batch, on_rows: OnRows | None = None) -> LoadResult:
+        """Write a batch: events, records, processed Stripe events, checkpoints in one transaction.
 
         Loading the same batch again changes nothing.
 
         Args:
-            batch: What was observed.
-            before_commit: Called with the new records and events, with the batch's collections
-                locked, in a thread of its own; what it raises undoes the batch. It may be called
-                more than once when the warehouse gives a transaction up.
+            batch: The observations.
+            on_rows: Called with the new records and events before the commit, in a thread of its
+                own, while the batch's collections are locked; an exception from it rolls the batch
+                back. Called again when the transaction is retried.
 
         Raises:
-            SyncBusy: Another poller has taken over the lease that the batch polls under.
-            ConcurrentUpdate: Something else is stored by now than what the batch builds on.
-            WarehouseError: The warehouse cannot be reached or refuses the batch, or it does not
-                know the sync.
+            SyncBusy: Another poller holds the lease that the batch was polled under.
+            ConcurrentUpdate: A stored record differs from the one that the batch was made from.
+            WarehouseError: The warehouse cannot be reached or refuses the batch, or the sync does
+                not exist.
         """
         retrying = Retrying(
             retry=retry_if_exception_type(_TransactionLost),
@@ -115,80 +136,88 @@ class BatchWriter:
             reraise=True,
         )
         try:
-            return retrying(self._attempt, batch, before_commit)
+            return retrying(self._attempt, batch, on_rows)
         except _TransactionLost as lost:
-            msg = f"the warehouse gave up a load {_ATTEMPTS} times: {lost}; run again later"
+            msg = f"the warehouse rolled a load back {_ATTEMPTS} times: {lost}; run again later"
             raise WarehouseError(msg) from lost.__cause__
 
-    def stored(self, sync_id: UUID, keys: Collection[RecordKey]) -> dict[RecordKey, RecordRow]:
-        """Those of these records that exist, as they are at this moment.
-
-        Raises:
-            WarehouseError: The warehouse cannot be reached.
-        """
-        with explain(parse_url(self._url)):
-            connection = self._open()
-            try:
-                with connection.cursor() as cursor:
-                    found = lookup.stored_records(cursor, sync_id, keys)
-                    found = lookup.with_payloads(cursor, sync_id, found, list(found))
-                connection.rollback()
-            except BaseException:
-                self.close()
-                raise
-        return found
-
-    def _attempt(self, batch: Batch, before_commit: BeforeCommit | None) -> LoadResult:
-        connection = self._open()
+    def _attempt(self, batch: Batch, on_rows: OnRows | None) -> LoadResult:
         try:
-            return self._apply(connection, batch, before_commit)
+            with self._connection() as connection:
+                return self._transaction(connection, batch, on_rows)
+        except _CommitUnanswered as unanswered:
+            # A retry would be safe for the warehouse. But it would report no changes, to the caller
+            # and to the lake, although this transaction may have made them.
+            if unanswered.transaction_id and self._was_committed(unanswered.transaction_id):
+                return unanswered.result
+            cause = unanswered.__cause__ or unanswered
+            raise _TransactionLost(cause_of(cause)) from cause
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        """A connection of the pool; closed for good after any error but ``ConcurrentUpdate``."""
+        with explain(self._engine.url):
+            pooled = self._engine.raw_connection()
+        connection = pooled.driver_connection
+        assert isinstance(connection, psycopg.Connection)  # noqa: S101 - the engine's driver
+        try:
+            yield connection
+        except ConcurrentUpdate:
+            raise
+        except BaseException:
+            pooled.invalidate()
+            raise
+        finally:
+            pooled.close()
+
+    def _transaction(
+        self, connection: Connection, batch: Batch, on_rows: OnRows | None
+    ) -> LoadResult:
+        try:
+            result, transaction_id = self._write(connection, batch, on_rows)
         except (pg_errors.DeadlockDetected, pg_errors.SerializationFailure) as error:
-            self.close()
             raise _TransactionLost(cause_of(error)) from error
         except psycopg.Error as error:
-            lost = connection.broken
-            self.close()
-            if lost:
+            if connection.broken:
                 raise _TransactionLost(cause_of(error)) from error
             msg = f"the warehouse refused a load: {cause_of(error)}"
             raise WarehouseError(msg) from error
-        except ConcurrentUpdate:
-            connection.rollback()
-            raise
-        except BaseException:
-            self.close()
-            raise
+        try:
+            connection.commit()
+        except psycopg.OperationalError as error:
+            raise _CommitUnanswered(result, transaction_id) from error
+        return result
 
-    def _apply(
-        self, connection: Connection, batch: Batch, before_commit: BeforeCommit | None
-    ) -> LoadResult:
+    def _write(
+        self, connection: Connection, batch: Batch, on_rows: OnRows | None
+    ) -> tuple[LoadResult, str | None]:
+        """Everything but the commit; returns the counts and the id of the transaction."""
         with connection.cursor() as cursor:
             _lock_collections(cursor, batch)
             changes = self._compare(cursor, batch)
-            told = emitted_events(changes, created_events=batch.created_events)
+            emitted = emitted_events(changes, created_events=batch.created_events)
             result = changes.result
-            with _meanwhile(before_commit, changes.records, told):
+            with _run_concurrently(on_rows, changes.records, emitted):
                 if changes.events:
                     with cursor.copy(COPY_STAGE) as copy:
-                        for block in copy_blocks(changes, told):
+                        for block in copy_blocks(changes, emitted):
                             copy.write(block)
             self._save_checkpoints(cursor, batch, result.events)
-            transaction = None
+            transaction_id = None
             if changes.events:
-                result.last_seq, transaction = _merge(cursor, batch, changes)
-        self._commit(connection, transaction)
-        return result
+                result.last_seq, transaction_id = _merge(cursor, batch, changes)
+        return result, transaction_id
 
     def _compare(self, cursor: lookup.Cursor, batch: Batch) -> Changes:
         keys = dict.fromkeys((o.collection_id, o.upstream_id) for o in batch.observations)
-        told = [o.stripe_event for o in batch.observations if o.stripe_event]
         keys |= dict.fromkeys(batch.expected_hashes)
-        stored = lookup.stored_records(cursor, batch.sync_id, keys)
+        stripe_events = [o.stripe_event for o in batch.observations if o.stripe_event]
+        stored = lookup.find_records(cursor, batch.sync_id, keys)
         lookup.check_expected(batch, stored)
-        applied = lookup.applied_stripe_events(cursor, batch.sync_id, told)
-        needed = needing_payload(batch, stored, applied)
+        processed = find_processed(cursor, batch.sync_id, stripe_events)
+        needed = needing_payload(batch, stored, processed)
         stored = lookup.with_payloads(cursor, batch.sync_id, stored, needed)
-        return decide(batch, stored, applied, self._clock.now())
+        return decide(batch, stored, processed, self._clock.now())
 
     def _save_checkpoints(self, cursor: lookup.Cursor, batch: Batch, changes: int) -> None:
         now = self._clock.now()
@@ -197,53 +226,40 @@ class BatchWriter:
         poll = batch.poll
         if poll is not None and not save_poll(cursor, batch.sync_id, poll, changes, now):
             msg = "another process polls this sync now; this one has to stop"
-            raise SyncBusy(msg) if poll.owner else _unknown_sync(batch)
+            raise SyncBusy(msg) if poll.owner else _unknown_sync(batch.sync_id)
 
-    def _commit(self, connection: Connection, transaction: str | None) -> None:
-        try:
-            connection.commit()
-        except psycopg.OperationalError as error:
-            self.close()
-            # The answer to COMMIT got lost. Trying again would be safe for the warehouse, but its
-            # result, and what the lake is told, would then be that nothing changed.
-            if transaction is None or not self._was_committed(transaction):
-                raise _TransactionLost(cause_of(error)) from error
-
-    def _was_committed(self, transaction: str) -> bool:
+    def _was_committed(self, transaction_id: str) -> bool:
         retrying = Retrying(
             retry=retry_if_result(lambda status: status == "in progress"),
-            stop=stop_after_delay(_FATE_SECONDS),
+            stop=stop_after_delay(_COMMIT_STATUS_SECONDS),
             wait=wait_random_exponential(multiplier=0.05, max=_MAX_WAIT_SECONDS),
             retry_error_callback=lambda state: state.outcome and state.outcome.result(),
         )
-        with explain(parse_url(self._url)):
-            status = retrying(_transaction_status, self._open(), transaction)
+        with explain(self._engine.url), self._connection() as connection:
+            status = retrying(_transaction_status, connection, transaction_id)
         if status not in ("committed", "aborted"):
-            msg = "the warehouse does not tell whether it committed the last load; run again later"
+            msg = "the warehouse cannot say whether it committed the last load; run again later"
             raise WarehouseError(msg)
         return bool(status == "committed")
 
-    def _open(self) -> Connection:
-        if self._connection is None:
-            connection = open_connection(self._url)
-            # What was read before a lock was granted must not decide what is written after it.
-            connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-            connection.execute(CREATE_STAGE)
-            connection.commit()
-            self._connection = connection
-        return self._connection
+
+def _prepare(connection: Connection, _record: object) -> None:
+    # Each statement must see what was committed while it waited for a lock.
+    connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+    connection.execute(CREATE_STAGE)
+    connection.commit()
 
 
 @contextmanager
-def _meanwhile(
-    before_commit: BeforeCommit | None, records: list[RecordRow], events: list[EventRow]
+def _run_concurrently(
+    on_rows: OnRows | None, records: list[RecordRow], events: list[EventRow]
 ) -> Iterator[None]:
-    """Call ``before_commit`` beside the block; both have ended when the block is left."""
-    if before_commit is None:
+    """Call ``on_rows`` while the block runs; both have ended when the block is left."""
+    if on_rows is None:
         yield
         return
-    with ThreadPoolExecutor(1) as beside:
-        call = beside.submit(before_commit, records, events)
+    with ThreadPoolExecutor(1) as executor:
+        call = executor.submit(on_rows, records, events)
         yield
         call.result()
 
@@ -252,40 +268,36 @@ def _lock_collections(cursor: lookup.Cursor, batch: Batch) -> None:
     collections = {observation.collection_id for observation in batch.observations}
     if batch.checkpoint is not None:
         collections.add(batch.checkpoint.collection_id)
-    # Everybody locks in the same order, so nobody waits in a circle.
+    # All transactions lock in the same order, so they cannot deadlock.
     keys = sorted(lock_key("load", batch.sync_id, collection) for collection in collections)
     cursor.execute(_LOCK, (keys,))
 
 
 def _merge(cursor: lookup.Cursor, batch: Batch, changes: Changes) -> tuple[int, str]:
-    new = all(record.updated_idx == 1 for record in changes.records)
+    """Write the staged rows; returns the last stream position and the id of the transaction."""
+    all_new = all(record.updated_idx == 1 for record in changes.records)
     cursor.execute(
-        MERGE_NEW if new else MERGE,
+        MERGE_NEW if all_new else MERGE,
         {
             "sync_id": batch.sync_id,
             "resource_id": batch.resource_id,
             "source": batch.source,
             "count": changes.result.events,
-            **_fingerprints(batch),
+            "channel": CHANNEL,
+            **fingerprint_parameters(batch),
         },
     )
     row = cursor.fetchone()
     if row is None:
-        raise _unknown_sync(batch)
+        raise _unknown_sync(batch.sync_id)
     return row[0], row[1]
 
 
-def _fingerprints(batch: Batch) -> dict[str, list[Any]]:
-    told = [o.stripe_event for o in batch.observations if o.stripe_event]
-    known = {event.id: event.fingerprint for event in told if event.fingerprint}
-    return {"told": list(known), "fingerprints": list(known.values())}
-
-
-def _transaction_status(connection: Connection, transaction: str) -> str | None:
-    row = connection.execute("SELECT pg_xact_status(%s::xid8)", (transaction,)).fetchone()
+def _transaction_status(connection: Connection, transaction_id: str) -> str | None:
+    row = connection.execute("SELECT pg_xact_status(%s::xid8)", (transaction_id,)).fetchone()
     connection.commit()
     return row[0] if row else None
 
 
-def _unknown_sync(batch: Batch) -> WarehouseError:
-    return WarehouseError(f"the warehouse does not know the sync {batch.sync_id}")
+def _unknown_sync(sync_id: UUID) -> WarehouseError:
+    return WarehouseError(f"the warehouse has no sync {sync_id}")

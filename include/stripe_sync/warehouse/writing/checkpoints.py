@@ -1,4 +1,4 @@
-"""How far backfills and pollers have come, written in the transaction of their data."""
+"""Progress of backfills and pollers, written in the transaction of their data."""
 
 from __future__ import annotations
 
@@ -14,94 +14,92 @@ from stripe_sync.records import Checkpoint, PollCheckpoint, canonical_json
 
 _BACKFILL = """
 INSERT INTO stripe_sync.collection_state AS c (
-    sync_id, collection_id, status, generation, chunk, position, objects, requests, percent,
+    sync_id, collection_id, status, generation, chunk, cursor, objects, requests, percent,
     objects_per_second, eta, updated_at)
-VALUES (%(sync_id)s, %(collection_id)s, 'running', %(generation)s, %(chunk)s, %(position)s,
+VALUES (%(sync_id)s, %(collection_id)s, 'running', %(generation)s, %(chunk)s, %(cursor)s,
     %(objects)s, %(requests)s, %(percent)s, %(objects_per_second)s,
     now() + make_interval(secs => %(seconds_left)s), %(now)s)
 ON CONFLICT (sync_id, collection_id) DO UPDATE SET
-    generation = excluded.generation, chunk = excluded.chunk, position = excluded.position,
+    generation = excluded.generation, chunk = excluded.chunk, cursor = excluded.cursor,
     objects = excluded.objects, requests = excluded.requests, percent = excluded.percent,
     objects_per_second = excluded.objects_per_second, eta = excluded.eta,
     updated_at = excluded.updated_at
 """
 
-_STATE = """
+_POLL_STATE = """
 UPDATE stripe_sync.poll_state SET
-    position = coalesce(%(position)s, position),
+    cursor = coalesce(%(cursor)s, cursor),
     stripe_events = stripe_events + %(stripe_events)s, changes = changes + %(changes)s
 WHERE sync_id = %(sync_id)s
     AND (%(owner)s::text IS NULL OR lease_owner IS NOT DISTINCT FROM %(owner)s)
 """
 
-_LAGS = """
-INSERT INTO stripe_sync.poll_lag AS l (sync_id, minute, within_seconds, stripe_events)
+_LATENCIES = """
+INSERT INTO stripe_sync.poll_latency AS l (sync_id, minute, within_seconds, stripe_events)
 SELECT %(sync_id)s, date_trunc('minute', %(now)s::timestamptz), u.within_seconds, u.stripe_events
 FROM unnest(%(within)s::numeric[], %(counts)s::bigint[]) AS u (within_seconds, stripe_events)
 ON CONFLICT (sync_id, minute, within_seconds) DO UPDATE SET
     stripe_events = l.stripe_events + excluded.stripe_events
 """
 
-_WAITING = """
-INSERT INTO stripe_sync.fetch_queue AS q (
-    sync_id, collection_id, upstream_id, seen, changed_at, noted_at)
-SELECT %(sync_id)s, u.collection_id, u.upstream_id, u.seen, u.changed_at, %(now)s
-FROM unnest(%(collections)s::text[], %(upstreams)s::text[], %(seen)s::jsonb[],
-    %(changed)s::timestamptz[]) AS u (collection_id, upstream_id, seen, changed_at)
+# changed_at stays that of the oldest change.
+_QUEUE_PENDING = """
+INSERT INTO stripe_sync.pending_fetches AS p (
+    sync_id, collection_id, upstream_id, locator, changed_at, queued_at)
+SELECT %(sync_id)s, u.collection_id, u.upstream_id, u.locator, u.changed_at, %(now)s
+FROM unnest(%(collections)s::text[], %(upstreams)s::text[], %(locators)s::jsonb[],
+    %(changed)s::timestamptz[]) AS u (collection_id, upstream_id, locator, changed_at)
 ON CONFLICT (sync_id, collection_id, upstream_id) DO UPDATE SET
-    seen = excluded.seen, noted_at = excluded.noted_at
+    locator = excluded.locator, queued_at = excluded.queued_at
 """
 
-# What was noted after the request was sent is not in its answer for certain.
-_FETCHED = """
-DELETE FROM stripe_sync.fetch_queue AS q
+# A change that was queued after the request was sent may not be in the response.
+_DELETE_FETCHED = """
+DELETE FROM stripe_sync.pending_fetches AS p
 USING unnest(%(collections)s::text[], %(upstreams)s::text[], %(fetched)s::timestamptz[])
     AS u (collection_id, upstream_id, fetched_at)
-WHERE q.sync_id = %(sync_id)s AND q.collection_id = u.collection_id COLLATE "C"
-    AND q.upstream_id = u.upstream_id COLLATE "C" AND q.noted_at < u.fetched_at
+WHERE p.sync_id = %(sync_id)s AND p.collection_id = u.collection_id COLLATE "C"
+    AND p.upstream_id = u.upstream_id COLLATE "C" AND p.queued_at < u.fetched_at
 """
 
 
 def save_backfill(
     cursor: psycopg.Cursor[Any], sync_id: UUID, checkpoint: Checkpoint, now: datetime
 ) -> None:
-    """Write how far the backfill of a collection has come.
+    """Write the progress of a collection's backfill.
 
     Args:
         cursor: In the transaction of the data.
         sync_id: The sync.
-        checkpoint: How far.
-        now: When it is written.
+        checkpoint: The progress.
+        now: Time of the write.
     """
-    given = {**asdict(checkpoint), "sync_id": sync_id, "now": now}
-    cursor.execute(
-        _BACKFILL, {**given, "position": Jsonb(checkpoint.position, canonical_json.dumps)}
-    )
+    parameters = {**asdict(checkpoint), "sync_id": sync_id, "now": now}
+    parameters["cursor"] = Jsonb(checkpoint.cursor, canonical_json.dumps)
+    cursor.execute(_BACKFILL, parameters)
 
 
 def save_poll(
     cursor: psycopg.Cursor[Any], sync_id: UUID, poll: PollCheckpoint, changes: int, now: datetime
 ) -> bool:
-    """Write how far polling has come.
+    """Write the progress of polling.
 
     Args:
         cursor: In the transaction of the data.
         sync_id: The sync.
-        poll: The checkpoint.
-        changes: Change events that the transaction writes.
-        now: When it writes them.
+        poll: The progress.
+        changes: Number of change events that the transaction writes.
+        now: Time of the write.
 
     Returns:
-        False where the sync is unknown, or somebody else holds the lease: nothing may be committed.
+        False when the sync does not exist or another owner holds the lease: do not commit.
     """
     common = {"sync_id": sync_id, "now": now}
     cursor.execute(
-        _STATE,
+        _POLL_STATE,
         {
             **common,
-            "position": None
-            if poll.position is None
-            else Jsonb(poll.position, canonical_json.dumps),
+            "cursor": None if poll.cursor is None else Jsonb(poll.cursor, canonical_json.dumps),
             "stripe_events": poll.stripe_events,
             "changes": changes,
             "owner": poll.owner,
@@ -109,23 +107,23 @@ def save_poll(
     )
     if cursor.rowcount == 0:
         return False
-    if poll.lags:
-        lags = {"within": list(poll.lags), "counts": list(poll.lags.values())}
-        cursor.execute(_LAGS, {**common, **lags})
-    # Taken out first: what is noted in this transaction stays.
+    if poll.latencies:
+        latencies = {"within": list(poll.latencies), "counts": list(poll.latencies.values())}
+        cursor.execute(_LATENCIES, {**common, **latencies})
+    # Deleted first: what this transaction queues stays.
     if poll.fetched:
         collections, upstreams, fetched = zip(*poll.fetched, strict=True)
         keys = {"collections": list(collections), "upstreams": list(upstreams)}
-        cursor.execute(_FETCHED, {**common, **keys, "fetched": list(fetched)})
-    if poll.waiting:
+        cursor.execute(_DELETE_FETCHED, {**common, **keys, "fetched": list(fetched)})
+    if poll.pending:
         cursor.execute(
-            _WAITING,
+            _QUEUE_PENDING,
             {
                 **common,
-                "collections": [each.collection_id for each in poll.waiting],
-                "upstreams": [each.upstream_id for each in poll.waiting],
-                "seen": [canonical_json.dumps(each.seen).decode() for each in poll.waiting],
-                "changed": [each.changed_at for each in poll.waiting],
+                "collections": [each.collection_id for each in poll.pending],
+                "upstreams": [each.upstream_id for each in poll.pending],
+                "locators": [canonical_json.dumps(each.locator).decode() for each in poll.pending],
+                "changed": [each.changed_at for each in poll.pending],
             },
         )
     return True

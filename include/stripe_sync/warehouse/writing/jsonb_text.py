@@ -1,4 +1,4 @@
-"""JSON texts on their way into jsonb, which holds all of JSON but the character NUL."""
+"""JSON texts for jsonb columns, which hold all of JSON but the character NUL."""
 
 from __future__ import annotations
 

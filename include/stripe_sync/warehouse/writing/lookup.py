@@ -1,8 +1,8 @@
-"""What the warehouse holds of the records and Stripe events that a batch touches."""
+"""Finds the stored records that a batch touches."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -10,10 +10,10 @@ from uuid import UUID
 import psycopg
 
 from stripe_sync.errors import ConcurrentUpdate
-from stripe_sync.records import Batch, RecordRow, StripeEvent, canonical_json
+from stripe_sync.records import Batch, RecordRow, canonical_json
 from stripe_sync.records.diff import RecordKey
 
-# LIMIT keeps the planner at one index probe a key, whatever it believes of the table's size.
+# LIMIT makes the planner use one index probe per key, whatever its estimate of the table's size.
 _RECORDS = """
 SELECT r.id, r.sync_id, r.resource_id, r.collection_id, r.upstream_id, r.deleted, r.payload_hash,
     r.inserted_at, r.updated_at, r.upstream_updated_at, r.updated_idx, r.observed_at, r.api_version,
@@ -38,23 +38,13 @@ CROSS JOIN LATERAL (
 ) AS r
 """
 
-_LEDGER = """
-SELECT stripe_event_id FROM stripe_sync.stripe_event_ledger
-WHERE sync_id = %(sync_id)s AND stripe_event_id = ANY (%(stripe_event_ids)s)
-"""
-
-_FINGERPRINTS = """
-SELECT fingerprint FROM stripe_sync.stripe_event_ledger
-WHERE sync_id = %(sync_id)s AND fingerprint = ANY (%(fingerprints)s)
-"""
-
 Cursor = psycopg.Cursor[tuple[Any, ...]]
 
 
-def stored_records(
+def find_records(
     cursor: Cursor, sync_id: UUID, keys: Collection[RecordKey]
 ) -> dict[RecordKey, RecordRow]:
-    """Those of these records that exist, with empty payloads."""
+    """The records that exist among these keys, with empty payloads."""
     if not keys:
         return {}
     cursor.execute(_RECORDS, _key_parameters(sync_id, keys), binary=True)
@@ -67,7 +57,7 @@ def with_payloads(
     records: dict[RecordKey, RecordRow],
     keys: Collection[RecordKey],
 ) -> dict[RecordKey, RecordRow]:
-    """The same records; those under ``keys`` with their payloads as canonical JSON text."""
+    """The same records; those of ``keys`` with their payloads as canonical JSON text."""
     if not keys:
         return records
     cursor.execute(_PAYLOADS, _key_parameters(sync_id, keys), binary=True)
@@ -79,14 +69,14 @@ def with_payloads(
 
 
 def check_expected(batch: Batch, stored: Mapping[RecordKey, RecordRow]) -> None:
-    """See that the states which a batch builds on are the stored ones.
+    """Check that the stored records are those that the batch was made from.
 
     Args:
-        batch: Says what it builds on.
-        stored: The records it names, as they are now.
+        batch: Has the expected payload hashes.
+        stored: The stored records under those keys.
 
     Raises:
-        ConcurrentUpdate: One is not.
+        ConcurrentUpdate: A record differs, is missing, or was deleted.
     """
     for key, payload_hash in batch.expected_hashes.items():
         record = stored.get(key)
@@ -96,40 +86,17 @@ def check_expected(batch: Batch, stored: Mapping[RecordKey, RecordRow]) -> None:
             raise ConcurrentUpdate(msg)
 
 
-def applied_stripe_events(
-    cursor: Cursor, sync_id: UUID, stripe_events: Sequence[StripeEvent]
-) -> set[str]:
-    """Ids of those of these Stripe events that are not to be applied.
-
-    They were applied before, or a twin of theirs was, or one comes before them here.
-    """
-    if not stripe_events:
-        return set()
-    ids = [event.id for event in stripe_events]
-    cursor.execute(_LEDGER, {"sync_id": sync_id, "stripe_event_ids": ids})
-    applied = {str(row[0]) for row in cursor}
-    fingerprints = [event.fingerprint for event in stripe_events if event.fingerprint]
-    told: dict[UUID, str] = {}
-    if fingerprints:
-        cursor.execute(_FINGERPRINTS, {"sync_id": sync_id, "fingerprints": fingerprints})
-        told = {row[0]: "" for row in cursor}
-    for event in stripe_events:
-        if event.fingerprint and told.setdefault(event.fingerprint, event.id) != event.id:
-            applied.add(event.id)
-    return applied
-
-
 def _record(row: tuple[Any, ...]) -> RecordRow:
     before, after = row[:6], row[6:]
     return RecordRow(*before, b"", *after)  # type: ignore[call-arg]
 
 
 def canonical_text(exact: str | None, jsonb_text: str) -> bytes:
-    """A payload as canonical JSON text again, from the two columns that hold it.
+    """Canonical JSON text of a payload, from the two columns that store it.
 
     Args:
-        exact: The text, where jsonb cannot hold the payload.
-        jsonb_text: What jsonb made of it: the same values, written in another way.
+        exact: The text; None unless jsonb cannot store the payload.
+        jsonb_text: Text of the jsonb column: the same values, formatted differently.
     """
     return (
         exact.encode()

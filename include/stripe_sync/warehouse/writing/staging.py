@@ -1,7 +1,7 @@
-"""How rows travel: one COPY into a temporary table, one merge from there.
+"""Staging: one COPY into a temporary table, one merge statement from there.
 
-Each change event is one staged row; the newest one of a record also carries the record, so a
-payload crosses the wire and is parsed once though both tables store it.
+Each change event is one staged row. The newest change event of a record also carries the record, so
+that a payload is sent and parsed once although both tables store it.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ CREATE TEMPORARY TABLE stripe_stage (
 
 COPY_STAGE = "COPY pg_temp.stripe_stage FROM STDIN"
 
-# The position row is locked by this last statement and stays locked until the commit: the order
-# of positions is the order of commits.
+# This last statement of the transaction locks the sync's stream position until the commit, so that
+# the order of positions is the order of commits. NOTIFY is sent with the commit.
 _MERGE = """
 WITH base AS (
     UPDATE stripe_sync.stream_position SET last_seq = last_seq + %(count)s
@@ -69,15 +69,15 @@ WITH base AS (
     FROM base, pg_temp.stripe_stage
     WHERE record_id IS NOT NULL
     {on_conflict}
-), new_ledger AS (
-    INSERT INTO stripe_sync.stripe_event_ledger (sync_id, stripe_event_id, created, fingerprint)
-    SELECT %(sync_id)s, stripe_event_id, upstream_updated_at, told.fingerprint
+), new_processed_events AS (
+    INSERT INTO stripe_sync.processed_events (sync_id, stripe_event_id, created, fingerprint)
+    SELECT %(sync_id)s, stripe_event_id, upstream_updated_at, f.fingerprint
     FROM pg_temp.stripe_stage
-    LEFT JOIN unnest(%(told)s::text[], %(fingerprints)s::uuid[]) AS told (id, fingerprint)
-        ON told.id = stripe_event_id
+    LEFT JOIN unnest(%(fingerprinted)s::text[], %(fingerprints)s::uuid[]) AS f (id, fingerprint)
+        ON f.id = stripe_event_id
     WHERE stripe_event_id IS NOT NULL
 )
-SELECT seq + %(count)s, pg_current_xact_id()::text, pg_notify('stripe_sync', %(sync_id)s::text)
+SELECT seq + %(count)s, pg_current_xact_id()::text, pg_notify(%(channel)s, %(sync_id)s::text)
 FROM base
 """
 
@@ -89,20 +89,20 @@ _REPLACE = """ON CONFLICT (collection_id, sync_id, upstream_id) DO UPDATE SET
         observed_at = excluded.observed_at, api_version = excluded.api_version,
         parent_id = excluded.parent_id"""
 
-# Being ready for a conflict costs a seventh of the whole statement.
+# Without ON CONFLICT the statement takes a seventh less time.
 MERGE_NEW = _MERGE.replace("{on_conflict}", "")
-"""Where none of the records exists so far."""
+"""For batches whose records are all new."""
 
 MERGE = _MERGE.replace("{on_conflict}", _REPLACE)
-"""Where some of the records may exist."""
+"""For batches with stored records."""
 
 
 def emitted_events(changes: Changes, *, created_events: bool) -> list[EventRow]:
-    """The change events to store: all, or all but those of records never seen.
+    """The change events to store: all, or all but those of new records.
 
     Args:
-        changes: What a batch changes.
-        created_events: Whether a record never seen gets one where no Stripe event told of it.
+        changes: The rows of a batch.
+        created_events: Whether a new record gets a change event without a Stripe event.
     """
     if created_events:
         return changes.events
@@ -114,27 +114,29 @@ def emitted_events(changes: Changes, *, created_events: bool) -> list[EventRow]:
     ]
 
 
-def copy_blocks(changes: Changes, told: list[EventRow]) -> Iterator[bytes]:
-    """The rows in the text format of COPY, in blocks of some hundred kilobytes.
+def copy_blocks(changes: Changes, emitted: list[EventRow]) -> Iterator[bytes]:
+    """The staged rows in the text format of COPY, in blocks of at least 256 kB.
+
+    A change event that is not emitted only carries its record: its type is NULL.
 
     Args:
-        changes: What a batch changes.
-        told: Those of its change events that are stored.
+        changes: The rows of a batch.
+        emitted: Those of its change events that are stored.
     """
-    silent = {event.id for event in changes.events} if told is not changes.events else set()
-    silent.difference_update(event.id for event in told)
+    unstored = {event.id for event in changes.events} if emitted is not changes.events else set()
+    unstored.difference_update(event.id for event in emitted)
     newest = {(row.collection_id, row.upstream_id): row for row in changes.records}
     moments, names = _Moments(), _Names()
     block: list[bytes] = []
     size = 0
-    # A record's newest event comes last, so walking backwards meets it first.
+    # The newest event of a record is its last one, so it is the first in reverse.
     rows: list[tuple[EventRow, RecordRow | None]] = [
         (event, newest.pop((event.collection_id, event.upstream_id), None))
         for event in reversed(changes.events)
     ]
     for ordinal, (event, record) in enumerate(reversed(rows), start=1):
-        kind = _NULL if silent and event.id in silent else event.event_type.value
-        line = _line(ordinal, event, kind, record, moments, names)
+        event_type = _NULL if unstored and event.id in unstored else event.event_type.value
+        line = _line(ordinal, event, event_type, record, moments, names)
         block.append(line)
         size += len(line)
         if size >= _COPY_BUFFER_BYTES:
@@ -146,7 +148,7 @@ def copy_blocks(changes: Changes, told: list[EventRow]) -> Iterator[bytes]:
 
 
 class _Names(dict[str, str]):
-    """Names that most rows of a batch share, as COPY reads them."""
+    """Cache of escaped names: most rows of a batch share them."""
 
     def __missing__(self, name: str) -> str:
         text = self[name] = _text(name)
@@ -154,17 +156,17 @@ class _Names(dict[str, str]):
 
 
 class _Moments(dict[datetime, str]):
-    """Moments as text; most rows of a batch share them."""
+    """Cache of formatted times: most rows of a batch share them."""
 
     def __missing__(self, moment: datetime) -> str:
         text = self[moment] = moment.isoformat()
         return text
 
 
-def _line(  # noqa: PLR0917 - a row, and what its values are looked up in
+def _line(  # noqa: PLR0917 - the values of a row, and two caches
     ordinal: int,
     event: EventRow,
-    kind: str,
+    event_type: str,
     record: RecordRow | None,
     moments: _Moments,
     names: _Names,
@@ -174,14 +176,14 @@ def _line(  # noqa: PLR0917 - a row, and what its values are looked up in
     changes = rb"\N"
     if event.changes is not None:
         changes = _escape(for_jsonb(canonical_json.canonical(event.changes)))
-    told = event.stripe_event_id
+    stripe_event_id = event.stripe_event_id
     head = (
         f"{ordinal}\t{event.id.hex}\t{names[event.collection_id]}\t{_text(event.upstream_id)}"
-        f"\t{kind}\t"
+        f"\t{event_type}\t"
     )
     middle = (
         f"\t{moments[event.created_at]}\t{moments[event.upstream_updated_at]}"
-        f"\t{_text(told) if told else _NULL}\t{names[event.api_version]}\t"
+        f"\t{_text(stripe_event_id) if stripe_event_id else _NULL}\t{names[event.api_version]}\t"
     )
     tail = _NO_RECORD if record is None else _record_fields(record, moments)
     return b"".join(
@@ -212,7 +214,7 @@ def _record_fields(record: RecordRow, moments: _Moments) -> str:
 
 
 def _escape(json_text: bytes) -> bytes:
-    """JSON text holds no control characters, so the backslash is all there is to escape."""
+    """JSON text has no control characters, so only the backslash needs an escape."""
     return json_text.replace(b"\\", b"\\\\")
 
 
@@ -220,5 +222,5 @@ _SPECIAL = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
 def _text(value: str) -> str:
-    # Most ids are identifiers, which hold nothing to escape, and that is quickly known.
+    # Most ids are identifiers, which need no escapes; the check is faster than translate.
     return value if value.isidentifier() else value.translate(_SPECIAL)

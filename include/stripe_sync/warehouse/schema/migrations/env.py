@@ -1,4 +1,4 @@
-"""What Alembic runs: the migrations, over the connection that ``migrate.upgrade`` hands in."""
+"""Entry point of Alembic: runs the migrations over the connection that ``migrate`` passes in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stripe_sync.warehouse.schema.tables import CONTROL_SCHEMA, metadata
 
 
 def _ours(_object: Any, name: str | None, kind: str, reflected: bool, match: Any) -> bool:
-    """Tables that only migrations know, such as that of the request budget, are left alone."""
+    """Leave out of the comparison tables that only migrations define, such as ``pacing``."""
     return not (kind == "table" and reflected and match is None) and name != VERSION_TABLE
 
 

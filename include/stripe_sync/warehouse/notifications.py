@@ -1,4 +1,7 @@
-"""Word of what was committed to the streams."""
+"""Notifications (LISTEN and NOTIFY) of what is committed to the streams.
+
+The statement that adds change events to a stream notifies the channel with its commit.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,9 @@ import psycopg
 
 from stripe_sync.warehouse.connect import explain, parse_url
 
+CHANNEL = "stripe_sync"
+"""The payload of a notification is the id of the sync."""
+
 _POSITIONS = """
 SELECT s.name, p.sync_id, p.last_seq FROM stripe_sync.stream_position AS p
 JOIN stripe_sync.syncs AS s ON s.id = p.sync_id
@@ -20,17 +26,17 @@ _CHANGES = """
 SELECT collection_id, count(*) FROM stripe_raw.events
 WHERE sync_id = %s AND seq > %s AND seq <= %s GROUP BY collection_id ORDER BY collection_id
 """
-_QUIET_SECONDS = 60.0
+_TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class StreamNotification:
-    """What was added to the stream of one sync.
+    """Change events added to the stream of one sync.
 
     Attributes:
-        sync: Its name.
+        sync: Name of the sync.
         changes: Number of change events.
-        collections: The same by collection id.
+        collections: Number of change events by collection id.
         last_seq: Position of the last one.
     """
 
@@ -41,11 +47,11 @@ class StreamNotification:
 
 
 async def listen_streams(url: str, *, seconds: float) -> AsyncIterator[StreamNotification]:
-    """Tell what is added to the streams from now on.
+    """Yield what is added to the streams from now on.
 
     Args:
         url: The warehouse.
-        seconds: Time in which changes are gathered after the first one.
+        seconds: How long to collect further changes after the first one.
 
     Raises:
         WarehouseError: The warehouse cannot be reached, or has no tables yet.
@@ -54,29 +60,31 @@ async def listen_streams(url: str, *, seconds: float) -> AsyncIterator[StreamNot
     dsn = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
     with explain(parsed):
         async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
-            await connection.execute("LISTEN stripe_sync")
-            told = {sync_id: seq for _, sync_id, seq in await _rows(connection, _POSITIONS)}
+            await connection.execute(f"LISTEN {CHANNEL}")
+            positions = {sync_id: seq for _, sync_id, seq in await _rows(connection, _POSITIONS)}
             while True:
-                heard = [n async for n in connection.notifies(timeout=_QUIET_SECONDS, stop_after=1)]
-                if not heard:
+                notifies = connection.notifies(timeout=_TIMEOUT_SECONDS, stop_after=1)
+                if not [notify async for notify in notifies]:
                     continue
                 await asyncio.sleep(seconds)
-                for news in await _since(connection, told):
-                    yield news
+                for notification in await _added(connection, positions):
+                    yield notification
 
 
-async def _since(
-    connection: psycopg.AsyncConnection[Any], told: dict[UUID, int]
+async def _added(
+    connection: psycopg.AsyncConnection[Any], positions: dict[UUID, int]
 ) -> list[StreamNotification]:
-    found = []
+    """What was added after these positions, which are moved forward."""
+    notifications = []
     for name, sync_id, last_seq in await _rows(connection, _POSITIONS):
-        before = told.get(sync_id, 0)
+        before = positions.get(sync_id, 0)
         if last_seq > before:
-            told[sync_id] = last_seq
+            positions[sync_id] = last_seq
             counts = dict(await _rows(connection, _CHANGES, sync_id, before, last_seq))
             if counts:
-                found.append(StreamNotification(name, sum(counts.values()), counts, last_seq))
-    return found
+                total = sum(counts.values())
+                notifications.append(StreamNotification(name, total, counts, last_seq))
+    return notifications
 
 
 async def _rows(

@@ -1,4 +1,4 @@
-"""Times whose Stripe events were missed for good."""
+"""Gaps: periods whose Stripe events were deleted by Stripe before they were polled."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from sqlalchemy.engine import Engine
 from stripe_sync.warehouse.connect import explain
 from stripe_sync.warehouse.schema import poll_tables
 
-_table = poll_tables.retention_gap
+_table = poll_tables.retention_gaps
 
 
 class Gaps:
-    """Remembers gaps until everything has been read again."""
+    """Stores gaps until all collections were reconciled."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
     def open(self, sync_id: UUID, *, began_at: datetime, ended_at: datetime, reason: str) -> None:
-        """Note a gap; noting it again changes nothing.
+        """Store a gap; storing it again changes nothing.
 
         Args:
             sync_id: The sync.
@@ -37,7 +37,7 @@ class Gaps:
             connection.execute(statement.on_conflict_do_nothing())
 
     def newest_open(self, sync_id: UUID) -> datetime | None:
-        """End of the newest gap since which not everything was read again; None without one."""
+        """End of the newest gap that is not reconciled; None when all are."""
         query = sa.select(sa.func.max(_table.c.ended_at)).where(
             _table.c.sync_id == sync_id, _table.c.reconciled_at.is_(None)
         )
@@ -46,12 +46,12 @@ class Gaps:
         return ended_at
 
     def close(self, sync_id: UUID, *, ended_until: datetime, at: datetime) -> None:
-        """Note that everything has been read again since these gaps.
+        """Mark gaps as reconciled.
 
         Args:
             sync_id: The sync.
             ended_until: Gaps that ended later stay open.
-            at: When that was so.
+            at: When all collections had been reconciled.
         """
         statement = (
             sa.update(_table)

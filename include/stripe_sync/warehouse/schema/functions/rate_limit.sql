@@ -1,41 +1,49 @@
-"""Pacing by what left in the last second, so that a process that asks late loses no requests."""
+-- The rate limiter: slots at which requests to Stripe may leave, shared by all processes.
+--
+-- Window:    under a limit of n, slot k + n is at least p_window seconds after slot k. Limits apply
+--            to the account (scope *), its backfills, each endpoint; the last 100 slots are stored.
+-- Spacing:   backfill slots are 0.8 of the average distance apart, so that catching up is no burst;
+--            live requests are not spaced.
+-- Slow-down: a 429 cuts the rate of its scope to 70 %, at most once a second, not below 10 %. It
+--            recovers by 5 % of the full rate per second; until then live requests are spaced too.
+-- Priority:  live requests may reserve further ahead (p_horizon) than backfills, so they are first.
+--            A slot delayed by its endpoint wastes the time before it: granted p_lead ahead only.
+-- Locks:     the account's row, then the endpoint's, so that calls cannot deadlock. Then the time
+--            is read from the server's clock.
+--
+-- The upgrade runs this file whenever it has changed. CREATE OR REPLACE cannot change parameters:
+-- to do that, add a migration that drops the function first.
 
-from __future__ import annotations
+CREATE OR REPLACE FUNCTION stripe_sync.pacing_factor(factor float8, slowed_at float8, at float8)
+RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN least(1, factor + 0.05 * greatest(0, at - slowed_at));
+COMMENT ON FUNCTION stripe_sync.pacing_factor IS
+    'Share of the rate in use: recovers by 5 % of the full rate per second after slowed_at';
 
-from collections.abc import Sequence
 
-from alembic import context, op
-
-revision: str = "0004"
-down_revision: str | None = "0003"
-branch_labels: str | Sequence[str] | None = None
-depends_on: str | Sequence[str] | None = None
-
-_COLUMNS = """
-ALTER TABLE stripe_sync.pacing
-    ADD COLUMN recent float8[] NOT NULL DEFAULT '{}',
-    ADD COLUMN recent_backfill float8[] NOT NULL DEFAULT '{}';
-COMMENT ON COLUMN stripe_sync.pacing.recent IS 'Last 100 slots, ascending';
-COMMENT ON COLUMN stripe_sync.pacing.recent_backfill IS 'Same for the backfill lane (scope *)';
-"""
-
-# A limit of n a second is kept by letting slot k + n follow slot k after a second and a margin.
-# That is what the limit says and no more: slots that nobody asked for in time are made up for, at
-# up to 5/4 of the pace so that requests never come in a rush, instead of being lost.
-#
-# Limits above 100 are kept in parts: 100 slots in 100 / limit seconds.
-_COUNTED = """
-CREATE FUNCTION stripe_sync.pacing_counted(p_limit float8)
+CREATE OR REPLACE FUNCTION stripe_sync.pacing_counted(p_limit float8)
 RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN greatest(1, least(100, floor(p_limit)))::integer;
 COMMENT ON FUNCTION stripe_sync.pacing_counted IS
-    'How many of the last slots decide on the next one under a limit per second';
-"""
+    'Number of past slots that decide on the next slot under a limit';
 
-# What ranks the lanes, and why locks are taken in this order, is told in migration 0002.
-_RESERVE = """
-DROP FUNCTION stripe_sync.reserve_slots;
-CREATE FUNCTION stripe_sync.reserve_slots(
+
+CREATE OR REPLACE FUNCTION stripe_sync.slow_pacing(p_account text, p_scope text)
+RETURNS void LANGUAGE sql
+BEGIN ATOMIC
+    INSERT INTO stripe_sync.pacing AS pacing (account_key, scope, factor, slowed_at)
+    VALUES (p_account, p_scope, 0.7, extract(epoch FROM clock_timestamp()))
+    ON CONFLICT (account_key, scope) DO UPDATE
+    SET factor = greatest(0.1, 0.7 * stripe_sync.pacing_factor(
+            pacing.factor, pacing.slowed_at, excluded.slowed_at)),
+        slowed_at = excluded.slowed_at
+    WHERE excluded.slowed_at >= pacing.slowed_at + 1;
+END;
+COMMENT ON FUNCTION stripe_sync.slow_pacing IS
+    'Cuts the rate of a scope to 70 %, at most once a second, never below 10 % of the full rate';
+
+
+CREATE OR REPLACE FUNCTION stripe_sync.reserve_slots(
     p_account text, p_endpoint text, p_backfill boolean, p_wanted integer,
     p_total float8, p_backfill_limit float8, p_endpoint_limit float8, p_window float8,
     p_horizon float8, p_lead float8,
@@ -50,6 +58,8 @@ DECLARE
     total_window float8;
     backfill_window float8;
     endpoint_window float8;
+    account_factor float8;
+    endpoint_factor float8;
     free float8;
     slot float8;
 BEGIN
@@ -66,14 +76,14 @@ BEGIN
     END LOOP;
 
     server_now := extract(epoch FROM clock_timestamp());
-    total_window := p_window / stripe_sync.pacing_factor(
-        account.factor, account.slowed_at, server_now);
+    account_factor := stripe_sync.pacing_factor(account.factor, account.slowed_at, server_now);
+    endpoint_factor := stripe_sync.pacing_factor(endpoint.factor, endpoint.slowed_at, server_now);
+    total_window := p_window / account_factor;
     backfill_window := total_window * backfill_count / p_backfill_limit;
     total_window := total_window * total_count / p_total;
-    endpoint_window := p_window / stripe_sync.pacing_factor(
-        endpoint.factor, endpoint.slowed_at, server_now) * endpoint_count / p_endpoint_limit;
+    endpoint_window := p_window / endpoint_factor * endpoint_count / p_endpoint_limit;
 
-    -- Should the clock have been set back, what is remembered lies in the future: forget it.
+    -- After the clock was set back, stored times lie in the future: drop them.
     account.next_free := least(account.next_free, server_now + 1);
     account.next_backfill := least(account.next_backfill, server_now + 1);
     endpoint.next_free := least(endpoint.next_free, server_now + 1);
@@ -87,11 +97,16 @@ BEGIN
 
     slots := '{}';
     LOOP
-        -- The slot that many back; none, and so no bound, where there were fewer so far.
-        free := greatest(server_now, account.next_free,
+        -- The slot that many places back is NULL, and so no bound, when there were fewer slots.
+        -- Slots are given out in ascending order.
+        free := greatest(server_now, account.recent[cardinality(account.recent)],
             account.recent[cardinality(account.recent) + 1 - total_count] + total_window);
-        slot := greatest(free, endpoint.next_free,
+        slot := greatest(free, endpoint.recent[cardinality(endpoint.recent)],
             endpoint.recent[cardinality(endpoint.recent) + 1 - endpoint_count] + endpoint_window);
+        IF p_backfill OR least(account_factor, endpoint_factor) < 1 THEN
+            free := greatest(free, account.next_free);
+            slot := greatest(slot, free, endpoint.next_free);
+        END IF;
         IF p_backfill THEN
             slot := greatest(slot, account.next_backfill,
                 account.recent_backfill[
@@ -115,7 +130,7 @@ BEGIN
     END LOOP;
     ask_again_in := greatest(0, ask_again_in);
 
-    -- As many as any limit counts: processes may go by limits that were set at different times.
+    -- Keep as many slots as the largest limit counts: processes may use limits of different ages.
     IF cardinality(slots) > 0 THEN
         UPDATE stripe_sync.pacing SET
             next_free = account.next_free, next_backfill = account.next_backfill,
@@ -132,20 +147,6 @@ BEGIN
     END IF;
 END $$;
 COMMENT ON FUNCTION stripe_sync.reserve_slots IS
-    'Up to p_wanted times (epoch seconds, ascending) at which requests may leave; none yet: ask '
+    'Up to p_wanted times (epoch seconds, ascending) at which requests may leave; with none, call '
     'again after ask_again_in seconds. Limits are requests in p_window seconds; p_horizon and '
     'p_lead are seconds ahead';
-"""
-
-
-def upgrade() -> None:
-    for statement in (_COLUMNS, _COUNTED, _RESERVE):
-        op.execute(statement)
-
-
-def downgrade() -> None:
-    op.execute("DROP FUNCTION stripe_sync.reserve_slots")
-    op.execute("DROP FUNCTION stripe_sync.pacing_counted")
-    op.drop_column("pacing", "recent", schema="stripe_sync")
-    op.drop_column("pacing", "recent_backfill", schema="stripe_sync")
-    op.execute(context.script.get_revision("0002").module._RESERVE)

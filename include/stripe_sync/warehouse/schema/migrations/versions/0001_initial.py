@@ -1,0 +1,392 @@
+"""Tables of the first release."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql as pg
+
+revision: str = "0001"
+down_revision: str | None = None
+branch_labels: str | Sequence[str] | None = None
+depends_on: str | Sequence[str] | None = None
+
+_RAW = "stripe_raw"
+_CONTROL = "stripe_sync"
+
+_KEY = pg.TEXT(collation="C")
+_TEXT = pg.TEXT()
+_MOMENT = pg.TIMESTAMP(timezone=True)
+_JSON = pg.JSONB()
+_UUID = pg.UUID()
+_BOOLEAN = sa.Boolean()
+_INT = sa.Integer()
+_BIGINT = sa.BigInteger()
+
+
+def upgrade() -> None:
+    _create_records()
+    _create_events()
+    _create_syncs()
+    _create_collection_states()
+    _create_poll_state()
+    _create_processed_events()
+    _create_pending_fetches_and_gaps()
+    _create_rate_limit()
+    _tune_payload_columns()
+
+
+def downgrade() -> None:
+    functions = "reserve_slots", "slow_pacing", "pacing_counted", "pacing_factor", "count_reads"
+    for function in functions:
+        op.execute(f"DROP FUNCTION IF EXISTS {_CONTROL}.{function}")
+    for table in (
+        "sql_functions",
+        "pacing",
+        "stripe_reads",
+        "retention_gaps",
+        "pending_fetches",
+        "processed_events",
+        "poll_latency",
+        "poll_state",
+        "reconcile_state",
+        "collection_state",
+        "lake_position",
+        "stream_position",
+        "syncs",
+    ):
+        op.drop_table(table, schema=_CONTROL)
+    for table in ("events", "records"):
+        op.drop_table(table, schema=_RAW)
+
+
+def _column(name: str, kind: Any, comment: str | None = None, default: Any = None) -> Any:
+    return sa.Column(name, kind, nullable=False, comment=comment, server_default=default)
+
+
+def _nullable(name: str, kind: Any, comment: str | None = None) -> Any:
+    return sa.Column(name, kind, nullable=True, comment=comment)
+
+
+def _counter(name: str, comment: str) -> Any:
+    return _column(name, _BIGINT, comment, "0")
+
+
+def _create_sync_table(name: str, comment: str, key: Sequence[str], *columns: Any) -> None:
+    """Create a control table whose rows are deleted with their sync.
+
+    Args:
+        name: The table.
+        comment: Its comment.
+        key: Columns of the primary key after ``sync_id``.
+        columns: Columns after ``sync_id``, and further constraints.
+    """
+    op.create_table(
+        name,
+        _column("sync_id", _UUID, "The sync"),
+        *columns,
+        sa.PrimaryKeyConstraint("sync_id", *key),
+        sa.ForeignKeyConstraint(["sync_id"], [f"{_CONTROL}.syncs.id"], ondelete="CASCADE"),
+        schema=_CONTROL,
+        comment=comment,
+    )
+
+
+def _create_records() -> None:
+    op.create_table(
+        "records",
+        _column("collection_id", _KEY, "stripe:customer"),
+        _column("sync_id", _UUID, "The sync"),
+        _column("upstream_id", _KEY, "Stripe's id of the object"),
+        _column("id", _UUID, "UUIDv5 of sync, collection, upstream id"),
+        _column("resource_id", _UUID, "The Stripe account and mode"),
+        _column("deleted", _BOOLEAN, "Gone from Stripe"),
+        _column("payload", _JSON, "The object; NUL is stored as U+FFFD"),
+        _nullable("payload_exact", _TEXT, "JSON text of the object, only where it has NUL"),
+        _column("payload_hash", _TEXT, "Base64 of the MD5 of the canonical JSON"),
+        _column("inserted_at", _MOMENT, "When the record was first stored"),
+        _column("updated_at", _MOMENT, "When its newest change event was stored"),
+        _column("upstream_updated_at", _MOMENT, "When Stripe changed the object"),
+        _nullable("upsert_opts", _JSON, "Options of the mutation that wrote it last"),
+        _column("updated_idx", _INT, "Version of the record, from 1"),
+        _column("seq", _BIGINT, "Stream position of its newest event"),
+        _column("observed_at", _MOMENT, "When this state was requested"),
+        _column("api_version", _TEXT, "Version the payload is rendered in"),
+        _nullable("parent_id", _KEY, "Stripe's id of the object that this one belongs to"),
+        sa.PrimaryKeyConstraint("collection_id", "sync_id", "upstream_id"),
+        schema=_RAW,
+        comment="Current state of every object",
+    )
+    op.create_index("records_stream", "records", ["sync_id", "seq"], schema=_RAW)
+    # Most records have no parent and cost this index nothing.
+    op.create_index(
+        "records_of_parent",
+        "records",
+        ["collection_id", "sync_id", "parent_id"],
+        schema=_RAW,
+        postgresql_where=sa.text("parent_id IS NOT NULL"),
+    )
+
+
+def _create_events() -> None:
+    op.create_table(
+        "events",
+        _column("sync_id", _UUID, "The sync"),
+        _column("seq", _BIGINT, "Position in the sync's stream"),
+        _column("id", _UUID, "Deterministic: replays give the same id"),
+        _column("resource_id", _UUID, "The Stripe account and mode"),
+        _column("collection_id", _KEY, "stripe:customer"),
+        _column("upstream_id", _KEY, "Stripe's id of the object"),
+        _column("event_type", _TEXT, "created, updated or deleted"),
+        _nullable("changes", _JSON, "Old values of the changed keys; null unless updated"),
+        _column("data", _JSON, "The object after the change; NUL is U+FFFD"),
+        _nullable("data_exact", _TEXT, "JSON text of the object, only where it has NUL"),
+        _column("created_at", _MOMENT, "When the change event was stored"),
+        _column("upstream_updated_at", _MOMENT, "When Stripe made the change"),
+        _column("source", _TEXT, "backfill, poll, mutation or reconcile"),
+        _nullable("stripe_event_id", _TEXT, "Stripe event that reported the change, if any"),
+        _column("api_version", _TEXT, "Version the data is rendered in"),
+        sa.PrimaryKeyConstraint("sync_id", "seq"),
+        sa.UniqueConstraint("id", name="events_id"),
+        sa.CheckConstraint(
+            "event_type IN ('created', 'updated', 'deleted')", name="events_event_type"
+        ),
+        sa.CheckConstraint(
+            "source IN ('backfill', 'poll', 'mutation', 'reconcile')", name="events_source"
+        ),
+        schema=_RAW,
+        comment="Change events of all objects, in stream order",
+    )
+    of_record = ["collection_id", "sync_id", "upstream_id", "seq"]
+    op.create_index("events_of_record", "events", of_record, schema=_RAW)
+
+
+def _create_syncs() -> None:
+    op.create_table(
+        "syncs",
+        _column("id", _UUID, "UUIDv5 of the name"),
+        _column("name", _TEXT, "Name of the sync and of its lake folder"),
+        _column("resource_id", _UUID, "The Stripe account and mode"),
+        _column("account_id", _TEXT, "acct_…"),
+        _column("livemode", _BOOLEAN, "Live data rather than test data"),
+        _column("api_version", _TEXT, "Version of all payloads"),
+        _column("settings", _JSON, "The sync's own settings", "{}"),
+        _column("status", _TEXT, "active or paused", "active"),
+        _column("created_at", _MOMENT, default=sa.func.now()),
+        _column("updated_at", _MOMENT, default=sa.func.now()),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("name", name="syncs_name"),
+        sa.CheckConstraint("status IN ('active', 'paused')", name="syncs_status"),
+        sa.CheckConstraint("name ~ '^[a-z0-9][a-z0-9_-]*$'", name="syncs_name_slug"),
+        schema=_CONTROL,
+        comment="Syncs: one Stripe account and mode each",
+    )
+    _create_sync_table(
+        "stream_position",
+        "End of each sync's stream",
+        (),
+        _counter("last_seq", "Position of the newest change event; its row lock orders commits"),
+    )
+    _create_sync_table(
+        "lake_position",
+        "Stream position that the lake has reached",
+        (),
+        _counter("seq", "The lake has all change events up to here, except those of backfills"),
+    )
+
+
+def _create_collection_states() -> None:
+    _create_sync_table(
+        "collection_state",
+        "State of each collection's backfill",
+        ("collection_id",),
+        _column("collection_id", _KEY, "stripe:customer"),
+        _column("status", _TEXT, "Status of the backfill", "pending"),
+        _nullable("message", _TEXT, "Reason of the status"),
+        _nullable("permission", _TEXT, "Permission that the key lacks, when forbidden"),
+        _column("generation", _INT, "Number of full backfills started", "0"),
+        _column("chunk", _INT, "Number of the last chunk written", "0"),
+        _nullable("cursor", _JSON, "Where reading resumes; null: at the start"),
+        _counter("objects", "Objects read in this generation"),
+        _counter("requests", "Requests made in this generation"),
+        _nullable("percent", pg.NUMERIC(5, 2), "Progress, 0 to 100; null: unknown"),
+        _nullable("objects_per_second", pg.NUMERIC(12, 1), "Speed of the last run"),
+        _nullable("eta", _MOMENT, "When the run will be done; null: unknown"),
+        _nullable("seconds", pg.NUMERIC(12, 3), "Duration of the last run"),
+        _nullable("started_at", _MOMENT),
+        _nullable("finished_at", _MOMENT),
+        _column("updated_at", _MOMENT, default=sa.func.now()),
+        sa.CheckConstraint(
+            "status IN ('failed', 'running', 'pending', 'forbidden', 'retired', 'done', 'empty')",
+            name="collection_state_status",
+        ),
+    )
+    _create_sync_table(
+        "reconcile_state",
+        "Result of each collection's last reconcile, by lookback",
+        ("collection_id", "window_days"),
+        _column("collection_id", _KEY, "stripe:customer"),
+        _column("window_days", _INT, "Lookback in days; 0: all objects"),
+        _nullable("reconciled_at", _MOMENT, "Start of the last successful reconcile"),
+        _counter("objects", "Objects read"),
+        _counter("drift", "Records created, corrected or marked as deleted"),
+        _counter("requests", "Requests made"),
+        _nullable("seconds", pg.NUMERIC(12, 3), "Duration"),
+        _column(
+            "complete",
+            _BOOLEAN,
+            "Whether all objects were listed, so that deletions could be detected",
+            "false",
+        ),
+        _nullable("message", _TEXT, "Reason of an incomplete or failed reconcile"),
+    )
+
+
+def _create_poll_state() -> None:
+    _create_sync_table(
+        "poll_state",
+        "State of each sync's polling",
+        (),
+        _nullable(
+            "cutoff", _MOMENT, "Taken before the first backfill request; polling starts here"
+        ),
+        _nullable("cursor", _JSON, "Where polling resumes; null: at the cutoff"),
+        _nullable("polled_at", _MOMENT, "Time of the last poll that Stripe answered"),
+        _counter("polls", "Number of polls"),
+        _counter("requests", "Number of requests by polling, fetches included"),
+        _counter("rate_limited", "Number of 429 responses to those requests"),
+        _counter("stripe_events", "Number of Stripe events processed"),
+        _counter("changes", "Number of change events written by polling"),
+        _nullable("message", _TEXT, "Error that keeps the sync from being polled, if any"),
+        _nullable("transactions", _BIGINT, "Charges of 30 days at transactions_at"),
+        _nullable("transactions_at", _MOMENT, "When the charges were counted"),
+        _nullable("lease_owner", _TEXT, "Process that polls the sync"),
+        _nullable("lease_until", _MOMENT, "When the lease expires unless renewed"),
+    )
+    _create_sync_table(
+        "poll_latency",
+        "Histogram of polling latency by minute, for the last two days",
+        ("minute", "within_seconds"),
+        _column("minute", _MOMENT, "Minute of the commit"),
+        _column(
+            "within_seconds",
+            pg.NUMERIC(9, 1),
+            "Upper bound of the seconds from the change in Stripe to the commit",
+        ),
+        _counter("stripe_events", "Number of Stripe events with this latency"),
+    )
+
+
+def _create_processed_events() -> None:
+    _create_sync_table(
+        "processed_events",
+        "Stripe events that have their change event, kept for longer than Stripe lists them",
+        ("stripe_event_id",),
+        _column("stripe_event_id", _KEY, "evt_…"),
+        _column("created", _MOMENT, "When Stripe created the Stripe event"),
+        _nullable(
+            "fingerprint",
+            _UUID,
+            "Id of its content, to recognise a duplicate with another id; null: unknown",
+        ),
+    )
+    op.create_index(
+        "processed_events_created", "processed_events", ["sync_id", "created"], schema=_CONTROL
+    )
+    op.create_index(
+        "processed_events_fingerprint",
+        "processed_events",
+        ["sync_id", "fingerprint"],
+        schema=_CONTROL,
+        postgresql_where=sa.text("fingerprint IS NOT NULL"),
+    )
+
+
+def _create_pending_fetches_and_gaps() -> None:
+    _create_sync_table(
+        "pending_fetches",
+        "Objects whose change events are stored while their new state is still to be fetched",
+        ("collection_id", "upstream_id"),
+        _column("collection_id", _KEY, "stripe:customer"),
+        _column("upstream_id", _KEY, "Stripe's id of the object"),
+        _column("locator", _JSON, "Fields that its retrieve request needs"),
+        _column("changed_at", _MOMENT, "Its oldest change not fetched yet"),
+        _column("queued_at", _MOMENT, "When its newest change was queued"),
+    )
+    _create_sync_table(
+        "retention_gaps",
+        "Periods whose Stripe events Stripe had deleted before they were polled",
+        ("began_at",),
+        _column("began_at", _MOMENT, "Last poll before the gap"),
+        _column("ended_at", _MOMENT, "First poll after the gap"),
+        _column("reason", _TEXT, "Why Stripe events are missing"),
+        _nullable("reconciled_at", _MOMENT, "When all collections were reconciled since"),
+    )
+
+
+# A crash loses the requests of the last second, nothing else, so the table needs no WAL. Free space
+# on its pages and an eager vacuum keep rows small that change a hundred times a second.
+_PACING = """
+CREATE UNLOGGED TABLE stripe_sync.pacing (
+    account_key     text COLLATE "C" NOT NULL,
+    scope           text COLLATE "C" NOT NULL,
+    next_free       float8 NOT NULL DEFAULT 0,
+    next_backfill   float8 NOT NULL DEFAULT 0,
+    factor          float8 NOT NULL DEFAULT 1 CHECK (factor > 0 AND factor <= 1),
+    slowed_at       float8 NOT NULL DEFAULT 0,
+    recent          float8[] NOT NULL DEFAULT '{}',
+    recent_backfill float8[] NOT NULL DEFAULT '{}',
+    PRIMARY KEY (account_key, scope)
+) WITH (
+    fillfactor = 10,
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 2000
+);
+COMMENT ON TABLE stripe_sync.pacing IS
+    'Request budget of each Stripe account: scope * for all requests, and each endpoint; times in '
+    'epoch seconds';
+COMMENT ON COLUMN stripe_sync.pacing.next_free IS 'Earliest next slot by spacing';
+COMMENT ON COLUMN stripe_sync.pacing.next_backfill IS 'The same for backfills (scope *)';
+COMMENT ON COLUMN stripe_sync.pacing.factor IS 'Share of the rate in use right after slowed_at';
+COMMENT ON COLUMN stripe_sync.pacing.slowed_at IS 'Time of the last 429 response';
+COMMENT ON COLUMN stripe_sync.pacing.recent IS 'Last 100 slots, ascending';
+COMMENT ON COLUMN stripe_sync.pacing.recent_backfill IS 'The same for backfills (scope *)';
+"""
+
+
+def _create_rate_limit() -> None:
+    op.create_table(
+        "stripe_reads",
+        _column("account_key", _TEXT, "acct_…:live or acct_…:test"),
+        _column("day", sa.Date(), "UTC"),
+        _counter("reads", "Number of GET requests by all processes"),
+        sa.PrimaryKeyConstraint("account_key", "day"),
+        schema=_CONTROL,
+        comment="Use of Stripe's read allotment by account and day",
+    )
+    op.execute(_PACING)
+    op.create_table(
+        "sql_functions",
+        _column("content_hash", _TEXT, "Hash of the SQL files that created the functions"),
+        schema=_CONTROL,
+        comment="Version of the SQL functions in this schema",
+    )
+
+
+def _tune_payload_columns() -> None:
+    """Compress payloads with lz4 where the server has it, and gather no statistics of them.
+
+    lz4 takes a fraction of pglz's time. No query filters by a whole payload, and statistics of
+    payloads are expensive to gather.
+    """
+    has_lz4 = (
+        "SELECT 'lz4' = ANY (enumvals) FROM pg_settings WHERE name = 'default_toast_compression'"
+    )
+    if op.get_bind().scalar(sa.text(has_lz4)):
+        for table, column in (("records", "payload"), ("events", "data")):
+            op.execute(f"ALTER TABLE {_RAW}.{table} ALTER COLUMN {column} SET COMPRESSION lz4")
+    for table, column in (("records", "payload"), ("events", "data"), ("events", "changes")):
+        op.execute(f"ALTER TABLE {_RAW}.{table} ALTER COLUMN {column} SET STATISTICS 0")

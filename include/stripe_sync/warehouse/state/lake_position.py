@@ -1,0 +1,46 @@
+"""Stream position that the lake has reached."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.engine import Connection, Engine
+
+from stripe_sync.warehouse.connect import explain
+from stripe_sync.warehouse.schema import tables
+
+_table = tables.lake_position
+
+
+class LakePosition:
+    """Reads and advances the lake's position in the stream of each sync."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def get(self, sync_id: UUID) -> int:
+        """The lake has all change events up to this position, except those of backfills."""
+        with explain(self.engine.url), self.engine.connect() as connection:
+            seq = connection.scalar(sa.select(_table.c.seq).where(_table.c.sync_id == sync_id))
+        return int(seq or 0)
+
+    def advance(self, sync_id: UUID, seq: int, lock_connection: Connection) -> None:
+        """Move the position forward; a lower position changes nothing.
+
+        Args:
+            sync_id: The sync.
+            seq: The new position.
+            lock_connection: The connection of ``locks.lake``: without the lock this fails.
+
+        Raises:
+            WarehouseError: The connection, and with it the lock, was lost.
+        """
+        statement = insert(_table).values(sync_id=sync_id, seq=seq)
+        statement = statement.on_conflict_do_update(
+            index_elements=[_table.c.sync_id],
+            set_={"seq": sa.func.greatest(_table.c.seq, statement.excluded.seq)},
+        )
+        with explain(self.engine.url):
+            lock_connection.execute(statement)

@@ -1,0 +1,52 @@
+"""Processed Stripe events: each one takes effect once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from stripe_sync.records import Batch, StripeEvent
+
+_PROCESSED = """
+SELECT stripe_event_id FROM stripe_sync.processed_events
+WHERE sync_id = %(sync_id)s AND stripe_event_id = ANY (%(stripe_event_ids)s)
+"""
+
+_PROCESSED_FINGERPRINTS = """
+SELECT fingerprint FROM stripe_sync.processed_events
+WHERE sync_id = %(sync_id)s AND fingerprint = ANY (%(fingerprints)s)
+"""
+
+
+def find_processed(
+    cursor: psycopg.Cursor[tuple[Any, ...]], sync_id: UUID, stripe_events: Sequence[StripeEvent]
+) -> set[str]:
+    """Ids of the Stripe events to skip.
+
+    Skipped are those that were processed before, and duplicates (same fingerprint, another id) of
+    one that was processed before or that precedes them in the list.
+    """
+    if not stripe_events:
+        return set()
+    ids = [event.id for event in stripe_events]
+    cursor.execute(_PROCESSED, {"sync_id": sync_id, "stripe_event_ids": ids})
+    processed = {str(row[0]) for row in cursor}
+    fingerprints = [event.fingerprint for event in stripe_events if event.fingerprint]
+    first_ids: dict[UUID, str] = {}
+    if fingerprints:
+        cursor.execute(_PROCESSED_FINGERPRINTS, {"sync_id": sync_id, "fingerprints": fingerprints})
+        first_ids = {row[0]: "" for row in cursor}
+    for event in stripe_events:
+        if event.fingerprint and first_ids.setdefault(event.fingerprint, event.id) != event.id:
+            processed.add(event.id)
+    return processed
+
+
+def fingerprint_parameters(batch: Batch) -> dict[str, list[Any]]:
+    """Parameters of the merge statement, which stores the processed events with the changes."""
+    stripe_events = [o.stripe_event for o in batch.observations if o.stripe_event]
+    by_id = {event.id: event.fingerprint for event in stripe_events if event.fingerprint}
+    return {"fingerprinted": list(by_id), "fingerprints": list(by_id.values())}
