@@ -1,8 +1,12 @@
-"""What a use case must be given to reach Stripe, the warehouse and the lake."""
+"""The settings of a sync, and the connections that a use case needs."""
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -11,32 +15,42 @@ from stripe_sync.catalog import PINNED_API_VERSION, Catalog, load_catalog
 from stripe_sync.client import Credential, PacingLimits
 from stripe_sync.errors import ConfigurationError
 
+_UNSET = ("", "null")
+"""Texts that forms and environment variables use for "no value"."""
+
+_API_VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(\.[a-z0-9_]+)?")
+
 
 class SyncSettings(BaseModel):
     """Settings of one sync; stored with it.
 
     Attributes:
-        api_version: Stripe-Version that every payload is rendered in.
-        redact: Whether client secrets and the like are redacted before they are stored.
-        created_events: Whether a backfill writes a ``created`` event for each record it finds new.
-        fail_when_forbidden: Whether a backfill run ends red when the key may not read one of its
+        api_version: The ``Stripe-Version`` in which every payload is requested.
+        redact: Whether client secrets and similar fields are redacted before they are stored.
+        created_events: Whether a backfill writes a ``created`` change event for each new record.
+        fail_when_forbidden: Whether a backfill run fails when the key may not read one of its
             collections.
-        include_parents: Parent collections to store too; all are read anyway: ``account``,
-            ``application_fee``, ``payment_link``, ``quote``.
-        max_age_days: Backfill only objects created in so many days before it begins; None for all.
-        keep_events_days: Days for which change events stay in the warehouse; None for ever. The
-            newest one of each record stays in any case, and the lake keeps all.
-        requests_per_second: Ceiling for backfills; None for 50 in live mode, 20 in test mode.
-        total_requests_per_second: Ceiling for everything that asks Stripe; None for Stripe's
-            documented limit (100 in live mode, 25 in test mode).
-        endpoint_requests_per_second: Ceiling for each endpoint; None for Stripe's own (25).
-        cadence: ``fixed`` polls at the same interval all the time; ``adaptive`` waits longer and
-            longer while nothing happens.
-        longest_poll_interval: Seconds between two polls that ``adaptive`` goes up to. The default
-            takes fewer reads a month than Stripe allots to an account without any transactions.
+        include_parents: Parent collections to store as well (a backfill reads them in any case):
+            ``account``, ``application_fee``, ``payment_link``, ``quote``.
+        max_age_days: Backfill only objects created within this number of days; None for all.
+        keep_events_days: Days that change events stay in the warehouse; None for ever. The newest
+            change event of each record always stays, and the lake keeps all.
+        requests_per_second: Maximum for backfills; None for 50 in live mode, 20 in test mode.
+        total_requests_per_second: Maximum for all requests; None for Stripe's documented limit
+            (100 in live mode, 25 in test mode).
+        endpoint_requests_per_second: Maximum for each endpoint; None for Stripe's limit (25).
+        cadence: ``fixed`` polls at a constant interval; ``adaptive`` increases the interval while
+            there are no new Stripe events.
+        longest_poll_interval: Upper bound of the adaptive interval in seconds. With the default,
+            an account without transactions stays below Stripe's monthly read allotment.
+
+    Example:
+        >>> from stripe_sync import SyncSettings
+        >>> SyncSettings(max_age_days=30).max_age_days
+        30
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     api_version: str = PINNED_API_VERSION
     redact: bool = True
@@ -51,6 +65,39 @@ class SyncSettings(BaseModel):
     cadence: Literal["fixed", "adaptive"] = "fixed"
     longest_poll_interval: float = Field(default=300.0, gt=0)
 
+    @field_validator(
+        "max_age_days",
+        "keep_events_days",
+        "requests_per_second",
+        "total_requests_per_second",
+        "endpoint_requests_per_second",
+        "longest_poll_interval",
+        mode="before",
+    )
+    @classmethod
+    def _refuse_truth_values(cls, number: object) -> object:
+        """Refuse ``true``, which pydantic would read as 1."""
+        if isinstance(number, bool):
+            message = "a number is needed, not true or false"
+            raise ValueError(message)
+        return number
+
+    @field_validator("api_version")
+    @classmethod
+    def _check_api_version(cls, version: str) -> str:
+        if not _API_VERSION.fullmatch(version):
+            message = f"a Stripe version such as {PINNED_API_VERSION} is needed, not {version!r}"
+            raise ValueError(message)
+        return version
+
+    @field_validator("include_parents", mode="before")
+    @classmethod
+    def _split_include_parents(cls, include_parents: object) -> object:
+        """Accept ``"quote, account"``, as environment variables and connection URIs carry it."""
+        if isinstance(include_parents, str):
+            return [name.strip() for name in include_parents.split(",") if name.strip()]
+        return include_parents
+
     @field_validator("include_parents")
     @classmethod
     def _check_include_parents(cls, include_parents: tuple[str, ...]) -> tuple[str, ...]:
@@ -63,48 +110,99 @@ class SyncSettings(BaseModel):
         return load_catalog(self.include_parents)
 
     @classmethod
-    def parse(cls, values: dict[str, object]) -> SyncSettings:
-        """Settings from plain values.
+    def parse(cls, values: Mapping[str, object]) -> SyncSettings:
+        """Settings from untyped values, such as the extras of an Airflow connection.
+
+        Args:
+            values: Setting names and values. Texts are accepted for every type (``"true"``,
+                ``"20"``). None, ``""`` and ``"null"`` select the default.
 
         Raises:
-            ConfigurationError: A value is unknown or wrong; the message names it.
+            ConfigurationError: A name is unknown or a value is invalid; the message names it.
+
+        Example:
+            >>> from stripe_sync import SyncSettings
+            >>> SyncSettings.parse({"redact": "false", "max_age_days": "30"}).max_age_days
+            30
         """
+        _check_names(values, list(cls.model_fields))
+        stripped = {
+            name: value.strip() if isinstance(value, str) else value
+            for name, value in values.items()
+        }
+        given = {name: value for name, value in stripped.items() if not is_unset(value)}
         try:
-            return cls.model_validate(values)
+            return cls.model_validate(given)
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
-            message = f"sync setting {name}: {first['msg']}"
+            message = f"sync setting {name}: {first['msg'].removeprefix('Value error, ')}"
             raise ConfigurationError(message) from None
 
     def limits(self, *, livemode: bool, backfill: float | None = None) -> PacingLimits:
-        """The request budget of the account.
+        """The rate limits of the account.
 
         Args:
-            livemode: Whether the key is one of live mode.
-            backfill: Ceiling for backfills instead of the sync's own.
+            livemode: Whether the key is a live mode key.
+            backfill: Requests per second for backfills, instead of ``requests_per_second``.
 
         Raises:
-            ConfigurationError: The ceiling for backfills is above that for everything.
+            ConfigurationError: ``backfill`` is not above 0, or the limit for backfills exceeds the
+                limit for all requests.
         """
+        if backfill is not None and not 0 < backfill < math.inf:
+            message = f"requests_per_second must be a number above 0, not {backfill}"
+            raise ConfigurationError(message)
         limits = PacingLimits.for_key(livemode=livemode)
         total = self.total_requests_per_second or limits.total
+        if backfill is None:
+            backfill = self.requests_per_second or min(limits.backfill, total)
         return PacingLimits(
             total=total,
-            backfill=backfill or self.requests_per_second or min(limits.backfill, total),
+            backfill=backfill,
             per_endpoint=self.endpoint_requests_per_second or limits.per_endpoint,
         )
 
 
+def is_unset(value: object) -> bool:
+    """Whether a value from a form or an environment variable means "not set"."""
+    return value is None or (isinstance(value, str) and value.strip().lower() in _UNSET)
+
+
+def _check_names(values: Mapping[str, object], known: list[str]) -> None:
+    """Refuse unknown names, with the most similar known name for each.
+
+    Raises:
+        ConfigurationError: At least one name is unknown.
+    """
+    problems = []
+    for name in sorted(values.keys() - set(known)):
+        similar = get_close_matches(name, known, n=1)
+        hint = f" (did you mean {similar[0]!r}?)" if similar else ""
+        problems.append(f"{name!r}{hint}")
+    if problems:
+        message = f"unknown sync setting: {', '.join(problems)}; known are {', '.join(known)}"
+        raise ConfigurationError(message)
+
+
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """What a use case must be given.
+    """How to reach Stripe, the warehouse and the lake.
 
     Attributes:
-        credential: The Stripe key and where to use it.
+        credential: The Stripe key and the API that it is for.
         warehouse_url: ``postgresql://user:password@host:port/database``.
-        lake_url: Folder or fsspec URL.
+        lake_url: Folder or fsspec URL (``s3://bucket/stripe``).
         settings: The sync's settings.
+
+    Example:
+        >>> from stripe_sync import Connections, Credential
+        >>> Connections(
+        ...     credential=Credential("sk_test_123"),
+        ...     warehouse_url="postgresql://postgres:secret@localhost:5432/warehouse",
+        ...     lake_url="s3://bucket/stripe",
+        ... ).credential.livemode
+        False
     """
 
     credential: Credential

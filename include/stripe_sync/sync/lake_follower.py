@@ -1,13 +1,13 @@
-"""The lake follows the stream: changes found by polling reach Parquet in files that grow.
+"""Copies change events from the warehouse's stream to the lake.
 
-Backfills write their own files. Everything else is read back from the stream by position, a part
-at a time, and put behind what the lake has; the position moves on only after that. A process that
-dies in between leaves a part that the next one replaces, since a part is known by the position
-that it begins at (``lake/growing.py``). Followers of one sync take turns.
+Backfills write their own lake files. Change events of polling, reconciles and mutations are read
+back from the stream in order of ``seq``, one part at a time, and appended to the lake; the lake
+position moves after that. A process that dies in between leaves a part that the next one replaces:
+a part is identified by the position of its first change event (``lake/append.py``). Followers of
+one sync take turns.
 
-A warehouse that was restored from a backup is behind the lake: what it finds again is there
-already. The follower then writes only what the lake does not know, and moves the stream past the
-positions that the lake has seen.
+A warehouse that was restored from a backup is behind the lake. The follower then writes only the
+change events whose ids the lake lacks, and moves the stream past the positions that the lake uses.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from stripe_sync.sync.session import Session
 from stripe_sync.warehouse.reading.streams import StreamPart
 
 FLUSH_ROWS = 5_000
-"""Change events that make a part."""
+"""Change events in one part."""
 
 FLUSH_SECONDS = 30.0
-"""Longest time that a change waits for the lake."""
+"""Longest time from a commit to the lake."""
 
 
 class LakeFollower:
-    """Writes what polling and reconciling found to the lake.
+    """Appends change events that no backfill wrote to the lake.
 
     Args:
         session: The open sync.
@@ -39,82 +39,82 @@ class LakeFollower:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._waiting = 0
+        self._pending = 0
         self._flushed_at = session.clock.monotonic()
 
-    def note(self, events: int) -> None:
-        """Note that change events were written to the stream."""
-        self._waiting += events
+    def add_pending(self, events: int) -> None:
+        """Count change events that were committed to the stream."""
+        self._pending += events
 
-    def due(self) -> bool:
+    def is_due(self) -> bool:
         """Whether it is time to flush."""
         waited = self._session.clock.monotonic() - self._flushed_at
-        return self._waiting >= FLUSH_ROWS or (self._waiting > 0 and waited >= FLUSH_SECONDS)
+        return self._pending >= FLUSH_ROWS or (self._pending > 0 and waited >= FLUSH_SECONDS)
 
     def flush(self) -> int:
-        """Write everything that is not in the lake yet.
+        """Append all change events that the lake lacks.
 
         Returns:
             Number of change events written.
 
         Raises:
-            LakeError: The lake cannot be written; nothing is lost, the next flush tries again.
+            LakeError: The lake cannot be written; the next flush writes the same.
             WarehouseError: The warehouse cannot be read.
         """
         warehouse, sync_id = self._session.warehouse, self._session.sync.id
         with warehouse.locks.lake(sync_id) as lock_connection:
-            written = self._follow(lock_connection)
-        self._waiting = 0
+            written = self._copy_parts(lock_connection)
+        self._pending = 0
         self._flushed_at = self._session.clock.monotonic()
         return written
 
-    def _follow(self, lock_connection: Connection) -> int:
+    def _copy_parts(self, lock_connection: Connection) -> int:
         written = 0
-        while (found := self._next()).last_seq > found.after:
-            if found.events:
-                part = Part(found.after + 1, found.last_seq)
+        while (batch := self._next_part()).last_seq > batch.after:
+            if batch.events:
+                part = Part(batch.after + 1, batch.last_seq)
                 try:
-                    self._session.lake.append_part(part, found.records, found.events)
+                    self._session.lake.append_part(part, batch.records, batch.events)
                 except LakeAhead:
                     return written + self._catch_up(lock_connection)
-            self._note(found, lock_connection)
-            written += len(found.events)
+            self._advance(batch, lock_connection)
+            written += len(batch.events)
         return written
 
     def _catch_up(self, lock_connection: Connection) -> int:
-        """Write what the lake does not know yet, whatever positions it has seen."""
-        history = LakeReader(self._session.lake)
-        reach = history.numbering().position
+        """Append the change events whose ids the lake lacks, after its last position."""
+        lake_reader = LakeReader(self._session.lake)
+        position = lake_reader.watermarks().position
         written = 0
-        while (found := self._next()).last_seq > found.after:
-            fresh = _unknown(history, found.events)
-            if fresh:
-                reach += 1
-                moved = {(event.collection_id, event.upstream_id) for event in fresh}
-                records = [r for r in found.records if (r.collection_id, r.upstream_id) in moved]
-                self._session.lake.append_part(Part(reach, reach), records, fresh)
-            self._note(found, lock_connection)
-            written += len(fresh)
-        self._session.warehouse.numbering.skip_positions(self._session.sync.id, reach)
+        while (batch := self._next_part()).last_seq > batch.after:
+            missing = _missing_from_lake(lake_reader, batch.events)
+            if missing:
+                position += 1
+                keys = {(event.collection_id, event.upstream_id) for event in missing}
+                records = [r for r in batch.records if (r.collection_id, r.upstream_id) in keys]
+                self._session.lake.append_part(Part(position, position), records, missing)
+            self._advance(batch, lock_connection)
+            written += len(missing)
+        self._session.warehouse.streams.skip_to(self._session.sync.id, position)
         return written
 
-    def _next(self) -> StreamPart:
+    def _next_part(self) -> StreamPart:
         warehouse, sync_id = self._session.warehouse, self._session.sync.id
-        after = warehouse.streams.lake_position(sync_id)
+        after = warehouse.lake_position.get(sync_id)
         return warehouse.streams.next_part(sync_id, after=after, limit=FLUSH_ROWS)
 
-    def _note(self, part: StreamPart, lock_connection: Connection) -> None:
-        # Who lost the turn with the connection fails here, and the next one does it again.
-        self._session.warehouse.streams.set_lake_position(
+    def _advance(self, part: StreamPart, lock_connection: Connection) -> None:
+        # A follower that lost its lock connection fails here, and the next one repeats the part.
+        self._session.warehouse.lake_position.advance(
             self._session.sync.id, part.last_seq, lock_connection
         )
 
 
-def _unknown(history: LakeReader, events: Sequence[EventRow]) -> list[EventRow]:
-    collections: dict[str, list[EventRow]] = {}
+def _missing_from_lake(lake_reader: LakeReader, events: Sequence[EventRow]) -> list[EventRow]:
+    by_collection: dict[str, list[UUID]] = {}
     for event in events:
-        collections.setdefault(event.collection_id.partition(":")[2], []).append(event)
-    known: set[UUID] = set()
-    for name, some in collections.items():
-        known |= history.known(name, [event.id for event in some])
-    return [event for event in events if event.id not in known]
+        by_collection.setdefault(event.collection_id.partition(":")[2], []).append(event.id)
+    present: set[UUID] = set()
+    for name, event_ids in by_collection.items():
+        present |= lake_reader.existing_events(name, event_ids)
+    return [event for event in events if event.id not in present]

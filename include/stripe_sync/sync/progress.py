@@ -1,4 +1,4 @@
-"""How far a backfill has come and how fast it goes."""
+"""Progress of a run: objects, percent, speed, time left."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from stripe_sync.clock import Clock
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a backfill has come.
+    """Progress of one collection.
 
     Attributes:
         collection: Short name.
-        objects: Objects landed so far.
+        objects: Objects stored so far.
         requests: Requests made so far.
-        percent: Share of the time range covered, None where the list has no time.
-        seconds: Since this run's start.
-        objects_per_second: Of this run.
-        seconds_left: Until it is done, if it goes on as so far; None where that is not known.
+        percent: 0 to 100, share of the time range; None for lists without times.
+        seconds: Seconds since this run's start.
+        objects_per_second: Speed of this run.
+        seconds_left: Estimated seconds until the end; None where unknown.
     """
 
     collection: str
@@ -31,11 +31,11 @@ class Progress:
 
 
 class ProgressTracker:
-    """Measures one run of one collection.
+    """Measures the progress of one run.
 
     Args:
         collection: Short name.
-        clock: Counts the seconds.
+        clock: Monotonic clock.
     """
 
     def __init__(self, collection: str, clock: Clock) -> None:
@@ -46,16 +46,16 @@ class ProgressTracker:
         self._percent = 0.0
 
     def begin(self, objects: int, percent: float | None) -> None:
-        """Note what an earlier run had done already."""
+        """Start from what an earlier run reached."""
         self._objects, self._percent = objects, percent or 0.0
 
     def read(self, *, objects: int, requests: int, percent: float | None) -> Progress:
-        """Progress at this moment.
+        """The current progress.
 
         Args:
-            objects: Objects landed so far, by earlier runs too.
-            requests: Requests made so far, by earlier runs too.
-            percent: Share done, None where it is not known.
+            objects: Objects stored so far, earlier runs included.
+            requests: Requests made so far, earlier runs included.
+            percent: 0 to 100; None where unknown.
         """
         seconds = self._clock.monotonic() - self._began
         left = None
@@ -70,3 +70,17 @@ class ProgressTracker:
             objects_per_second=round((objects - self._objects) / max(seconds, 0.001), 1),
             seconds_left=left,
         )
+
+
+def percent_covered(earliest: int | None, covered: int | None, *, until: int) -> float | None:
+    """Share of a time range that is stored, 0 to 100; None for a list without times.
+
+    Args:
+        earliest: Unix seconds of the oldest object.
+        covered: Unix seconds up to which all objects are stored.
+        until: Unix seconds of the end of the range.
+    """
+    if earliest is None or covered is None:
+        return None
+    share = (covered - earliest) / max(until - earliest, 1)
+    return round(100 * min(max(share, 0.0), 1.0), 1)

@@ -1,4 +1,4 @@
-"""Reload: rebuild the warehouse from the lake, without asking Stripe for anything."""
+"""Reload: rebuild the warehouse from the lake, without any request to Stripe."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stripe_sync.clock import SystemClock, to_unix
 from stripe_sync.errors import ConfigurationError, SyncBusy
 from stripe_sync.gc_tuning import bulk_mode
 from stripe_sync.lake import Lake, LakeReader
-from stripe_sync.records import RecordRow, ids
+from stripe_sync.records import CollectionStatus, RecordRow, ids
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.lake_follower import LakeFollower
 from stripe_sync.sync.poll.lease import LEASE_SECONDS
@@ -25,22 +25,22 @@ from stripe_sync.warehouse.restoring.restorer import Restorer
 log = logging.getLogger(__name__)
 
 BATCH_ROWS = 2_000
-"""Change events or records that a transaction puts back."""
+"""Change events or records in one transaction."""
 
-_OWNER = "reload"
+_LEASE_OWNER = "reload"
 
 
 @dataclass(frozen=True, slots=True)
 class ReloadReport:
-    """What the reload of one collection did.
+    """Result of the reload of one collection.
 
     Attributes:
         collection: Short name.
         status: done.
-        events: Change events added; those that were there are not counted.
-        records: Records made or brought forward.
-        objects: Change events and record states that the lake holds.
-        seconds: How long it took.
+        events: Change events added; events already present are not counted.
+        records: Records inserted or updated.
+        objects: Change events and record states read from the lake.
+        seconds: Duration.
     """
 
     collection: str
@@ -54,43 +54,43 @@ class ReloadReport:
 def plan_reload(
     connections: Connections, sync_name: str, collections: Sequence[str] | None = None
 ) -> list[str]:
-    """Make the sync as the lake knows it and say which collections can be put back.
+    """Create the sync from the lake and list the collections that can be reloaded.
 
-    Polling starts where the lake's oldest observation was made, so that nothing is missed: what
-    was applied already is known by its Stripe event.
+    The cutoff is the lake's oldest observation, so that polling misses nothing: Stripe events that
+    were processed before are recognised by their ids.
 
     Args:
-        connections: Warehouse and lake; of Stripe only the mode and account of the key are used.
+        connections: Warehouse and lake; only mode and account of the Stripe key are used.
         sync_name: The sync.
         collections: Names in any accepted spelling; None or empty for all.
 
     Returns:
-        Short names of the collections that the lake holds.
+        Short names of the collections that have files in the lake.
 
     Raises:
-        ConfigurationError: The lake holds nothing of the sync, or another account's data.
+        ConfigurationError: The lake has no files of the sync, or those of another account.
         SyncBusy: The sync is being polled.
     """
     catalog = connections.settings.catalog
     asked = {catalog.resolve(name).name for name in collections or catalog}
-    with _opened(connections, sync_name) as (session, history):
+    with _open(connections, sync_name) as (session, lake_reader):
         warehouse, sync = session.warehouse, session.sync
-        _hold(session)
+        _take_lease(session)
         LakeFollower(session).flush()
-        numbering = history.numbering()
-        warehouse.numbering.skip_positions(sync.id, numbering.position)
-        warehouse.numbering.skip_generations(
+        watermarks = lake_reader.watermarks()
+        warehouse.streams.skip_to(sync.id, watermarks.position)
+        warehouse.collections.skip_generations(
             sync.id,
             {
-                row.id: numbering.generations[row.name]
-                for row in catalog.values()
-                if row.name in numbering.generations
+                collection.id: watermarks.generations[collection.name]
+                for collection in catalog.values()
+                if collection.name in watermarks.generations
             },
         )
-        first = history.first_observed()
-        if first is not None:
-            warehouse.polls.set_cutoff(sync.id, to_unix(first), at=first)
-        return [name for name in history.collections() if name in asked]
+        observed_at = lake_reader.first_observed()
+        if observed_at is not None:
+            warehouse.polls.set_cutoff(sync.id, to_unix(observed_at), at=observed_at)
+        return [name for name in lake_reader.collections() if name in asked]
 
 
 def reload_collection(
@@ -100,9 +100,9 @@ def reload_collection(
     *,
     progress: Callable[[Progress], None] | None = None,
 ) -> ReloadReport:
-    """Put back what the lake holds of one collection; what is there already stays.
+    """Reload one collection from the lake; rows already in the warehouse stay.
 
-    Interrupted, it goes on with what is missing when it is run again.
+    After an interruption the next run adds the missing rows.
 
     Args:
         connections: Warehouse and lake.
@@ -111,82 +111,84 @@ def reload_collection(
         progress: Called after each transaction.
 
     Raises:
-        ConfigurationError: The lake holds nothing of the sync, or another account's data.
+        ConfigurationError: The lake has no files of the sync, or those of another account.
         SyncBusy: The sync is being polled, or the collection is being backfilled.
         StripeSyncError: Lake or warehouse failed; run it again.
     """
-    row = connections.settings.catalog.resolve(collection)
-    with bulk_mode(), _opened(connections, sync_name) as (session, history):
+    resolved = connections.settings.catalog.resolve(collection)
+    with bulk_mode(), _open(connections, sync_name) as (session, lake_reader):
         warehouse, sync = session.warehouse, session.sync
-        meter = ProgressTracker(row.name, session.clock)
-        told = progress or (lambda _: None)
-        events = records = seen = 0
+        tracker = ProgressTracker(resolved.name, session.clock)
+        on_progress = progress or (lambda _: None)
+        events = records = rows = 0
         with (
-            warehouse.locks.backfill(sync.id, row.id),
+            warehouse.locks.backfill(sync.id, resolved.id),
             Restorer(
                 connections.warehouse_url,
                 sync.id,
                 sync.resource_id,
-                row.id,
+                resolved.id,
                 LakeFollower(session).flush,
             ) as restorer,
         ):
-            stored = history.events(row.name)
-            while some := list(islice(stored, BATCH_ROWS)):
-                _hold(session)
-                events += restorer.events(some)
-                seen += len(some)
-                told(meter.read(objects=seen, requests=0, percent=None))
-            for states in history.records(row.name):
-                _hold(session)
-                records += restorer.records(_newest(states))
-                seen += len(states)
-                told(meter.read(objects=seen, requests=0, percent=None))
-            _note(warehouse, sync, row.id, records)
-        seconds = meter.read(objects=seen, requests=0, percent=None).seconds
-        return ReloadReport(row.name, "done", events, records, seen, round(seconds, 3))
+            stored_events = lake_reader.events(resolved.name)
+            while batch := list(islice(stored_events, BATCH_ROWS)):
+                _take_lease(session)
+                events += restorer.events(batch)
+                rows += len(batch)
+                on_progress(tracker.read(objects=rows, requests=0, percent=None))
+            for states in lake_reader.records(resolved.name):
+                _take_lease(session)
+                records += restorer.records(_newest_states(states))
+                rows += len(states)
+                on_progress(tracker.read(objects=rows, requests=0, percent=None))
+            _save_status(warehouse, sync, resolved.id, records)
+        seconds = tracker.read(objects=rows, requests=0, percent=None).seconds
+        return ReloadReport(resolved.name, "done", events, records, rows, round(seconds, 3))
 
 
-def _newest(states: list[RecordRow]) -> list[RecordRow]:
+def _newest_states(states: list[RecordRow]) -> list[RecordRow]:
     newest: dict[str, RecordRow] = {}
     for state in states:
-        held = newest.get(state.upstream_id)
-        if held is None or held.updated_idx < state.updated_idx:
+        known = newest.get(state.upstream_id)
+        if known is None or known.updated_idx < state.updated_idx:
             newest[state.upstream_id] = state
     return list(newest.values())
 
 
-def _note(warehouse: Warehouse, sync: Sync, collection_id: str, records: int) -> None:
-    """Say in the status where the data is from, unless a backfill of this warehouse says more."""
+def _save_status(warehouse: Warehouse, sync: Sync, collection_id: str, records: int) -> None:
+    """Set the status to done, unless a backfill of this warehouse has set one."""
     state = warehouse.collections.state(sync.id, collection_id)
-    if state is None or (state.status == "pending" and not state.position and records):
+    if state is None or (state.status is CollectionStatus.PENDING and not state.cursor and records):
         warehouse.collections.finish(
             sync.id,
             collection_id,
-            "done",
-            "reloaded from the lake, as of its newest file",
+            CollectionStatus.DONE,
+            "reloaded from the lake, up to its newest file",
             objects=records,
         )
 
 
-def _hold(session: Session) -> None:
-    """Keep pollers away, all reloads of a sync together."""
-    if not session.warehouse.polls.acquire_lease(session.sync.id, _OWNER, seconds=LEASE_SECONDS):
+def _take_lease(session: Session) -> None:
+    """Hold the poll lease, shared by all reloads of a sync, so that no poller runs."""
+    if not session.warehouse.polls.acquire_lease(
+        session.sync.id, _LEASE_OWNER, seconds=LEASE_SECONDS
+    ):
         message = f"sync {session.sync.name} is being polled: pause stripe_poll while it is rebuilt"
         raise SyncBusy(message)
 
 
 @contextmanager
-def _opened(connections: Connections, sync_name: str) -> Iterator[tuple[Session, LakeReader]]:
-    """The sync as the lake knows it; Stripe is not asked."""
+def _open(connections: Connections, sync_name: str) -> Iterator[tuple[Session, LakeReader]]:
+    """Open the sync that the lake's files belong to; sends no request to Stripe."""
     lake = Lake(connections.lake_url, sync_name)
-    history = LakeReader(lake)
-    owner = history.owner()
+    lake_reader = LakeReader(lake)
+    owner = lake_reader.owner()
     if owner is None:
-        message = f"the lake holds nothing of sync {sync_name}: check the lake's URL and the name"
+        message = f"the lake has no files of sync {sync_name}: check the lake's URL and the name"
         raise ConfigurationError(message)
     if owner.sync_id != ids.sync_id(sync_name):
-        message = f"the lake's folder {sync_name} holds the data of a sync of another name"
+        message = f"the lake's folder {sync_name} belongs to a sync of another name"
         raise ConfigurationError(message)
     credential, settings = connections.credential, connections.settings
     with Warehouse(connections.warehouse_url) as warehouse:
@@ -205,5 +207,5 @@ def _opened(connections: Connections, sync_name: str) -> Iterator[tuple[Session,
         api = StripeApi(credential, api_version=settings.api_version, rate_limiter=NoRateLimit())
         yield (
             Session(sync, settings, api, warehouse, lake, SystemClock(), settings.catalog),
-            history,
+            lake_reader,
         )

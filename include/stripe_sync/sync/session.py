@@ -1,4 +1,4 @@
-"""Everything that one sync needs, opened together and closed together."""
+"""A session: everything that one sync needs, opened and closed together."""
 
 from __future__ import annotations
 
@@ -6,27 +6,95 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 from stripe_sync.catalog import Catalog, Collection
-from stripe_sync.client import NoRateLimit, Priority, SharedBudget, SharedRateLimiter, StripeApi
+from stripe_sync.client import SharedBudget, SharedRateLimiter, StripeApi
 from stripe_sync.clock import Clock, SystemClock
-from stripe_sync.errors import ConfigurationError, PermissionDenied
-from stripe_sync.extract.normalize import Normalizer, StripeEventNormalizer
+from stripe_sync.extract.context import ReadContext
+from stripe_sync.extract.normalize import Normalizer
+from stripe_sync.extract.reader import CollectionReader
+from stripe_sync.extract.requester import Requester
 from stripe_sync.lake import Lake
-from stripe_sync.records import ids
+from stripe_sync.records import Condition, StoredObject, ids
+from stripe_sync.sync.account_check import check_account, fetch_own_account
 from stripe_sync.sync.connections import Connections, SyncSettings
 from stripe_sync.warehouse import Sync, Warehouse
 
 log = logging.getLogger(__name__)
 
-STRIPE_EVENTS = "stripe:event"
-"""The collection of Stripe events, which are records too."""
-
 
 @dataclass(frozen=True, slots=True)
+class WarehouseRecords:
+    """The stored records of one sync, for those who read from Stripe (``StoredRecords``)."""
+
+    warehouse: Warehouse
+    sync: Sync
+
+    async def page(
+        self,
+        collection_id: str,
+        after: str,
+        limit: int,
+        fields: Sequence[str] = (),
+        condition: Condition | None = None,
+    ) -> list[StoredObject]:
+        """The next records of a collection."""
+        return await asyncio.to_thread(
+            self.warehouse.records.page,
+            self.sync.id,
+            collection_id,
+            after=after,
+            limit=limit,
+            fields=fields,
+            condition=condition,
+        )
+
+    async def count(self, collection_id: str, condition: Condition | None = None) -> int:
+        """Number of records that meet a condition."""
+        count = self.warehouse.records.count
+        return await asyncio.to_thread(count, self.sync.id, collection_id, condition)
+
+    async def existing(self, collection_id: str, upstream_ids: Sequence[str]) -> set[str]:
+        """Those of some keys that have a record."""
+        existing = self.warehouse.records.existing
+        return await asyncio.to_thread(existing, self.sync.id, collection_id, upstream_ids)
+
+    async def children(
+        self, collection_id: str, parent_ids: Sequence[str]
+    ) -> Mapping[str, Sequence[str]]:
+        """Keys of the records of a collection, by the id of their parent."""
+        children = self.warehouse.records.children
+        return await asyncio.to_thread(children, self.sync.id, collection_id, parent_ids)
+
+    async def is_complete(self, collection_id: str) -> bool:
+        """Whether every object of a collection, however old, is stored."""
+        find = self.warehouse.collections.state
+        state = await asyncio.to_thread(find, self.sync.id, collection_id)
+        if state is None or not state.status.is_complete:
+            return False
+        return (state.cursor or {}).get("bound") is None
+
+    async def unreadable(self) -> set[str]:
+        """Ids of the collections that cannot be read."""
+        states = await asyncio.to_thread(self.warehouse.collections.states, self.sync.name)
+        return {state.collection_id for state in states if state.status.is_closed}
+
+
+@dataclass(frozen=True)
 class Session:
-    """An open sync."""
+    """An open sync.
+
+    Attributes:
+        sync: Its row in the warehouse.
+        settings: Its settings.
+        api: The client of its account.
+        warehouse: The warehouse.
+        lake: Its part of the lake.
+        clock: The clock of everything in it.
+        catalog: Its collections.
+    """
 
     sync: Sync
     settings: SyncSettings
@@ -35,39 +103,35 @@ class Session:
     lake: Lake
     clock: Clock
     catalog: Catalog
-    normalizers: dict[str, Normalizer] = field(default_factory=dict)
 
-    def normalizer(self, collection: Collection) -> Normalizer:
-        """A shaper for this sync's version and redaction; made once per collection."""
-        if collection.id not in self.normalizers:
-            self.normalizers[collection.id] = self._normalizer(collection)
-        return self.normalizers[collection.id]
-
-    async def stored_children(
-        self, collection_id: str, parent_ids: Sequence[str]
-    ) -> Mapping[str, Sequence[str]]:
-        """Keys of the records of a collection that are not deleted, by the id of their parent."""
-        return await asyncio.to_thread(
-            self.warehouse.records.children, self.sync.id, collection_id, parent_ids
+    @cached_property
+    def context(self) -> ReadContext:
+        """The sync, from the side of those who read from Stripe."""
+        return ReadContext(
+            Requester(self.api, self.clock),
+            self.catalog,
+            api_version=self.settings.api_version,
+            redact=self.settings.redact,
+            livemode=self.sync.livemode,
+            stored=WarehouseRecords(self.warehouse, self.sync),
         )
 
-    def _normalizer(self, collection: Collection) -> Normalizer:
-        version = collection.api_version or self.settings.api_version
-        redact = self.settings.redact
-        if collection.id == STRIPE_EVENTS:
-            return StripeEventNormalizer(
-                self.catalog, collection, api_version=version, redact=redact
-            )
-        return Normalizer(collection, api_version=version, redact=redact)
+    def reader(self, collection: Collection) -> CollectionReader:
+        """Reads a collection with the priority of backfills."""
+        return CollectionReader(collection, self.context)
+
+    def normalizer(self, collection: Collection) -> Normalizer:
+        """The normalizer of a collection, created once."""
+        return self.context.normalizer(collection)
 
 
 @dataclass(frozen=True, slots=True)
 class SharedResources:
-    """What the sessions of one process share.
+    """Resources that the sessions of one process share.
 
     Attributes:
         warehouse: With all migrations applied.
-        budget: The request budgets of all accounts.
+        budget: The rate limits of all accounts.
     """
 
     warehouse: Warehouse
@@ -76,11 +140,11 @@ class SharedResources:
 
 @asynccontextmanager
 async def open_shared_resources(warehouse_url: str, clock: Clock) -> AsyncIterator[SharedResources]:
-    """Open the warehouse and bring it up to date.
+    """Open the warehouse and apply its migrations.
 
     Args:
         warehouse_url: ``postgresql://…``.
-        clock: What the budget's times are told in.
+        clock: The clock of the rate limits.
 
     Raises:
         WarehouseError: The warehouse cannot be reached or changed.
@@ -103,14 +167,14 @@ async def open_session(
     clock: Clock | None = None,
     common: SharedResources | None = None,
 ) -> AsyncIterator[Session]:
-    """Open a sync: bring the warehouse up to date, check the key, make the sync's row.
+    """Open a sync: apply migrations, check the key, create the sync where it does not exist.
 
     Args:
         connections: How to reach Stripe, warehouse and lake.
         sync_name: The sync.
-        requests_per_second: Ceiling for this session's backfill instead of the sync's own.
+        requests_per_second: Largest rate of this session's backfill instead of the sync's own.
         clock: The clock of everything in it.
-        common: What it shares with other sessions, if anything.
+        common: Resources that it shares with other sessions, None for its own.
 
     Raises:
         AuthenticationError: Stripe refuses the key.
@@ -126,7 +190,7 @@ async def open_session(
             common = await stack.enter_async_context(
                 open_shared_resources(connections.warehouse_url, clock)
             )
-        account_id = await _account_id(connections) or f"unknown:{sync_name}"
+        account_id = await fetch_own_account(connections) or f"unknown:{sync_name}"
         livemode = credential.livemode
         sync = await asyncio.to_thread(
             common.warehouse.syncs.ensure,
@@ -137,7 +201,7 @@ async def open_session(
             api_version=settings.api_version,
             settings=settings.model_dump(mode="json"),
         )
-        _check_account(sync, account_id, livemode=livemode)
+        check_account(sync, account_id, livemode=livemode)
         rate_limiter = SharedRateLimiter(
             common.budget,
             f"{account_id}:{'live' if livemode else 'test'}",
@@ -150,27 +214,3 @@ async def open_session(
             )
         )
         yield Session(sync, settings, api, common.warehouse, lake, clock, settings.catalog)
-
-
-async def _account_id(connections: Connections) -> str | None:
-    """The account behind the key; None when the key may not ask."""
-    async with StripeApi(
-        connections.credential,
-        api_version=connections.settings.api_version,
-        rate_limiter=NoRateLimit(),
-    ) as api:
-        try:
-            return str((await api.get("/v1/account", priority=Priority.LIVE))["id"])
-        except PermissionDenied:
-            return None
-
-
-def _check_account(sync: Sync, account_id: str, *, livemode: bool) -> None:
-    if sync.resource_id == ids.resource_id(account_id, livemode=livemode):
-        return
-    mode = {True: "live", False: "test"}
-    message = (
-        f"sync {sync.name!r} holds account {sync.account_id} in {mode[sync.livemode]} mode, but the"
-        f" key is for {account_id} in {mode[livemode]} mode: use another sync name for it"
-    )
-    raise ConfigurationError(message)

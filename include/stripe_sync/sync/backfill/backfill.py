@@ -1,4 +1,4 @@
-"""Backfill: read everything, oldest first, land it in the lake, then in the warehouse."""
+"""Backfill: read everything, oldest first, and write it to the lake, then to the warehouse."""
 
 from __future__ import annotations
 
@@ -10,38 +10,48 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from stripe_sync.catalog import Collection, Retrieval
-from stripe_sync.errors import EndpointRetired, PermissionDenied
-from stripe_sync.extract import reading
-from stripe_sync.extract.event_pages import newest_created
-from stripe_sync.extract.windows import Slice
+from stripe_sync.catalog.dependencies import (
+    dependency_level,
+    derived_collections,
+    host_collections,
+    read_order,
+)
+from stripe_sync.errors import PermissionDenied
+from stripe_sync.extract.event_feed import newest_created
+from stripe_sync.extract.lists.windows import Slice
 from stripe_sync.gc_tuning import bulk_mode
+from stripe_sync.records import CollectionStatus
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.sync.backfill.writer import ChunkWriter
 from stripe_sync.sync.connections import Connections
+from stripe_sync.sync.outcome import Outcome, finish_run
 from stripe_sync.sync.progress import Progress
 from stripe_sync.sync.session import Session, open_session
 
 log = logging.getLogger(__name__)
 
 QUEUED_SLICES = 4
-"""Slices read ahead of the load, so that reading does not wait for it; held beside the buffer."""
+"""Slices read ahead of the writer, so that reading does not wait for it."""
+
+CREATE_ONLY = "Stripe returns these objects only when they are created: mutations store them"
+"""Message of the backfill of a collection that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackfillReport:
-    """What one backfill of one collection did.
+    """The result of the backfill of one collection.
 
     Attributes:
         collection: Short name.
         status: done, empty, forbidden or retired.
-        message: Why, for anything but done.
-        permission: ``rak_…`` name that the key lacks, when forbidden and Stripe names it.
-        objects: Objects that Stripe listed.
-        requests: Requests it took.
-        seconds: How long it took.
+        message: Details, None when it is done.
+        permission: ``rak_…`` permission that the key lacks, when forbidden and Stripe returned it.
+        objects: Objects read.
+        requests: Requests sent.
+        seconds: Duration.
         created: Records that are new.
         updated: Records that changed.
-        unchanged: Objects that were in the warehouse already.
+        unchanged: Objects that were stored already.
     """
 
     collection: str
@@ -56,22 +66,41 @@ class BackfillReport:
     unchanged: int
 
 
+@dataclass(frozen=True, slots=True)
+class BackfillPlan:
+    """Short names of the collections to backfill.
+
+    Attributes:
+        top_level: Collections that are read by themselves, in any order.
+        children: Collections that are read through others, in the order to read them. After the
+            others they cost the fewest requests.
+    """
+
+    top_level: list[str]
+    children: list[str]
+
+    @property
+    def collections(self) -> list[str]:
+        """All of them, in the order to read them."""
+        return [*self.top_level, *self.children]
+
+
 def plan_backfill(
     connections: Connections, sync_name: str, collections: Sequence[str] | None = None
-) -> list[str]:
-    """Take the fence and say which collections to backfill.
+) -> BackfillPlan:
+    """Take the cutoff and list the collections to backfill.
 
-    The fence is the newest Stripe event of this moment: polling starts from it, so that what
-    changes while the backfill runs is not lost.
+    The cutoff is the time of the newest Stripe event: polling starts from it, so that no change
+    made during the backfill is lost.
 
     Args:
         connections: How to reach Stripe, warehouse and lake.
-        sync_name: The sync; made when it does not exist.
+        sync_name: The sync; created when it does not exist.
         collections: Names in any accepted spelling; None or empty for all.
 
     Returns:
-        Short names of the collections to backfill, those first that others are read through. A
-        collection that only comes along with others is not among them, but they are.
+        The collections to read. A collection without a reader of its own is replaced by those
+        together with which it is read.
 
     Raises:
         StripeSyncError: A name is unknown, or as ``open_session`` raises it.
@@ -81,33 +110,24 @@ def plan_backfill(
 
 async def _plan(
     connections: Connections, sync_name: str, collections: Sequence[str] | None
-) -> list[str]:
+) -> BackfillPlan:
     async with open_session(connections, sync_name) as session:
-        asked = {session.catalog.resolve(name).id for name in collections or session.catalog}
-        rows = [row for row in session.catalog.values() if row.id in asked]
+        catalog = session.catalog
+        chosen = {catalog.resolve(name).id for name in collections or catalog}
         await take_cutoff(session)
-        for row in rows:
-            session.warehouse.collections.queue(session.sync.id, row.id)
-        return [row.name for row in _in_order(session, rows)]
-
-
-def _in_order(session: Session, rows: list[Collection]) -> list[Collection]:
-    """What to read for these collections: what others are read through comes before them."""
-    readers = {
-        reader.id: reader
-        for row in rows
-        for reader in (
-            [row] if reading.has_own_reader(row) else reading.host_collections(session.catalog, row)
-        )
-    }
-    ordered = [row for row in session.catalog.values() if row.id in readers]
-    return sorted(ordered, key=lambda row: reading.dependency_level(session.catalog, row))
+        for collection_id in (name for name in catalog if name in chosen):
+            session.warehouse.collections.queue(session.sync.id, collection_id)
+        plan = BackfillPlan([], [])
+        for collection in read_order(catalog, (catalog[name] for name in chosen)):
+            level = dependency_level(catalog, collection)
+            (plan.top_level if level == 1 else plan.children).append(collection.name)
+        return plan
 
 
 async def take_cutoff(session: Session) -> None:
-    """Note the newest Stripe event, unless that was done before.
+    """Store the time of the newest Stripe event as the cutoff, unless the sync has one.
 
-    A key that may not read Stripe events can still backfill; its sync then has no live changes.
+    A key without permission for Stripe events can still backfill; its sync cannot poll.
     """
     if session.warehouse.polls.state(session.sync.id).cutoff is not None:
         return
@@ -115,7 +135,7 @@ async def take_cutoff(session: Session) -> None:
     try:
         cutoff = await newest_created(session.api)
     except PermissionDenied as error:
-        log.warning("No live changes for sync %s: %s", session.sync.name, error)
+        log.warning("Sync %s cannot poll: %s", session.sync.name, error)
         return
     session.warehouse.polls.set_cutoff(session.sync.id, cutoff, at=asked_at)
 
@@ -130,21 +150,20 @@ def backfill_collection(
     restart_key: str | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> BackfillReport:
-    """Backfill one collection, going on where an interrupted run stopped.
+    """Backfill one collection, from where an interrupted run stopped.
 
     Args:
         connections: How to reach Stripe, warehouse and lake.
         sync_name: The sync.
         collection: Name in any accepted spelling.
-        since: Leave out objects created earlier; None for all that the sync's ``max_age_days``
-            lets in.
-        requests_per_second: Ceiling for this run instead of the sync's own.
-        restart_key: Start over, unless what is to be resumed was begun under this same key.
+        since: Leave out objects created earlier; None for the sync's ``max_age_days``.
+        requests_per_second: Largest rate of this run instead of the sync's own.
+        restart_key: Start over, unless the interrupted run had this same key.
         progress: Called after each chunk.
 
     Raises:
         SyncBusy: Another process is backfilling this collection.
-        StripeSyncError: The backfill failed; its status says why, and the next run goes on.
+        StripeSyncError: The backfill failed; its status has the reason, and the next run resumes.
     """
     with bulk_mode():
         return asyncio.run(
@@ -155,13 +174,9 @@ def backfill_collection(
                 since=since,
                 requests_per_second=requests_per_second,
                 restart_key=restart_key,
-                progress=progress or _ignore,
+                progress=progress,
             )
         )
-
-
-def _ignore(_: Progress) -> None:
-    return
 
 
 async def _backfill(
@@ -172,95 +187,84 @@ async def _backfill(
     since: datetime | None,
     requests_per_second: float | None,
     restart_key: str | None,
-    progress: Callable[[Progress], None],
+    progress: Callable[[Progress], None] | None,
 ) -> BackfillReport:
     async with open_session(
         connections, sync_name, requests_per_second=requests_per_second
     ) as session:
-        row = session.catalog.resolve(name)
-        with session.warehouse.locks.backfill(session.sync.id, row.id):
-            landing = ChunkWriter(session, row, since, restart_key)
-            run = _Run(session, row, progress, landing, session.clock.monotonic())
-            try:
-                await run.all()
-            except PermissionDenied as error:
-                return run.finish("forbidden", str(error), error.permission)
-            except EndpointRetired as error:
-                return run.finish("retired", f"retired by Stripe: {error}")
-            except Exception as error:
-                run.finish("failed", str(error) or type(error).__name__)
-                raise
-            if row.retrieval is Retrieval.CREATE_ONLY:
-                return run.finish("empty", reading.NOTHING_TO_READ)
-            return run.finish("done" if landing.objects else "empty", None)
+        collection = session.catalog.resolve(name)
+        with session.warehouse.locks.backfill(session.sync.id, collection.id):
+            writer = ChunkWriter(session, collection, since, restart_key)
+            run = _Run(session, collection, writer, progress, session.clock.monotonic())
+            return await finish_run(run.all(), run.finish)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Run:
     """One backfill of one collection, under its lock."""
 
     session: Session
-    row: Collection
-    progress: Callable[[Progress], None]
-    landing: ChunkWriter
+    collection: Collection
+    writer: ChunkWriter
+    progress: Callable[[Progress], None] | None
     started: float
 
-    async def all(self) -> None:
-        """Read and land everything from the position on."""
-        position = self.landing.begin()
+    async def all(self) -> Outcome:
+        """Read and write everything from the cursor on."""
+        cursor = self.writer.begin()
         queue: asyncio.Queue[Slice | Exception | None] = asyncio.Queue(QUEUED_SLICES)
-        read_task = asyncio.create_task(self._read(position, queue))
+        read_task = asyncio.create_task(self._read(cursor, queue))
         try:
-            while (piece := await queue.get()) is not None:
-                if isinstance(piece, Exception):
-                    raise piece
-                if await self.landing.add(piece):
-                    self.progress(self.landing.progress())
-            await self.landing.land()
+            while (each := await queue.get()) is not None:
+                if isinstance(each, Exception):
+                    raise each
+                if await self.writer.add(each) and self.progress:
+                    self.progress(self.writer.progress())
+            await self.writer.flush()
         finally:
             read_task.cancel()
             await asyncio.gather(read_task, return_exceptions=True)
-            self.landing.close()
+            self.writer.close()
+        if self.collection.retrieval is Retrieval.CREATE_ONLY:
+            return Outcome(CollectionStatus.EMPTY, CREATE_ONLY)
+        return Outcome(_complete(self.writer.objects))
 
     async def _read(
-        self, position: JsonObject, queue: asyncio.Queue[Slice | Exception | None]
+        self, cursor: JsonObject, queue: asyncio.Queue[Slice | Exception | None]
     ) -> None:
-        """Read everything into the queue; what goes wrong comes out at its other end."""
-        since = self.landing.bound
-        pieces = reading.read(self.session, self.row, since=since, position=position)
+        """Read everything into the queue, and at its end None or the error."""
+        slices = self.session.reader(self.collection).full(cursor, since=self.writer.bound)
         try:
-            async with aclosing(pieces):
-                async for piece in pieces:
-                    await queue.put(piece)
+            async with aclosing(slices):
+                async for each in slices:
+                    await queue.put(each)
             await queue.put(None)
-        except Exception as error:  # noqa: BLE001 - raised again by whoever takes it out
+        except Exception as error:  # noqa: BLE001 - raised again where the queue is read
             await queue.put(error)
 
-    def finish(
-        self, status: str, message: str | None, permission: str | None = None
-    ) -> BackfillReport:
-        """Write the status and give the report."""
+    def finish(self, outcome: Outcome) -> BackfillReport:
+        """Store the status and return the report."""
+        writer, totals = self.writer, self.writer.totals
         seconds = self.session.clock.monotonic() - self.started
         self.session.warehouse.collections.finish(
             self.session.sync.id,
-            self.row.id,
-            status,
-            message,
-            permission=permission,
-            requests=self.landing.requests,
+            self.collection.id,
+            outcome.status,
+            outcome.message,
+            permission=outcome.permission,
+            requests=writer.requests,
             seconds=seconds,
-            objects_per_second=self.landing.progress().objects_per_second,
+            objects_per_second=writer.progress().objects_per_second,
         )
-        for row in reading.derived_collections(self.session.catalog, self.row):
-            settle_carried(self.session, row)
-        totals = self.landing.totals
+        for derived in derived_collections(self.session.catalog, self.collection):
+            finish_derived(self.session, derived)
         return BackfillReport(
-            collection=self.row.name,
-            status=status,
-            message=message,
-            permission=permission,
-            objects=self.landing.objects,
-            requests=self.landing.requests,
+            collection=self.collection.name,
+            status=outcome.status.value,
+            message=outcome.message,
+            permission=outcome.permission,
+            objects=writer.objects,
+            requests=writer.requests,
             seconds=round(seconds, 3),
             created=totals.created,
             updated=totals.updated,
@@ -268,27 +272,29 @@ class _Run:
         )
 
 
-def settle_carried(session: Session, row: Collection) -> None:
-    """Derive the status of a collection that comes along with others from theirs."""
+def _complete(objects: int) -> CollectionStatus:
+    return CollectionStatus.DONE if objects else CollectionStatus.EMPTY
+
+
+def finish_derived(session: Session, collection: Collection) -> None:
+    """Store the status of a collection without a reader: that of its least finished host."""
     warehouse, sync_id = session.warehouse, session.sync.id
     found = [
-        (carrier, warehouse.collections.state(sync_id, carrier.id))
-        for carrier in reading.host_collections(session.catalog, row)
+        (host.name, state)
+        for host in host_collections(session.catalog, collection)
+        if (state := warehouse.collections.state(sync_id, host.id))
     ]
-    states = {carrier.name: state.status for carrier, state in found if state}
-    # The least finished one tells how far all of them are.
-    order = ("failed", "running", "pending", "forbidden", "retired", "done", "empty")
-    status = min(states.values(), key=order.index)
-    objects = warehouse.records.count(sync_id, row.id)
-    if status in {"done", "empty"}:
-        status = "done" if objects else "empty"
-    told = ", ".join(f"{name}: {status}" for name, status in states.items())
-    lacking = [state.permission for _, state in found if state and state.status == status]
+    status = CollectionStatus.least_complete(state.status for _, state in found)
+    permissions = [state.permission for _, state in found if state.status == status]
+    objects = warehouse.records.count(sync_id, collection.id)
+    if status.is_complete:
+        status = _complete(objects)
+    hosts = ", ".join(f"{name}: {state.status}" for name, state in found)
     warehouse.collections.finish(
         sync_id,
-        row.id,
+        collection.id,
         status,
-        f"comes along with {told}",
-        permission=next(filter(None, lacking), None),
+        f"read together with {hosts}",
+        permission=next(filter(None, permissions), None),
         objects=objects,
     )

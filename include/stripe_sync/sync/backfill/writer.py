@@ -1,8 +1,8 @@
-"""Landing a backfill: slices become chunks, each chunk a Parquet file and a transaction.
+"""Writing a backfill: slices become chunks, each chunk a Parquet file and a transaction.
 
-A chunk's number is committed in the transaction that lands it, and its files are named by that
-number. A process that dies between file and transaction leaves at most the files of the next
-number, and whoever goes on removes just those: no object twice, none lost.
+The number of a chunk is committed in the transaction that stores it, and is part of the names of
+its files. A process that dies between file and transaction leaves at most the files of the next
+number, and the next run deletes just those: no object is stored twice, none is lost.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import asyncio
 from datetime import datetime, timedelta
 
 from stripe_sync.catalog import Collection
+from stripe_sync.catalog.dependencies import derived_collections
 from stripe_sync.clock import to_unix
-from stripe_sync.extract.reading import derived_collections
-from stripe_sync.extract.windows import Slice
+from stripe_sync.extract.lists.windows import Slice
 from stripe_sync.records import (
     Batch,
     Checkpoint,
+    CollectionStatus,
     EventRow,
     LoadResult,
     Observation,
@@ -24,118 +25,126 @@ from stripe_sync.records import (
     Source,
 )
 from stripe_sync.records.canonical_json import JsonObject
-from stripe_sync.sync.progress import Progress, ProgressTracker
+from stripe_sync.sync.progress import Progress, ProgressTracker, percent_covered
 from stripe_sync.sync.session import Session
 
 CHUNK_OBJECTS = 2_000
-"""Objects a transaction lands: large enough to be cheap, short enough for a poller beside."""
+"""Objects per transaction: large enough to be cheap, short enough for a poller beside it."""
 
 CHUNK_SECONDS = 5.0
 """Longest time without a checkpoint."""
 
-UNFINISHED = ("pending", "running", "failed")
-
 
 class ChunkWriter:
-    """Lands the backfill of one collection.
+    """Writes the backfill of one collection.
 
     Args:
         session: The open sync.
-        row: The collection.
-        since: Lower bound of the run; a position made under another one is not resumed. None for
-            the one that the sync's ``max_age_days`` comes to.
-        restart_key: Start over, unless the stored position was made under this same key.
+        collection: The collection.
+        since: Lower bound of the run, None for the sync's ``max_age_days``; a cursor of a run with
+            another one is not resumed.
+        restart_key: Start over, unless the stored cursor was saved under this same key.
+
+    Attributes:
+        bound: Unix seconds; objects created earlier are left out. None for all.
+        objects: Objects written in this generation.
+        totals: What this run changed.
     """
 
     def __init__(
-        self, session: Session, row: Collection, since: datetime | None, restart_key: str | None
+        self,
+        session: Session,
+        collection: Collection,
+        since: datetime | None,
+        restart_key: str | None,
     ) -> None:
         self._session = session
-        self._row = row
+        self._collection = collection
         days = session.settings.max_age_days if since is None else None
-        self._made_under: JsonObject = {
+        self._options: JsonObject = {
             "since": to_unix(since) if since else None,
             "max_age_days": days,
             "run": restart_key,
         }
-        self.bound: int | None = self._made_under["since"]
+        self.bound: int | None = self._options["since"]
         if days is not None:
             self.bound = to_unix(session.clock.now() - timedelta(days=days))
         self._generation = 0
         self._chunk = 0
         self._observations: list[Observation] = []
-        self._position: JsonObject = {}
+        self._cursor: JsonObject = {}
         self._covered: int | None = None
         self._earliest: int | None = None
         self._earlier_requests = 0
-        self._landed_at = session.clock.monotonic()
+        self._written_at = session.clock.monotonic()
         self._writer = session.warehouse.writer()
-        self._meter = ProgressTracker(row.name, session.clock)
+        self._tracker = ProgressTracker(collection.name, session.clock)
         self.objects = 0
         self.totals = LoadResult()
 
     @property
     def requests(self) -> int:
-        """Requests made in this generation."""
+        """Requests sent in this generation."""
         return self._earlier_requests + self._session.api.stats.requests
 
     def begin(self) -> JsonObject:
-        """Go on where an interrupted run stopped, or begin a new generation.
+        """Resume an interrupted run, or begin a new generation.
 
         Returns:
-            The position to read from; empty for the beginning.
+            The cursor to read from; empty for the beginning.
         """
         warehouse, sync_id = self._session.warehouse, self._session.sync.id
-        state = warehouse.collections.state(sync_id, self._row.id)
-        position: JsonObject = {}
+        collection = self._collection
+        state = warehouse.collections.state(sync_id, collection.id)
+        cursor: JsonObject = {}
         if state:
-            orphan = self._file_name(state.generation, state.chunk + 1)
-            for row in (self._row, *derived_collections(self._session.catalog, self._row)):
-                self._session.lake.discard(row.name, orphan)
+            unfinished = self._file_name(state.generation, state.chunk + 1)
+            for each in (collection, *derived_collections(self._session.catalog, collection)):
+                self._session.lake.discard(each.name, unfinished)
             self._generation, self._chunk = state.generation, state.chunk
-            if self._resumable(state.status, state.position):
-                position = state.position or {}
+            if self._resumable(state.status, state.cursor):
+                cursor = state.cursor or {}
                 self.objects, self._earlier_requests = state.objects, state.requests
-                self._earliest, self.bound = position.get("earliest"), position.get("bound")
-                self._meter.begin(state.objects, state.percent)
-        if not position:
+                self._earliest, self.bound = cursor.get("earliest"), cursor.get("bound")
+                self._tracker.begin(state.objects, state.percent)
+        if not cursor:
             self._generation, self._chunk = self._generation + 1, 0
         warehouse.collections.start(
-            sync_id, self._row.id, generation=self._generation, resumed=bool(position)
+            sync_id, collection.id, generation=self._generation, resumed=bool(cursor)
         )
-        return position
+        return cursor
 
-    def _resumable(self, status: str, position: JsonObject | None) -> bool:
-        if status not in UNFINISHED or not position:
+    def _resumable(self, status: CollectionStatus, cursor: JsonObject | None) -> bool:
+        if not status.is_unfinished or not cursor:
             return False
-        run = self._made_under["run"]
-        same_run = run is None or position.get("run") == run
+        run = self._options["run"]
+        same_run = run is None or cursor.get("run") == run
         bounds = ("since", "max_age_days")
-        return same_run and all(position.get(b) == self._made_under[b] for b in bounds)
+        return same_run and all(cursor.get(name) == self._options[name] for name in bounds)
 
-    async def add(self, piece: Slice) -> bool:
-        """Take a slice; land a chunk when enough has come together.
+    async def add(self, read: Slice) -> bool:
+        """Add a slice; write a chunk when it is large or old enough.
 
         Returns:
-            Whether a chunk was landed.
+            Whether a chunk was written.
         """
-        self._observations += [o for item in piece.items for o in item.observations]
-        if self._earliest is None and piece.items:
-            self._earliest = piece.items[0].created
-        self._position = piece.position or {}
-        self._covered = piece.covered
-        waited = self._session.clock.monotonic() - self._landed_at
+        self._observations += [o for item in read.items for o in item.observations]
+        if self._earliest is None and read.items:
+            self._earliest = read.items[0].created
+        self._cursor = read.cursor or {}
+        self._covered = read.covered
+        waited = self._session.clock.monotonic() - self._written_at
         if len(self._observations) < CHUNK_OBJECTS and waited < CHUNK_SECONDS:
             return False
-        await self.land()
+        await self.flush()
         return True
 
-    async def land(self) -> None:
-        """Land what has come together, data and position in one transaction."""
+    async def flush(self) -> None:
+        """Write a chunk: data and cursor in one transaction."""
         observations, self._observations = self._observations, []
         self._chunk += 1
-        # Others come along, and those that are gone.
-        own = self._row.id
+        # Without derived collections and deletions.
+        own = self._collection.id
         self.objects += sum(o.collection_id == own and not o.deleted for o in observations)
         progress = self.progress()
         batch = Batch(
@@ -145,12 +154,12 @@ class ChunkWriter:
             observations=observations,
             created_events=self._session.settings.created_events,
             checkpoint=Checkpoint(
-                collection_id=self._row.id,
+                collection_id=own,
                 generation=self._generation,
                 chunk=self._chunk,
-                position={
-                    **self._position,
-                    **self._made_under,
+                cursor={
+                    **self._cursor,
+                    **self._options,
                     "bound": self.bound,
                     "earliest": self._earliest,
                 },
@@ -165,24 +174,17 @@ class ChunkWriter:
         self.totals.created += result.created
         self.totals.updated += result.updated
         self.totals.unchanged += result.unchanged + result.stale
-        self._landed_at = self._session.clock.monotonic()
+        self._written_at = self._session.clock.monotonic()
 
     def progress(self) -> Progress:
-        """How far this has come."""
-        return self._meter.read(
-            objects=self.objects, requests=self.requests, percent=self._percent()
+        """The progress of the run."""
+        percent = percent_covered(
+            self._earliest, self._covered, until=to_unix(self._session.clock.now())
         )
-
-    def _percent(self) -> float | None:
-        """Share of the time range landed, None where the list has no time."""
-        if self._covered is None or self._earliest is None:
-            return None
-        now = to_unix(self._session.clock.now())
-        share = (self._covered - self._earliest) / max(now - self._earliest, 1)
-        return round(100 * min(max(share, 0.0), 1.0), 1)
+        return self._tracker.read(objects=self.objects, requests=self.requests, percent=percent)
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Release the connection."""
         self._writer.close()
 
     def _write_lake(self, records: list[RecordRow], events: list[EventRow]) -> None:
@@ -191,4 +193,4 @@ class ChunkWriter:
             self._session.lake.write_chunk(name, records, events)
 
     def _file_name(self, generation: int, chunk: int) -> str:
-        return f"backfill-{self._row.name}-{generation:06d}-{chunk:08d}"
+        return f"backfill-{self._collection.name}-{generation:06d}-{chunk:08d}"

@@ -1,18 +1,22 @@
-"""When to poll next."""
+"""The time between two polls of a sync, fixed or adaptive."""
 
 from __future__ import annotations
 
 from stripe_sync.sync.connections import SyncSettings
 
-_SLOWER = 1.25
+_GROWTH = 1.25
 
 
 class Cadence:
-    """The time from one poll of a sync to the next.
+    """Seconds from one poll of a sync to the next.
 
     Args:
-        settings: The sync's; ``adaptive`` waits longer after each poll that found nothing.
-        interval: Seconds, the shortest.
+        settings: The sync's settings. With cadence ``adaptive`` the wait grows by a quarter after
+            each poll that found nothing, up to ``longest_poll_interval``.
+        interval: The shortest wait, in seconds.
+
+    Attributes:
+        seconds: The current wait.
     """
 
     def __init__(self, settings: SyncSettings, interval: float) -> None:
@@ -22,6 +26,6 @@ class Cadence:
             self._longest = max(interval, settings.longest_poll_interval)
         self.seconds = interval
 
-    def note(self, *, found: bool) -> None:
-        """Note whether a poll found anything."""
-        self.seconds = self._shortest if found else min(self._longest, self.seconds * _SLOWER)
+    def update(self, *, found: bool) -> None:
+        """Adapt the wait to whether the last poll found new Stripe events."""
+        self.seconds = self._shortest if found else min(self._longest, self.seconds * _GROWTH)

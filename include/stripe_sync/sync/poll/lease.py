@@ -1,4 +1,4 @@
-"""The right to poll a sync: one poller at a time, taken over when its holder dies."""
+"""The poll lease: one poller for each sync; when its process dies, another takes it over."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from stripe_sync.errors import SyncBusy
 from stripe_sync.warehouse import Sync, Warehouse
 
 LEASE_SECONDS = 10.0
-"""How long a poller that died keeps others from its sync."""
+"""How long a lease lasts that is not renewed, so how long a dead poller blocks its sync."""
+
+_RETRY_SECONDS = 0.2
 
 
 def new_owner() -> str:
-    """A name for a process that polls, unlike any other."""
+    """A unique name for a process that polls."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
 
 
-async def take_lease(warehouse: Warehouse, sync: Sync, owner: str, clock: Clock) -> None:
-    """Take the lease; a holder that died is given the time that its lease still runs.
+async def acquire_lease(warehouse: Warehouse, sync: Sync, owner: str, clock: Clock) -> None:
+    """Acquire the lease of a sync; wait one lease's time for a dead owner's to run out.
 
-    Commits carry the lease's owner, so a poller that lost it commits nothing.
+    Commits check the lease's owner, so a poller that lost its lease commits nothing.
 
     Raises:
         SyncBusy: Another poller keeps renewing it.
@@ -33,9 +35,6 @@ async def take_lease(warehouse: Warehouse, sync: Sync, owner: str, clock: Clock)
         warehouse.polls.acquire_lease, sync.id, owner, seconds=LEASE_SECONDS
     ):
         if clock.monotonic() >= end:
-            message = (
-                f"sync {sync.name} is being polled by another process; stop that one first, or let"
-                " it be"
-            )
+            message = f"sync {sync.name} is being polled by another process: stop one of the two"
             raise SyncBusy(message)
-        await clock.sleep(0.2)
+        await clock.sleep(_RETRY_SECONDS)

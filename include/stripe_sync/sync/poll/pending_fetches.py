@@ -1,7 +1,8 @@
-"""Objects whose changes are in the stream while their new state is still to be fetched.
+"""Pending fetches: objects whose changes are in the stream, whose new state is not yet.
 
-The queue stands in the warehouse: what is put into it commits with the change events, what comes
-out of it with the fetched state. Here it is only remembered, and worked off beside polling.
+The warehouse has the queue: objects enter it in the transaction of their change events and leave
+it in the transaction of their fetched state. This module keeps a copy in memory and works it off
+in the background, while polling continues.
 """
 
 from __future__ import annotations
@@ -14,95 +15,98 @@ from itertools import islice
 
 from stripe_sync.errors import AuthenticationError, StripeError, SyncBusy, WarehouseError
 from stripe_sync.records import LoadResult, PendingFetch
-from stripe_sync.sync.poll.process_events import FETCHED_AT_ONCE, EventProcessor, ProcessedEvents
+from stripe_sync.sync.poll.burst import FETCHES_PER_BATCH
+from stripe_sync.sync.poll.process_events import EventProcessor, ProcessedEvents
 from stripe_sync.sync.session import Session
 
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 5.0
-_PATIENCE = 5.0
+_STOP_SECONDS = 5.0
 
 Commit = Callable[[ProcessedEvents], Awaitable[LoadResult]]
 
 
 class PendingFetches:
-    """Fetches what waits, those first that wait longest.
+    """Fetches pending objects, the longest pending first.
 
     Args:
         session: The open sync.
-        applier: Fetches.
-        commit: Stores what was fetched and takes it out of the queue.
+        processor: Fetches them.
+        commit: Stores the fetched states and takes the objects out of the queue.
     """
 
-    def __init__(self, session: Session, applier: EventProcessor, commit: Commit) -> None:
+    def __init__(self, session: Session, processor: EventProcessor, commit: Commit) -> None:
         self._session = session
-        self._processor = applier
+        self._processor = processor
         self._commit = commit
-        self._waiting: dict[tuple[str, str], tuple[PendingFetch, datetime]] = {}
-        self._filled = asyncio.Event()
-        self._work: asyncio.Task[None] | None = None
+        # Each with a time after the commit of its newest change.
+        self._queue: dict[tuple[str, str], tuple[PendingFetch, datetime]] = {}
+        self._not_empty = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
         self._stopping = False
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._queue)
 
     async def start(self) -> None:
-        """Read what an earlier poller left, and begin."""
+        """Load the queue that an earlier poller left, and begin to fetch."""
         warehouse, sync_id = self._session.warehouse, self._session.sync.id
         now = self._session.clock.now()
-        for waiting in await asyncio.to_thread(warehouse.polls.pending_fetches, sync_id):
-            self._waiting[waiting.collection_id, waiting.upstream_id] = waiting, now
-        if self._waiting:
-            self._filled.set()
-        self._work = asyncio.create_task(self._run())
+        for pending in await asyncio.to_thread(warehouse.polls.pending_fetches, sync_id):
+            self._queue[pending.collection_id, pending.upstream_id] = pending, now
+        if self._queue:
+            self._not_empty.set()
+        self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Stop after what is under way; what still waits is fetched by the next poller."""
-        if self._work is not None:
+        """Stop after the fetches under way; the next poller fetches the rest."""
+        if self._task is not None:
             self._stopping = True
-            self._filled.set()
-            await asyncio.wait([self._work], timeout=_PATIENCE)
-            self._work.cancel()
-            await asyncio.gather(self._work, return_exceptions=True)
+            self._not_empty.set()
+            await asyncio.wait([self._task], timeout=_STOP_SECONDS)
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
 
-    def check(self) -> None:
-        """Raise what ended the work, if anything did."""
-        if self._work is not None and self._work.done():
-            self._work.result()
+    def raise_error(self) -> None:
+        """Raise the error that ended the background task, if one did."""
+        if self._task is not None and self._task.done():
+            self._task.result()
 
-    def note(self, applied: ProcessedEvents, now: datetime) -> None:
-        """Note what a transaction put into the queue and took out of it.
+    def update(self, processed: ProcessedEvents, now: datetime) -> None:
+        """Follow a transaction that put objects into the queue or took some out of it.
 
         Args:
-            applied: What it committed.
-            now: A time after it.
+            processed: What it committed.
+            now: A time after the commit.
         """
-        for collection_id, upstream_id, fetched_at in applied.fetched:
-            known = self._waiting.get((collection_id, upstream_id))
-            if known and known[1] < fetched_at:
-                del self._waiting[collection_id, upstream_id]
-        for waiting in applied.waiting:
-            key = waiting.collection_id, waiting.upstream_id
-            # Its place in the queue stays that of its oldest change.
-            self._waiting[key] = self._waiting.get(key, (waiting, now))[0], now
-        if self._waiting:
-            self._filled.set()
+        for collection_id, upstream_id, fetched_at in processed.fetched:
+            queued = self._queue.get((collection_id, upstream_id))
+            # A change committed after the fetch was sent may be missing in its answer.
+            if queued and queued[1] < fetched_at:
+                del self._queue[collection_id, upstream_id]
+        for pending in processed.deferred:
+            key = pending.collection_id, pending.upstream_id
+            # It keeps the place in the queue of its oldest change.
+            self._queue[key] = self._queue.get(key, (pending, now))[0], now
+        if self._queue:
+            self._not_empty.set()
 
     async def _run(self) -> None:
         while not self._stopping:
-            await self._filled.wait()
-            if not self._waiting:
-                self._filled.clear()
+            await self._not_empty.wait()
+            if not self._queue:
+                self._not_empty.clear()
                 continue
-            some = [waiting for waiting, _ in islice(self._waiting.values(), FETCHED_AT_ONCE)]
+            oldest = [pending for pending, _ in islice(self._queue.values(), FETCHES_PER_BATCH)]
             fetched = False
             try:
-                applied = await self._processor.fetch(some)
-                await self._commit(applied)
-                fetched = bool(applied.fetched)
+                processed = await self._processor.fetch_pending(oldest)
+                await self._commit(processed)
+                fetched = bool(processed.fetched)
             except (AuthenticationError, SyncBusy):
                 raise
             except (StripeError, WarehouseError) as error:
-                log.warning("Fetching what changed failed, trying again: %s", error)
+                log.warning("Fetching pending objects failed, trying again: %s", error)
             if not fetched and not self._stopping:
                 await self._session.clock.sleep(_RETRY_SECONDS)

@@ -1,287 +1,400 @@
-"""From Stripe events to observations: route, fetch what changed, say what happened.
+"""Process Stripe events: from Stripe events to observations, in four steps from list to list.
 
-The state of an object is fetched rather than taken from the Stripe event: the event's snapshot is
-rendered in the account's default version, its nested lists are cut, and it may be older than what
-is stored. An object with many events is fetched once; each event still becomes a change event.
+1. ``_route``: each Stripe event to the records that it changes. An object with many events is one
+   ``ChangedObject``.
+2. ``_resolve``: each changed object to its present state, by a fetch. In a burst (``burst.py``) the
+   event's payload may stand for the fetch, or the fetch is deferred (``pending_fetches.py``).
+3. ``Substreams.find``: from both to their children, references and embedded objects.
+4. ``_emit``: one observation for each event and record that it changes, in stream order.
 
-When more has changed than can be fetched at once, snapshots that are proven right stand for
-fetching (``snapshots.py``). What is left is fetched later: its change events go into the stream at
-once with the state that is stored, and the new state follows with an event of its own.
+Why fetch, when each Stripe event has a payload? The payload is rendered in the account's default
+version, its nested lists are cut, and it may be older than the stored state.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from stripe_sync.catalog import Collection, Retrieval
+from stripe_sync.catalog import STRIPE_EVENTS, Collection, Retrieval
+from stripe_sync.catalog.calls import placeholders
 from stripe_sync.client import Priority
+from stripe_sync.clock import from_unix
 from stripe_sync.errors import NotFound, PermissionDenied, StripeSyncError
-from stripe_sync.extract.pages import complete_lists
+from stripe_sync.extract.complete_lists import complete_lists
+from stripe_sync.extract.normalize import Normalizer
+from stripe_sync.extract.requester import Requester
 from stripe_sync.extract.substreams import FetchedObject, Substreams
 from stripe_sync.records import ChangeType, Observation, PendingFetch, RecordRow
-from stripe_sync.records.canonical_json import JsonObject
-from stripe_sync.sync.poll.changed_object import ChangedObject, copied
-from stripe_sync.sync.poll.event_payload import use_event_payload
-from stripe_sync.sync.session import STRIPE_EVENTS, Session
-from stripe_sync.warehouse.writing.writer_pool import BatchWriterPool
+from stripe_sync.records.canonical_json import JsonObject, copied
+from stripe_sync.sync.poll import burst
+from stripe_sync.sync.poll.parse_event import parse_event
+from stripe_sync.sync.session import Session
 
 log = logging.getLogger(__name__)
 
-FETCHES = 16
-"""Objects fetched at a time."""
+CONCURRENT_FETCHES = 16
+"""Fetches under way at a time."""
 
-FETCHED_AT_ONCE = 16
-"""Changed objects that are fetched before their changes are stored; more would hold them up."""
+
+@dataclass(slots=True)
+class ChangedObject:
+    """An object that Stripe events changed. Step 1 makes it, step 2 fills in its state.
+
+    Attributes:
+        collection: Its collection.
+        upstream_id: Its key within the collection.
+        locator: The object in its newest event, or of a pending fetch only what fills the path of
+            its retrieve request.
+        events: Its Stripe events in this batch, oldest first; none for a pending fetch.
+        state: Its state; None where it is gone, deferred or only in its events.
+        observed_at: When the request for the state was sent: one sent later returns no older one.
+        event_only: Whether the payloads of its events are all there is: it cannot be retrieved.
+        deferred: Whether it is to be fetched later; ``state`` is then None or lacks some fields.
+        error: Why it could not be fetched.
+    """
+
+    collection: Collection
+    upstream_id: str
+    locator: JsonObject
+    events: list[JsonObject] = field(default_factory=list)
+    state: JsonObject | None = None
+    observed_at: datetime | None = None
+    event_only: bool = False
+    deferred: bool = False
+    error: StripeSyncError | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Collection id and upstream id."""
+        return self.collection.id, self.upstream_id
+
+    @property
+    def failed(self) -> bool:
+        """Whether a later try may fetch it; what the key may not read is not asked for again."""
+        return self.error is not None and not isinstance(self.error, PermissionDenied)
+
+    def pending_fetch(self) -> PendingFetch:
+        """Its entry in the queue of pending fetches."""
+        collection = self.collection
+        paths = [p for p in (collection.retrieve, *collection.retrieve_alternatives) if p]
+        locator = {name: self.locator.get(name) for name in (*placeholders(*paths), "id")}
+        return PendingFetch(*self.key, locator, from_unix(self.events[0]["created"]))
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessedEvents:
-    """What some Stripe events, or some waiting objects, come to.
+    """What one transaction stores for some Stripe events, or for some pending fetches.
 
     Attributes:
         observations: In stream order.
-        failed: Stripe events whose objects could not be fetched; try them again.
-        forbidden: Catalogue ids whose objects the key may not read, with the reason.
-        waiting: Objects to fetch later.
-        fetched: Objects whose state is among the observations: collection id, key, when.
-        expected_hashes: Stored states that event payloads continue, as in ``Batch``.
+        failed: Stripe events whose objects could not be fetched; to be tried again.
+        forbidden: Errors of the collections that the key may not read, by collection id.
+        deferred: Objects to fetch later.
+        fetched: Objects whose state is among the observations: collection id, upstream id and
+            when the request was sent.
+        expected_hashes: Payload hashes of the stored states that event payloads were compared
+            with, as in ``Batch``.
     """
 
     observations: list[Observation]
     failed: list[JsonObject] = field(default_factory=list)
     forbidden: dict[str, PermissionDenied] = field(default_factory=dict)
-    waiting: list[PendingFetch] = field(default_factory=list)
+    deferred: list[PendingFetch] = field(default_factory=list)
     fetched: list[tuple[str, str, datetime]] = field(default_factory=list)
     expected_hashes: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
 
 
 class EventProcessor:
-    """Turns Stripe events into observations.
+    """Turns Stripe events, and pending fetches, into observations.
 
     Args:
         session: The open sync.
-        writers: Look up what is stored.
     """
 
-    def __init__(self, session: Session, writers: BatchWriterPool) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
-        self._writers = writers
-        self._slots = asyncio.Semaphore(FETCHES)
-        self._events_row = session.catalog[STRIPE_EVENTS]
-        self._relatives = Substreams(session, self._slots)
+        self._slots = asyncio.Semaphore(CONCURRENT_FETCHES)
+        # Completing lists needs slots of its own: it runs while one of these is held.
+        self._requester = Requester(session.api, session.clock, Priority.LIVE)
+        self._substreams = Substreams(session.context, self._slots)
 
-    async def apply(
+    async def process(
         self, events: Sequence[JsonObject], answered_at: datetime, *, backlog: bool = False
     ) -> ProcessedEvents:
-        """Fetch what changed and say what happened.
+        """Process a batch of Stripe events.
 
         Args:
-            events: Stripe events, oldest first.
-            answered_at: When they were there.
-            backlog: Whether objects are waiting to be fetched; they use all that Stripe allows.
+            events: Oldest first.
+            answered_at: When Stripe answered with them.
+            backlog: Whether fetches are pending; those use all requests that the rate limit leaves.
         """
-        objects: dict[tuple[str, str], ChangedObject] = {}
-        for event in events:
-            seen = event["data"]["object"]
-            for row, upstream_id in self._records(event):
-                changed = objects.setdefault(
-                    (row.id, upstream_id), ChangedObject(row, upstream_id, seen)
-                )
-                changed.events.append(event)
-                changed.seen = seen
-        expected_hashes = await self._spare_requests(
-            list(objects.values()), answered_at, backlog=backlog
-        )
-        await self._fetch_all(objects.values())
-        relatives = await self._relatives.find(events, list(_fetched(objects.values())))
-        failed = {event["id"]: event for event in relatives.failed}
-        for changed in _in_error(objects.values()):
-            failed |= {event["id"]: event for event in changed.events}
-        observations = list(self._observations(events, objects.values(), failed, answered_at))
+        objects = self._route(events)
+        expected_hashes = await self._resolve(objects, answered_at, backlog=backlog)
+        substreams = await self._substreams.find(events, _fetched_objects(objects))
+        failed = {event["id"]: event for event in substreams.failed}
+        failed |= {event["id"]: event for each in objects if each.failed for event in each.events}
+        observations = self._emit(events, objects, failed, answered_at)
         return ProcessedEvents(
-            [*observations, *relatives.observations],
-            list(failed.values()),
-            {**_forbidden(objects.values()), **relatives.forbidden},
-            [changed.waiting() for changed in objects.values() if changed.later],
-            _times(objects.values()),
-            expected_hashes,
+            observations=[*observations, *substreams.observations],
+            failed=list(failed.values()),
+            forbidden={**_forbidden(objects), **substreams.forbidden},
+            deferred=[changed.pending_fetch() for changed in objects if changed.deferred],
+            fetched=_fetch_times(objects),
+            expected_hashes=expected_hashes,
         )
 
-    async def fetch(self, waiting: Sequence[PendingFetch]) -> ProcessedEvents:
-        """Fetch objects whose changes are in the stream already.
+    async def fetch_pending(self, pending: Sequence[PendingFetch]) -> ProcessedEvents:
+        """Fetch objects whose change events are stored already.
 
         Args:
-            waiting: The objects. Those that could not be fetched are not among the ``fetched``.
+            pending: The objects. Those that could not be fetched are not among the ``fetched``.
         """
         catalog = self._session.catalog
-        objects = [ChangedObject(catalog[w.collection_id], w.upstream_id, w.seen) for w in waiting]
-        await self._fetch_all(objects)
-        relatives = await self._relatives.find((), list(_fetched(objects)))
-        list(_in_error(objects))
-        observations = [
-            o for changed in objects if changed.error is None for o in self._state(changed)
+        objects = [
+            ChangedObject(catalog[p.collection_id], p.upstream_id, p.locator) for p in pending
         ]
-        # What may not be read is not worth asking for again.
-        done = [c for c in objects if not c.error or isinstance(c.error, PermissionDenied)]
-        times = _times(done) if relatives.whole else []
-        forbidden = {**_forbidden(objects), **relatives.forbidden}
-        return ProcessedEvents([*observations, *relatives.observations], [], forbidden, [], times)
-
-    def _records(self, event: JsonObject) -> list[tuple[Collection, str]]:
-        """The records that a Stripe event changes: collection and key."""
-        snapshot = event["data"]["object"]
-        found = []
-        for row in self._session.catalog.route(snapshot.get("object", "")):
-            if not row.ignores(event["type"]):
-                try:
-                    found.append((row, self._session.normalizer(row).upstream_id(snapshot)))
-                except StripeSyncError as error:
-                    # Old versions leave out what keys are made of; the holder is read instead.
-                    log.info("%s: %s", event["id"], error)
-        return found
-
-    async def _spare_requests(
-        self, objects: Sequence[ChangedObject], answered_at: datetime, *, backlog: bool
-    ) -> dict[tuple[str, str], str | None]:
-        """In a burst, use snapshots or put fetching off.
-
-        Returns:
-            What the snapshots continue: payload hashes by collection id and key.
-        """
-        asking = [changed for changed in objects if changed.row.retrieve_request(changed.seen)]
-        expected_hashes: dict[tuple[str, str], str | None] = {}
-        if len(asking) <= FETCHED_AT_ONCE:
-            return expected_hashes
-        keys = [changed.key for changed in asking]
-        stored = await asyncio.to_thread(self._writers.stored, self._session.sync.id, keys)
-        left = 0 if backlog else FETCHED_AT_ONCE
-        for changed in asking:
-            known = stored.get(changed.key)
-            if self._use_snapshot(changed, known, answered_at):
-                expected_hashes[changed.key] = known.payload_hash if known else None
-            elif left > 0 or known is None or known.deleted or _deleting(changed):
-                left -= 1
-            else:
-                changed.later = True
-        return expected_hashes
-
-    def _use_snapshot(
-        self, changed: ChangedObject, known: RecordRow | None, answered_at: datetime
-    ) -> bool:
-        return use_event_payload(
-            changed,
-            known,
-            normalizer=self._session.normalizer(changed.row),
-            api_version=changed.row.api_version or self._session.settings.api_version,
-            answered_at=answered_at,
+        await self._fetch_all(objects)
+        substreams = await self._substreams.find((), _fetched_objects(objects))
+        observations = [
+            observation
+            for changed in objects
+            if (observation := state_observation(changed, self._normalizer(changed)))
+        ]
+        done = [changed for changed in objects if not changed.failed]
+        return ProcessedEvents(
+            observations=[*observations, *substreams.observations],
+            forbidden={**_forbidden(objects), **substreams.forbidden},
+            fetched=_fetch_times(done) if substreams.whole else [],
         )
 
-    async def _fetch_all(self, objects: Iterable[ChangedObject]) -> None:
-        asking = [c for c in objects if c.state is None and not c.later]
-        await asyncio.gather(*(self._fetch(changed) for changed in asking))
+    # Step 1: route
+
+    def _route(self, events: Sequence[JsonObject]) -> list[ChangedObject]:
+        """The objects that Stripe events change, each with all of its events."""
+        objects: dict[tuple[str, str], ChangedObject] = {}
+        for event in events:
+            payload = event["data"]["object"]
+            for collection in self._session.catalog.route(payload.get("object", "")):
+                if collection.ignores(event["type"]):
+                    continue
+                try:
+                    upstream_id = self._session.normalizer(collection).upstream_id(payload)
+                except StripeSyncError as error:
+                    # Old versions leave out parts of the key; a substream reads the object then.
+                    log.info("%s: %s", event["id"], error)
+                    continue
+                changed = objects.setdefault(
+                    (collection.id, upstream_id), ChangedObject(collection, upstream_id, payload)
+                )
+                changed.events.append(event)
+                changed.locator = payload
+        return list(objects.values())
+
+    # Step 2: resolve
+
+    async def _resolve(
+        self, objects: Sequence[ChangedObject], answered_at: datetime, *, backlog: bool
+    ) -> dict[tuple[str, str], str | None]:
+        """Fill in the states; gives back the hashes that event payloads were compared with."""
+        expected_hashes: dict[tuple[str, str], str | None] = {}
+        retrievable = [c for c in objects if c.collection.retrieve_request(c.locator)]
+        if len(retrievable) > burst.FETCHES_PER_BATCH:
+            keys = [changed.key for changed in retrievable]
+            find = self._session.warehouse.records.rows
+            stored = await asyncio.to_thread(find, self._session.sync.id, keys)
+            fetches = 0 if backlog else burst.FETCHES_PER_BATCH
+            for changed in retrievable:
+                record = stored.get(changed.key)
+                if self._take_event_state(changed, record, answered_at):
+                    expected_hashes[changed.key] = record.payload_hash if record else None
+                elif fetches > 0 or burst.must_fetch_now(
+                    changed.collection, changed.events, record
+                ):
+                    fetches -= 1
+                else:
+                    changed.deferred = True
+        await self._fetch_all(objects)
+        return expected_hashes
+
+    def _take_event_state(
+        self, changed: ChangedObject, record: RecordRow | None, answered_at: datetime
+    ) -> bool:
+        collection = changed.collection
+        found = burst.event_state(
+            collection,
+            changed.events,
+            record,
+            normalizer=self._normalizer(changed),
+            api_version=collection.api_version or self._session.settings.api_version,
+            answered_at=answered_at,
+        )
+        if found is None:
+            return False
+        # Not when the event was made: a request sent after that, but answered before it, returned
+        # an older state.
+        changed.state, changed.observed_at = found.state, answered_at
+        changed.deferred = found.incomplete
+        return True
+
+    async def _fetch_all(self, objects: Sequence[ChangedObject]) -> None:
+        unresolved = [c for c in objects if c.state is None and not c.deferred]
+        await asyncio.gather(*(self._fetch(changed) for changed in unresolved))
+        for changed in unresolved:
+            if changed.failed:
+                log.warning("%s %s: %s", *changed.key, changed.error)
 
     async def _fetch(self, changed: ChangedObject) -> None:
-        row = changed.row
-        retrieve_request = row.retrieve_request(changed.seen)
+        collection, api = changed.collection, self._session.api
+        request = collection.retrieve_request(changed.locator)
+        expand = {"expand": list(collection.expand)} if collection.expand else None
+        version = collection.api_version
         async with self._slots:
             changed.observed_at = self._session.clock.now()
-            if retrieve_request is None:
-                changed.only_told = True
+            if request is None:
+                changed.event_only = True
                 return
-            path, values = retrieve_request
-            expand = {"expand": list(row.expand)} if row.expand else None
-            api, version = self._session.api, row.api_version
             try:
-                state = await api.get(
-                    path, values, expand, priority=Priority.LIVE, api_version=version
-                )
-                if self._is_other(changed, state):
-                    changed.only_told = True
-                elif not state.get("deleted"):
-                    await complete_lists(api, [state], Priority.LIVE, version)
-                    changed.state = state
+                state = await api.get(*request, expand, priority=Priority.LIVE, api_version=version)
+                if state.get("deleted"):
+                    return
+                # A path may give another object: the customer's discount, not the invoice's.
+                if self._normalizer(changed).upstream_id(state) != changed.upstream_id:
+                    changed.event_only = True
+                    return
+                await complete_lists(self._requester, [state], version)
+                changed.state = state
             except NotFound:
-                # Where it stood it is no more, but it may stand elsewhere.
-                changed.only_told = row.retrieval is Retrieval.EMBEDDED
+                # An embedded object that left this parent may be in another one.
+                changed.event_only = collection.retrieval is Retrieval.EMBEDDED
             except StripeSyncError as error:
                 changed.error = error
 
-    def _is_other(self, changed: ChangedObject, state: JsonObject) -> bool:
-        """Whether a path gave another object: the customer's discount, not the invoice's."""
-        if state.get("deleted"):
-            return False
-        normalizer = self._session.normalizer(changed.row)
-        return normalizer.upstream_id(state) != changed.upstream_id
+    # Step 4: emit (step 3 is extract/substreams.py)
 
-    def _observations(
+    def _emit(
         self,
         events: Sequence[JsonObject],
-        objects: Iterable[ChangedObject],
-        failed: dict[str, JsonObject],
+        objects: Sequence[ChangedObject],
+        failed: Mapping[str, JsonObject],
         answered_at: datetime,
-    ) -> Iterator[Observation]:
-        by_event: dict[str, list[ChangedObject]] = {}
+    ) -> list[Observation]:
+        """For each event that did not fail: the event as a record, then each of its changes."""
+        changed_by_event: dict[str, list[ChangedObject]] = {}
         for changed in objects:
             if changed.error is None:
                 for event in changed.events:
-                    by_event.setdefault(event["id"], []).append(changed)
-        version = self._session.settings.api_version
+                    changed_by_event.setdefault(event["id"], []).append(changed)
+        observations = []
         for event in events:
             if event["id"] in failed:
                 continue
-            yield self._event_record(event)
-            for changed in by_event.get(event["id"], []):
-                normalizer = self._session.normalizer(changed.row)
-                yield changed.normalize(
-                    event, normalizer, answered_at=answered_at, api_version=version
+            observations.append(self._event_record(event))
+            for changed in changed_by_event.get(event["id"], ()):
+                observation = change_observation(
+                    changed,
+                    event,
+                    self._normalizer(changed),
+                    answered_at=answered_at,
+                    api_version=self._session.settings.api_version,
                 )
+                observations.append(observation)
+        return observations
 
     def _event_record(self, event: JsonObject) -> Observation:
         """The Stripe event itself, as a record of the collection of Stripe events."""
-        return self._session.normalizer(self._events_row).normalize(
+        normalizer = self._session.normalizer(self._session.catalog[STRIPE_EVENTS])
+        return normalizer.normalize(
             copied(event),
             observed_at=self._session.clock.now(),
             api_version=event.get("api_version"),
         )
 
-    def _state(self, changed: ChangedObject) -> Iterator[Observation]:
-        """The fetched state of an object whose changes were told before."""
-        assert changed.observed_at is not None  # noqa: S101 - set by every fetch
-        normalizer = self._session.normalizer(changed.row)
-        if changed.state is not None:
-            yield normalizer.normalize(copied(changed.state), observed_at=changed.observed_at)
-        elif not changed.only_told:
-            yield normalizer.tombstone(
-                changed.upstream_id, observed_at=changed.observed_at, parent_id=None
-            )
+    def _normalizer(self, changed: ChangedObject) -> Normalizer:
+        return self._session.normalizer(changed.collection)
 
 
-def _deleting(changed: ChangedObject) -> bool:
-    return any(changed.row.change_of(e["type"]) is ChangeType.DELETED for e in changed.events)
+def change_observation(
+    changed: ChangedObject,
+    event: JsonObject,
+    normalizer: Normalizer,
+    *,
+    answered_at: datetime,
+    api_version: str,
+) -> Observation:
+    """The observation for one Stripe event of an object.
+
+    All of the object's events get its state, with two exceptions: an object that is gone existed
+    until the event that deleted it, and one that was created again was gone in between.
+
+    Args:
+        changed: The object, resolved.
+        event: One of its Stripe events.
+        normalizer: Normalizes objects of its collection.
+        answered_at: When Stripe answered with the event.
+        api_version: Version that the sync stores objects in.
+    """
+    parsed = parse_event(event, changed.collection)
+    normalizer.redact(parsed.previous_attributes or {})
+    state, deleted, fallback = _state_after(event, changed, parsed.change, api_version)
+    observed_at = changed.observed_at or min(parsed.created, answered_at)
+    if state is None and changed.state is not None:
+        # It was gone before the fetch, which returned the object that was created again.
+        observed_at -= timedelta(microseconds=1)
+    return normalizer.normalize(
+        copied(event["data"]["object"] if state is None else state),
+        observed_at=observed_at,
+        deleted=deleted,
+        stripe_event=parsed,
+        fallback=fallback,
+        api_version=event.get("api_version") if state is None else None,
+    )
 
 
-def _fetched(objects: Iterable[ChangedObject]) -> Iterator[FetchedObject]:
-    """The objects that are still there."""
-    for changed in objects:
-        if changed.state is not None and changed.observed_at is not None:
-            yield FetchedObject(changed.row, changed.state, changed.observed_at, changed.events)
+def _state_after(
+    event: JsonObject, changed: ChangedObject, change: ChangeType | None, api_version: str
+) -> tuple[JsonObject | None, bool, bool]:
+    """State after an event (None: the event's payload), whether deleted, whether a fallback."""
+    is_deletion = change is ChangeType.DELETED
+    later_events = changed.events[changed.events.index(event) + 1 :]
+    if changed.deferred and changed.state is None:
+        return None, False, True
+    if changed.event_only:
+        return None, is_deletion, event.get("api_version") != api_version
+    if changed.state is None:  # gone, unless a later event deleted it
+        types = (later["type"] for later in later_events)
+        return None, ChangeType.DELETED not in map(changed.collection.change_of, types), True
+    if is_deletion and later_events:  # created again
+        return None, True, True
+    return changed.state, False, False
 
 
-def _times(objects: Iterable[ChangedObject]) -> list[tuple[str, str, datetime]]:
+def state_observation(changed: ChangedObject, normalizer: Normalizer) -> Observation | None:
+    """The observation of a pending fetch; None where it failed or returned nothing to store."""
+    if changed.error or changed.event_only or changed.observed_at is None:
+        return None
+    if changed.state is None:
+        return normalizer.tombstone(
+            changed.upstream_id, observed_at=changed.observed_at, parent_id=None
+        )
+    return normalizer.normalize(copied(changed.state), observed_at=changed.observed_at)
+
+
+def _fetched_objects(objects: Sequence[ChangedObject]) -> list[FetchedObject]:
+    """The objects that exist."""
+    return [
+        FetchedObject(c.collection, c.state, c.observed_at, c.events)
+        for c in objects
+        if c.state is not None and c.observed_at is not None
+    ]
+
+
+def _fetch_times(objects: Sequence[ChangedObject]) -> list[tuple[str, str, datetime]]:
     return [(*changed.key, changed.observed_at) for changed in objects if changed.observed_at]
 
 
-def _forbidden(objects: Iterable[ChangedObject]) -> dict[str, PermissionDenied]:
-    return {c.row.id: c.error for c in objects if isinstance(c.error, PermissionDenied)}
-
-
-def _in_error(objects: Iterable[ChangedObject]) -> Iterator[ChangedObject]:
-    """Those that could not be fetched though the key may; says so."""
-    for changed in objects:
-        if changed.error and not isinstance(changed.error, PermissionDenied):
-            log.warning("%s %s: %s", changed.row.id, changed.upstream_id, changed.error)
-            yield changed
+def _forbidden(objects: Sequence[ChangedObject]) -> dict[str, PermissionDenied]:
+    return {c.collection.id: c.error for c in objects if isinstance(c.error, PermissionDenied)}

@@ -1,50 +1,56 @@
-"""What polling did."""
+"""Results of polling: of one transaction, of one poll, of a run, and its current health."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+
+_KEPT_LAGS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class PollBatch:
-    """What one transaction of a poller applied.
+    """Result of one transaction of a poller.
 
     Attributes:
         sync: Name of the sync.
         stripe_events: Stripe events in it.
         changes: Change events written.
         lags: Seconds from each Stripe event's creation to the commit.
-        waiting: Objects whose new state is still to be fetched.
+        pending_fetches: Objects of the sync whose new state is still to be fetched.
     """
 
     sync: str
     stripe_events: int
     changes: int
     lags: list[float]
-    waiting: int
+    pending_fetches: int
 
 
 @dataclass(frozen=True, slots=True)
-class Polled:
-    """What one poll came to.
+class PollResult:
+    """Result of one poll.
 
     Attributes:
-        found: Whether there was anything new.
-        more: Whether there probably is more at once.
+        answered_at: When Stripe answered; None when it did not.
+        found: Whether there were new Stripe events.
+        more: Whether to poll again at once, because more are likely to be there.
     """
 
-    found: bool
-    more: bool
+    answered_at: datetime | None = None
+    found: bool = False
+    more: bool = False
 
 
 @dataclass(slots=True)
 class PollReport:
-    """What polling did.
+    """Totals of polling.
 
     Attributes:
         polls: Polls made.
-        requests: Requests made, fetches included.
-        rate_limited: Answers among them that there were too many.
+        requests: Requests made, fetches included; updated with each heartbeat.
+        rate_limited: Requests among them that Stripe answered with 429; updated likewise.
         stripe_events: Stripe events applied.
         changes: Change events written.
         failures: Polls that failed and were tried again.
@@ -59,14 +65,39 @@ class PollReport:
     failures: int = 0
     lags: list[float] = field(default_factory=list)
 
-    def count(self, batch: PollBatch) -> None:
-        """Add what one transaction applied."""
+    def add_batch(self, batch: PollBatch) -> None:
+        """Add the result of one transaction."""
         self.stripe_events += batch.stripe_events
         self.changes += batch.changes
-        self.lags = (self.lags + batch.lags)[-1000:]
+        self._add_lags(batch.lags)
 
     def add(self, other: PollReport) -> None:
-        """Add what polling of another sync did."""
+        """Add the totals of another report."""
         for name in ("polls", "requests", "rate_limited", "stripe_events", "changes", "failures"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.lags = (self.lags + other.lags)[-1000:]
+        self._add_lags(other.lags)
+
+    def _add_lags(self, lags: list[float]) -> None:
+        # Replaced as a whole, never changed in place: another thread may be reading it.
+        self.lags = (self.lags + lags)[-_KEPT_LAGS:]
+
+
+@dataclass(frozen=True, slots=True)
+class PollHealth:
+    """State of a supervisor at one moment.
+
+    Attributes:
+        running: Whether it polls.
+        error: The exception that ended it; None while it runs and after an orderly end.
+        syncs: Syncs that it is to poll, the failing ones included.
+        failing: Error message of each sync that cannot be polled at present, by name.
+        last_poll_at: When Stripe last answered a poll of any sync; None for never.
+        report: Totals so far, a copy.
+    """
+
+    running: bool
+    error: Exception | None
+    syncs: int
+    failing: Mapping[str, str]
+    last_poll_at: datetime | None
+    report: PollReport

@@ -1,16 +1,18 @@
-"""Poll: watch the Stripe events of many syncs twice a second, apply what they tell.
+"""Poll many syncs in one process, twice a second each.
 
-One process serves many syncs at once. Each has its own session, position and cadence; they share
-the warehouse's connections. A sync that fails is tried again later and does not hold up others.
+Each sync has its own session, cursor and cadence; all share the warehouse's connections. When a
+sync fails, it is tried again later, and the others are polled meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from datetime import datetime
 
 from stripe_sync.clock import Clock, SystemClock
 from stripe_sync.errors import StripeSyncError, SyncBusy
@@ -19,9 +21,9 @@ from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.poll.cadence import Cadence
 from stripe_sync.sync.poll.lease import LEASE_SECONDS, new_owner
 from stripe_sync.sync.poll.poller import Poller
-from stripe_sync.sync.poll.report import PollBatch, PollReport
+from stripe_sync.sync.poll.report import PollBatch, PollHealth, PollReport
 from stripe_sync.sync.session import SharedResources, open_session, open_shared_resources
-from stripe_sync.warehouse.writing.writer_pool import BatchWriterPool
+from stripe_sync.warehouse.writing.batch_writer import BatchWriter
 
 log = logging.getLogger(__name__)
 
@@ -31,17 +33,17 @@ INTERVAL = 0.5
 WRITERS = 4
 """Transactions of all syncs together that run at a time."""
 
-NOTICE_SECONDS = 5.0
-"""Seconds until it is noticed that a sync was added, paused or removed."""
+SYNC_LIST_SECONDS = 5.0
+"""Seconds until a sync that was added, paused or removed is started or stopped."""
 
 RETRY_SECONDS = 30.0
 """Seconds until a sync that failed is tried again."""
 
-_PHASES = 20
-_PATIENCE = 0.5
+_START_PHASES = 20
+_CHECK_SECONDS = 0.5
 
 Connect = Callable[[str], Connections]
-"""Gives what a sync works with, by its name; raises ConfigurationError where there is nothing."""
+"""Connections of a sync by its name; raises ConfigurationError where one is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +63,6 @@ class Shard:
         return ids.sync_id(sync_name).int % self.count == self.number
 
 
-@dataclass(slots=True)
-class _Watched:
-    """One sync that is polled, or is to be polled again."""
-
-    work: asyncio.Task[None] | None = None
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    poller: Poller | None = None
-    error: StripeSyncError | None = None
-    retry_at: float = 0.0
-
-
 def poll_for(
     connect: Connect,
     warehouse_url: str,
@@ -86,7 +77,7 @@ def poll_for(
 
     Args:
         connect: How to reach Stripe, warehouse and lake for a sync.
-        warehouse_url: The warehouse that tells which syncs there are.
+        warehouse_url: The warehouse, which has the list of syncs.
         seconds: How long.
         syncs: Names of the syncs, made when they do not exist; none for all that are active.
         shard: Poll only this part of them.
@@ -95,14 +86,39 @@ def poll_for(
 
     Raises:
         StripeSyncError: No sync can be polled; the error of the first. As long as one can be,
-            what keeps the others is logged and stands in ``stripe.sync_status``.
+            the errors of the others are logged and stored for ``stripe.sync_status``.
     """
-    watch = PollSupervisor(connect, syncs, shard or Shard(), interval=interval, on_batch=on_batch)
-    return asyncio.run(watch.run(warehouse_url, seconds))
+    supervisor = PollSupervisor(
+        connect, syncs, shard or Shard(), interval=interval, on_batch=on_batch
+    )
+    return asyncio.run(supervisor.run(warehouse_url, seconds))
+
+
+@dataclass(slots=True)
+class _PolledSync:
+    """A sync that is polled, or tried again after an error.
+
+    Attributes:
+        task: Runs the poller; None between an error and the next try.
+        stopping: Set to end the task after the poll under way.
+        poller: The poller; None until it has the lease.
+        error: Why the sync cannot be polled; None while it is.
+        retry_at: Monotonic seconds of the next try.
+        report: Totals of all its pollers.
+    """
+
+    task: asyncio.Task[None] | None = None
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    poller: Poller | None = None
+    error: StripeSyncError | None = None
+    retry_at: float = 0.0
+    report: PollReport = field(default_factory=PollReport)
 
 
 class PollSupervisor:
-    """Starts and stops the pollers of one process.
+    """Starts, stops and restarts the pollers of one process.
+
+    ``health`` and ``stop`` may be called from any thread.
 
     Args:
         connect: How to reach Stripe, warehouse and lake for a sync.
@@ -130,168 +146,229 @@ class PollSupervisor:
         self._on_batch = on_batch
         self._clock = clock or SystemClock()
         self._owner = new_owner()
-        self._watched: dict[str, _Watched] = {}
-        self._started = 0
-        self.report = PollReport()
+        self._started_pollers = 0
+        self._stop_requested = asyncio.Event()
+        # Guards what other threads read: the fields below, and the event above without a loop.
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._polled: dict[str, _PolledSync] = {}
+        self._removed = PollReport()
+        self._last_poll_at: datetime | None = None
+        self._error: Exception | None = None
 
-    async def run(self, warehouse_url: str, seconds: float) -> PollReport:
-        """Poll for so many seconds.
+    async def run(self, warehouse_url: str, seconds: float = math.inf) -> PollReport:
+        """Poll for so many seconds, or until ``stop`` is called.
 
         Raises:
             StripeSyncError: No sync can be polled.
         """
-        async with open_shared_resources(warehouse_url, self._clock) as common:
-            writers = common.warehouse.writers(WRITERS, self._clock)
-            keeping = asyncio.create_task(self._keep_leases(common))
-            try:
-                await self._supervise(common, writers, seconds)
-            finally:
-                await self._stop_all(common)
-                keeping.cancel()
-                await asyncio.gather(keeping, return_exceptions=True)
-                writers.close()
-        return self.report
+        with self._lock:
+            self._loop = asyncio.get_running_loop()
+        try:
+            await self._run(warehouse_url, seconds)
+        except Exception as error:
+            self._error = error
+            raise
+        finally:
+            with self._lock:
+                self._loop = None
+        return self.health().report
 
-    def failing(self, name: str) -> StripeSyncError | None:
-        """What keeps a sync from being polled; None for nothing."""
-        watched = self._watched.get(name)
-        return watched.error if watched else None
+    def stop(self) -> None:
+        """Let ``run`` end: pollers finish what is under way and release their leases."""
+        with self._lock:
+            if self._loop is None:
+                self._stop_requested.set()
+            else:
+                self._loop.call_soon_threadsafe(self._stop_requested.set)
+
+    def health(self) -> PollHealth:
+        """State of polling now."""
+        report = PollReport()
+        with self._lock:
+            running, polled = self._loop is not None, dict(self._polled)
+            report.add(self._removed)
+        errors = {}
+        for name, sync in polled.items():
+            report.add(sync.report)
+            if error := sync.error:
+                errors[name] = str(error)
+        return PollHealth(
+            running=running,
+            error=self._error,
+            syncs=len(polled),
+            failing=errors,
+            last_poll_at=self._last_poll_at,
+            report=report,
+        )
+
+    async def _run(self, warehouse_url: str, seconds: float) -> None:
+        async with open_shared_resources(warehouse_url, self._clock) as shared:
+            writer = shared.warehouse.writer(self._clock, connections=WRITERS)
+            renewing = asyncio.create_task(self._renew_leases(shared))
+            try:
+                await self._supervise(shared, writer, seconds)
+                await self._stop_all(shared)
+                self._raise_if_none_polled()
+            finally:
+                await self._stop_all(shared)
+                renewing.cancel()
+                await asyncio.gather(renewing, return_exceptions=True)
+                writer.close()
 
     async def _supervise(
-        self, common: SharedResources, writers: BatchWriterPool, seconds: float
+        self, shared: SharedResources, writer: BatchWriter, seconds: float
     ) -> None:
-        end = self._clock.monotonic() + seconds
-        while (left := end - self._clock.monotonic()) > 0:
-            names = await asyncio.to_thread(self._names, common)
-            for name in self._watched.keys() - names:
-                log.info("Sync %s is no longer to be polled", name)
-                await self._stop(common, name)
+        end, left = self._clock.monotonic() + seconds, seconds
+        while left >= 0 and not self._stop_requested.is_set():
+            names = await asyncio.to_thread(self._names_to_poll, shared)
+            for name in self._polled.keys() - names:
+                log.info("Sync %s is no longer active: polling of it ends", name)
+                await self._stop_poller(shared, name)
             for name in sorted(names):
-                self._watch(name, common, writers)
-            running = [w.work for w in self._watched.values() if w.work]
-            wait = min(left, NOTICE_SECONDS)
-            if running:
-                await asyncio.wait(running, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
-            else:
-                await self._clock.sleep(min(wait, _PATIENCE))
-            for name, watched in self._watched.items():
-                await self._settle(common, name, watched)
-            if error := self._hopeless():
-                raise error
+                self._start_poller(name, shared, writer)
+            await self._wait(min(left, SYNC_LIST_SECONDS))
+            for name, sync in self._polled.items():
+                await self._reap(shared, name, sync)
+            self._raise_if_none_polled()
+            left = end - self._clock.monotonic()
 
-    def _names(self, common: SharedResources) -> set[str]:
-        if self._syncs:
-            return set(self._syncs)
-        found = common.warehouse.syncs.all()
-        return {s.name for s in found if s.status == "active" and self._shard.holds(s.name)}
+    def _names_to_poll(self, shared: SharedResources) -> set[str]:
+        names = set(self._syncs)
+        if not names:
+            names = {s.name for s in shared.warehouse.syncs.all() if s.status == "active"}
+        return set(filter(self._shard.holds, names))
 
-    def _watch(self, name: str, common: SharedResources, writers: BatchWriterPool) -> None:
-        watched = self._watched.setdefault(name, _Watched())
-        if watched.work is not None or self._clock.monotonic() < watched.retry_at:
+    async def _wait(self, seconds: float) -> None:
+        """Wait until a poller ends or ``stop`` is called, at most so many seconds."""
+        tasks = [sync.task for sync in self._polled.values() if sync.task]
+        stop = asyncio.create_task(self._stop_requested.wait())
+        timeout = seconds if tasks else min(seconds, _CHECK_SECONDS)
+        try:
+            await asyncio.wait([*tasks, stop], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.cancel()
+
+    def _start_poller(self, name: str, shared: SharedResources, writer: BatchWriter) -> None:
+        """Start the poller of a sync, unless it runs or its next try is not due."""
+        with self._lock:
+            sync = self._polled.setdefault(name, _PolledSync())
+        if sync.task is not None or self._clock.monotonic() < sync.retry_at:
             return
-        self._started += 1
-        # Pollers that start together would ask together all the time.
-        phase = self._interval * (self._started % _PHASES) / _PHASES
-        watched.work = asyncio.create_task(self._poll(name, watched, common, writers, phase))
+        self._started_pollers += 1
+        # Pollers that start together would send their requests together all the time.
+        phase = self._interval * (self._started_pollers % _START_PHASES) / _START_PHASES
+        sync.task = asyncio.create_task(self._run_poller(name, sync, shared, writer, phase))
 
-    async def _poll(
+    async def _run_poller(
         self,
         name: str,
-        watched: _Watched,
-        common: SharedResources,
-        writers: BatchWriterPool,
+        sync: _PolledSync,
+        shared: SharedResources,
+        writer: BatchWriter,
         phase: float,
     ) -> None:
         connections = await asyncio.to_thread(self._connect, name)
-        async with open_session(connections, name, clock=self._clock, common=common) as session:
-            poller = Poller(session, writers, owner=self._owner, on_batch=self._on_batch)
+        async with open_session(connections, name, clock=self._clock, common=shared) as session:
+            poller = Poller(
+                session, writer, owner=self._owner, on_batch=self._on_batch, report=sync.report
+            )
             await poller.start()
             try:
-                watched.poller, watched.error = poller, None
-                await asyncio.to_thread(common.warehouse.polls.set_message, name, None)
+                sync.poller, sync.error = poller, None
+                await asyncio.to_thread(shared.warehouse.polls.set_message, name, None)
                 cadence = Cadence(session.settings, self._interval)
-                await self._keep_polling(poller, cadence, watched.stopping, phase)
+                await self._keep_polling(poller, cadence, sync.stopping, phase)
             finally:
-                watched.poller = None
+                sync.poller = None
                 await poller.stop()
-                self.report.add(poller.report)
 
     async def _keep_polling(
         self, poller: Poller, cadence: Cadence, stopping: asyncio.Event, phase: float
     ) -> None:
-        """Poll at a fixed cadence: the next poll's time does not depend on how long one takes.
+        """Poll at a fixed rate: the duration of one poll does not delay the next.
 
-        However short the time is, it polls once.
+        However early it is stopped, it polls once.
         """
-        clock = self._clock
+        clock, polled = self._clock, False
         due = clock.monotonic() + phase
-        while not (stopping.is_set() and poller.report.polls):
+        while not (stopping.is_set() and polled):
             wait = due - clock.monotonic()
-            if wait > _PATIENCE and not stopping.is_set():
-                await clock.sleep(_PATIENCE)
+            if wait > _CHECK_SECONDS and not stopping.is_set():
+                await clock.sleep(_CHECK_SECONDS)
                 continue
-            await clock.sleep(min(wait, _PATIENCE))
-            polled = await poller.poll()
-            cadence.note(found=polled.found)
+            await clock.sleep(min(wait, _CHECK_SECONDS))
+            result = await poller.poll()
+            polled = True
+            if result.answered_at:
+                self._last_poll_at = result.answered_at
+            cadence.update(found=result.found)
             now = clock.monotonic()
-            due = now if polled.more else max(due + cadence.seconds, now)
+            due = now if result.more else max(due + cadence.seconds, now)
 
-    async def _settle(self, common: SharedResources, name: str, watched: _Watched) -> None:
-        """Note how a poller ended, if it did."""
-        if watched.work is None or not watched.work.done():
+    async def _reap(self, shared: SharedResources, name: str, sync: _PolledSync) -> None:
+        """Record how a poller's task ended, if it did.
+
+        Raises:
+            Exception: It ended with an error that is none of this product.
+        """
+        if sync.task is None or not sync.task.done():
             return
-        error = watched.work.exception()
-        watched.work = None
+        error = sync.task.exception()
+        sync.task = None
         if isinstance(error, StripeSyncError):
-            watched.error = error
-            watched.retry_at = self._clock.monotonic() + RETRY_SECONDS
+            sync.error = error
+            sync.retry_at = self._clock.monotonic() + RETRY_SECONDS
             log.warning("Sync %s cannot be polled: %s", name, error)
             if not isinstance(error, SyncBusy):
-                note = partial(common.warehouse.polls.set_message, name, str(error))
-                await asyncio.to_thread(note)
+                await asyncio.to_thread(shared.warehouse.polls.set_message, name, str(error))
         elif error is not None:
             raise error
 
-    def _hopeless(self) -> StripeSyncError | None:
-        """Why nothing can be polled; None as long as one sync can be."""
-        errors = [watched.error for watched in self._watched.values()]
-        return errors[0] if errors and all(errors) else None
+    def _raise_if_none_polled(self) -> None:
+        """Raise the error of the first sync, unless one of the syncs can be polled."""
+        errors = [sync.error for sync in self._polled.values()]
+        if errors and all(errors) and errors[0]:
+            raise errors[0]
 
-    async def _keep_leases(self, common: SharedResources) -> None:
-        """Renew the leases of all pollers together."""
+    async def _renew_leases(self, shared: SharedResources) -> None:
+        """Renew the leases of all pollers in one statement, and store their counts with it."""
         while True:
             await self._clock.sleep(LEASE_SECONDS / 3)
-            pollers = [w.poller for w in self._watched.values() if w.poller]
+            pollers = [sync.poller for sync in self._polled.values() if sync.poller]
             if not pollers:
                 continue
             heartbeats = [poller.heartbeat() for poller in pollers]
             try:
-                held = await asyncio.to_thread(
-                    common.warehouse.polls.renew_leases,
+                renewed = await asyncio.to_thread(
+                    shared.warehouse.polls.renew_leases,
                     self._owner,
                     heartbeats,
                     seconds=LEASE_SECONDS,
                 )
             except StripeSyncError as error:
-                # Whoever still holds a lease finds out when it commits.
+                # Commits check the lease, so a poller that lost it stops at its next commit.
                 log.warning("The leases could not be renewed: %s", error)
                 continue
             for poller, heartbeat in zip(pollers, heartbeats, strict=True):
-                if heartbeat.sync_id not in held:
-                    poller.lose()
+                if heartbeat.sync_id not in renewed:
+                    poller.mark_lease_lost()
 
-    async def _stop(self, common: SharedResources, name: str) -> None:
-        watched = self._watched.pop(name)
-        watched.stopping.set()
-        if watched.work is not None:
-            await asyncio.wait([watched.work])
-            await self._settle(common, name, watched)
+    async def _stop_poller(self, shared: SharedResources, name: str) -> None:
+        sync = self._polled[name]
+        sync.stopping.set()
+        if sync.task is not None:
+            await asyncio.wait([sync.task])
+        with self._lock:
+            del self._polled[name]
+            self._removed.add(sync.report)
+        await self._reap(shared, name, sync)
 
-    async def _stop_all(self, common: SharedResources) -> None:
-        for watched in self._watched.values():
-            watched.stopping.set()
-        running = [w.work for w in self._watched.values() if w.work]
-        if running:
-            await asyncio.wait(running)
-        for name, watched in self._watched.items():
-            await self._settle(common, name, watched)
+    async def _stop_all(self, shared: SharedResources) -> None:
+        for sync in self._polled.values():
+            sync.stopping.set()
+        tasks = [sync.task for sync in self._polled.values() if sync.task]
+        if tasks:
+            await asyncio.wait(tasks)
+        for name, sync in self._polled.items():
+            await self._reap(shared, name, sync)

@@ -1,7 +1,7 @@
-"""Reconcile: read a collection again, repair what differs, mark what has vanished.
+"""Reconcile: read a collection again, correct records that differ, mark deleted objects.
 
-Nothing here goes back in time. What is read counts only where nothing newer is stored, so a poller
-may work beside it; what it finds before polling does becomes a change event of its own.
+An object that was read counts only where nothing newer is stored, so a poller may run at the same
+time; what reconcile finds before polling becomes a change event of its own.
 """
 
 from __future__ import annotations
@@ -15,46 +15,47 @@ from itertools import islice
 from math import ceil
 
 from stripe_sync.catalog import Collection, Retrieval
+from stripe_sync.catalog.dependencies import has_window
 from stripe_sync.clock import Clock, to_unix
-from stripe_sync.errors import ConfigurationError, EndpointRetired, PermissionDenied
-from stripe_sync.extract import reading
-from stripe_sync.extract.windows import Slice
+from stripe_sync.errors import ConfigurationError
+from stripe_sync.extract.lists.windows import Slice
 from stripe_sync.gc_tuning import bulk_mode
-from stripe_sync.records import Batch, LoadResult, Observation, Source
+from stripe_sync.records import Batch, CollectionStatus, LoadResult, Observation, Source
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.lake_follower import LakeFollower
+from stripe_sync.sync.outcome import Outcome, finish_run
 from stripe_sync.sync.progress import Progress, ProgressTracker
 from stripe_sync.sync.reconcile.deletions import MissingObjectCheck, why_deletes_unknown
-from stripe_sync.sync.reconcile.schedule import WHOLE, can_look_back, recent
+from stripe_sync.sync.reconcile.schedule import WHOLE
 from stripe_sync.sync.session import Session, open_session
-from stripe_sync.warehouse.state.reconciles import Reconciled
+from stripe_sync.warehouse.state.reconciles import ReconcileResult
 
 CHUNK_OBJECTS = 2_000
 """Objects that a transaction compares."""
 
-ASKED_TOGETHER = 200
-"""Objects that are asked for between two transactions."""
+VERIFIED_OBJECTS = 200
+"""Missing objects that are verified between two transactions."""
 
 KEYS = 10_000
-"""Stored keys that are looked through at a time."""
+"""Stored keys that are read at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReconcileReport:
-    """What reading one collection again found.
+    """The result of reading one collection again.
 
     Attributes:
         collection: Short name.
         status: done, forbidden or retired.
-        message: Why, or what could not be told.
-        window_days: How far it looked back; None for all the way.
+        message: Details, such as why deletions are unknown.
+        window_days: Age in days of the oldest objects read; None for all objects.
         objects: Objects read.
-        requests: Requests made.
-        seconds: How long it took.
+        requests: Requests sent.
+        seconds: Duration.
         repaired: Records that differed.
         created: Records that were missing, or stored as deleted though they exist.
-        deleted: Records whose objects are gone.
-        unchanged: Objects that agreed with what is stored, or for which something newer is.
+        deleted: Records whose objects are deleted.
+        unchanged: Objects whose record is the same or newer.
         drift: Sum of repaired, created and deleted.
     """
 
@@ -81,22 +82,25 @@ def reconcile_collection(
     progress: Callable[[Progress], None] | None = None,
     clock: Clock | None = None,
 ) -> ReconcileReport:
-    """Read one collection again and repair what is stored of it.
+    """Read one collection again and correct its records.
 
     Args:
         connections: How to reach Stripe, warehouse and lake.
         sync_name: The sync.
         collection: Name in any accepted spelling.
-        window: Look only at what was created in this time before now, or, for lists below a
-            parent, whose parent was; nothing is marked as deleted then. None for everything.
+        window: Age of the oldest objects to read, or, for nested lists, of their oldest parents;
+            nothing is marked as deleted then. None for all objects.
         progress: Called after each transaction.
-        clock: Tells the time.
+        clock: The clock, None for the system's.
 
     Raises:
-        ConfigurationError: The collection cannot be read by time.
-        SyncBusy: A backfill or another reconcile has the collection.
-        StripeSyncError: It could not be read or stored; what was repaired before stays so.
+        ConfigurationError: The collection cannot be read by time, or the window is empty.
+        SyncBusy: A backfill or another reconcile of the collection is running.
+        StripeSyncError: It could not be read or stored; earlier transactions stay.
     """
+    if window is not None and window <= timedelta(0):
+        message = f"a window of {window} is empty: give a positive one, or none for all objects"
+        raise ConfigurationError(message)
     with bulk_mode():
         return asyncio.run(_reconcile(connections, sync_name, collection, window, progress, clock))
 
@@ -110,109 +114,103 @@ async def _reconcile(  # noqa: PLR0917 - what the public function takes
     clock: Clock | None,
 ) -> ReconcileReport:
     async with open_session(connections, sync_name, clock=clock) as session:
-        row = session.catalog.resolve(name)
-        if window is not None and not can_look_back(session.catalog, row):
-            message = f"{row.name} cannot be narrowed to what was created lately; read it whole"
+        collection = session.catalog.resolve(name)
+        if window is not None and not has_window(session.catalog, collection):
+            message = f"{collection.name} cannot be read by creation time: leave out the window"
             raise ConfigurationError(message)
-        with session.warehouse.locks.backfill(session.sync.id, row.id):
-            run = _Run(session, row, window, progress)
-            try:
-                await run.all()
-            except PermissionDenied as error:
-                return run.finish("forbidden", str(error))
-            except EndpointRetired as error:
-                return run.finish("retired", f"retired by Stripe: {error}")
-            except Exception as error:
-                run.finish("failed", str(error) or type(error).__name__)
-                raise
-            return run.finish(
-                "done", run.incomplete and f"deletions are not told: {run.incomplete}"
-            )
+        with session.warehouse.locks.backfill(session.sync.id, collection.id):
+            run = _Run(session, collection, window, progress)
+            return await finish_run(run.all(), run.finish)
 
 
 class _Run:
-    """One reading of one collection, under its lock."""
+    """One read of one collection, under its lock."""
 
     def __init__(
         self,
         session: Session,
-        row: Collection,
+        collection: Collection,
         window: timedelta | None,
         progress: Callable[[Progress], None] | None,
     ) -> None:
         self._session = session
-        self._row = row
+        self._collection = collection
         self._window = window
-        self._bound = _bound(session, row)
-        self.incomplete = why_deletes_unknown(row, window=window, bound=self._bound)
+        self._bound = _bound(session, collection)
+        self._deletes_unknown = why_deletes_unknown(collection, window=window, bound=self._bound)
         self._progress = progress
-        self._meter = ProgressTracker(row.name, session.clock)
+        self._tracker = ProgressTracker(collection.name, session.clock)
         self._began = session.clock.now()
         self._writer = session.warehouse.writer()
         self._follower = LakeFollower(session)
         self._objects = 0
-        self._seen: set[str] = set()
-        self._gone: dict[str, dict[str, datetime]] = {}
+        self._read_keys: set[str] = set()
+        self._tombstones: dict[str, dict[str, datetime]] = {}
         self._totals = LoadResult()
 
-    async def all(self) -> None:
-        """Read, compare, and look for what was not shown."""
-        waiting: list[Observation] = []
+    async def all(self) -> Outcome:
+        """Read and compare everything, then verify missing objects."""
+        chunk: list[Observation] = []
         try:
-            async with aclosing(self._read()) as pieces:
-                async for piece in pieces:
-                    waiting += self._taken(piece)
-                    if len(waiting) >= CHUNK_OBJECTS:
-                        await self._load(waiting)
-                        waiting = []
-            await self._load(waiting)
-            if self.incomplete is None:
-                await self._look_for_missing()
+            async with aclosing(self._slices()) as slices:
+                async for each in slices:
+                    chunk += self._current(each)
+                    if len(chunk) >= CHUNK_OBJECTS:
+                        await self._load(chunk)
+                        chunk = []
+            await self._load(chunk)
+            if self._deletes_unknown is None:
+                await self._verify_missing()
         finally:
             self._writer.close()
         await asyncio.to_thread(self._follower.flush)
+        unknown = self._deletes_unknown
+        return Outcome(CollectionStatus.DONE, unknown and f"deletions are unknown: {unknown}")
 
-    def _read(self) -> AsyncGenerator[Slice, None]:
-        session, row, bound = self._session, self._row, self._bound
+    def _slices(self) -> AsyncGenerator[Slice, None]:
+        reader = self._session.reader(self._collection)
         if self._window is None:
-            return reading.read(session, row, since=bound, position={})
-        return recent(session, row, max(to_unix(self._began - self._window), bound or 0))
+            return reader.full(since=self._bound)
+        return reader.window(max(to_unix(self._began - self._window), self._bound or 0))
 
-    def _taken(self, piece: Slice) -> Iterator[Observation]:
-        """What a piece shows; what it says is gone is looked into at the end."""
-        for observation in (o for item in piece.items for o in item.observations):
-            name, collection_id = observation.upstream_id, observation.collection_id
+    def _current(self, read: Slice) -> Iterator[Observation]:
+        """The objects of a slice that exist; its tombstones are verified in the end."""
+        for observation in (o for item in read.items for o in item.observations):
+            key, collection_id = observation.upstream_id, observation.collection_id
             if observation.deleted:
-                self._gone.setdefault(collection_id, {})[name] = observation.observed_at
+                self._tombstones.setdefault(collection_id, {})[key] = observation.observed_at
                 continue
-            if collection_id == self._row.id:
+            if collection_id == self._collection.id:
                 self._objects += 1
-                self._seen.add(name)
+                self._read_keys.add(key)
             yield observation
 
-    async def _look_for_missing(self) -> None:
-        vanished = MissingObjectCheck(self._session)
-        for collection_id, gone in self._gone.items():
-            # Under another parent it may have been seen after all.
-            missing = {name: at for name, at in gone.items() if name not in self._seen}
-            for part in _parts(missing):
-                await self._load(await vanished.ask(self._session.catalog[collection_id], part))
-        if self._row.retrieval is not Retrieval.TOP_LEVEL_LIST:
+    async def _verify_missing(self) -> None:
+        for collection_id, tombstones in self._tombstones.items():
+            # A child may have been read below another parent.
+            missing = {key: at for key, at in tombstones.items() if key not in self._read_keys}
+            await self._verify(self._session.catalog[collection_id], missing)
+        if self._collection.retrieval is not Retrieval.TOP_LEVEL_LIST:
             return
-        after, names = "", [""]
-        while names:
-            names = await asyncio.to_thread(
-                self._session.warehouse.reconciles.keys_observed_before,
+        after, keys = "", [""]
+        while keys:
+            keys = await asyncio.to_thread(
+                self._session.warehouse.records.keys_observed_before,
                 self._session.sync.id,
-                self._row.id,
+                self._collection.id,
                 self._began,
                 after=after,
                 limit=KEYS,
             )
-            after = names[-1] if names else after
-            unseen = {name: self._began for name in names if name not in self._seen}
-            for part in _parts(unseen):
-                await self._load(await vanished.ask(self._row, part))
+            after = keys[-1] if keys else after
+            missing = dict.fromkeys((k for k in keys if k not in self._read_keys), self._began)
+            await self._verify(self._collection, missing)
+
+    async def _verify(self, collection: Collection, missing: Mapping[str, datetime]) -> None:
+        check = MissingObjectCheck(self._session)
+        items = iter(missing.items())
+        while part := dict(islice(items, VERIFIED_OBJECTS)):
+            await self._load(await check.verify(collection, part))
 
     async def _load(self, observations: list[Observation]) -> None:
         if not observations:
@@ -227,32 +225,34 @@ class _Run:
         totals.unchanged += result.unchanged + result.stale
         if self._progress:
             requests = self._session.api.stats.requests
-            self._progress(self._meter.read(objects=self._objects, requests=requests, percent=None))
+            self._progress(
+                self._tracker.read(objects=self._objects, requests=requests, percent=None)
+            )
 
-    def finish(self, status: str, message: str | None) -> ReconcileReport:
-        """Keep the result and give the report."""
+    def finish(self, outcome: Outcome) -> ReconcileReport:
+        """Store the result and return the report."""
         totals, requests = self._totals, self._session.api.stats.requests
         drift = totals.created + totals.updated + totals.deleted
         days = None if self._window is None else ceil(self._window / timedelta(days=1))
-        progress = self._meter.read(objects=self._objects, requests=requests, percent=None)
+        progress = self._tracker.read(objects=self._objects, requests=requests, percent=None)
         self._session.warehouse.reconciles.save(
-            Reconciled(
+            ReconcileResult(
                 sync_id=self._session.sync.id,
-                collection_id=self._row.id,
-                window_days=days or WHOLE,
-                reconciled_at=None if status == "failed" else self._began,
+                collection_id=self._collection.id,
+                window_days=WHOLE if days is None else days,
+                reconciled_at=None if outcome.status is CollectionStatus.FAILED else self._began,
                 objects=self._objects,
                 drift=drift,
                 requests=requests,
                 seconds=progress.seconds,
-                complete=status == "done" and self.incomplete is None,
-                message=message,
+                complete=outcome.status is CollectionStatus.DONE and self._deletes_unknown is None,
+                message=outcome.message,
             )
         )
         return ReconcileReport(
-            collection=self._row.name,
-            status=status,
-            message=message,
+            collection=self._collection.name,
+            status=outcome.status.value,
+            message=outcome.message,
             window_days=days,
             objects=self._objects,
             requests=requests,
@@ -265,17 +265,11 @@ class _Run:
         )
 
 
-def _bound(session: Session, row: Collection) -> int | None:
-    """Unix seconds from which on the sync holds objects; None where it holds all."""
-    state = session.warehouse.collections.state(session.sync.id, row.id)
-    if state and state.position and "bound" in state.position:
-        bound: int | None = state.position["bound"]
+def _bound(session: Session, collection: Collection) -> int | None:
+    """Unix seconds from which on the sync stores objects; None where it stores all."""
+    state = session.warehouse.collections.state(session.sync.id, collection.id)
+    if state and state.cursor and "bound" in state.cursor:
+        bound: int | None = state.cursor["bound"]
         return bound
     days = session.settings.max_age_days
     return None if days is None else to_unix(session.clock.now() - timedelta(days=days))
-
-
-def _parts(missing: Mapping[str, datetime]) -> Iterator[dict[str, datetime]]:
-    items = iter(missing.items())
-    while part := dict(islice(items, ASKED_TOGETHER)):
-        yield part

@@ -1,22 +1,16 @@
-"""When collections are read again, and reading what was created lately."""
+"""The collections that are due to be read again."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
 
-from stripe_sync.catalog import Catalog, Collection, ListCall, Retrieval
-from stripe_sync.extract import partitions, reading
-from stripe_sync.extract.extractors.child_lists import ChildListExtractor
-from stripe_sync.extract.parent_pages import ParentReader
-from stripe_sync.extract.source_objects import Requester
-from stripe_sync.extract.windows import Reader, Slice
+from stripe_sync.catalog import STRIPE_EVENTS, Collection, Reread, Retrieval
+from stripe_sync.catalog.dependencies import has_own_reader, has_window, read_order
+from stripe_sync.errors import ConfigurationError
 from stripe_sync.sync.connections import Connections, SyncSettings
-from stripe_sync.sync.session import STRIPE_EVENTS, Session
-from stripe_sync.warehouse import CollectionStatus, Warehouse
+from stripe_sync.warehouse import CollectionState, Warehouse
 
 HOUR = 3
 """Hour of the night, UTC, from which whole collections are due."""
@@ -33,7 +27,7 @@ class DueRead:
 
     Attributes:
         collection: Short name.
-        window_days: How far to look back; None for all the way.
+        window_days: Age in days of the oldest objects to read; None for all objects.
     """
 
     collection: str
@@ -41,129 +35,114 @@ class DueRead:
 
 
 def plan_due(connections: Connections, sync_name: str, now: datetime) -> list[DueRead]:
-    """Say which collections of a sync are due.
+    """The collections of a sync that are due. Sends no request to Stripe.
 
-    Everything is due once a week, from Sunday night on; what ``reread_schedule`` in the
-    catalogue names, more often; all of it at once after a gap. A backfill counts as a re-read.
-    Only collections whose backfill is complete are due. Sends no request to Stripe.
+    Every collection is due once a week, from Sunday night on, and more often as far as its
+    ``reread_schedule`` in the catalogue requires. After a gap in the Stripe
+    events all are due at once.
+    A backfill counts as a read. Only collections whose backfill is complete are due.
 
     Args:
         connections: How to reach the warehouse.
-        sync_name: The sync; nothing is due where there is none yet.
+        sync_name: The sync; nothing is due where it does not exist.
         now: The time.
 
     Returns:
-        Those first that others are read through.
+        In the order to read them.
 
     Raises:
         WarehouseError: The warehouse cannot be reached or changed.
     """
+    catalog = connections.settings.catalog
     with Warehouse(connections.warehouse_url) as warehouse:
         warehouse.upgrade()
         sync = warehouse.syncs.find(sync_name)
         if sync is None:
             return []
-        states = {state.collection_id: state for state in warehouse.collections.statuses(sync_name)}
+        states = {state.collection_id: state for state in warehouse.collections.states(sync_name)}
         times = warehouse.reconciles.times(sync.id)
         gap = warehouse.gaps.newest_open(sync.id)
-        found = []
-        missed = False
-        catalog = connections.settings.catalog
-        for row in in_order(catalog, catalog.values()):
-            state = states.get(row.id)
-            if state and state.status in partitions.COMPLETE and _by_schedule(row):
-                read = _Readings.of(state, times.get(row.id, {}))
-                missed = missed or read.missed(gap)
-                window = WHOLE if read.missed(gap) else _due(row, read, now)
-                if window is not None:
-                    found.append(DueRead(row.name, window or None))
-        if gap and not missed:
+        due, gap_is_repaired = [], True
+        for collection in read_order(catalog, catalog.values()):
+            state = states.get(collection.id)
+            if state is None or not state.status.is_complete or not _is_scheduled(collection):
+                continue
+            reads = PastReads.of(state, times.get(collection.id, {}))
+            window = due_window(collection.reread_schedule, reads, now)
+            if gap is not None and not reads.is_whole_since(gap):
+                window, gap_is_repaired = WHOLE, False
+            if window is not None:
+                due.append(DueRead(collection.name, window or None))
+        if gap and gap_is_repaired:
             warehouse.gaps.close(sync.id, ended_until=gap, at=now)
-    return found
+    return due
 
 
 def plan_chosen(
     settings: SyncSettings, collections: Sequence[str], window_days: int | None
 ) -> list[DueRead]:
-    """Say what to read again, whether it is due or not.
+    """Some collections to read again, whether they are due or not.
 
     Args:
         settings: Of the sync.
-        collections: Names in any accepted spelling; none for all that can be read so.
-        window_days: How far to look back; None for all the way.
+        collections: Names in any accepted spelling; empty for all that can be read so.
+        window_days: Age in days of the oldest objects to read; None for all objects.
 
     Returns:
-        Those first that others are read through. In place of a collection that only comes along
-        with others stand those.
+        In the order to read them. A collection without a reader of its own is replaced by those
+        together with which it is read.
 
     Raises:
-        ConfigurationError: A name is unknown.
+        ConfigurationError: A name is unknown, or ``window_days`` is less than 1.
     """
+    if window_days is not None and window_days < 1:
+        message = f"window_days is {window_days}: give 1 or more, or none for all objects"
+        raise ConfigurationError(message)
     catalog = settings.catalog
-    if collections:
-        rows = [catalog.resolve(name) for name in collections]
-    else:
-        rows = [
-            row for row in catalog.values() if window_days is None or can_look_back(catalog, row)
-        ]
-    readers = {
-        reader.id: reader
-        for row in rows
-        for reader in (
-            [row] if reading.has_own_reader(row) else reading.host_collections(catalog, row)
-        )
-    }
-    return [DueRead(row.name, window_days) for row in in_order(catalog, readers.values())]
+    chosen = [catalog.resolve(name) for name in collections] or [
+        each for each in catalog.values() if window_days is None or has_window(catalog, each)
+    ]
+    return [DueRead(each.name, window_days) for each in read_order(catalog, chosen)]
 
 
-def in_order(catalog: Catalog, rows: Iterable[Collection]) -> list[Collection]:
-    """Collections with those first that others are read through."""
-    return sorted(rows, key=lambda row: reading.dependency_level(catalog, row))
-
-
-def can_look_back(catalog: Catalog, row: Collection) -> bool:
-    """Whether a collection can be read as far as it was created lately."""
-    parents = (catalog.parent(call.parent) for call in row.lists if call.parent)
-    below = row.retrieval is Retrieval.NESTED_LIST
-    return row.listed_by_time or (below and any(parent.listed_by_time for parent in parents))
-
-
-def _by_schedule(row: Collection) -> bool:
-    # Polling reads Stripe events all the time, and reads them again as far as they may be late.
-    nothing = row.id == STRIPE_EVENTS or row.retrieval is Retrieval.CREATE_ONLY
-    return reading.has_own_reader(row) and not nothing
+def _is_scheduled(collection: Collection) -> bool:
+    # Polling reads Stripe events all the time, late ones included.
+    never = collection.id == STRIPE_EVENTS or collection.retrieval is Retrieval.CREATE_ONLY
+    return has_own_reader(collection) and not never
 
 
 @dataclass(frozen=True, slots=True)
-class _Readings:
-    """When a collection was last read: as a whole, and as far as some days back."""
+class PastReads:
+    """When a collection was last read.
+
+    Attributes:
+        whole: All of it, None for never.
+        windows: Objects of a certain age: times by days.
+    """
 
     whole: datetime | None
     windows: Mapping[int, datetime]
 
     @classmethod
-    def of(cls, state: CollectionStatus, times: Mapping[int, datetime]) -> _Readings:
-        read = [state.started_at] if state.started_at else []
-        whole = max([*read, *(at for days, at in times.items() if days == WHOLE)], default=None)
-        return cls(whole, times)
+    def of(cls, state: CollectionState, times: Mapping[int, datetime]) -> PastReads:
+        """The reads of a collection, its backfill included."""
+        reads = [at for at in (state.started_at, times.get(WHOLE)) if at]
+        return cls(max(reads, default=None), times)
 
-    def missed(self, gap: datetime | None) -> bool:
-        """Whether the collection was not read as a whole since a gap."""
-        return gap is not None and (self.whole is None or self.whole < gap)
+    def is_whole_since(self, time: datetime) -> bool:
+        """Whether all of it was read since a time."""
+        return self.whole is not None and self.whole >= time
 
 
-def _due(row: Collection, read: _Readings, now: datetime) -> int | None:
-    """The widest window that is due, ``WHOLE`` for everything, None for nothing."""
-    nightly = any(each.days is None for each in row.reread_schedule)
-    whole = read.whole
-    if whole is None or whole < _last_night(now, sunday=not nightly):
+def due_window(schedule: Sequence[Reread], reads: PastReads, now: datetime) -> int | None:
+    """The widest window that is due, in days; ``WHOLE`` for everything, None for nothing."""
+    nightly = any(each.days is None for each in schedule)
+    if reads.whole is None or reads.whole < _last_night(now, sunday=not nightly):
         return WHOLE
-    windows = [
-        (each.days, each.minutes) for each in row.reread_schedule if each.days and each.minutes
-    ]
+    windows = [(each.days, each.minutes) for each in schedule if each.days and each.minutes]
     for days, minutes in sorted(windows, reverse=True):
-        last = max([whole, *(at for width, at in read.windows.items() if width >= days)])
-        if now - last >= timedelta(minutes=minutes):
+        wider = (at for width, at in reads.windows.items() if width >= days)
+        if now - max([reads.whole, *wider]) >= timedelta(minutes=minutes):
             return days
     return None
 
@@ -172,49 +151,3 @@ def _last_night(now: datetime, *, sunday: bool) -> datetime:
     night = now.astimezone(UTC).replace(hour=HOUR, minute=0, second=0, microsecond=0)
     night -= timedelta(days=night > now)
     return night - timedelta(days=(night.weekday() - SUNDAY) % 7 if sunday else 0)
-
-
-async def recent(session: Session, row: Collection, since: int) -> AsyncGenerator[Slice, None]:
-    """Read what was created lately, or what belongs to parents that were.
-
-    Args:
-        session: The open sync.
-        row: A collection that can look back.
-        since: Unix seconds.
-
-    Raises:
-        StripeError: As the client raises it.
-    """
-    if row.listed_by_time:
-        pieces = reading.read(session, row, since=since, position={})
-    else:
-        pieces = partitions.run(_through_recent_parents(session, row, since), {})
-    async with aclosing(pieces):
-        async for piece in pieces:
-            yield piece
-
-
-def _through_recent_parents(
-    session: Session, row: Collection, since: int
-) -> list[partitions.Partition]:
-    found: list[partitions.Partition] = []
-    below = [call for call in row.lists if call.parent]
-    for parent_id, together in groupby(below, lambda call: str(call.parent)):
-        parent = session.catalog.parent(parent_id)
-        if parent.listed_by_time:
-            reader_of = _reader_of(session, row, parent, list(together))
-            found += partitions.listed(parent, reader_of, since=since)
-    return found
-
-
-def _reader_of(
-    session: Session, row: Collection, parent: Collection, calls: Sequence[ListCall]
-) -> partitions.ReaderOf:
-    requester = Requester(session.api, session.clock)
-    extractor = ChildListExtractor(requester, row, calls, normalizer=session.normalizer(row))
-    expand = [str(call.embedded) for call in calls if call.expand]
-
-    def reader_of(call: ListCall, params: Mapping[str, str]) -> Reader:
-        return ParentReader(requester, parent, call, extractor, expand=expand, params=params)
-
-    return reader_of

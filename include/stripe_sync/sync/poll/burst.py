@@ -1,0 +1,168 @@
+"""Burst policy: more objects changed at once than can be fetched before their changes are stored.
+
+Fetching each changed object is the rule. Stripe answers some 25 requests a second, so that fetching
+thousands of objects takes minutes. In a burst, ``EventProcessor`` therefore takes for each object
+the first of these that applies:
+
+1. the payload of its newest Stripe event, where that is proven to equal a fetch (``event_state``);
+2. a fetch now, for the first ``FETCHES_PER_BATCH`` objects, and for those that cannot be deferred
+   (``must_fetch_now``);
+3. a deferred fetch: its change events are stored at once with the stored state, and its new state
+   follows as a change event of its own (``pending_fetches.py``).
+
+An event's payload equals a fetch when
+
+- it is rendered in the stored API version, no list in it is cut, and no event is a deletion;
+- its event is newer than all others and than the stored state, by Stripe's clock and by the time
+  of the request;
+- it differs from the stored state by exactly the ``previous_attributes`` of the events.
+
+The last condition covers what clocks and the order of events cannot prove: where a change in
+between is missing, the difference does not fit. The stored state is compared once more in the
+transaction that stores the result (``Batch.expected_hashes``). Fields that only an expanded fetch
+returns (a customer's tax settings) are in no payload; they are kept as stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from stripe_sync.catalog import Collection
+from stripe_sync.clock import from_unix
+from stripe_sync.extract.normalize import Normalizer
+from stripe_sync.records import ChangeType, RecordRow, canonical_json
+from stripe_sync.records.canonical_json import JsonObject, copied
+from stripe_sync.records.diff import old_values
+
+FETCHES_PER_BATCH = 16
+"""Burst threshold: changed objects that are fetched before the changes of a batch are stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventState:
+    """An object's state taken from a Stripe event's payload.
+
+    Attributes:
+        state: The object.
+        incomplete: Whether fields that only an expanded fetch returns are as stored; the object
+            is to be fetched later as well.
+    """
+
+    state: JsonObject
+    incomplete: bool
+
+
+def must_fetch_now(
+    collection: Collection, events: Sequence[JsonObject], stored: RecordRow | None
+) -> bool:
+    """Whether a fetch cannot be deferred, since no stored state can stand in until then."""
+    return stored is None or stored.deleted or _has_deletion(collection, events)
+
+
+def event_state(
+    collection: Collection,
+    events: Sequence[JsonObject],
+    stored: RecordRow | None,
+    *,
+    normalizer: Normalizer,
+    api_version: str,
+    answered_at: datetime,
+) -> EventState | None:
+    """The newest Stripe event's payload, where it provably equals the answer to a fetch.
+
+    Args:
+        collection: The object's collection.
+        events: Its Stripe events of this batch, oldest first.
+        stored: The stored record; None for a new object.
+        normalizer: Normalizes objects of the collection.
+        api_version: Version that the collection is stored in.
+        answered_at: When Stripe answered with the events.
+
+    Returns:
+        None where the proof fails: the object must be fetched.
+    """
+    payload = copied(events[-1]["data"]["object"])
+    missing = [name for name in collection.expand if name not in payload]
+    if (
+        not _is_rendered_as_fetched(collection, events, api_version)
+        or _has_cut_list(payload)
+        or _has_deletion(collection, events)
+        or not _is_newest(events)
+    ):
+        return None
+    if stored is None:
+        return None if missing else EventState(payload, incomplete=False)
+    if stored.deleted or not _is_newer(events[-1], stored, answered_at):
+        return None
+    stored_payload = canonical_json.loads(stored.payload_json)
+    payload |= {name: stored_payload[name] for name in missing if name in stored_payload}
+    # Compared as it would be stored. Normalizing redacts it once more, which changes nothing.
+    normalizer.redact(payload)
+    if not _differs_as_reported(stored_payload, payload, events, normalizer):
+        return None
+    return EventState(payload, incomplete=bool(missing))
+
+
+def _is_rendered_as_fetched(
+    collection: Collection, events: Sequence[JsonObject], api_version: str
+) -> bool:
+    """Whether a fetch would render the same fields; nested expansions are in no payload."""
+    nested_expansion = any("." in path for path in collection.expand)
+    return not nested_expansion and all(e.get("api_version") == api_version for e in events)
+
+
+def _has_cut_list(payload: JsonObject) -> bool:
+    lists = (v for v in payload.values() if isinstance(v, dict) and v.get("object") == "list")
+    return any(nested.get("has_more") for nested in lists)
+
+
+def _has_deletion(collection: Collection, events: Sequence[JsonObject]) -> bool:
+    return any(collection.change_of(event["type"]) is ChangeType.DELETED for event in events)
+
+
+def _is_newest(events: Sequence[JsonObject]) -> bool:
+    """Whether the last event is newer than the others: within a second their order is unknown."""
+    return all(event["created"] < events[-1]["created"] for event in events[:-1])
+
+
+def _is_newer(event: JsonObject, stored: RecordRow, answered_at: datetime) -> bool:
+    """Whether an event is newer than the stored state, by Stripe's clock and by this machine's."""
+    stored_at = max(stored.observed_at, stored.upstream_updated_at)
+    return min(from_unix(event["created"]), answered_at) > stored_at
+
+
+def _differs_as_reported(
+    stored: JsonObject, payload: JsonObject, events: Sequence[JsonObject], normalizer: Normalizer
+) -> bool:
+    """Whether the old values of the difference are the ``previous_attributes`` of the events."""
+    reported: JsonObject = {}
+    for event in events:
+        previous = copied(event["data"].get("previous_attributes") or {})
+        normalizer.redact(previous)
+        _add_missing(reported, previous)
+    actual = old_values(normalizer.comparable(stored), normalizer.comparable(payload))
+    return actual == _changed_since(normalizer.comparable(reported), payload)
+
+
+def _add_missing(reported: JsonObject, previous: JsonObject) -> None:
+    """Add old values of a later event; for the same key those of an earlier event are older."""
+    for key, value in previous.items():
+        if isinstance(value, dict) and isinstance(inner := reported.setdefault(key, {}), dict):
+            _add_missing(inner, value)
+        else:
+            reported.setdefault(key, value)
+
+
+def _changed_since(reported: JsonObject, payload: JsonObject) -> JsonObject:
+    """The old values that differ from the present ones; a value that changed back is none."""
+    changed: JsonObject = {}
+    for key, old in reported.items():
+        new = payload.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            if nested := _changed_since(old, new):
+                changed[key] = nested
+        elif old != new or type(old) is not type(new):
+            changed[key] = old
+    return changed

@@ -1,0 +1,38 @@
+"""Parse Stripe events, and detect two that report the same change."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from stripe_sync.catalog import Collection
+from stripe_sync.clock import from_unix
+from stripe_sync.records import StripeEvent, canonical_json, ids
+from stripe_sync.records.canonical_json import JsonObject, copied
+
+
+def parse_event(event: JsonObject, collection: Collection) -> StripeEvent:
+    """A Stripe event in the warehouse's terms."""
+    previous = event["data"].get("previous_attributes")
+    return StripeEvent(
+        id=event["id"],
+        type=event["type"],
+        change=collection.change_of(event["type"]),
+        created=from_unix(event["created"]),
+        previous_attributes=None if previous is None else copied(previous),
+        api_version=event.get("api_version"),
+        fingerprint=fingerprint(event),
+    )
+
+
+def fingerprint(event: JsonObject) -> UUID | None:
+    """Identifies the change that a Stripe event reports; None where that cannot be proven.
+
+    Stripe sometimes makes two events of one change. They are duplicates for certain only where one
+    request made both: without a request, an object may have changed there, back and there again.
+    """
+    request = event.get("request") or {}
+    request_id = request.get("id") if isinstance(request, dict) else request
+    if not request_id:
+        return None
+    content = [event["type"], event["created"], request_id, event.get("account"), event["data"]]
+    return ids.fingerprint(canonical_json.canonical(content))
