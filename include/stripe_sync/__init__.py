@@ -1,7 +1,187 @@
-"""Keeps a Stripe account in step with Parquet files and a Postgres warehouse.
+"""Replicates a Stripe account into Parquet files and a PostgreSQL warehouse.
 
-The product itself, in plain Python: it knows nothing of Airflow. Arrows between the packages go
-one way: ``sync``, ``mutate`` → ``extract``, ``lake``, ``warehouse`` → ``client`` → ``catalog``.
+This is the public interface of the package: the names in ``__all__``. Everything else is private.
+Names are imported on first use, because DAG files import this package each time they are parsed.
+
+Example:
+    >>> import stripe_sync
+    >>> stripe_sync.load_catalog().resolve("stripe:customer").name
+    'customer'
 """
 
-__version__ = "0.1.0"
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from stripe_sync.errors import (
+    AuthenticationError,
+    CatalogError,
+    ConcurrentUpdate,
+    ConfigurationError,
+    CursorVanished,
+    EndpointRetired,
+    EventCursorExpired,
+    IdempotencyConflict,
+    InvalidRequest,
+    LakeAhead,
+    LakeError,
+    NotFound,
+    ObjectLocked,
+    PermissionDenied,
+    RateLimited,
+    StripeError,
+    StripeSyncError,
+    StripeUnavailable,
+    StripeUnreachable,
+    SyncBusy,
+    WarehouseError,
+)
+from stripe_sync.version import __version__
+
+if TYPE_CHECKING:
+    from stripe_sync.catalog import Catalog, Collection, load_catalog
+    from stripe_sync.client import Credential
+    from stripe_sync.dbt_runner import dbt_command, dbt_environment
+    from stripe_sync.records import CollectionStatus
+    from stripe_sync.sync.backfill.backfill import (
+        BackfillPlan,
+        BackfillReport,
+        backfill_collection,
+        plan_backfill,
+    )
+    from stripe_sync.sync.connections import Connections, SyncSettings
+    from stripe_sync.sync.maintain import CollectionMaintenance, MaintainReport
+    from stripe_sync.sync.poll.background import BackgroundPolling
+    from stripe_sync.sync.poll.report import PollBatch, PollHealth, PollReport
+    from stripe_sync.sync.poll.supervisor import Shard
+    from stripe_sync.sync.poll.supervisor import poll_for as poll_syncs
+    from stripe_sync.sync.progress import Progress
+    from stripe_sync.sync.reconcile.reconcile import ReconcileReport, reconcile_collection
+    from stripe_sync.sync.reconcile.schedule import DueRead
+    from stripe_sync.sync.reload import ReloadReport, plan_reload, reload_collection
+    from stripe_sync.use_cases import (
+        backfill,
+        fetch_account_id,
+        list_syncs,
+        maintain,
+        plan_reconcile,
+        poll,
+        reconcile,
+        reload,
+        status,
+    )
+    from stripe_sync.warehouse import CollectionState
+    from stripe_sync.warehouse.notifications import StreamNotification, listen_streams
+
+__all__ = [
+    "AuthenticationError",
+    "BackfillPlan",
+    "BackfillReport",
+    "BackgroundPolling",
+    "Catalog",
+    "CatalogError",
+    "Collection",
+    "CollectionMaintenance",
+    "CollectionState",
+    "CollectionStatus",
+    "ConcurrentUpdate",
+    "ConfigurationError",
+    "Connections",
+    "Credential",
+    "CursorVanished",
+    "DueRead",
+    "EndpointRetired",
+    "EventCursorExpired",
+    "IdempotencyConflict",
+    "InvalidRequest",
+    "LakeAhead",
+    "LakeError",
+    "MaintainReport",
+    "NotFound",
+    "ObjectLocked",
+    "PermissionDenied",
+    "PollBatch",
+    "PollHealth",
+    "PollReport",
+    "Progress",
+    "RateLimited",
+    "ReconcileReport",
+    "ReloadReport",
+    "Shard",
+    "StreamNotification",
+    "StripeError",
+    "StripeSyncError",
+    "StripeUnavailable",
+    "StripeUnreachable",
+    "SyncBusy",
+    "SyncSettings",
+    "WarehouseError",
+    "__version__",
+    "backfill",
+    "backfill_collection",
+    "dbt_command",
+    "dbt_environment",
+    "fetch_account_id",
+    "list_syncs",
+    "listen_streams",
+    "load_catalog",
+    "maintain",
+    "plan_backfill",
+    "plan_reconcile",
+    "plan_reload",
+    "poll",
+    "poll_syncs",
+    "reconcile",
+    "reconcile_collection",
+    "reload",
+    "reload_collection",
+    "status",
+]
+
+_MODULES = {
+    "catalog": ("Catalog", "Collection", "load_catalog"),
+    "client": ("Credential",),
+    "records": ("CollectionStatus",),
+    "dbt_runner": ("dbt_command", "dbt_environment"),
+    "sync.backfill.backfill": (
+        "BackfillPlan",
+        "BackfillReport",
+        "backfill_collection",
+        "plan_backfill",
+    ),
+    "sync.connections": ("Connections", "SyncSettings"),
+    "sync.maintain": ("CollectionMaintenance", "MaintainReport"),
+    "sync.poll.background": ("BackgroundPolling",),
+    "sync.poll.report": ("PollBatch", "PollHealth", "PollReport"),
+    "sync.poll.supervisor": ("Shard", "poll_for"),
+    "sync.progress": ("Progress",),
+    "sync.reconcile.reconcile": ("ReconcileReport", "reconcile_collection"),
+    "sync.reconcile.schedule": ("DueRead",),
+    "sync.reload": ("ReloadReport", "plan_reload", "reload_collection"),
+    "use_cases": (
+        "backfill",
+        "fetch_account_id",
+        "list_syncs",
+        "maintain",
+        "plan_reconcile",
+        "poll",
+        "reconcile",
+        "reload",
+        "status",
+    ),
+    "warehouse": ("CollectionState",),
+    "warehouse.notifications": ("StreamNotification", "listen_streams"),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+_ALIASES = {"poll_syncs": "poll_for"}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(_ALIASES.get(name, name))
+    if home is None:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    value = getattr(import_module(f"{__name__}.{home}"), _ALIASES.get(name, name))
+    globals()[name] = value
+    return value

@@ -1,4 +1,4 @@
-"""The one clock. Everything that asks for the time or sleeps takes a ``Clock``."""
+"""The clock. All code that reads the time or sleeps takes a ``Clock``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running dbt on the warehouse."""
+"""Runs dbt on the warehouse."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _STEPS = {
     "build": ["build"],
     "docs": ["docs", "generate", "--static"],
 }
-"""What dbt can be asked to do: views and their tests; the docs as one HTML file."""
+"""Steps: views and their tests; the docs as one HTML file."""
 
 
 def dbt_command(project: Path, *steps: str) -> list[str]:
-    """The command line of a process that runs dbt, step after step.
+    """The command line of a process that runs dbt steps in order.
 
     Args:
         project: Folder of the dbt project.
@@ -36,17 +36,17 @@ def dbt_command(project: Path, *steps: str) -> list[str]:
 
 
 def dbt_environment(warehouse_url: str, scratch: Path) -> dict[str, str]:
-    """The environment of that process: address and password reach dbt in no other way.
+    """The environment of that process; address and password reach dbt in no other way.
 
     Args:
         warehouse_url: ``postgresql://…``.
-        scratch: Folder for what dbt writes beside the views: ``target`` and ``logs``.
+        scratch: Folder for dbt's own output: ``target`` and ``logs``.
 
     Returns:
-        This process's environment with that added.
+        This process's environment with dbt's variables added.
 
     Raises:
-        ConfigurationError: The URL cannot be understood.
+        ConfigurationError: The URL is not one of PostgreSQL.
     """
     try:
         parts = conninfo_to_dict(warehouse_url)
@@ -58,7 +58,7 @@ def dbt_environment(warehouse_url: str, scratch: Path) -> dict[str, str]:
         **{f"STRIPE_DBT_{name.upper()}": str(parts[name]) for name in _NAMES if parts.get(name)},
         "DBT_TARGET_PATH": str(scratch / "target"),
         "DBT_LOG_PATH": str(scratch / "logs"),
-        "DBT_LOG_LEVEL_FILE": "none",  # its standard output tells enough
+        "DBT_LOG_LEVEL_FILE": "none",  # standard output is enough
         "DBT_USE_COLORS": "false",
         "DO_NOT_TRACK": "1",
     }
@@ -67,7 +67,7 @@ def dbt_environment(warehouse_url: str, scratch: Path) -> dict[str, str]:
 def main(project: str, *steps: str) -> int:
     """Run dbt in this process; returns its exit code.
 
-    Steps share what dbt takes longest for: loading itself and parsing the project.
+    All steps share one import of dbt and one parse of the project, which take longest.
     """
     from dbt.cli.main import dbtRunner
 
@@ -82,7 +82,7 @@ def main(project: str, *steps: str) -> int:
 
 
 def _command(step: str, steps: Sequence[str]) -> list[str]:
-    # What was built has been compiled, too.
+    # A build compiles all models.
     compiled = step == "docs" and "build" in steps
     return [*_STEPS[step], "--no-compile"] if compiled else _STEPS[step]
 

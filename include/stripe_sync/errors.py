@@ -1,11 +1,11 @@
-"""The one hierarchy of errors.
+"""All errors that this project raises.
 
 ::
 
     StripeSyncError
     ├── ConfigurationError           a setting, parameter or name is wrong; retrying cannot help
     ├── CatalogError                 the shipped catalogue contradicts itself
-    ├── StripeError                  Stripe answered, or failed to
+    ├── StripeError                  Stripe refused a request or did not answer
     │   ├── AuthenticationError      401: the key is wrong, revoked or expired
     │   ├── PermissionDenied         403: names the permission that the key lacks
     │   ├── InvalidRequest           400, 402: Stripe refuses these parameters
@@ -17,12 +17,12 @@
     │   ├── RateLimited              429 with a reason, after all retries
     │   ├── ObjectLocked             429 without a reason, after all retries
     │   ├── StripeUnavailable        5xx, after all retries
-    │   └── StripeUnreachable        no (whole) answer, after all retries
-    ├── WarehouseError               the warehouse refuses or cannot be reached
-    │   ├── SyncBusy                 another process holds what this one needs
-    │   └── ConcurrentUpdate               what a batch builds on has changed meanwhile
+    │   └── StripeUnreachable        no answer or an incomplete one, after all retries
+    ├── WarehouseError               the warehouse refuses a statement or cannot be reached
+    │   ├── SyncBusy                 another process holds the lock or lease
+    │   └── ConcurrentUpdate         a record is no longer in the state that a batch expects
     └── LakeError                    the lake cannot be written or read
-        └── LakeAhead                the lake holds more of the stream than the warehouse knows of
+        └── LakeAhead                the lake holds change events that the warehouse lacks
 
 Every message names the cause and, where there is one, the remedy. No message carries a secret.
 """
@@ -43,7 +43,7 @@ class CatalogError(StripeSyncError):
 
 
 class StripeError(StripeSyncError):
-    """Stripe refused a request or could not be asked.
+    """Stripe refused a request or did not answer.
 
     Args:
         message: What happened, with the remedy where one is known.
@@ -91,7 +91,7 @@ class InvalidRequest(StripeError):
 
 
 class CursorVanished(InvalidRequest):
-    """The object behind ``starting_after`` or ``ending_before`` is gone from the list."""
+    """The object behind ``starting_after`` or ``ending_before`` is no longer in the list."""
 
 
 class EventCursorExpired(InvalidRequest):
@@ -127,7 +127,7 @@ class RateLimited(StripeError):
 
 
 class ObjectLocked(StripeError):
-    """429 without a reason: another request holds the object; nothing else need slow down."""
+    """429 without a reason: another request locks the object; the rate limit is not reached."""
 
 
 class StripeUnavailable(StripeError):
@@ -135,7 +135,7 @@ class StripeUnavailable(StripeError):
 
 
 class StripeUnreachable(StripeError):
-    """No answer, or a truncated one, after all retries."""
+    """No answer or an incomplete one, after all retries."""
 
 
 class WarehouseError(StripeSyncError):
@@ -143,11 +143,11 @@ class WarehouseError(StripeSyncError):
 
 
 class SyncBusy(WarehouseError):
-    """Another process holds what this one needs."""
+    """Another process holds the lock or lease."""
 
 
 class ConcurrentUpdate(WarehouseError):
-    """What a batch builds on has changed since it was looked up; nothing of it was stored."""
+    """A record is no longer in the state that a batch expects; nothing of the batch is stored."""
 
 
 class LakeError(StripeSyncError):
@@ -155,4 +155,4 @@ class LakeError(StripeSyncError):
 
 
 class LakeAhead(LakeError):
-    """The lake holds more of the stream than the warehouse knows of."""
+    """The lake holds change events that the warehouse lacks."""
