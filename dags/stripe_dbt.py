@@ -1,8 +1,7 @@
 """Builds the views `stripe.records`, `stripe.events` and one for each collection, and tests them.
 
-They are views: new rows show in them at once, without this DAG. It runs after every backfill and
-once a day, for its tests and for the data docs, which it publishes under *Browse → Stripe data
-docs*.
+New rows are in the views at once, without this DAG. It runs after every backfill and once a day,
+to test the views and to publish the data docs under *Browse → Stripe data docs*.
 
 **By hand:** *Trigger* in the UI, or on the command line:
 
@@ -15,15 +14,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import Asset, AssetOrTimeSchedule, CronTriggerTimetable, dag
+from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, dag
 
+from stripe_airflow.assets import STRIPE_BACKFILL
 from stripe_airflow.operators.dbt import StripeDbtOperator
 
 
 @dag(
     schedule=AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable("0 4 * * *", timezone="UTC"),
-        assets=[Asset("stripe_backfill")],
+        timetable=CronTriggerTimetable("0 4 * * *", timezone="UTC"), assets=[STRIPE_BACKFILL]
     ),
     max_active_runs=1,
     tags=["stripe", "transform"],

@@ -1,10 +1,10 @@
-"""Keeps warehouse and lake small and tidy, every night: one task for each sync.
+"""Deletes expired rows and merges small files of the lake, every night, one task for each sync.
 
-It forgets Stripe events that Stripe itself no longer shows, deletes change events older than the
-sync's setting `keep_events_days` from the warehouse (the newest of each record stays, and the lake
-keeps all), removes what killed processes left in the lake, and merges its small files. Stripe is
-not asked. It may run beside everything else, and be stopped at any time. The log of each task
-lists what was done for each collection.
+It prunes processed Stripe events, deletes change events older than the sync's setting
+`keep_events_days` from the warehouse (the newest of each record stays, and the lake keeps all),
+removes files that killed processes left in the lake, and merges small files. It sends no request
+to Stripe. It may run beside everything else, and be stopped at any time. The log of each task
+lists the result for each collection.
 
 **By hand:** *Trigger* in the UI shows a form. On the command line:
 
@@ -19,12 +19,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import CronTriggerTimetable, dag, get_current_context, task
+from airflow.sdk import CronTriggerTimetable, dag, task
 
-from stripe_airflow.maintain import plan_maintenance
 from stripe_airflow.operators.maintain import StripeMaintainOperator
 from stripe_airflow.params import maintain_params
 from stripe_airflow.retries import STRIPE_RETRY_POLICY
+from stripe_airflow.runs.maintain import plan_maintain_run
 
 
 @dag(
@@ -37,8 +37,8 @@ from stripe_airflow.retries import STRIPE_RETRY_POLICY
 )
 def stripe_maintain() -> None:
     @task(retry_policy=STRIPE_RETRY_POLICY)
-    def plan() -> list[dict[str, Any]]:
-        return plan_maintenance(get_current_context()["params"])
+    def plan(params: Any = None) -> list[dict[str, Any]]:
+        return plan_maintain_run(params)
 
     StripeMaintainOperator.partial(
         task_id="maintain", map_index_template="{{ task.sync }}"

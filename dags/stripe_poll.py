@@ -1,10 +1,10 @@
-"""Watches Stripe's events twice a second and applies every change to lake and warehouse.
+"""Polls Stripe events twice a second and writes every change to lake and warehouse.
 
-It runs all the time, in runs of five minutes: unpause it once `stripe_backfill` has run, and leave
-it. A run may be cut anywhere; the next one goes on where it was. It serves all syncs that are
-active; one that is added, paused or removed is noticed within seconds, and one that fails does not
-hold up the others. When none can be polled (a revoked key, say) five times in a row, it pauses
-itself: mend the cause and unpause it.
+It runs continuously, in runs of five minutes: unpause it once `stripe_backfill` has run. A run may
+be stopped at any time; the next one continues. It polls all active syncs; a sync that is added,
+paused or removed is noticed within seconds, and one that fails does not delay the others. If none
+can be polled in five runs in a row (a revoked key, for example), the DAG pauses itself: fix the
+cause and unpause it.
 
 **By hand:** unpause it in the UI, or on the command line:
 
@@ -12,8 +12,9 @@ itself: mend the cause and unpause it.
 
 Over REST: `PATCH /api/v2/dags/stripe_poll` with `{"is_paused": false}`.
 
-Two environment variables of the DAG processor: `STRIPE_POLL_SHARDS` spreads the syncs over that
-many tasks (one task serves some hundred), `STRIPE_POLL_RUN_SECONDS` says how long a run lasts.
+Two environment variables of the DAG processor: `STRIPE_POLL_SHARDS` is the number of tasks that
+the syncs are divided among (one task polls some hundred syncs), `STRIPE_POLL_RUN_SECONDS` the
+duration of a run.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import dag
 
 from stripe_airflow.params import syncs_param
-from stripe_airflow.sensors.stripe_events import RUN_SECONDS, SHARDS, StripeEventSensor
+from stripe_airflow.runs.poll import poll_run_seconds, poll_shards
+from stripe_airflow.sensors.stripe_events import StripeEventSensor
 
 
-# With a start before the first run each run has a logical date of its own; without one the second
-# would have that of the first, and never be made.
+# With a start date in the past each run gets a logical date of its own. Without it the second run
+# would get that of the first, and Airflow would never create it.
 @dag(
     schedule="@continuous",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
@@ -40,13 +42,14 @@ from stripe_airflow.sensors.stripe_events import RUN_SECONDS, SHARDS, StripeEven
     default_args={"owner": "stripe", "retries": 5, "retry_delay": timedelta(seconds=5)},
 )
 def stripe_poll() -> None:
+    shards = poll_shards()
     StripeEventSensor.partial(
-        task_id="watch",
+        task_id="poll",
         syncs="{{ params.syncs }}",
-        shards=SHARDS,
-        poke_interval=0.5,
-        run_seconds=RUN_SECONDS,
-    ).expand(shard=list(range(SHARDS)))
+        shards=shards,
+        poll_interval=0.5,
+        run_seconds=poll_run_seconds(),
+    ).expand(shard=list(range(shards)))
 
 
 stripe_poll()

@@ -1,10 +1,10 @@
-"""Reads again what Stripe's events do not tell of, and repairs what differs.
+"""Reads collections again whose changes raise no Stripe event, and repairs records that differ.
 
-Every quarter of an hour it looks what is due: recent objects of collections whose changes raise no
-Stripe events, some collections as a whole each night, all of them on Sunday nights (03:00 UTC).
-Mostly nothing is. What it finds becomes change events with source `reconcile`; what is gone from
-Stripe is marked as deleted, once Stripe has been asked for it. The task `report` lists the drift
-of each collection, `stripe.sync_status` shows the newest.
+Every 15 minutes it reads the collections that are due: recent objects of collections whose changes
+raise no Stripe event, some whole collections every night, all collections on Sunday nights (03:00
+UTC). Mostly nothing is due. Differences become change events with source `reconcile`; an object
+that is missing in Stripe's list is deleted after Stripe has answered 404 for it. The task `report`
+logs the drift of each collection; `stripe.sync_status` has the newest.
 
 **By hand:** *Trigger* in the UI shows a form. On the command line:
 
@@ -19,12 +19,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import CronTriggerTimetable, TriggerRule, dag, get_current_context, task
+from airflow.sdk import CronTriggerTimetable, TriggerRule, dag, task
 
 from stripe_airflow.operators.reconcile import StripeReconcileOperator
 from stripe_airflow.params import reconcile_params
-from stripe_airflow.reconcile import conclude, plan_rereads
+from stripe_airflow.pools import BACKFILL_POOL
 from stripe_airflow.retries import STRIPE_RETRY_POLICY
+from stripe_airflow.runs.reconcile import plan_reconcile_run, summarize_run
 
 
 @dag(
@@ -37,18 +38,18 @@ from stripe_airflow.retries import STRIPE_RETRY_POLICY
 )
 def stripe_reconcile() -> None:
     @task(retry_policy=STRIPE_RETRY_POLICY, show_return_value_in_logs=False)
-    def plan() -> list[dict[str, Any]]:
-        return plan_rereads(get_current_context()["params"])
+    def plan(params: Any = None) -> list[dict[str, Any]]:
+        return plan_reconcile_run(params)
 
     @task(trigger_rule=TriggerRule.ALL_DONE, retries=0, show_return_value_in_logs=False)
-    def report(jobs: list[dict[str, Any]] | None, reports: list[dict[str, Any]]) -> list[Any]:
-        return conclude(jobs, reports)
+    def report(planned: Any, reports: Any) -> list[Any]:
+        return summarize_run(planned, reports)
 
-    jobs = plan()
+    planned = plan()
     reconcile = StripeReconcileOperator.partial(
-        task_id="reconcile", pool="stripe_backfill", map_index_template="{{ task.collection }}"
-    ).expand_kwargs(jobs)
-    report(jobs, reconcile.output)
+        task_id="reconcile", pool=BACKFILL_POOL, map_index_template="{{ task.collection }}"
+    ).expand_kwargs(planned)
+    report(planned, reconcile.output)
 
 
 stripe_reconcile()

@@ -1,10 +1,10 @@
-"""Rebuilds the warehouse from the Parquet files of the lake, without asking Stripe for anything.
+"""Restores the warehouse from the Parquet files of the lake, without any request to Stripe.
 
-For a warehouse that was lost, or a new one beside it: point the connection `stripe_warehouse` to
-it and run this. Records and change events come back as they were; their positions (`seq`) are
-given out anew. What is there already stays, so it may be stopped and run again at any time.
+For a warehouse that was lost, or a second one: point the connection `stripe_warehouse` to it and
+run this. Records and change events are restored with new values of `seq`. Rows that are in the
+warehouse already stay, so it may be stopped and run again at any time.
 
-Pause `stripe_poll` before, and unpause it after: it then goes on with what happened meanwhile.
+Pause `stripe_poll` before, and unpause it after; it then continues where the lake ends.
 
 **By hand:** *Trigger* in the UI shows a form. On the command line:
 
@@ -19,12 +19,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Asset, dag, get_current_context, task
+from airflow.sdk import dag, task
 
+from stripe_airflow.assets import STRIPE_BACKFILL
 from stripe_airflow.operators.reload import StripeReloadOperator
 from stripe_airflow.params import reload_params
-from stripe_airflow.reload import plan_reloads
+from stripe_airflow.pools import BACKFILL_POOL
 from stripe_airflow.retries import STRIPE_RETRY_POLICY
+from stripe_airflow.runs.reload import plan_reload_run
 
 
 @dag(
@@ -37,16 +39,16 @@ from stripe_airflow.retries import STRIPE_RETRY_POLICY
 )
 def stripe_reload() -> None:
     @task(retry_policy=STRIPE_RETRY_POLICY)
-    def plan() -> list[dict[str, Any]]:
-        return plan_reloads(get_current_context()["params"])
+    def plan(params: Any = None) -> list[dict[str, Any]]:
+        return plan_reload_run(params)
 
-    # The views are built after it, as after a backfill.
-    @task(outlets=[Asset("stripe_backfill")])
+    # stripe_dbt builds the views after a reload, as after a backfill.
+    @task(outlets=[STRIPE_BACKFILL])
     def report(reports: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return list(reports)
 
     reload = StripeReloadOperator.partial(
-        task_id="reload", pool="stripe_backfill", map_index_template="{{ task.collection }}"
+        task_id="reload", pool=BACKFILL_POOL, map_index_template="{{ task.collection }}"
     ).expand_kwargs(plan())
     report(reload.output)
 

@@ -1,5 +1,5 @@
-"""Airflow's face of stripe_sync: connection types, operators, a sensor, and the pages in the UI.
+"""The Airflow provider: connection types, operators, a sensor, a trigger, pages in the UI.
 
-Nothing here does work of its own: hooks turn Airflow connections into what ``stripe_sync`` takes,
-operators call its use cases and report to the task log.
+Hooks turn Airflow connections into ``stripe_sync.Connections``. Operators call the use cases of
+``stripe_sync`` and log their reports. The work itself is done there.
 """

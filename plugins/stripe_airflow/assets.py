@@ -6,13 +6,15 @@ from airflow.sdk import Asset, AssetWatcher
 
 from stripe_airflow.triggers.stripe_changes import StripeChangesTrigger
 
+STRIPE_BACKFILL = Asset("stripe_backfill")
+"""Updated at the end of each successful backfill or reload."""
+
 STRIPE_CHANGES = Asset(
     "stripe_changes",
     watchers=[AssetWatcher(name="stripe_changes", trigger=StripeChangesTrigger())],
 )
-"""Updated whenever changes were committed to the streams of any sync.
+"""Updated within seconds after change events were committed, for any sync.
 
-A DAG with ``schedule=[STRIPE_CHANGES]`` runs within seconds of a change. Its
-``triggering_asset_events`` say which sync it was, how many changes of which collections there were,
-and the position (``seq``) of the last one.
+A DAG with ``schedule=[STRIPE_CHANGES]`` finds in its ``triggering_asset_events`` the sync, the
+number of change events by collection, and the ``seq`` of the last one.
 """

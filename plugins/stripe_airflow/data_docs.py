@@ -1,7 +1,7 @@
-"""The page that shows the dbt docs inside Airflow's UI.
+"""The page of the data docs in Airflow's UI.
 
-The docs are one HTML file in the lake, where the dbt task puts it: the API server needs no disk
-in common with the workers.
+The docs are one HTML file in the lake, written by the dbt task, so that the API server needs no
+disk in common with the workers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fastapi import Depends, FastAPI
 from fastapi.responses import HTMLResponse
 
 from stripe_airflow.hooks.lake import StripeLakeHook
-from stripe_sync.errors import ConfigurationError
+from stripe_sync import ConfigurationError
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Stripe data docs</title>
@@ -26,12 +26,11 @@ _PAGE = """<!doctype html>
 </style></head><body><h1>Stripe data docs</h1>{body}</body></html>"""
 
 _NOT_BUILT = """<p>The docs have not been built yet.</p>
-<p>Run the DAG <code>stripe_dbt</code> (it also runs by itself after each backfill); they appear
-here as soon as it is done.</p>"""
+<p>Run the DAG <code>stripe_dbt</code>; it also runs after each backfill.</p>"""
 
 
 def data_docs_app() -> FastAPI:
-    """The app that serves the docs to users who may read docs."""
+    """The app that serves the data docs to users with access to the view DOCS."""
     app = FastAPI(
         title="Stripe data docs",
         docs_url=None,
@@ -42,7 +41,7 @@ def data_docs_app() -> FastAPI:
 
     @app.get("/data-docs")
     def data_docs() -> HTMLResponse:
-        """The docs, or a page that says how to get them."""
+        """The docs; a page with the reason if there are none."""
         try:
             return HTMLResponse(_read(StripeLakeHook().docs_url()))
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Stopping a task that is in the middle of a long call."""
+"""Stop a task in the middle of a long call."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from signal import SIGTERM
 
 
 class InterruptibleMixin:
-    """Mixed into an operator: ends a long call as soon as Airflow asks the task to stop.
+    """Lets an operator end a long call as soon as Airflow stops the task.
 
-    Airflow's handler for SIGTERM calls ``on_kill`` and then lets ``execute`` go on. Leaving from
-    within ``on_kill`` unwinds the call, so that it closes its connections; what it has committed
-    stays, and the next try goes on from there. Leaving by ``SystemExit`` keeps the retries.
+    Airflow's SIGTERM handler calls ``on_kill`` and returns to ``execute``. ``on_kill`` raises
+    ``SystemExit`` there, so that the call is unwound and closes its connections. Committed data
+    stays, and the next try continues after it. ``SystemExit`` leaves the task its retries.
     """
 
     _interruptible = False
@@ -27,7 +27,11 @@ class InterruptibleMixin:
             self._interruptible = False
 
     def on_kill(self) -> None:
-        """Called by Airflow when the task shall stop."""
+        """Called by Airflow to stop the task.
+
+        Raises:
+            SystemExit: The task is within :meth:`interruptible`.
+        """
         if self._interruptible:
-            self._interruptible = False  # a second request must not cut the unwinding short
+            self._interruptible = False  # a second request must not interrupt the unwinding
             raise SystemExit(128 + SIGTERM)

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
 from airflow.sdk import Param
+
+from stripe_sync import ConfigurationError
+
+_SYNC_NAME = "^[a-z0-9][a-z0-9_-]*$"
 
 
 def sync_param() -> Param:
@@ -10,9 +18,9 @@ def sync_param() -> Param:
     return Param(
         "default",
         type="string",
-        pattern="^[a-z0-9][a-z0-9_-]*$",
+        pattern=_SYNC_NAME,
         title="Sync",
-        description="Its Stripe key stands in the connection named stripe_ and this name.",
+        description="Its Stripe key is in the connection stripe_<sync>.",
     )
 
 
@@ -21,9 +29,9 @@ def syncs_param() -> Param:
     return Param(
         [],
         type="array",
-        items={"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]*$"},
+        items={"type": "string", "pattern": _SYNC_NAME},
         title="Syncs",
-        description="Names of the syncs to poll, one a line. None means all that are active.",
+        description="Syncs to poll, one per line. Empty: all active syncs.",
     )
 
 
@@ -31,28 +39,26 @@ def backfill_params() -> dict[str, Param]:
     """Parameters of a backfill run."""
     return {
         "sync": sync_param(),
-        "collections": _collections_param(
-            "Which collections to backfill. None chosen means all of the sync."
-        ),
+        "collections": _collections_param("Collections to backfill. Empty: all."),
         "since": Param(
             None,
             type=["null", "string"],
             format="date",
             title="Created since",
-            description="Only objects created from this day on (UTC). Empty means all.",
+            description="Only objects created on this day (UTC) or later. Empty: all objects.",
         ),
         "full": Param(
             False,
             type="boolean",
             title="Read everything again",
-            description="Start over instead of going on from what is there.",
+            description="Start over instead of continuing an interrupted backfill.",
         ),
         "requests_per_second": Param(
             None,
             type=["null", "number"],
             exclusiveMinimum=0,
             title="Requests per second",
-            description="Ceiling for this run. Empty means the one of the sync's connection.",
+            description="Maximum for this run. Empty: the setting of the sync's connection.",
         ),
     }
 
@@ -62,28 +68,49 @@ def reconcile_params() -> dict[str, Param]:
     return {
         "sync": sync_param(),
         "collections": _collections_param(
-            "Which collections to read again. None chosen means those that are due; with days to"
-            " look back, all that can be read so."
+            "Collections to read again. Empty: those that are due; with days to look back, all that"
+            " can be read by creation time."
         ),
         "window": Param(
             None,
             type=["null", "integer"],
             minimum=1,
             title="Days to look back",
-            description="Only what was created since; nothing is marked as deleted then."
-            " Empty means all the way.",
+            description="Only objects created within this number of days; deleted objects are not"
+            " found then. Empty: all objects.",
         ),
         "everything": Param(
             False,
             type="boolean",
             title="All collections",
-            description="Where none is chosen: all of them, whether due or not.",
+            description="If no collection is chosen: read all, due or not.",
         ),
     }
 
 
+def reload_params() -> dict[str, Param]:
+    """Parameters of a reload run."""
+    return {
+        "sync": sync_param(),
+        "collections": _collections_param("Collections to reload. Empty: all in the lake."),
+    }
+
+
+def maintain_params() -> dict[str, Param]:
+    """Parameters of a maintenance run."""
+    return {
+        "sync": Param(
+            None,
+            type=["null", "string"],
+            pattern=_SYNC_NAME,
+            title="Sync",
+            description="The sync to maintain. Empty: all syncs.",
+        )
+    }
+
+
 def _collections_param(description: str) -> Param:
-    from stripe_sync.catalog import load_catalog
+    from stripe_sync import load_catalog
 
     titles = {collection.name: collection.title for collection in load_catalog().values()}
     return Param(
@@ -96,20 +123,44 @@ def _collections_param(description: str) -> Param:
     )
 
 
-def reload_params() -> dict[str, Param]:
-    """Parameters of a reload run."""
-    names = ("sync", "collections")
-    return {name: param for name, param in backfill_params().items() if name in names}
+def parse_since(value: datetime | str | None) -> datetime | None:
+    """A time from a DAG parameter or template.
+
+    Args:
+        value: ISO 8601 text, in UTC if it has no offset; None and empty text for "all objects".
+
+    Raises:
+        ConfigurationError: The text is not an ISO 8601 date or date and time.
+    """
+    if value is None or value == "":
+        return None
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    except ValueError as error:
+        msg = f"since must be an ISO 8601 date such as 2026-01-31, not {value!r}"
+        raise ConfigurationError(msg) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def maintain_params() -> dict[str, Param]:
-    """Parameters of a maintenance run."""
-    return {
-        "sync": Param(
-            None,
-            type=["null", "string"],
-            pattern="^[a-z0-9][a-z0-9_-]*$",
-            title="Sync",
-            description="The one to maintain. Empty means all.",
-        )
-    }
+def parse_syncs(value: Sequence[str] | str | None) -> list[str]:
+    """Names of syncs from a DAG parameter or template.
+
+    Args:
+        value: A list, a list as text (``["eu", "us"]``), or names separated by commas. None, empty
+            text and an empty list are no names.
+
+    Raises:
+        ConfigurationError: It is no list of names.
+    """
+    names: object = value or ()
+    if isinstance(value, str) and value.strip().startswith("["):
+        try:  # JSON, or a Python list that a template rendered as text
+            names = ast.literal_eval(value.strip())
+        except (ValueError, SyntaxError):
+            names = None
+    elif isinstance(value, str):
+        names = [name.strip() for name in value.split(",") if name.strip()]
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        msg = f'syncs must be names such as "eu, us" or ["eu", "us"], not {value!r}'
+        raise ConfigurationError(msg)
+    return list(names)

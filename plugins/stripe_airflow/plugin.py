@@ -1,4 +1,4 @@
-"""Airflow's plugin: the data docs inside the UI."""
+"""The Airflow plugin: the data docs in the UI, and the pool of the backfill tasks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 
 from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
+
+from stripe_airflow import pools
+from stripe_airflow.links.data_docs import PAGE
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -24,23 +27,23 @@ def _data_docs_app() -> FastAPI:
 
 
 async def _data_docs(scope: Scope, receive: Receive, send: Send) -> None:
-    """The app as ASGI, made at the first request.
+    """The app as ASGI, created at the first request.
 
-    Every process of Airflow loads the plugin, and only the API server should pay for what the app
-    imports.
+    Every process of Airflow loads the plugin, but only the API server needs the app's imports.
     """
     await _data_docs_app()(scope, receive, send)
 
 
 def _ui_path() -> str:
-    """Path below which the UI is served, empty for a host of its own."""
+    """Path of the UI's base URL; empty if the UI is at the root of its host."""
     return urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
 
 
 class StripeAirflowPlugin(AirflowPlugin):
-    """Serves the data docs and puts them under "Browse"."""
+    """Serves the data docs, adds them to "Browse", and creates the pool of the backfill tasks."""
 
     name = "stripe_airflow"
+    listeners: list[Any] = [pools]  # noqa: RUF012 - declared so by Airflow
     fastapi_apps: list[Any] = [  # noqa: RUF012 - declared so by Airflow
         {"app": _data_docs, "url_prefix": URL_PREFIX, "name": "Stripe data docs"}
     ]
@@ -50,6 +53,6 @@ class StripeAirflowPlugin(AirflowPlugin):
             "href": f"{_ui_path()}{URL_PREFIX}/data-docs",
             "destination": "nav",
             "category": "browse",
-            "url_route": "stripe_data_docs",
+            "url_route": PAGE,
         }
     ]

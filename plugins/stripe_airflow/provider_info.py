@@ -1,42 +1,52 @@
-"""What Airflow is told of this package: its connection types and their forms."""
+"""Provider metadata: what Airflow shows of this package without importing it."""
 
 from __future__ import annotations
 
 from typing import Any
 
+_INTEGRATION = "Stripe"
+
 
 def get_provider_info() -> dict[str, Any]:
     """Provider metadata, read by Airflow through the package's entry point."""
+    from stripe_sync import __version__
+
     return {
         "package-name": "airflow-stripe-sync",
         "name": "Stripe sync",
-        "description": "Keeps a Stripe account in step with Parquet files and Postgres.",
-        "hooks": [
+        "description": (
+            "Replicates a `Stripe <https://docs.stripe.com/api>`__ account into Parquet files and"
+            " a PostgreSQL warehouse."
+        ),
+        "versions": [__version__],
+        "integrations": [
             {
-                "integration-name": "Stripe",
-                "python-modules": ["stripe_airflow.hooks.stripe", "stripe_airflow.hooks.lake"],
+                "integration-name": _INTEGRATION,
+                "external-doc-url": "https://docs.stripe.com/api",
+                "tags": ["service"],
             }
         ],
-        "operators": [
-            {
-                "integration-name": "Stripe",
-                "python-modules": [
-                    "stripe_airflow.operators.backfill",
-                    "stripe_airflow.operators.dbt",
-                    "stripe_airflow.operators.maintain",
-                    "stripe_airflow.operators.reload",
-                    "stripe_airflow.operators.reconcile",
-                ],
-            }
-        ],
-        "sensors": [
-            {
-                "integration-name": "Stripe",
-                "python-modules": ["stripe_airflow.sensors.stripe_events"],
-            }
-        ],
+        "hooks": _modules("hooks.stripe", "hooks.lake"),
+        "operators": _modules(
+            "operators.backfill",
+            "operators.dbt",
+            "operators.maintain",
+            "operators.reconcile",
+            "operators.reload",
+        ),
+        "sensors": _modules("sensors.stripe_events"),
+        "triggers": _modules("triggers.stripe_changes"),
         "connection-types": [_stripe_connection(), _lake_connection()],
+        "extra-links": [
+            "stripe_airflow.links.dashboard.StripeDashboardLink",
+            "stripe_airflow.links.data_docs.DataDocsLink",
+        ],
     }
+
+
+def _modules(*names: str) -> list[dict[str, Any]]:
+    modules = [f"stripe_airflow.{name}" for name in names]
+    return [{"integration-name": _INTEGRATION, "python-modules": modules}]
 
 
 def _stripe_connection() -> dict[str, Any]:
@@ -52,67 +62,67 @@ def _stripe_connection() -> dict[str, Any]:
         "conn-fields": {
             "account": {
                 "label": "Connected account",
-                "description": "Act for this account (acct_…). Leave empty for the key's own.",
+                "description": "Account to act on (acct_…). Empty: the account of the key.",
                 "schema": {"type": ["string", "null"], "pattern": "^acct_[A-Za-z0-9]+$"},
             },
             "requests_per_second": {
                 "label": "Requests per second",
-                "description": "Ceiling for backfills. Empty means 50 in live mode, 20 in test.",
+                "description": "Maximum for backfills. Empty: 50 in live mode, 20 in test mode.",
                 "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
             },
             "total_requests_per_second": {
-                "label": "Requests per second, everything",
-                "description": "If Stripe allows the account more than 100 (25 in test mode).",
+                "label": "Requests per second, total",
+                "description": "For accounts that Stripe allows more than 100 (25 in test mode).",
                 "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
             },
             "endpoint_requests_per_second": {
-                "label": "Requests per second and endpoint",
-                "description": "If Stripe allows the account more than 25.",
+                "label": "Requests per second, per endpoint",
+                "description": "For accounts that Stripe allows more than 25.",
                 "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
             },
             "max_age_days": {
-                "label": "Days to look back",
-                "description": "Backfill only objects created since. Empty means all.",
+                "label": "Maximum age in days",
+                "description": "Backfill only objects created within this time. Empty: all.",
                 "schema": {"type": ["integer", "null"], "exclusiveMinimum": 0},
             },
             "created_events": {
-                "label": "Events for existing objects",
-                "description": "A backfill writes a 'created' event for each object it finds.",
+                "label": "Change events for existing objects",
+                "description": "A backfill writes a 'created' change event for each new record.",
                 "schema": {"type": ["boolean", "null"], "default": True},
             },
             "fail_when_forbidden": {
-                "label": "Red when forbidden",
+                "label": "Fail when forbidden",
                 "description": "A backfill run fails when the key may not read a collection.",
                 "schema": {"type": ["boolean", "null"], "default": False},
             },
             "keep_events_days": {
                 "label": "Days to keep change events",
-                "description": "In the warehouse; the lake keeps all. Empty means for ever.",
+                "description": "In the warehouse; the lake keeps all. Empty: for ever.",
                 "schema": {"type": ["integer", "null"], "exclusiveMinimum": 0},
             },
             "cadence": {
-                "label": "Cadence of polling",
-                "description": "Adaptive waits longer and longer while nothing happens.",
+                "label": "Poll cadence",
+                "description": "adaptive polls less often while there are no Stripe events.",
                 "schema": {"type": ["string", "null"], "enum": ["fixed", "adaptive", None]},
             },
             "longest_poll_interval": {
                 "label": "Longest poll interval",
-                "description": "Seconds that adaptive goes up to. Empty means 300.",
+                "description": "Maximum of the adaptive interval in seconds. Empty: 300.",
                 "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
             },
             "include_parents": {
                 "label": "Parent collections to store",
-                "description": "account, application_fee, payment_link, quote: kept if named here.",
+                "description": "Any of account, application_fee, payment_link, quote.",
                 "schema": {"type": ["array", "null"], "items": {"type": "string"}},
             },
             "api_version": {
                 "label": "API version",
-                "description": "Every payload is stored in this version. Empty means our own pin.",
+                "description": "Version that payloads are requested in. Empty: the pinned version.",
                 "schema": {"type": ["string", "null"]},
             },
             "redact": {
                 "label": "Redact secrets",
-                "description": "Leave client secrets and the like out of what is stored.",
+                "description": "Do not store client secrets and similar fields.",
                 "schema": {"type": ["boolean", "null"], "default": True},
             },
         },

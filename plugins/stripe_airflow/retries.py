@@ -1,4 +1,4 @@
-"""Which failures are worth another try."""
+"""Which errors Airflow retries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STRIPE_RETRY_POLICY = ExceptionRetryPolicy(
         RetryRule(
             exception=[errors.AuthenticationError, errors.PermissionDenied],
             action=RetryAction.FAIL,
-            reason="the key will not become another one by waiting",
+            reason="the key stays invalid until somebody changes it",
         ),
         RetryRule(
             exception=[errors.ConfigurationError, errors.CatalogError, errors.InvalidRequest],
@@ -24,7 +24,7 @@ STRIPE_RETRY_POLICY = ExceptionRetryPolicy(
             exception=[errors.RateLimited, errors.ObjectLocked],
             action=RetryAction.RETRY,
             retry_delay=timedelta(seconds=30),
-            reason="Stripe asked to slow down",
+            reason="Stripe limits requests",
         ),
         RetryRule(
             exception=[errors.StripeUnavailable, errors.StripeUnreachable],
@@ -40,4 +40,4 @@ STRIPE_RETRY_POLICY = ExceptionRetryPolicy(
         ),
     ]
 )
-"""First match wins; anything else follows the task's own ``retries``."""
+"""The first matching rule applies; other errors follow the task's ``retries``."""

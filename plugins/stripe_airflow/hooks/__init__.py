@@ -1,1 +1,1 @@
-"""Connections of Airflow, as ``stripe_sync`` takes them."""
+"""Hooks: Airflow connections as ``stripe_sync`` needs them."""

@@ -1,4 +1,4 @@
-"""What a sync works with, out of Airflow connections."""
+"""The connections of a sync, from Airflow connections."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 from sqlalchemy.engine import URL
 
+from stripe_airflow.hooks.extras import extras_of
 from stripe_airflow.hooks.lake import StripeLakeHook
 from stripe_airflow.hooks.stripe import StripeHook
-from stripe_sync.errors import ConfigurationError
+from stripe_sync import ConfigurationError
 
 if TYPE_CHECKING:
-    from stripe_sync.sync.connections import Connections
+    from stripe_sync import Connections
 
 WAREHOUSE_CONN_ID = "stripe_warehouse"
+LAKE_CONN_ID = StripeLakeHook.default_conn_name
 
 _LIBPQ_EXTRAS = frozenset(
     {
@@ -34,34 +36,35 @@ _LIBPQ_EXTRAS = frozenset(
 )
 
 
-def stripe_conn_id(sync: str) -> str:
-    """Id of the Stripe connection of a sync: ``stripe_default`` for the sync ``default``.
+def stripe_conn_id_of(sync: str) -> str:
+    """Default id of a sync's Stripe connection: ``stripe_default`` for the sync ``default``.
 
     Raises:
-        ConfigurationError: The name would stand for the warehouse's or the lake's connection.
+        ConfigurationError: The id is that of the warehouse or the lake.
     """
     conn_id = f"stripe_{sync}"
-    if conn_id in {WAREHOUSE_CONN_ID, StripeLakeHook.default_conn_name}:
-        msg = f"a sync cannot be named {sync!r}: {conn_id!r} is another kind of connection"
+    if conn_id in {WAREHOUSE_CONN_ID, LAKE_CONN_ID}:
+        msg = f"a sync cannot be named {sync!r}: {conn_id!r} is another type of connection"
         raise ConfigurationError(msg)
     return conn_id
 
 
-def warehouse_url(conn_id: str = WAREHOUSE_CONN_ID) -> str:
-    """The warehouse's URL (``postgresql://…``) out of a connection of type ``postgres``.
+def warehouse_url(warehouse_conn_id: str = WAREHOUSE_CONN_ID) -> str:
+    """The warehouse's URL (``postgresql://…``) from a connection of type ``postgres``.
 
     Args:
-        conn_id: Id of the connection. Of its extras only what libpq knows is carried over.
+        warehouse_conn_id: Id of the connection. Of its extras, only libpq's parameters are used.
 
     Raises:
         AirflowNotFoundException: There is no such connection.
+        ConfigurationError: The connection's extras are not a JSON object.
     """
-    connection = BaseHook.get_connection(conn_id)
+    connection = BaseHook.get_connection(warehouse_conn_id)
     host = connection.host or None
     query = {
-        key: str(value) for key, value in connection.extra_dejson.items() if key in _LIBPQ_EXTRAS
+        key: str(value) for key, value in extras_of(connection).items() if key in _LIBPQ_EXTRAS
     }
-    if host and host.startswith("/"):  # a socket's directory cannot stand in a URL's host part
+    if host and host.startswith("/"):  # the host part of a URL cannot hold a socket's folder
         query["host"], host = host, None
     return URL.create(
         "postgresql",
@@ -74,23 +77,32 @@ def warehouse_url(conn_id: str = WAREHOUSE_CONN_ID) -> str:
     ).render_as_string(hide_password=False)
 
 
-def connections_for(sync: str) -> Connections:
-    """Everything that a sync works with: Stripe, warehouse, lake.
+def connections_for(
+    sync: str,
+    *,
+    stripe_conn_id: str | None = None,
+    warehouse_conn_id: str = WAREHOUSE_CONN_ID,
+    lake_conn_id: str = LAKE_CONN_ID,
+) -> Connections:
+    """Stripe credential, settings, warehouse and lake of a sync.
 
     Args:
         sync: Name of the sync.
+        stripe_conn_id: Id of the Stripe connection; None for ``stripe_<sync>``.
+        warehouse_conn_id: Id of the ``postgres`` connection.
+        lake_conn_id: Id of the ``stripe_lake`` connection.
 
     Raises:
-        ConfigurationError: One of the connections is missing, or lacks what it must hold.
+        ConfigurationError: A connection is missing or incomplete, or a setting is invalid.
     """
-    from stripe_sync.sync.connections import Connections
+    from stripe_sync import Connections
 
-    stripe = StripeHook(stripe_conn_id(sync))
+    stripe = StripeHook(stripe_conn_id or stripe_conn_id_of(sync))
     try:
         return Connections(
             credential=stripe.get_conn(),
-            warehouse_url=warehouse_url(),
-            lake_url=StripeLakeHook().get_conn(),
+            warehouse_url=warehouse_url(warehouse_conn_id),
+            lake_url=StripeLakeHook(lake_conn_id).get_conn(),
             settings=stripe.sync_settings(),
         )
     except AirflowNotFoundException as error:

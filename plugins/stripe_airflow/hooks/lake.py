@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from airflow.sdk import BaseHook
 
-from stripe_sync.errors import ConfigurationError
+from stripe_sync import ConfigurationError
 
 DOCS_FILE = "_docs/index.html"
 """Path of the data docs inside the lake. No sync's name starts with an underscore."""
 
 
 class StripeLakeHook(BaseHook):
-    """Where the Parquet files go, as an Airflow connection of type ``stripe_lake``.
+    """The folder of the Parquet files, from an Airflow connection of type ``stripe_lake``.
 
-    The connection's ``host`` is the lake's URL as fsspec understands it (``s3://bucket/stripe``,
-    ``file:///data/lake``). Keys of object stores come from the store's usual environment.
+    The connection's ``host`` is the lake's fsspec URL (``s3://bucket/stripe``,
+    ``file:///data/lake``). Object stores take their keys from their usual environment variables.
 
     Args:
         lake_conn_id: Id of the connection.
@@ -30,32 +30,32 @@ class StripeLakeHook(BaseHook):
         self.lake_conn_id = lake_conn_id
 
     def get_conn(self) -> str:
-        """The lake's URL, without a slash at the end.
+        """The lake's URL, without a trailing slash.
 
         Raises:
             AirflowNotFoundException: There is no such connection.
-            ConfigurationError: The connection names no URL.
+            ConfigurationError: The connection has no URL.
         """
         url = str(self.get_connection(self.lake_conn_id).host or "").rstrip("/")
         if not url:
             msg = (
-                f"connection {self.lake_conn_id!r} names no lake: "
+                f"connection {self.lake_conn_id!r} has no lake URL: "
                 "put a URL such as s3://bucket/stripe into its host field"
             )
             raise ConfigurationError(msg)
         return url
 
     def docs_url(self) -> str:
-        """Where the data docs of the warehouse with this lake are kept.
+        """URL of the data docs in this lake.
 
         Raises:
             AirflowNotFoundException: There is no such connection.
-            ConfigurationError: The connection names no URL.
+            ConfigurationError: The connection has no URL.
         """
         return f"{self.get_conn()}/{DOCS_FILE}"
 
     def test_connection(self) -> tuple[bool, str]:
-        """Write and remove a small file: whether that worked, and a sentence for the UI."""
+        """Write and remove a file; returns whether that succeeded, and a sentence for the UI."""
         import fsspec
 
         try:

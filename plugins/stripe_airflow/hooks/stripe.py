@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseHook
 
-from stripe_sync.client import Credential
-from stripe_sync.client.credential import STRIPE_API_BASE
-from stripe_sync.errors import ConfigurationError, StripeSyncError
+from stripe_airflow.hooks.extras import extras_of
+from stripe_sync import ConfigurationError, StripeSyncError
 
 if TYPE_CHECKING:
-    from stripe_sync.sync.connections import SyncSettings
+    from stripe_sync import Credential, SyncSettings
+
+ACCOUNT_EXTRA = "account"
+"""The one extra that is not a setting: the connected account (``acct_…``) to act on."""
+
+_UNSET = ("", "null")
+"""Texts that forms and environment variables use for "no value"."""
 
 
 class StripeHook(BaseHook):
-    """A Stripe account, as an Airflow connection of type ``stripe``.
+    """A Stripe account, from an Airflow connection of type ``stripe``.
 
-    The connection's fields: ``password`` is the secret or restricted key, ``host`` the address of
-    the API (Stripe's own when empty). Its extras: ``account``, a connected account (``acct_…``) to
-    act on, and the settings of the sync, such as ``requests_per_second``.
+    Fields of the connection: ``password`` is the secret or restricted key, ``host`` the base URL
+    of the API (Stripe's if empty). Extras: ``account`` and the settings of the sync
+    (``stripe_sync.SyncSettings``), such as ``requests_per_second``.
 
     Args:
         stripe_conn_id: Id of the connection.
@@ -40,52 +44,55 @@ class StripeHook(BaseHook):
 
         Raises:
             AirflowNotFoundException: There is no such connection.
-            ConfigurationError: The connection holds no key, or what cannot be one.
+            ConfigurationError: The connection has no key, or an invalid one, or its extras are
+                not a JSON object.
         """
+        from stripe_sync import Credential
+
         connection = self.get_connection(self.stripe_conn_id)
         if not connection.password:
             msg = (
-                f"connection {self.stripe_conn_id!r} holds no Stripe key: "
+                f"connection {self.stripe_conn_id!r} has no Stripe key: "
                 "put a secret or restricted key into its password field"
             )
             raise ConfigurationError(msg)
+        api_base = {"api_base": connection.host} if connection.host else {}
+        account = str(extras_of(connection).get(ACCOUNT_EXTRA) or "").strip()
         return Credential(
             api_key=connection.password,
-            api_base=connection.host or STRIPE_API_BASE,
-            account=connection.extra_dejson.get("account") or None,
+            account=None if account.lower() in _UNSET else account,
+            **api_base,
         )
 
     def sync_settings(self) -> SyncSettings:
-        """The settings of the sync that stand in the connection's extras.
+        """The settings of the sync, from the connection's extras.
 
         Raises:
             AirflowNotFoundException: There is no such connection.
-            ConfigurationError: A setting has a wrong value.
+            ConfigurationError: An extra is not a setting, or its value is invalid, or the extras
+                are not a JSON object.
         """
-        from stripe_sync.sync.connections import SyncSettings
+        from stripe_sync import SyncSettings
 
-        extras = self.get_connection(self.stripe_conn_id).extra_dejson
-        known = SyncSettings.model_fields.keys() & extras.keys()
-        return SyncSettings.parse({key: extras[key] for key in known if extras[key] is not None})
+        extras = extras_of(self.get_connection(self.stripe_conn_id))
+        extras.pop(ACCOUNT_EXTRA, None)
+        try:
+            return SyncSettings.parse(extras)
+        except ConfigurationError as error:
+            msg = f"extras of connection {self.stripe_conn_id!r}: {error}"
+            raise ConfigurationError(msg) from error
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask Stripe for the account: whether that worked, and a sentence for the UI."""
+        """Request the account from Stripe and check the settings.
+
+        Returns:
+            Whether both succeeded, and a sentence for the UI.
+        """
+        from stripe_sync import fetch_account_id
+
         try:
-            account = asyncio.run(self._fetch_account())
+            self.sync_settings()
+            account = fetch_account_id(self.get_conn())
         except StripeSyncError as error:
             return False, str(error)
         return True, f"Stripe answered for account {account}"
-
-    async def _fetch_account(self) -> str:
-        from stripe_sync.catalog.model import PINNED_API_VERSION
-        from stripe_sync.client import NoRateLimit, Priority, RetryPolicy, StripeApi
-
-        api = StripeApi(
-            self.get_conn(),
-            api_version=PINNED_API_VERSION,
-            rate_limiter=NoRateLimit(),
-            retry=RetryPolicy(attempts=2),
-        )
-        async with api:
-            answer = await api.get("/v1/account", priority=Priority.LIVE)
-        return str(answer["id"])

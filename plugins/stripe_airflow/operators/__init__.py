@@ -1,1 +1,1 @@
-"""Operators: one task each."""
+"""Operators, one module for each use case."""

@@ -4,78 +4,82 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
-from stripe_airflow.hooks.connections import connections_for
-from stripe_airflow.interrupt import InterruptibleMixin
-from stripe_airflow.progress import ProgressLog
-from stripe_airflow.retries import STRIPE_RETRY_POLICY
-from stripe_sync.errors import ConfigurationError
+from stripe_airflow.arguments import above_zero
+from stripe_airflow.operators.base import StripeSyncOperator
+from stripe_airflow.params import parse_since
+from stripe_airflow.reporting import ProgressLog
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+_REQUESTS_PER_SECOND = above_zero("requests_per_second")
 
-class StripeBackfillOperator(InterruptibleMixin, BaseOperator):
-    """Extracts one collection of a sync, oldest objects first, into lake and warehouse.
 
-    A run that was stopped goes on where the last commit left off. A collection that the key may
-    not read, that Stripe retired or that cannot be obtained yet does not fail the task: its
-    report says so.
+class StripeBackfillOperator(StripeSyncOperator):
+    """Reads one collection of a sync, oldest objects first, into lake and warehouse.
+
+    An interrupted run continues after its last commit. A collection that the key may not read, or
+    that Stripe has retired, does not fail the task: its report has the status ``forbidden`` or
+    ``retired``.
 
     Args:
         collection: Short name or id of the collection (``customer``).
-        sync: Name of the sync.
-        full: Start over instead of going on from what is there.
-        since: Only objects created from this moment on: a ``datetime`` or ISO 8601 text; UTC where
-            no offset is given. None for all.
-        requests_per_second: Ceiling for this run instead of the sync's own.
-        **kwargs: As for every operator. The retry policy defaults to the one for Stripe's errors.
+        full: Start over instead of continuing.
+        since: Only objects created at or after this time: a ``datetime`` or ISO 8601 text, in UTC
+            if it has no offset. None for all.
+        requests_per_second: Maximum for this run, instead of the sync's setting. May be a
+            template.
+        **kwargs: Arguments of :class:`StripeSyncOperator`: ``sync``, ``stripe_conn_id``,
+            ``warehouse_conn_id``, ``lake_conn_id``.
 
     Returns:
         The report as a dict: status, message, objects, requests, seconds and counts of changes.
 
     Raises:
-        StripeSyncError: The collection could not be read or stored; says why.
+        ConfigurationError: ``requests_per_second`` is not a number above 0.
+        StripeSyncError: The collection could not be read or stored.
     """
 
-    template_fields: Sequence[str] = ("collection", "sync", "since")
+    template_fields: Sequence[str] = (
+        *StripeSyncOperator.template_fields,
+        "collection",
+        "since",
+        "requests_per_second",
+    )
     ui_color = "#e3e0ff"
 
     def __init__(
         self,
         *,
         collection: str,
-        sync: str = "default",
         since: datetime | str | None = None,
         full: bool = False,
-        requests_per_second: float | None = None,
+        requests_per_second: float | str | None = None,
         **kwargs: Any,
     ) -> None:
-        kwargs["retry_policy"] = kwargs.get("retry_policy") or STRIPE_RETRY_POLICY  # None if mapped
+        _REQUESTS_PER_SECOND.check_literal(requests_per_second)
         super().__init__(**kwargs)
         self.collection = collection
-        self.sync = sync
         self.since = since
         self.full = full
         self.requests_per_second = requests_per_second
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Run the backfill of this collection."""
-        from stripe_sync.sync.backfill.backfill import backfill_collection
+        """Backfill the collection."""
+        from stripe_sync import backfill_collection
 
         self.log.info("Backfilling %s of sync %r", self.collection, self.sync)
         with self.interruptible():
             report = backfill_collection(
-                connections_for(self.sync),
+                self.connections(),
                 self.sync,
                 self.collection,
                 since=parse_since(self.since),
-                requests_per_second=self.requests_per_second,
-                # Under the run's own key a retry goes on from what this run has read again.
+                requests_per_second=_REQUESTS_PER_SECOND.parse_optional(self.requests_per_second),
+                # A retry has the same run_id and continues, instead of starting over once more.
                 restart_key=context["run_id"] if self.full else None,
                 progress=ProgressLog(self.log),
             )
@@ -92,19 +96,3 @@ class StripeBackfillOperator(InterruptibleMixin, BaseOperator):
             f" ({report.message})" if report.message else "",
         )
         return asdict(report)
-
-
-def parse_since(value: datetime | str | None) -> datetime | None:
-    """A moment out of a DAG parameter or template; None and empty text mean "all".
-
-    Raises:
-        ConfigurationError: The text is no ISO 8601 date or date and time.
-    """
-    if value is None or value == "":
-        return None
-    try:
-        moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-    except ValueError as error:
-        msg = f"since must be an ISO 8601 date such as 2026-01-31, not {value!r}"
-        raise ConfigurationError(msg) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Reading one collection again as an Airflow task."""
+"""Reconcile of one collection as an Airflow task."""
 
 from __future__ import annotations
 
@@ -7,66 +7,67 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
-from stripe_airflow.hooks.connections import connections_for
-from stripe_airflow.interrupt import InterruptibleMixin
-from stripe_airflow.retries import STRIPE_RETRY_POLICY
+from stripe_airflow.arguments import whole
+from stripe_airflow.operators.base import StripeSyncOperator
+from stripe_airflow.reporting import ProgressLog
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+_WINDOW_DAYS = whole("window_days", 1)
 
-class StripeReconcileOperator(InterruptibleMixin, BaseOperator):
-    """Reads one collection of a sync again and repairs what differs from what is stored.
 
-    What it finds becomes change events with source ``reconcile``. A collection that the key may
-    not read or that Stripe retired does not fail the task: its report says so.
+class StripeReconcileOperator(StripeSyncOperator):
+    """Reads one collection of a sync again and repairs the records that differ.
+
+    Differences become change events with source ``reconcile``. A collection that the key may not
+    read, or that Stripe has retired, does not fail the task: its report has the status
+    ``forbidden`` or ``retired``.
 
     Args:
         collection: Short name or id of the collection (``customer``).
-        sync: Name of the sync.
-        window_days: Look only at what was created in so many days; None for everything, which
-            also finds what is gone.
-        **kwargs: As for every operator. The retry policy defaults to the one for Stripe's errors.
+        window_days: Read only objects created within this number of days; None for all objects,
+            which also finds deleted ones. May be a template.
+        **kwargs: Arguments of :class:`StripeSyncOperator`: ``sync``, ``stripe_conn_id``,
+            ``warehouse_conn_id``, ``lake_conn_id``.
 
     Returns:
         The report as a dict: status, message, objects, requests, seconds, drift and its parts.
 
     Raises:
-        StripeSyncError: The collection could not be read or stored; says why.
+        ConfigurationError: ``window_days`` is not a whole number of at least 1.
+        StripeSyncError: The collection could not be read or stored.
     """
 
-    template_fields: Sequence[str] = ("collection", "sync")
+    template_fields: Sequence[str] = (
+        *StripeSyncOperator.template_fields,
+        "collection",
+        "window_days",
+    )
     ui_color = "#e0f5e3"
 
     def __init__(
-        self,
-        *,
-        collection: str,
-        sync: str = "default",
-        window_days: int | None = None,
-        **kwargs: Any,
+        self, *, collection: str, window_days: int | str | None = None, **kwargs: Any
     ) -> None:
-        kwargs["retry_policy"] = kwargs.get("retry_policy") or STRIPE_RETRY_POLICY  # None if mapped
+        _WINDOW_DAYS.check_literal(window_days)
         super().__init__(**kwargs)
         self.collection = collection
-        self.sync = sync
         self.window_days = window_days
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Read this collection again."""
-        from stripe_sync.sync.reconcile.reconcile import reconcile_collection
+        """Read the collection again."""
+        from stripe_sync import reconcile_collection
 
-        days = self.window_days
-        reach = "all of it" if days is None else f"the last {days} days"
-        self.log.info("Reading %s of sync %r again, %s", self.collection, self.sync, reach)
+        days = _WINDOW_DAYS.parse_optional(self.window_days)
+        scope = "all objects" if days is None else f"objects of the last {days:g} days"
+        self.log.info("Reconciling %s of sync %r: %s", self.collection, self.sync, scope)
         with self.interruptible():
             report = reconcile_collection(
-                connections_for(self.sync),
+                self.connections(),
                 self.sync,
                 self.collection,
                 window=None if days is None else timedelta(days=days),
+                progress=ProgressLog(self.log),
             )
         self.log.info(
             "%s %s: %s objects, %s requests, %.1f seconds; %s repaired, %s created, %s deleted%s",

@@ -6,57 +6,51 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
-from stripe_airflow.hooks.connections import connections_for
-from stripe_airflow.interrupt import InterruptibleMixin
-from stripe_airflow.progress import ProgressLog
-from stripe_airflow.retries import STRIPE_RETRY_POLICY
+from stripe_airflow.operators.base import StripeSyncOperator
+from stripe_airflow.reporting import ProgressLog
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class StripeReloadOperator(InterruptibleMixin, BaseOperator):
-    """Puts one collection of a sync back into the warehouse, out of the lake.
+class StripeReloadOperator(StripeSyncOperator):
+    """Restores one collection of a sync from the lake into the warehouse.
 
-    What is there already stays; stopped, it goes on with what is missing when it runs again.
+    Rows that are in the warehouse already stay. An interrupted run continues with the missing rows.
 
     Args:
         collection: Short name or id of the collection (``customer``).
-        sync: Name of the sync.
-        **kwargs: As for every operator. The retry policy defaults to the one for Stripe's errors.
+        **kwargs: Arguments of :class:`StripeSyncOperator`: ``sync``, ``stripe_conn_id``,
+            ``warehouse_conn_id``, ``lake_conn_id``.
 
     Returns:
-        The report as a dict: events and records put back, objects read, seconds.
+        The report as a dict: change events and records restored, objects read, seconds.
 
     Raises:
-        StripeSyncError: Lake or warehouse could not be used; says why.
+        StripeSyncError: Lake or warehouse failed.
     """
 
-    template_fields: Sequence[str] = ("collection", "sync")
+    template_fields: Sequence[str] = (*StripeSyncOperator.template_fields, "collection")
     ui_color = "#e3e0ff"
 
-    def __init__(self, *, collection: str, sync: str = "default", **kwargs: Any) -> None:
-        kwargs.setdefault("retry_policy", STRIPE_RETRY_POLICY)
+    def __init__(self, *, collection: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.collection = collection
-        self.sync = sync
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Put this collection back."""
-        from stripe_sync.sync.reload import reload_collection
+        """Restore the collection."""
+        from stripe_sync import reload_collection
 
         self.log.info("Reloading %s of sync %r", self.collection, self.sync)
         with self.interruptible():
             report = reload_collection(
-                connections_for(self.sync),
+                self.connections(),
                 self.sync,
                 self.collection,
                 progress=ProgressLog(self.log),
             )
         self.log.info(
-            "%s: %s events and %s records put back, of %s rows read, in %.1f seconds",
+            "%s: %s change events and %s records restored from %s rows in %.1f seconds",
             report.collection,
             report.events,
             report.records,

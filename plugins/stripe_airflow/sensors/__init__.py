@@ -1,1 +1,1 @@
-"""Sensors: tasks that watch Stripe."""
+"""The sensor that polls Stripe events."""

@@ -1,124 +1,214 @@
-"""Watching Stripe's events as an Airflow sensor."""
+"""Polling of Stripe events as an Airflow sensor."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseSensorOperator
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.observability import stats
 
+from stripe_airflow.arguments import above_zero, at_least, whole
 from stripe_airflow.hooks.connections import connections_for, warehouse_url
-from stripe_airflow.interrupt import InterruptibleMixin
-from stripe_airflow.retries import STRIPE_RETRY_POLICY
+from stripe_airflow.operators.base import StripeOperator
+from stripe_airflow.params import parse_syncs
+from stripe_sync import ConfigurationError, StripeSyncError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from stripe_sync.sync.poll.report import PollBatch, PollReport
+    from stripe_sync import BackgroundPolling, Connections, PollBatch, PollReport
+
+STOP_SECONDS = 60.0
+"""How long the end of a run waits for open transactions and the lake."""
+
+_RUN_SECONDS = at_least("run_seconds", 0)
+_POLL_INTERVAL = above_zero("poll_interval")
+_SHARD = whole("shard", 0)
+_SHARDS = whole("shards", 1)
 
 
-SHARDS = int(os.environ.get("STRIPE_POLL_SHARDS", "1"))
-"""Tasks that the syncs are spread over; read where the DAG is parsed."""
+class StripeEventSensor(StripeOperator, BaseSensorOperator):
+    """Polls Stripe events for a bounded time and applies them.
 
-RUN_SECONDS = float(os.environ.get("STRIPE_POLL_RUN_SECONDS", "300"))
-"""How long a run of the DAG lasts."""
+    Polling runs in the background every ``poll_interval`` seconds. Beside it runs Airflow's poke
+    loop: ``poke`` checks and logs the health of polling, and succeeds once ``run_seconds`` are
+    over. ``poke_interval``, ``timeout``, ``soft_fail`` and metrics work as for every sensor. A
+    continuous DAG thus has a few hundred runs a day instead of one for each poll. The cursor is
+    committed with the data, so a run may be stopped at any time.
 
-
-class StripeEventSensor(InterruptibleMixin, BaseSensorOperator):
-    """Polls Stripe's events for a bounded time and applies what they tell.
-
-    Unlike most sensors it does not end at the first thing it sees: one run is one loop of
-    ``run_seconds``, so that a continuous DAG makes a few hundred runs a day rather than one for
-    each poll. The position is committed with the data; runs may be cut anywhere.
-
-    One task serves many syncs. For more than one task can serve, map it over ``shard``.
+    One task polls many syncs. If there are too many, map the sensor over ``shard``.
 
     Args:
-        syncs: Names of the syncs, each made when it does not exist; none for all that are active.
-        shard: Which part of them to poll, from 0.
-        shards: How many parts there are.
-        run_seconds: How long one run polls.
-        poke_interval: Seconds from one poll to the next.
-        **kwargs: As for every sensor. The retry policy defaults to the one for Stripe's errors.
+        syncs: Names of the syncs, created when they do not exist; empty for all active syncs. Also
+            as text: ``eu, us`` or ``["eu", "us"]``.
+        stripe_conn_id: Id of the Stripe connection, only with exactly one sync in ``syncs``; None
+            for ``stripe_<sync>``.
+        shard: Number of the shard to poll, from 0.
+        shards: Number of shards that the syncs are divided into.
+        run_seconds: How long one run polls; it ends at the first poke after that.
+        poll_interval: Seconds between two polls of Stripe.
+        poke_interval: Seconds between two health checks.
+        **kwargs: Arguments of ``BaseSensorOperator``, ``warehouse_conn_id`` and ``lake_conn_id``.
+            ``mode`` must be ``poke``.
 
     Returns:
-        The report as a dict: polls, requests, Stripe events seen, changes applied, lag.
+        The report as a dict: polls, requests, Stripe events, changes, lag in seconds.
 
     Raises:
-        StripeSyncError: Not one of the syncs can be polled.
+        ConfigurationError: A number is out of its range.
+        StripeSyncError: None of the syncs can be polled.
     """
 
-    template_fields: Sequence[str] = ("syncs", "run_seconds")
+    template_fields: Sequence[str] = (
+        *StripeOperator.template_fields,
+        "syncs",
+        "stripe_conn_id",
+        "run_seconds",
+    )
     ui_color = "#d9f2ff"
 
     def __init__(
         self,
         *,
         syncs: Sequence[str] | str = (),
+        stripe_conn_id: str | None = None,
         shard: int = 0,
         shards: int = 1,
-        run_seconds: float = 300.0,
-        poke_interval: float = 0.5,
+        run_seconds: float | str = 300.0,
+        poll_interval: float = 0.5,
+        poke_interval: float = 10.0,
+        mode: str = "poke",
         **kwargs: Any,
     ) -> None:
-        kwargs["retry_policy"] = kwargs.get("retry_policy") or STRIPE_RETRY_POLICY
-        super().__init__(poke_interval=poke_interval, **kwargs)
+        if mode != "poke":
+            msg = f"StripeEventSensor polls while it runs: mode must be 'poke', not {mode!r}"
+            raise ValueError(msg)
+        _check_shard(shard, shards)
+        _RUN_SECONDS.check_literal(run_seconds)
+        super().__init__(poke_interval=poke_interval, mode=mode, **kwargs)
         self.syncs = syncs
+        self.stripe_conn_id = stripe_conn_id
         self.shard = shard
         self.shards = shards
         self.run_seconds = run_seconds
+        self.poll_interval = _POLL_INTERVAL.parse(poll_interval)
+        self._polling: BackgroundPolling | None = None
+        self._started_at = 0.0
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Poll until the run's time is over."""
-        from stripe_sync.sync.poll.supervisor import Shard, poll_for
+    def execute(self, context: Context) -> Any:
+        """Poke until the run is over; the first poke starts polling. Stop polling.
 
-        seconds = float(self.run_seconds)
-        named = ", ".join(self.syncs) or "all active syncs"
-        self.log.info("Polling %s every %s s for %s s", named, self.poke_interval, seconds)
+        It starts within a poke, so that ``never_fail`` and ``silent_fail`` apply to its errors.
+        """
+        self._polling = None
         with self.interruptible():
-            report = poll_for(
-                connections_for,
-                warehouse_url(),
-                seconds=seconds,
-                syncs=self.syncs,
-                shard=Shard(self.shard, self.shards),
-                interval=self.poke_interval,
-                on_batch=self._tell,
-            )
+            try:
+                return super().execute(context)
+            except BaseException:
+                self._stop_after_error()
+                raise
+
+    def poke(self, context: Context) -> bool | PokeReturnValue:
+        """Check that polling runs; succeed once the run is over.
+
+        Raises:
+            StripeSyncError: None of the syncs can be polled, or polling ended by itself.
+        """
+        polling = self._polling or self._start()
+        health = polling.health()
+        self._log_report(health.report, health.failing)
+        if not health.running:
+            msg = "polling ended before the run was over: run the task again, it continues"
+            raise StripeSyncError(msg)
+        if time.monotonic() - self._started_at < _RUN_SECONDS.parse(self.run_seconds):
+            return False
+        report = polling.stop(timeout=STOP_SECONDS)
+        self._log_report(report, {})
+        return PokeReturnValue(is_done=True, xcom_value=summarize(report))
+
+    def _start(self) -> BackgroundPolling:
+        from stripe_sync import BackgroundPolling, Shard
+
+        syncs = parse_syncs(self.syncs)
+        if self.stripe_conn_id and len(syncs) != 1:
+            msg = "stripe_conn_id is the connection of one sync: name exactly one in 'syncs'"
+            raise ConfigurationError(msg)
         self.log.info(
-            "%s polls, %s requests (%s failed, %s too many), %s Stripe events, %s changes",
+            "Polling %s every %s s for %s s",
+            ", ".join(syncs) or "all active syncs",
+            self.poll_interval,
+            self.run_seconds,
+        )
+        self._polling = BackgroundPolling(
+            self._connect,
+            warehouse_url(self.warehouse_conn_id),
+            syncs=syncs,
+            shard=Shard(int(self.shard), int(self.shards)),
+            interval=self.poll_interval,
+            on_batch=self._log_batch,
+        )
+        self._polling.start()
+        self._started_at = time.monotonic()
+        return self._polling
+
+    def _stop_after_error(self) -> None:
+        if self._polling is None:
+            return
+        try:
+            self._polling.stop(timeout=STOP_SECONDS)
+        except Exception as error:  # noqa: BLE001 - the error that ended the task is raised
+            self.log.warning("While polling was stopped: %s", error)
+
+    def _connect(self, sync: str) -> Connections:
+        return connections_for(
+            sync,
+            stripe_conn_id=self.stripe_conn_id,
+            warehouse_conn_id=self.warehouse_conn_id,
+            lake_conn_id=self.lake_conn_id,
+        )
+
+    def _log_report(self, report: PollReport, failing: Mapping[str, str]) -> None:
+        self.log.info(
+            "%s polls, %s requests (%s failed, %s rate limited), %s Stripe events, %s changes%s",
             report.polls,
             report.requests,
             report.failures,
             report.rate_limited,
             report.stripe_events,
             report.changes,
+            "".join(f"; sync {name} fails: {message}" for name, message in failing.items()),
         )
-        return summarise(report)
 
-    def _tell(self, batch: PollBatch) -> None:
-        """A batch as a log line and as metrics."""
+    def _log_batch(self, batch: PollBatch) -> None:
+        """Log a transaction and send its metrics."""
         lag = max(batch.lags, default=0.0)
+        pending = batch.pending_fetches
         self.log.info(
-            "%s: %s Stripe events, %s changes, the oldest %.1f s after it happened%s",
+            "%s: %s Stripe events, %s changes, lag %.1f s%s",
             batch.sync,
             batch.stripe_events,
             batch.changes,
             lag,
-            f"; {batch.waiting} objects still to be fetched" if batch.waiting else "",
+            f", {pending} pending fetches" if pending else "",
         )
         tags = {"sync": batch.sync}
         stats.incr("stripe.poll.stripe_events", batch.stripe_events, tags=tags)
         stats.incr("stripe.poll.changes", batch.changes, tags=tags)
         stats.gauge("stripe.poll.lag_seconds", lag, tags=tags)
-        stats.gauge("stripe.poll.waiting", batch.waiting, tags=tags)
+        stats.gauge("stripe.poll.pending_fetches", pending, tags=tags)
 
 
-def summarise(report: PollReport) -> dict[str, Any]:
-    """A poll's report with percentiles (seconds, null when nothing happened) for its lags."""
+def _check_shard(shard: int, shards: int) -> None:
+    if _SHARD.parse(shard) >= _SHARDS.parse(shards):
+        msg = f"shard must be below shards, which is {shards}, not {shard}: the first shard is 0"
+        raise ConfigurationError(msg)
+
+
+def summarize(report: PollReport) -> dict[str, Any]:
+    """A report as a dict, with percentiles of the lags in seconds (None without Stripe events)."""
     summary = asdict(report)
     lags = sorted(summary.pop("lags"))
     for percent in (50, 99):

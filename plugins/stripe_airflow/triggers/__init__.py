@@ -1,1 +1,1 @@
-"""Triggers: what Airflow's triggerer watches."""
+"""Triggers that run in Airflow's triggerer."""

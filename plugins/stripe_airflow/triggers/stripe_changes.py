@@ -1,4 +1,4 @@
-"""Changes in the streams as an Airflow asset, so that DAGs can be scheduled on them."""
+"""Commits to the streams as trigger events, so that DAGs can be scheduled on them."""
 
 from __future__ import annotations
 
@@ -9,35 +9,37 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from stripe_airflow.hooks.connections import warehouse_url
+from stripe_airflow.hooks.connections import WAREHOUSE_CONN_ID, warehouse_url
 
 
 class StripeChangesTrigger(BaseEventTrigger):
-    """Fires after changes were committed to the streams, whoever wrote them.
+    """Fires after change events were committed, whichever process wrote them.
 
-    The warehouse notifies it, so it asks for nothing while nothing happens. What is committed
-    within some seconds makes one event, with the number of changes of each collection. It tells of
-    what happens from its start on; a DAG that must miss nothing keeps the last ``seq`` that it saw.
+    It waits for PostgreSQL's NOTIFY and sends no query in between. All commits within ``seconds``
+    are reported in one trigger event for each sync. It reports commits after its start; a DAG that
+    must not miss any keeps the last ``seq`` that it has read.
 
     Args:
-        seconds: Time in which changes are gathered into one event.
+        seconds: How long commits are collected after the first one.
+        warehouse_conn_id: Id of the warehouse's connection, of type ``postgres``.
     """
 
-    def __init__(self, seconds: float = 5.0) -> None:
+    def __init__(self, seconds: float = 5.0, warehouse_conn_id: str = WAREHOUSE_CONN_ID) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.seconds = seconds
+        self.warehouse_conn_id = warehouse_conn_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and arguments."""
         return (
             "stripe_airflow.triggers.stripe_changes.StripeChangesTrigger",
-            {"seconds": self.seconds},
+            {"seconds": self.seconds, "warehouse_conn_id": self.warehouse_conn_id},
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """One event for each sync that changed: sync, changes, collections, last_seq."""
-        from stripe_sync.warehouse.reading.notifications import listen_streams
+        from stripe_sync import listen_streams
 
-        url = await asyncio.to_thread(warehouse_url)
-        async for news in listen_streams(url, seconds=self.seconds):
-            yield TriggerEvent(asdict(news))  # type: ignore[no-untyped-call]
+        url = await asyncio.to_thread(warehouse_url, self.warehouse_conn_id)
+        async for notification in listen_streams(url, seconds=self.seconds):
+            yield TriggerEvent(asdict(notification))  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""The beginning of a reload run: what to put back."""
+"""First task of a reload run."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from stripe_airflow.hooks.connections import connections_for
 log = logging.getLogger(__name__)
 
 
-def plan_reloads(params: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Make the sync as the lake knows it and say which collections to put back.
+def plan_reload_run(params: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Create the sync from the lake and list the collections to reload.
 
     Args:
         params: The DAG's parameters: sync, collections.
@@ -21,12 +21,12 @@ def plan_reloads(params: Mapping[str, Any]) -> list[dict[str, Any]]:
         Arguments of :class:`StripeReloadOperator`, one dict for each collection.
 
     Raises:
-        ConfigurationError: A collection is not known, or the lake holds nothing of the sync.
+        ConfigurationError: A collection is unknown, or the lake has no data of the sync.
         SyncBusy: The sync is being polled.
     """
-    from stripe_sync.sync.reload import plan_reload
+    from stripe_sync import plan_reload
 
     sync = params["sync"]
-    names = plan_reload(connections_for(sync), sync, list(params["collections"] or []) or None)
+    names = plan_reload(connections_for(sync), sync, params["collections"])
     log.info("Reloading %s collections: %s", len(names), ", ".join(names))
     return [{"collection": name, "sync": sync} for name in names]

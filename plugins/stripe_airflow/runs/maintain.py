@@ -1,4 +1,4 @@
-"""The beginning of a maintenance run: which syncs to maintain."""
+"""First task of a maintenance run."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from stripe_airflow.hooks.connections import warehouse_url
 log = logging.getLogger(__name__)
 
 
-def plan_maintenance(params: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Say which syncs to maintain: the chosen one, else all that there are.
+def plan_maintain_run(params: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """List the syncs to maintain: the chosen one, or all.
 
     Args:
         params: The DAG's parameters: sync.
@@ -23,9 +23,9 @@ def plan_maintenance(params: Mapping[str, Any]) -> list[dict[str, Any]]:
     Raises:
         WarehouseError: The warehouse cannot be reached.
     """
-    from stripe_sync.sync.maintain import plan_maintain
+    from stripe_sync import list_syncs
 
     chosen = params["sync"]
-    names = [chosen] if chosen else plan_maintain(warehouse_url())
-    log.info("To be maintained: %s", ", ".join(names) or "nothing yet")
+    names = [chosen] if chosen else list_syncs(warehouse_url())
+    log.info("Syncs to maintain: %s", ", ".join(names) or "none")
     return [{"sync": name} for name in names]

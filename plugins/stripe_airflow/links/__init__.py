@@ -1,0 +1,1 @@
+"""Links that the UI shows on a task instance."""

@@ -1,0 +1,1 @@
+"""First and last tasks of the DAGs: plan a run, summarize it."""
