@@ -10,7 +10,13 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from stripe_stack import airflow
+from stripe_stack.airflow.components import airflow_command, prepare
+from stripe_stack.airflow.environment import (
+    USER,
+    airflow_environment,
+    base_url,
+    warehouse_url,
+)
 from stripe_stack.errors import StackError
 from stripe_stack.postgres import psql_environment
 from stripe_stack.processes import stop_on_signals
@@ -28,8 +34,8 @@ _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 @app.command()
 def demo() -> None:
-    """Show the whole way once, on data of a sandbox, and stop again."""
-    from stripe_stack.demo import run_demo
+    """Run everything once on sandbox data, and stop."""
+    from stripe_stack.demo.run import run_demo
 
     run_demo(console)
 
@@ -39,22 +45,22 @@ def up() -> None:
     """Keep everything running until Ctrl-C."""
     settings = read_settings()
     started = time.monotonic()
-    with running(settings, _say(started)) as stack:
+    with running(settings, _progress_printer(started)) as stack:
         first = not stack.api.runs("stripe_backfill")
         for dag in DAGS:
             stack.api.unpause(dag)
         if first:
             stack.api.trigger("stripe_backfill")
-        _greet(stack, first=first)
+        _print_summary(stack, first=first)
         _wait(stack)
 
 
 @app.command(context_settings=_PASS_ON)
 def psql(context: typer.Context) -> None:
-    """Open the warehouse in psql; further arguments are psql's own."""
+    """Open the warehouse in psql, which gets further arguments."""
     settings = read_settings()
     with postgres_of(settings) as (postgres, _):
-        url, environment = psql_environment(airflow.warehouse_url(settings, postgres))
+        url, environment = psql_environment(warehouse_url(settings, postgres))
         _run([postgres.psql(), url, *context.args], environment)
 
 
@@ -63,9 +69,9 @@ def airflow_cli(context: typer.Context) -> None:
     """Run Airflow's command line in the stack's environment."""
     settings = read_settings()
     with postgres_of(settings) as (postgres, secrets):
-        environment = airflow.airflow_environment(settings, secrets, postgres)
-        airflow.prepare(settings, secrets, environment)
-        _run(airflow.airflow_command(*context.args), environment)
+        environment = airflow_environment(settings, secrets, postgres)
+        prepare(settings, secrets, environment)
+        _run(airflow_command(*context.args), environment)
 
 
 @app.command()
@@ -73,12 +79,12 @@ def docs() -> None:
     """Build the data docs into dbt/target."""
     settings, project = read_settings(), ROOT / "dbt"
     with postgres_of(settings) as (postgres, _):
-        environment = dbt_environment(airflow.warehouse_url(settings, postgres), project)
+        environment = dbt_environment(warehouse_url(settings, postgres), project)
         _run(dbt_command(project, "docs"), environment)
 
 
 def main() -> None:
-    """Entry point: a problem is one line, and the exit code tells success from failure."""
+    """Run the command line; an error is one line and the exit code 1."""
     stop_on_signals()
     try:
         app()
@@ -89,20 +95,20 @@ def main() -> None:
         raise SystemExit(1) from None
 
 
-def _say(started: float) -> Callable[[str], None]:
-    def say(text: str) -> None:
+def _progress_printer(started: float) -> Callable[[str], None]:
+    def report(text: str) -> None:
         console.print(f"[dim]{time.monotonic() - started:5.1f} s[/dim]  {text}")
 
-    return say
+    return report
 
 
-def _greet(stack: Stack, *, first: bool) -> None:
+def _print_summary(stack: Stack, *, first: bool) -> None:
     settings = stack.settings
     source = "the sandbox" if settings.uses_sandbox else settings.api_base
-    news = "The first backfill has begun." if first else "What was there before is still there."
+    state = "The first backfill has begun." if first else "What was there before is still there."
     lines = {
-        "Airflow": airflow.base_url(settings),
-        "Login": f"{airflow.USER} / {stack.secrets.admin_password}",
+        "Airflow": base_url(settings),
+        "Login": f"{USER} / {stack.secrets.admin_password}",
         "Stripe": source,
         "Warehouse": "make psql",
         "Lake": settings.lake,
@@ -111,11 +117,11 @@ def _greet(stack: Stack, *, first: bool) -> None:
     console.print()
     for title, text in lines.items():
         console.print(f"[bold]{title:<10}[/bold] {escape(text)}", soft_wrap=True)
-    console.print(f"\n{news} Ctrl-C stops everything.")
+    console.print(f"\n{state} Ctrl-C stops everything.")
 
 
 def _wait(stack: Stack) -> None:
-    """Until Ctrl-C."""
+    """Wait for Ctrl-C."""
     try:
         while True:
             stack.processes.check()

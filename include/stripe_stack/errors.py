@@ -1,7 +1,7 @@
-"""What stops the stack from starting or going on."""
+"""Errors of the stack."""
 
 from __future__ import annotations
 
 
 class StackError(Exception):
-    """One line that names the cause and the remedy; the command line prints it and exits with 1."""
+    """The stack cannot start or go on; the message is one line with the cause and the remedy."""

@@ -1,8 +1,8 @@
-"""Ends what a stack left running, should the stack itself be killed.
+"""Stops the processes of a stack that was killed itself.
 
-Run beside it as a program of its own. Its standard input is a pipe of which the stack holds the
-other end: a line for each process that the stack starts, with its id and the signal that makes it
-end in an orderly way. When the pipe breaks, the stack is gone.
+The stack runs it as a program of its own, and writes a line to its standard input for each process
+that it starts: the process id, and the signal for an orderly end. The end of the input is the end
+of the stack.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from contextlib import suppress
 import psutil
 
 _PATIENCE = 3.0
-"""Seconds for an orderly end: enough for PostgreSQL; tasks go on where they were anyway."""
+"""Seconds for an orderly end: enough for PostgreSQL; tasks can resume anyway."""
 
 
 def main() -> None:
-    """Wait until the stack is gone, then end its processes and all of their sessions."""
+    """Wait for the end of the stack, then stop its processes and all others in their sessions."""
     signals: dict[int, int] = {}
     for line in sys.stdin:
         pid, number = line.split()
         signals[int(pid)] = int(number)
-    _ask(signals)
+    _send_signals(signals)
     deadline = time.monotonic() + _PATIENCE
     while left := _members(signals):
         if time.monotonic() > deadline:
@@ -34,15 +34,15 @@ def main() -> None:
         time.sleep(0.05)
 
 
-def _ask(signals: Mapping[int, int]) -> None:
+def _send_signals(signals: Mapping[int, int]) -> None:
     for pid, number in reversed(list(signals.items())):
         with suppress(OSError):
-            if os.getsid(pid) == pid:  # each leads a session, so this is no newcomer with its id
+            if os.getsid(pid) == pid:  # a session leader, so no newer process with the same id
                 os.kill(pid, number)
 
 
 def _members(sessions: Iterable[int]) -> list[int]:
-    """All living processes of these sessions."""
+    """All running processes of these sessions."""
     wanted, found = set(sessions), []
     for process in psutil.process_iter(["status"]):
         with suppress(OSError):

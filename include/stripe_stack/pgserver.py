@@ -1,7 +1,7 @@
-"""PostgreSQL out of a wheel: the package that brings it, imported so that it does not complain.
+"""Imports the Python package with the PostgreSQL server, without its warning.
 
-It looks for the user's runtime folder when it is imported and warns where there is none, as for
-root or in a container. So one is named before.
+At its import, the package looks for the user's runtime folder, and warns if there is none, as for
+root or in a container. So this sets one before.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def _runtime_folder() -> str:
-    folder = Path(tempfile.gettempdir()) / f"runtime-{os.getuid()}"  # where it would go, too
+    folder = Path(tempfile.gettempdir()) / f"runtime-{os.getuid()}"  # as the package does
     folder.mkdir(mode=0o700, exist_ok=True)
     return str(folder)
 

@@ -1,4 +1,4 @@
-"""PostgreSQL out of a Python package, on loopback, with a password."""
+"""The embedded PostgreSQL server, on loopback, with a password."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Postgres:
 
     @property
     def runs(self) -> bool:
-        """Whether the server answers."""
+        """Whether the server accepts connections."""
         try:
             psycopg.connect(self.url("postgres"), connect_timeout=2).close()
         except psycopg.OperationalError:
@@ -44,23 +44,23 @@ class Postgres:
         return True
 
     def url(self, database: str, scheme: str = "postgresql") -> str:
-        """URL of a database, with the password in it."""
+        """URL of a database, with the password."""
         return f"{scheme}://postgres:{self._password}@127.0.0.1:{self.port}/{database}"
 
     def start(self, processes: Processes, *, durable: bool = True) -> None:
-        """Start the server (making its files at the first time) and wait until it answers.
+        """Start the server, with new files the first time, and wait until it accepts connections.
 
         Args:
-            processes: Who is to stop it.
-            durable: False trades safety against a power cut for speed.
+            processes: Stops it at the end.
+            durable: False is faster, and loses data in a power cut.
 
         Raises:
-            StackError: It cannot be started.
+            StackError: It cannot start.
         """
         if not self._data.exists():
             self._initialise()
         server = _server(self._data)
-        self.port = free_port()  # that of a server that was killed may be somebody else's by now
+        self.port = free_port()  # another program may use the port of a killed server now
         tuning = [] if durable else ["-c", "fsync=off", "-c", "synchronous_commit=off"]
         processes.start(
             Command(
@@ -76,7 +76,7 @@ class Postgres:
                 env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"},
                 cwd=self._data,
                 user=server.system_user,
-                stop_signal=signal.SIGINT,  # a fast shutdown: sessions are cut, data are safe
+                stop_signal=signal.SIGINT,  # a fast shutdown: closes sessions, keeps data
             )
         )
         deadline = time.monotonic() + _START_SECONDS
@@ -93,13 +93,13 @@ class Postgres:
         return str(_server(self._data).bin_path / "psql")
 
     def _initialise(self) -> None:
-        # Made beside and renamed: a folder of that name is whole, whenever this was cut short.
+        # Made under another name and renamed, so that a folder of that name is always complete.
         folder = self._data.with_name("postgres.new")
         shutil.rmtree(folder, ignore_errors=True)
         server = _server(folder)
         try:
             server.ensure_pgdata_inited()
-            # Single-user mode needs no password, so that there is never a server without one.
+            # Single-user mode needs no password, so no server without one ever listens.
             subprocess.run(
                 [str(server.bin_path / "postgres"), "--single", "-D", str(folder), "postgres"],
                 input=f"ALTER USER postgres PASSWORD '{self._password}'\n",
@@ -125,7 +125,7 @@ class Postgres:
                 connection.execute(f"CREATE DATABASE {name}")
 
     def _running_port(self) -> int | None:
-        """Port that the server's own pid file names; None when there is none."""
+        """Port in the server's pid file; None without one."""
         pid_file = self._data / "postmaster.pid"
         try:
             return int(pid_file.read_text().splitlines()[3])
@@ -142,7 +142,7 @@ def _server(folder: Path) -> PostgresServer:
 
 
 def psql_environment(url: str) -> tuple[str, dict[str, str]]:
-    """A URL without its password, and an environment with it, so that ``ps`` does not show it."""
+    """A URL without its password, and an environment with it, which ``ps`` does not list."""
     info = psycopg.conninfo.conninfo_to_dict(url)
     password = str(info.pop("password", ""))
     rest: dict[str, Any] = dict(info)

@@ -1,26 +1,23 @@
-"""What is looked at before anything is started."""
+"""Checks before the stack starts."""
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Mapping
 
 import fsspec
 import psycopg
 
+import stripe_sync
 from stripe_stack.errors import StackError
 from stripe_stack.settings import Settings
-from stripe_sync.catalog import PINNED_API_VERSION
-from stripe_sync.client import Credential, NoRateLimit, Priority, RetryPolicy, StripeApi, Timeouts
-from stripe_sync.errors import AuthenticationError, StripeSyncError
 
 
 def check_ports(ports: Mapping[str, int]) -> None:
-    """See that nothing listens on these ports of loopback.
+    """Check that the loopback ports are free.
 
     Args:
-        ports: By the name of the setting that changes each.
+        ports: By the name of their settings.
 
     Raises:
         StackError: One is in use.
@@ -39,18 +36,20 @@ def check_ports(ports: Mapping[str, int]) -> None:
 
 
 def check_account(settings: Settings) -> str:
-    """Ask Stripe for the account, and return its id.
+    """Request the account from Stripe. Returns its id.
 
     Raises:
-        StackError: The key is refused, or Stripe cannot be reached.
+        StackError: Stripe refuses the key or cannot be reached.
     """
     try:
-        credential = Credential(settings.api_key, settings.api_base, settings.stripe_account)
-        return asyncio.run(_account(credential))
-    except AuthenticationError as error:
+        credential = stripe_sync.Credential(
+            settings.api_key, settings.api_base, settings.stripe_account
+        )
+        return stripe_sync.fetch_account_id(credential)
+    except stripe_sync.AuthenticationError as error:
         msg = f"Stripe refuses the key in STRIPE_API_KEY: {error}"
         raise StackError(msg) from error
-    except StripeSyncError as error:
+    except stripe_sync.StripeSyncError as error:
         msg = (
             f"Stripe cannot be asked at {settings.api_base}: {error}. "
             "See STRIPE_API_KEY and STRIPE_API_BASE."
@@ -58,20 +57,11 @@ def check_account(settings: Settings) -> str:
         raise StackError(msg) from error
 
 
-async def _account(credential: Credential) -> str:
-    retry = RetryPolicy(attempts=2, total=15, timeouts=Timeouts(connect=5, total=10))
-    api = StripeApi(
-        credential, api_version=PINNED_API_VERSION, rate_limiter=NoRateLimit(), retry=retry
-    )
-    async with api:
-        return str((await api.get("/v1/account", priority=Priority.LIVE))["id"])
-
-
 def check_warehouse(settings: Settings) -> None:
-    """Connect to the warehouse, when it is not the embedded one.
+    """Connect to the warehouse, if it is not the embedded one.
 
     Raises:
-        StackError: It cannot be reached or refuses.
+        StackError: It cannot be reached, or refuses the connection.
     """
     if settings.warehouse_url is None:
         return

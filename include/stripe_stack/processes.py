@@ -1,7 +1,7 @@
-"""Starting processes, and leaving none behind.
+"""Starts processes, and stops all of them at the end.
 
-Each process gets a session of its own, so that Ctrl-C reaches only this one, which then stops the
-others in reverse order. Should this process die without being able to, ``guard.py`` does it.
+Each process gets its own session, so that Ctrl-C reaches this one only, which then stops the others
+in reverse order. If this process is killed, ``guard.py`` stops them.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class Command:
     """A process to start.
 
     Attributes:
-        name: What messages and the log file call it.
+        name: Its name in messages and of its log file.
         argv: Program and arguments.
         env: Its whole environment.
         cwd: Its working directory.
-        user: Operating system user to run as, None for this one.
-        stop_signal: What makes it end in an orderly way.
-        stop_children: Whether its children get the signal too, for a program that waits for them.
+        user: Operating system user to run as; None for the current one.
+        stop_signal: The signal for an orderly end.
+        stop_children: Whether its children get the signal, too, for a program that waits for them.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Command:
     stop_children: bool = False
 
     def stop(self, pid: int, *, again: bool) -> None:
-        """Send the signal to the process of that id, for the first time or again."""
+        """Send the signal to the process with that id, for the first time or again."""
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
             if not again:
@@ -59,11 +59,11 @@ class Command:
 
 
 class Processes:
-    """The processes of a stack; leaving the context stops them all.
+    """The processes of a stack; the end of the context stops all of them.
 
     Args:
         log_dir: Folder for one log file each.
-        patience: Seconds that a process gets to end by itself before it is killed.
+        patience: Seconds until a process that does not stop is killed.
     """
 
     def __init__(self, log_dir: Path, *, patience: float = 20.0) -> None:
@@ -99,24 +99,24 @@ class Processes:
             self._guard.communicate()
 
     def start(self, *commands: Command) -> None:
-        """Start these side by side; they will also be stopped side by side."""
+        """Start these at the same time; they also stop at the same time."""
         group: list[tuple[Command, subprocess.Popen[bytes]]] = []
         self._started.append(group)
-        # Not at one go: what was started before one fails to must be known, to be stopped.
+        # One by one: if one fails to start, the earlier ones are known, and stop.
         for command in commands:
             process = self._spawn(command)
             group.append((command, process))
-            self._tell_guard(process.pid, command.stop_signal)
+            self._register_with_guard(process.pid, command.stop_signal)
 
     def log_of(self, name: str) -> Path:
         """The log file of a process."""
         return self._log_dir / f"{name}.log"
 
     def check(self) -> None:
-        """See that all are alive.
+        """Check that all processes run.
 
         Raises:
-            StackError: One has ended by itself; names it, its log and the last line there.
+            StackError: One has ended; the message has its name, its log and the last line of it.
         """
         for group in self._started:
             for command, process in group:
@@ -125,15 +125,15 @@ class Processes:
                     lines = [line for line in log.read_text(errors="replace").splitlines() if line]
                     msg = (
                         f"{command.name} ended with code {process.returncode}: "
-                        f"{lines[-1].strip() if lines else 'it said nothing'} (log: {log})"
+                        f"{lines[-1].strip() if lines else 'no output'} (log: {log})"
                     )
                     raise StackError(msg)
 
     def stop(self) -> None:
-        """Stop all in reverse order, then end what they may have left."""
+        """Stop all in reverse order, then kill the processes that they may have left."""
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         for number in before:
-            signal.signal(number, signal.SIG_IGN)  # an impatient second Ctrl-C must not cut this
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not interrupt this
         try:
             descendants = self._descendants()
             while self._started:
@@ -158,14 +158,14 @@ class Processes:
                 extra_groups=[] if command.user else None,
             )
 
-    def _tell_guard(self, pid: int, stop_signal: signal.Signals) -> None:
+    def _register_with_guard(self, pid: int, stop_signal: signal.Signals) -> None:
         if self._guard and self._guard.stdin:
-            with suppress(BrokenPipeError):  # whoever ended the guard can do without it
+            with suppress(BrokenPipeError):  # the guard was ended on purpose
                 self._guard.stdin.write(f"{pid} {int(stop_signal)}\n")
                 self._guard.stdin.flush()
 
     def _descendants(self) -> set[psutil.Process]:
-        """Processes that came from this one since it began, the guard apart."""
+        """Descendants of this process since the context began, without the guard."""
         found: set[psutil.Process] = set()
         for child in set(psutil.Process().children()) - self._others:
             if not self._guard or child.pid != self._guard.pid:

@@ -1,4 +1,4 @@
-"""Settings of the local stack, out of the environment and ``.env``."""
+"""Settings of the local stack, from the environment and ``.env``."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ OptionalSecret = Annotated[SecretStr | None, _NoneWhenEmpty]
 
 
 class Settings(BaseSettings):
-    """What ``make up`` and its kin can be told. Each is an environment variable of that name.
+    """Settings of ``make up`` and the other targets; each is an environment variable.
 
     Attributes:
         stripe_api_key: Secret or restricted key of the account; without one a sandbox runs.
-        stripe_api_base: Address of the API, for servers other than Stripe's own.
+        stripe_api_base: Address of the API, if it is not Stripe's own.
         stripe_account: Connected account (``acct_…``) to act for.
-        warehouse_url: PostgreSQL to load into; without one the embedded server's.
-        lake_url: Where Parquet files go; without one a folder of the stack.
+        warehouse_url: PostgreSQL to load into; the embedded server by default.
+        lake_url: Folder or bucket of the Parquet files; a folder of the stack by default.
         airflow_port: Port of Airflow's UI and API, on loopback.
         sandbox_port: Port of the sandbox, on loopback.
-        stack_dir: Folder that holds everything the stack keeps.
+        stack_dir: Folder of all data of the stack.
     """
 
     model_config = SettingsConfigDict(
@@ -78,17 +78,17 @@ class Settings(BaseSettings):
 
     @property
     def uses_sandbox(self) -> bool:
-        """Whether a sandbox stands in for Stripe."""
+        """Whether a sandbox replaces Stripe."""
         return self.stripe_api_key is None
 
     @property
     def api_key(self) -> str:
-        """The key that the sync uses."""
+        """The API key of the sync."""
         return self.stripe_api_key.get_secret_value() if self.stripe_api_key else SANDBOX_KEY
 
     @property
     def api_base(self) -> str:
-        """The address that the sync asks."""
+        """The address of the API."""
         if self.uses_sandbox:
             return f"http://127.0.0.1:{self.sandbox_port}"
         return self.stripe_api_base or STRIPE_API_BASE
@@ -105,10 +105,10 @@ class Settings(BaseSettings):
 
 
 def read_settings() -> Settings:
-    """Settings of the environment and ``.env``.
+    """Read the settings from the environment and ``.env``.
 
     Raises:
-        StackError: One of them has a value it cannot have.
+        StackError: A setting has a wrong value.
     """
     try:
         settings = Settings()
@@ -125,7 +125,7 @@ def read_settings() -> Settings:
 
 
 class Secrets(BaseModel):
-    """Passwords that a stack makes up once and keeps."""
+    """Random passwords of a stack, made once."""
 
     postgres_password: str = Field(default_factory=lambda: secrets.token_urlsafe(24))
     admin_password: str = Field(default_factory=lambda: secrets.token_urlsafe(9))
@@ -134,7 +134,7 @@ class Secrets(BaseModel):
 
 
 def stack_secrets(stack_dir: Path) -> Secrets:
-    """The secrets of a stack, made at the first call."""
+    """The secrets of a stack; made by the first call."""
     file = stack_dir / "secrets.json"
     if file.exists():
         return Secrets.model_validate_json(file.read_bytes())
@@ -145,7 +145,7 @@ def stack_secrets(stack_dir: Path) -> Secrets:
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nothing listens on now."""
+    """A free TCP port on loopback."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

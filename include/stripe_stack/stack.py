@@ -1,4 +1,4 @@
-"""The whole stack: started in order, stopped in reverse."""
+"""The whole stack: starts in order, stops in reverse order."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from pathlib import Path
 
 import httpx
 
-from stripe_stack import airflow, preflight
-from stripe_stack.airflow import AirflowApi
+from stripe_stack import preflight
+from stripe_stack.airflow import components
+from stripe_stack.airflow.api import AirflowApi, connected
+from stripe_stack.airflow.environment import airflow_environment, warehouse_url
 from stripe_stack.errors import StackError
 from stripe_stack.postgres import Postgres
 from stripe_stack.processes import Command, Processes
@@ -24,7 +26,8 @@ from stripe_stack.settings import ROOT, Secrets, Settings, stack_secrets
 
 DAGS = ("stripe_backfill", "stripe_poll", "stripe_reconcile", "stripe_maintain", "stripe_dbt")
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
+"""Reports the start of a step to the user."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Stack:
     """A running stack.
 
     Attributes:
-        settings: What it was started with.
+        settings: Its settings.
         secrets: Its passwords.
         processes: Its processes.
         api: Its Airflow.
@@ -49,58 +52,48 @@ class Stack:
 @contextmanager
 def running(
     settings: Settings,
-    say: Say,
+    report: Report,
     *,
     throwaway: bool = False,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Stack]:
-    """Start everything, and stop it all when the context is left, however that happens.
+    """Start everything, and stop everything when the context ends, whatever happens.
 
     Args:
-        settings: What to start.
-        say: Told of each step.
-        throwaway: Whether to begin with an empty folder, and with speed before safety.
-        environment: Variables that Airflow's processes get besides.
+        settings: The settings of the stack.
+        report: Called at each step.
+        throwaway: Whether to empty the folder first, and to prefer speed to safety.
+        environment: More variables for Airflow's processes.
 
     Raises:
-        StackError: Something is in the way; nothing is left running.
+        StackError: The stack cannot start; no process is left.
     """
     with ExitStack() as cleanup:
         cleanup.enter_context(only_one(settings.stack_dir))
         if throwaway:
             _empty(settings.stack_dir)
-        _look_first(settings)
+        _check_first(settings)
         secrets = stack_secrets(settings.stack_dir)
         postgres = Postgres(settings, secrets)
         processes = cleanup.enter_context(Processes(settings.logs))
-        say("Starting PostgreSQL")
+        report("Starting PostgreSQL")
         postgres.start(processes, durable=not throwaway)
-        if settings.uses_sandbox:
-            say("Starting the sandbox Stripe")
-            processes.start(_sandbox(settings, throwaway=throwaway))
-        variables = airflow.airflow_environment(settings, secrets, postgres)
-        variables |= environment or {}
-        say("Preparing Airflow's database")
-        airflow.prepare(settings, secrets, variables)
-        if settings.uses_sandbox:
-            _wait_for_sandbox(settings, processes)
-        say("Starting Airflow")
-        airflow.start(processes, variables, throwaway=throwaway)
-        api = cleanup.enter_context(airflow.connected(settings, secrets))
-        airflow.wait_until_ready(api, processes, dags=len(DAGS))
-        api.make_pool()
-        say("Airflow is ready")
-        warehouse = airflow.warehouse_url(settings, postgres)
-        yield Stack(settings, secrets, processes, api, warehouse)
-        say("Stopping")
+        _start_sandbox(settings, processes, report, throwaway=throwaway)
+        variables = airflow_environment(settings, secrets, postgres) | dict(environment or {})
+        report("Preparing Airflow's database")
+        components.prepare(settings, secrets, variables)
+        _wait_for_sandbox(settings, processes)
+        report("Starting Airflow")
+        components.start(processes, variables, throwaway=throwaway)
+        api = cleanup.enter_context(connected(settings, secrets, processes, dags=len(DAGS)))
+        report("Airflow is ready")
+        yield Stack(settings, secrets, processes, api, warehouse_url(settings, postgres))
+        report("Stopping")
 
 
 @contextmanager
 def postgres_of(settings: Settings) -> Iterator[tuple[Postgres, Secrets]]:
-    """The embedded server, for a command beside the stack.
-
-    It is the running stack's, or one that runs as long as the context lasts.
-    """
+    """The embedded server for a command: the running stack's, or one that ends with the context."""
     make_folder(settings.stack_dir)
     secrets = stack_secrets(settings.stack_dir)
     postgres = Postgres(settings, secrets)
@@ -131,7 +124,7 @@ def make_folder(folder: Path) -> None:
 
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
-    """Hold the folder, so that no second stack works in it."""
+    """Lock the folder against a second stack."""
     make_folder(folder)
     with (folder / "lock").open("w") as file:
         try:
@@ -150,7 +143,7 @@ def _empty(folder: Path) -> None:
             entry.unlink()
 
 
-def _look_first(settings: Settings) -> None:
+def _check_first(settings: Settings) -> None:
     ports = {"AIRFLOW_PORT": settings.airflow_port}
     if settings.uses_sandbox:
         ports["SANDBOX_PORT"] = settings.sandbox_port
@@ -161,15 +154,22 @@ def _look_first(settings: Settings) -> None:
         preflight.check_account(settings)
 
 
-def _sandbox(settings: Settings, *, throwaway: bool) -> Command:
+def _start_sandbox(
+    settings: Settings, processes: Processes, report: Report, *, throwaway: bool
+) -> None:
+    if not settings.uses_sandbox:
+        return
+    report("Starting the sandbox Stripe")
     state = settings.stack_dir.resolve() / "sandbox.jsonl"
     argv = [sys.executable, "-m", "stripe_sandbox", "--port", str(settings.sandbox_port)]
     argv += ["--seed", "demo", "--state", str(state), "--limits"]
     ending = signal.SIGKILL if throwaway else signal.SIGTERM
-    return Command(name="sandbox", argv=argv, env=os.environ, cwd=ROOT, stop_signal=ending)
+    processes.start(Command("sandbox", argv, os.environ, ROOT, stop_signal=ending))
 
 
 def _wait_for_sandbox(settings: Settings, processes: Processes) -> None:
+    if not settings.uses_sandbox:
+        return
     headers = {"Authorization": f"Bearer {settings.api_key}"}
     deadline = time.monotonic() + 30
     while True:

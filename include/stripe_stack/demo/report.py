@@ -1,4 +1,4 @@
-"""What the demo tells of what it saw."""
+"""Prints the results of the demo."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from rich.table import Table
 from stripe_stack.stack import Stack
 from stripe_sync.records import canonical_json
 
-_SHOWN = ("id", "object", "name", "email", "created", "currency", "livemode", "metadata")
-"""What is shown of a customer, who has many more fields."""
+_PRINTED_FIELDS = ("id", "object", "name", "email", "created", "currency", "livemode", "metadata")
+"""Fields of a customer to print; it has many more."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """A change as it came out of the views.
+    """A change as the views have it.
 
     Attributes:
         seconds: From the change in Stripe to both rows.
@@ -38,7 +38,7 @@ class Change:
 
 
 def print_backfill(console: Console, rows: Iterable[Mapping[str, Any]]) -> None:
-    """A line for each collection, and their sum; below it what did not go as usual."""
+    """Print a line per collection and the sums; below, the collections that are not done."""
     rows = list(rows)
     table = Table(title="Backfill", title_style="bold", show_footer=True)
     table.add_column("Collection", "Sum", no_wrap=True)
@@ -49,17 +49,17 @@ def print_backfill(console: Console, rows: Iterable[Mapping[str, Any]]) -> None:
         numbers = (f"{row['objects']:,}", f"{row['requests']:,}", f"{row['seconds']:.1f}")
         table.add_row(row["collection"], *numbers)
     console.print(table)
-    unusual: dict[str, list[str]] = {}
+    not_done: dict[str, list[str]] = {}
     for row in rows:
         if row["status"] != "done":
-            said = row["status"] + (f": {row['message']}" if row["message"] else "")
-            unusual.setdefault(said, []).append(row["collection"])
-    for said, names in unusual.items():
-        console.print(f"{', '.join(names)}: {escape(said)}", soft_wrap=True)
+            reason = row["status"] + (f": {row['message']}" if row["message"] else "")
+            not_done.setdefault(reason, []).append(row["collection"])
+    for reason, names in not_done.items():
+        console.print(f"{', '.join(names)}: {escape(reason)}", soft_wrap=True)
 
 
 def print_views(console: Console, stack: Stack) -> None:
-    """How many views there are, and where the lake and the docs are."""
+    """Print the number of views, and the places of the docs and the lake."""
     query = "SELECT count(*) FROM information_schema.views WHERE table_schema = 'stripe'"
     with psycopg.connect(stack.warehouse_url) as connection:
         views = connection.execute(query).fetchone()
@@ -71,7 +71,7 @@ def print_views(console: Console, stack: Stack) -> None:
 
 
 def print_change(console: Console, change: Change) -> None:
-    """The record and the event, in the streams' shape, and how long the change took."""
+    """Print the record, the event, and the seconds that the change took."""
     console.print("\n[bold]Its record[/bold] (stripe.records)")
     console.print(_json(change.record, "payload"))
     console.print("\n[bold]Its event[/bold] (stripe.events)")
@@ -84,13 +84,15 @@ def print_change(console: Console, change: Change) -> None:
 def _json(row: Mapping[str, Any], object_field: str) -> JSON:
     """A row as JSON, with a few of the object's fields."""
     whole = row[object_field]
-    part = {key: whole[key] for key in _SHOWN if key in whole}
-    shown = {**row, object_field: {**part, "…": f"and {len(whole) - len(part)} more fields"}}
-    return JSON(canonical_json.dumps({key: _plain(value) for key, value in shown.items()}).decode())
+    part = {key: whole[key] for key in _PRINTED_FIELDS if key in whole}
+    printed = {**row, object_field: {**part, "…": f"and {len(whole) - len(part)} more fields"}}
+    return JSON(
+        canonical_json.dumps({key: _plain(value) for key, value in printed.items()}).decode()
+    )
 
 
 def _plain(value: Any) -> Any:
-    """A value as the streams write it: moments in UTC with a Z."""
+    """A value as the streams write it: timestamps in UTC with a Z."""
     if isinstance(value, datetime):
         return value.isoformat(timespec="microseconds").replace("+00:00", "Z")
     return str(value) if isinstance(value, UUID) else value

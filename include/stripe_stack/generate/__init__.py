@@ -1,0 +1,6 @@
+"""Generates the typed views from the Stripe SDK's annotations.
+
+``python -m stripe_stack.generate`` writes ``catalog/fields.json`` (every field of every
+collection with its kind) and, for each collection, a dbt model with its properties;
+``--check`` writes nothing and lists stale files.
+"""

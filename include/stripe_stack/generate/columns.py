@@ -1,0 +1,155 @@
+"""The columns of the typed views.
+
+Every field is a column of its own name. A timestamp is two columns: Stripe's seconds under the
+field's name, followed by a ``timestamptz`` under the name plus ``_ts``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from stripe_stack.generate.fields import Field, FieldKind
+from stripe_stack.generate.glossary import Glossary
+from stripe_sync.catalog.model import Collection
+from stripe_sync.errors import CatalogError
+
+MOMENT_SUFFIX = "_ts"
+
+# Macro and type for each kind; a timestamp's second column is added apart.
+_RENDERING: Mapping[FieldKind, tuple[str, str]] = {
+    FieldKind.TEXT: ("as_text", "text"),
+    FieldKind.REFERENCE: ("as_id", "text"),
+    FieldKind.INTEGER: ("as_bigint", "bigint"),
+    FieldKind.DECIMAL: ("as_numeric", "numeric"),
+    FieldKind.BOOLEAN: ("as_boolean", "boolean"),
+    FieldKind.TIMESTAMP: ("as_bigint", "bigint"),
+    FieldKind.JSON: ("as_json", "jsonb"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a view.
+
+    Attributes:
+        name: Its name, unquoted.
+        expression: SQL expression before ``as`` in the model.
+        data_type: Its type in Postgres.
+        description: Its meaning.
+    """
+
+    name: str
+    expression: str
+    data_type: str
+    description: str
+
+
+STREAM_COLUMNS = (
+    Column("_sync_id", "sync_id", "uuid", "Sync that the object belongs to."),
+    Column("_deleted", "deleted", "boolean", "Whether the object is gone from Stripe."),
+    Column(
+        "_updated_at",
+        "updated_at",
+        "timestamp with time zone",
+        "When this state was stored.",
+    ),
+    Column(
+        "_seq",
+        "seq",
+        "bigint",
+        "Position in the sync's stream of the change that led to this state.",
+    ),
+)
+
+
+def view_columns(
+    collection: Collection,
+    fields: Mapping[str, Field],
+    glossary: Glossary,
+    views: Mapping[str, str],
+) -> list[Column]:
+    """The columns of a collection's view, in order.
+
+    Args:
+        collection: The collection.
+        fields: Its fields.
+        glossary: Texts of the descriptions.
+        views: Names of the views by object name, for the targets of references.
+
+    Raises:
+        CatalogError: Two columns would have the same name.
+    """
+    columns: list[Column] = []
+    for name, field in fields.items():
+        meaning = glossary.describe(collection, name, field)
+        hints = [_hint(name, field, fields, glossary, views), *_handling(collection, name)]
+        macro, data_type = _RENDERING[field.kind]
+        text = " ".join([meaning, *filter(None, hints)])
+        # The record's own key: equal to the field, and joins find it by the primary key's index.
+        is_key = (name,) == collection.key and collection.keyed_by_fields
+        expression = "upstream_id" if is_key else _call(macro, name)
+        columns.append(Column(name, expression, data_type, text))
+        if field.kind is FieldKind.TIMESTAMP:
+            columns.append(_moment(name, meaning))
+    columns += STREAM_COLUMNS
+    if collection.parents:
+        columns.append(_parent(collection))
+    _refuse_doubles(collection, columns)
+    return columns
+
+
+def _parent(collection: Collection) -> Column:
+    # Last of all, so that a view that is there already can be replaced in place.
+    kinds = " or ".join(f"`{name}`" for name in collection.parents)
+    text = f"Key of the object that it belongs to ({kinds})."
+    if any(call.parent is None for call in collection.lists):
+        text += " Null where that is the account itself."
+    return Column("_parent_id", "parent_id", "text", text)
+
+
+def _moment(name: str, text: str) -> Column:
+    return Column(
+        name + MOMENT_SUFFIX,
+        _call("as_timestamp", name),
+        "timestamp with time zone",
+        f"{text} The same moment as `{name}`.",
+    )
+
+
+def _hint(
+    name: str,
+    field: Field,
+    fields: Mapping[str, Field],
+    glossary: Glossary,
+    views: Mapping[str, str],
+) -> str | None:
+    """Unit or target of a column's values."""
+    if glossary.is_money(name, field):
+        currency = "`currency`" if "currency" in fields else "the currency"
+        return f"In the minor unit of {currency}."
+    if field.kind is FieldKind.TIMESTAMP:
+        return f"Unix seconds; `{name}{MOMENT_SUFFIX}` has the same time as a timestamp."
+    if field.kind is FieldKind.REFERENCE:
+        places = [f"`stripe.{views[target]}`" for target in field.to if target in views]
+        return f"An id, see {', '.join(places)}." if places else "An id."
+    return None
+
+
+def _handling(collection: Collection, name: str) -> Iterator[str]:
+    """How syncs treat a field."""
+    if name in collection.sensitive:
+        yield "Redacted before storing, unless the sync's `redact` is off."
+    if name in collection.volatile:
+        yield "May differ between two requests without a change, so the hash leaves it out."
+
+
+def _call(macro: str, name: str) -> str:
+    return f"{{{{ {macro}('{name}') }}}}"
+
+
+def _refuse_doubles(collection: Collection, columns: list[Column]) -> None:
+    names = [column.name for column in columns]
+    if doubles := sorted({name for name in names if names.count(name) > 1}):
+        msg = f"{collection.id}: more than one column {', '.join(doubles)}"
+        raise CatalogError(msg)
