@@ -12,10 +12,11 @@ from typing import Annotated
 
 import typer
 
-from stripe_sandbox import demo, persist
+from stripe_sandbox.seeds import demo_shop
 from stripe_sandbox.server import HOST, SandboxApp, listen, make_server
 from stripe_sandbox.settings import Settings, stripe_limits
-from stripe_sandbox.state import ACCOUNT, LIVE_KEY, TEST_KEY, State
+from stripe_sandbox.state import state_file
+from stripe_sandbox.state.sandbox_state import ACCOUNT, LIVE_KEY, TEST_KEY, State
 
 DEFAULT_PORT = 12111
 
@@ -44,14 +45,14 @@ def serve(
     address, bound = connection.getsockname()[:2]
     typer.echo(f"Stripe sandbox on http://{address}:{bound} (keys {TEST_KEY}, {LIVE_KEY})")
     for ending in (signal.SIGTERM, signal.SIGINT):
-        # The server raises the signal that ended it once more, which must not end it before saving.
+        # The server raises the signal again when it has stopped, before the state is saved.
         signal.signal(ending, lambda *_: sys.exit(0))
     try:
         make_server(app).run([connection])
     finally:
         connection.close()
         if state is not None:
-            persist.save(app.holder.state, state)
+            state_file.save(app.holder.state, state)
 
 
 def main() -> None:
@@ -79,13 +80,13 @@ def _listen(port: int, host: str) -> socket.socket:
 def _state(path: Path | None, seed: str) -> State:
     if path is not None and path.exists():
         try:
-            return persist.load(path)
-        except persist.StateFileError as error:
+            return state_file.load(path)
+        except state_file.StateFileError as error:
             raise _fail(str(error)) from None
     fresh = State(Settings())
     if seed == "demo":
-        made = demo.fill(fresh, fresh.modes[ACCOUNT, False])
-        _logger.info("made %s objects in %s collections", sum(made.values()), len(made))
+        counts = demo_shop.fill(fresh, fresh.modes[ACCOUNT, False])
+        _logger.info("made %s objects in %s collections", sum(counts.values()), len(counts))
     return fresh
 
 

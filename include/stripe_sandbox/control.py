@@ -11,11 +11,11 @@ import orjson
 
 
 class SandboxControl:
-    """Arranges a running sandbox from outside.
+    """Controls a running sandbox.
 
     Args:
-        base_url: Where it listens, such as ``http://127.0.0.1:12111``.
-        timeout: Seconds that a command may take.
+        base_url: Its address, such as ``http://127.0.0.1:12111``.
+        timeout: Seconds until a command fails.
     """
 
     def __init__(self, base_url: str, *, timeout: float = 120.0) -> None:
@@ -23,7 +23,7 @@ class SandboxControl:
         self._timeout = timeout
 
     def reset(self) -> None:
-        """Forget everything: objects, Stripe events, keys, settings, counters."""
+        """Reset everything: objects, Stripe events, keys, settings, counters."""
         self._call("POST", "reset", {})
 
     def settings(self, **changes: Any) -> dict[str, Any]:
@@ -37,26 +37,29 @@ class SandboxControl:
         self.settings(faults=[*faults, {"kind": kind, **details}])
 
     def no_faults(self) -> None:
-        """Take all faults away."""
+        """Remove all faults."""
         self.settings(faults=[])
 
     def seed(self, counts: Mapping[str, int], **details: Any) -> dict[str, int]:
-        """Make objects: start, end, seed, spread, emit, account, livemode may be given.
+        """Create objects. Returns their number per collection.
 
-        ``children`` says how long embedded lists are, by collection and field, cycled through by
-        the object's number: ``{"invoice": {"lines": [1, 25, 120]}}``.
+        Args:
+            counts: Objects per collection.
+            details: Fields of ``stripe_sandbox.seeds.bulk_seed.SeedPlan``, ``account`` and
+                ``livemode``. Lengths of embedded lists are cycled through by the parent's number:
+                ``children={"invoice": {"lines": [1, 25, 120]}}``.
         """
         made: dict[str, int] = self._call("POST", "seed", {"counts": dict(counts), **details})
         return made
 
-    def demo(self, **place: Any) -> dict[str, int]:
-        """Make the small shop of the demo."""
-        made: dict[str, int] = self._call("POST", "demo", place)
+    def demo(self, **target: Any) -> dict[str, int]:
+        """Create the small shop of the demo."""
+        made: dict[str, int] = self._call("POST", "demo", target)
         return made
 
-    def platform(self, *, share: float = 1.0, **place: Any) -> dict[str, int]:
-        """Make a platform's account with many children, or a share of it."""
-        made: dict[str, int] = self._call("POST", "platform", {"share": share, **place})
+    def platform(self, *, share: float = 1.0, **target: Any) -> dict[str, int]:
+        """Create the objects of a big platform account, or a share of them."""
+        made: dict[str, int] = self._call("POST", "platform", {"share": share, **target})
         return made
 
     def put(
@@ -64,27 +67,27 @@ class SandboxControl:
         *objects: Mapping[str, Any],
         emit: bool = False,
         as_given: bool = True,
-        **place: Any,
+        **target: Any,
     ) -> None:
         """Store objects exactly as they are.
 
         Args:
-            objects: Of any kinds; an object with a known id takes the place of the old one.
-            emit: Write the Stripe events of a creation or an update, too.
-            as_given: Show all fields; otherwise Stripe's own leaving-out applies to them.
-            place: ``account`` and ``livemode``.
+            objects: Of any kinds; an object with a known id replaces the old one.
+            emit: WriteContext the Stripe events of a creation or an update, too.
+            as_given: Responses have all fields, also those that are absent until expanded.
+            target: ``account`` and ``livemode``.
         """
-        body = {"objects": list(objects), "emit": emit, "as_given": as_given, **place}
+        body = {"objects": list(objects), "emit": emit, "as_given": as_given, **target}
         self._call("POST", "put", body)
 
-    def mutate(self, kind: str, object_id: str, changes: Mapping[str, Any], **place: Any) -> None:
+    def mutate(self, kind: str, object_id: str, changes: Mapping[str, Any], **target: Any) -> None:
         """Change top-level fields of an object without a Stripe event."""
-        body = {"object": kind, "id": object_id, "changes": dict(changes), **place}
+        body = {"object": kind, "id": object_id, "changes": dict(changes), **target}
         self._call("POST", "mutate", body)
 
-    def remove(self, kind: str, object_id: str, **place: Any) -> None:
-        """Take an object away without a Stripe event."""
-        self._call("POST", "mutate", {"object": kind, "id": object_id, "remove": True, **place})
+    def remove(self, kind: str, object_id: str, **target: Any) -> None:
+        """Remove an object without a Stripe event."""
+        self._call("POST", "mutate", {"object": kind, "id": object_id, "remove": True, **target})
 
     def append_events(
         self,
@@ -92,10 +95,10 @@ class SandboxControl:
         *,
         after: float = 0.0,
         delivered: bool = True,
-        **place: Any,
+        **target: Any,
     ) -> None:
         """Append Stripe events as they are, visible after some seconds."""
-        body = {"events": list(events), "after": after, "delivered": delivered, **place}
+        body = {"events": list(events), "after": after, "delivered": delivered, **target}
         self._call("POST", "events", body)
 
     def objects(
@@ -109,16 +112,16 @@ class SandboxControl:
     def add_key(
         self, key: str, *, account: str | None = None, permissions: Iterable[str] | None = None
     ) -> None:
-        """Register an API key; permissions such as ``rak_customer_read`` restrict it."""
+        """Add an API key; permissions such as ``rak_customer_read`` restrict it."""
         allowed = None if permissions is None else sorted(permissions)
         self._call("POST", "keys", {"key": key, "permissions": allowed, **_account(account)})
 
     def remove_key(self, key: str) -> None:
-        """Make a key unknown."""
+        """Remove an API key."""
         self._call("POST", "keys/remove", {"key": key})
 
     def add_account(self, account: str, *, api_version: str | None = None) -> None:
-        """Open a connected account, or change its default version."""
+        """Add a connected account, or change its default version."""
         self._call("POST", "accounts", {"account": account, "api_version": api_version})
 
     def clock(
@@ -128,18 +131,18 @@ class SandboxControl:
         freeze: float | None = None,
         run: bool = False,
     ) -> float:
-        """Move the clock by seconds, stop it at a second or let it run on. Returns the time."""
+        """Move the clock by seconds, stop it at a second or restart it. Returns the time."""
         body = {"advance": advance, "freeze": freeze, "run": run}
         return float(self._call("POST", "clock", body)["now"])
 
     def stats(self, *, account: str | None = None, livemode: bool = False) -> dict[str, Any]:
-        """Request counters of an account and mode, and how many objects it has."""
+        """Request counters and object counts of an account and mode."""
         query = f"livemode={str(livemode).lower()}" + (f"&account={account}" if account else "")
         found: dict[str, Any] = self._call("GET", f"stats?{query}")
         return found
 
     def reset_stats(self) -> None:
-        """Start the counters anew."""
+        """Reset the request counters."""
         self._call("POST", "stats/reset", {})
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
@@ -150,8 +153,8 @@ class SandboxControl:
             headers={"content-type": "application/json"},
         )
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout) as answer:  # noqa: S310
-                return orjson.loads(answer.read())
+            with urllib.request.urlopen(request, timeout=self._timeout) as response:  # noqa: S310
+                return orjson.loads(response.read())
         except urllib.error.HTTPError as error:
             message = f"{method} {path}: {error.code} {error.read().decode('utf-8', 'replace')}"
             raise ControlError(message) from None

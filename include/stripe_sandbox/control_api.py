@@ -1,4 +1,4 @@
-"""The control interface under ``/_sandbox``: everything a test or a demo wants to arrange.
+"""The control interface under ``/_sandbox``, for tests and demos.
 
 It has no password: the server binds the loopback address only.
 """
@@ -11,41 +11,41 @@ import orjson
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from stripe_sandbox import big_platform, child_writes, seeding
-from stripe_sandbox import demo as demo_shop
-from stripe_sandbox.entries import Doc
 from stripe_sandbox.errors import ApiError
-from stripe_sandbox.places import EMBEDDED
-from stripe_sandbox.resources import RESOURCES
+from stripe_sandbox.resources.nested_lists import EMBEDDED_LISTS
+from stripe_sandbox.resources.registry import RESOURCES
+from stripe_sandbox.seeds import big_platform, bulk_seed, demo_shop
 from stripe_sandbox.settings import Settings
-from stripe_sandbox.state import ACCOUNT, Mode, State, StateHolder
+from stripe_sandbox.state.sandbox_state import ACCOUNT, Mode, State, StateHolder
+from stripe_sandbox.storage.stored_object import Doc
+from stripe_sandbox.writes import child_relations
 
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Place(_Body):
-    """Which account and mode a command is about."""
+class AccountMode(_Body):
+    """The account and mode of a command."""
 
     account: str = ACCOUNT
     livemode: bool = False
 
 
-class SeedBody(Place):
-    """How many objects of which kinds to make, created when."""
+class SeedBody(AccountMode):
+    """The objects to create; see ``SeedPlan``."""
 
     counts: dict[str, int]
     start: int | None = None
     end: int | None = None
     seed: int = 0
-    spread: seeding.Spread = "even"
+    spread: bulk_seed.Spread = "even"
     emit: bool = False
     children: dict[str, dict[str, list[int]]] = {}
 
 
-class PlatformBody(Place):
-    """How much of the platform's account to make."""
+class PlatformBody(AccountMode):
+    """The share of the big platform account to create."""
 
     share: float = 1.0
 
@@ -59,7 +59,7 @@ class ClockBody(_Body):
 
 
 class KeyBody(_Body):
-    """An API key and what it may do; everything when ``permissions`` is null."""
+    """An API key and its permissions; ``permissions`` null means all."""
 
     key: str
     account: str = ACCOUNT
@@ -73,8 +73,8 @@ class AccountBody(_Body):
     api_version: str | None = None
 
 
-class MutateBody(Place):
-    """A change that no Stripe event tells of."""
+class MutateBody(AccountMode):
+    """A change without a Stripe event."""
 
     object: str
     id: str
@@ -82,7 +82,7 @@ class MutateBody(Place):
     remove: bool = False
 
 
-class EventsBody(Place):
+class EventsBody(AccountMode):
     """Stripe events to append as they are."""
 
     events: list[dict[str, Any]]
@@ -94,7 +94,7 @@ def control_app(holder: StateHolder) -> FastAPI:
     """The control interface.
 
     Args:
-        holder: Where the state is; ``reset`` puts a new one there.
+        holder: Has the state, which ``reset`` replaces.
     """
     app = FastAPI(title="Stripe sandbox", docs_url="/_sandbox/docs", redoc_url=None)
     makers = (_settings_routes, _seed_routes, _object_routes, _event_routes, _account_routes)
@@ -110,10 +110,10 @@ def control_app(holder: StateHolder) -> FastAPI:
     return app
 
 
-def _mode(holder: StateHolder, place: Place) -> Mode:
-    found = holder.state.modes.get((place.account, place.livemode))
+def _mode(holder: StateHolder, target: AccountMode) -> Mode:
+    found = holder.state.modes.get((target.account, target.livemode))
     if found is None:
-        raise HTTPException(404, f"no account {place.account}")
+        raise HTTPException(404, f"no account {target.account}")
     return found
 
 
@@ -169,9 +169,9 @@ def _seed_routes(holder: StateHolder) -> APIRouter:
         for name in body.counts:
             if name not in RESOURCES:
                 raise HTTPException(404, f"no collection {name}")
-            if name in EMBEDDED:
+            if name in EMBEDDED_LISTS:
                 raise HTTPException(422, f"{name} objects are made with their parents (children)")
-        plan = seeding.Plan(
+        plan = bulk_seed.SeedPlan(
             body.counts,
             body.start,
             body.end,
@@ -180,10 +180,10 @@ def _seed_routes(holder: StateHolder) -> APIRouter:
             emit=body.emit,
             children=body.children,
         )
-        return seeding.seed(holder.state, _mode(holder, body), plan)
+        return bulk_seed.seed(holder.state, _mode(holder, body), plan)
 
     @router.post("/demo")
-    async def demo(body: Place) -> dict[str, int]:
+    async def demo(body: AccountMode) -> dict[str, int]:
         return demo_shop.fill(holder.state, _mode(holder, body))
 
     @router.post("/platform")
@@ -199,8 +199,10 @@ def _object_routes(holder: StateHolder) -> APIRouter:
     @router.post("/put")
     async def put(request: Request) -> Response:
         body = orjson.loads(await request.body())
-        place = Place(account=body.get("account", ACCOUNT), livemode=body.get("livemode", False))
-        mode = _mode(holder, place)
+        target = AccountMode(
+            account=body.get("account", ACCOUNT), livemode=body.get("livemode", False)
+        )
+        mode = _mode(holder, target)
         count = 0
         for doc in body["objects"]:
             _put(mode, doc, emit=bool(body.get("emit")), as_given=body.get("as_given", True))
@@ -210,14 +212,14 @@ def _object_routes(holder: StateHolder) -> APIRouter:
     @router.post("/mutate")
     async def mutate(body: MutateBody) -> Response:
         collection = _mode(holder, body).store[body.object]
-        entry = collection.by_id.get(body.id)
-        if entry is None:
+        stored = collection.by_id.get(body.id)
+        if stored is None:
             raise HTTPException(404, f"no {body.object} {body.id}")
         if body.remove:
             collection.remove(body.id)
             return _json({"removed": body.id})
-        doc = {**entry.doc(), **(body.changes or {})}
-        return Response(collection.put(doc).raw, media_type="application/json")
+        doc = {**stored.doc(), **(body.changes or {})}
+        return Response(collection.put(doc).json, media_type="application/json")
 
     return router
 
@@ -237,10 +239,10 @@ def _event_routes(holder: StateHolder) -> APIRouter:
 
     @router.get("/objects/{name}")
     async def dump(name: str, account: str = ACCOUNT, *, livemode: bool = False) -> Response:
-        store = _mode(holder, Place(account=account, livemode=livemode)).store
+        store = _mode(holder, AccountMode(account=account, livemode=livemode)).store
         if name not in RESOURCES:
             raise HTTPException(404, f"no collection {name}")
-        return _json(list(store.every(name)))
+        return _json(list(store.all_objects(name)))
 
     return router
 
@@ -251,11 +253,11 @@ def _put(mode: Mode, doc: Doc, *, emit: bool, as_given: bool) -> None:
         raise HTTPException(404, f"no collection {name}")
     collection = mode.store[name]
     old = collection.by_id.get(collection.key(doc))
-    before = old.view() if old is not None else None
-    shown = collection.put(doc, as_given=as_given).view()
-    child_writes.settle(mode.store, doc)
+    before = old.default_view() if old is not None else None
+    shown = collection.put(doc, as_given=as_given).default_view()
+    child_relations.refresh_relations(mode.store, doc)
     verb = "created" if before is None else "updated"
-    for kind in child_writes.kinds_of_event(doc, verb) if emit else ():
+    for kind in child_relations.event_types_of(doc, verb) if emit else ():
         mode.log.write(kind, shown, old=before)
 
 
@@ -282,14 +284,14 @@ def _account_routes(holder: StateHolder) -> APIRouter:
 
     @router.get("/stats")
     async def stats(account: str = ACCOUNT, *, livemode: bool = False) -> dict[str, Any]:
-        mode = _mode(holder, Place(account=account, livemode=livemode))
+        mode = _mode(holder, AccountMode(account=account, livemode=livemode))
         objects = {k: len(c) for k, c in mode.store.collections.items() if len(c)}
         return {**mode.meter.report(), "objects": objects}
 
     @router.post("/stats/reset")
     async def reset_stats() -> dict[str, bool]:
         for mode in holder.state.modes.values():
-            mode.meter.forget()
+            mode.meter.reset()
         return {"reset": True}
 
     return router

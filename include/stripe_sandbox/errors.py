@@ -1,4 +1,4 @@
-"""What the sandbox answers when it refuses a request, in Stripe's shape."""
+"""Errors with Stripe's error body."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 
 class ApiError(Exception):
-    """A refusal that becomes an HTTP answer with Stripe's error body.
+    """An error response.
 
     Args:
         status: HTTP status.
-        message: The text for people.
+        message: Stripe's ``error.message``.
         kind: Stripe's ``error.type``.
         code: Stripe's ``error.code``, absent when None.
         param: The offending parameter, absent when None.
@@ -39,7 +39,7 @@ class ApiError(Exception):
 
 
 def bad_request(message: str, *, code: str | None = None, param: str | None = None) -> ApiError:
-    """A 400 for a request that cannot be understood."""
+    """A 400 for an invalid request."""
     return ApiError(400, message, code=code, param=param)
 
 
@@ -49,12 +49,12 @@ def unknown_parameter(name: str) -> ApiError:
 
 
 def missing_parameter(name: str) -> ApiError:
-    """A 400 for a required parameter that was not given."""
+    """A 400 for a missing required parameter."""
     return bad_request(f"Missing required param: {name}.", code="parameter_missing", param=name)
 
 
 def no_such(noun: str, object_id: str, *, param: str = "id", status: int = 404) -> ApiError:
-    """An object that does not exist (404), or a cursor that points at none (400)."""
+    """An object that does not exist (404), or the cursor of none (400)."""
     return ApiError(status, f"No such {noun}: '{object_id}'", code="resource_missing", param=param)
 
 

@@ -1,4 +1,4 @@
-"""Running the sandbox: in this process, or in a thread of it."""
+"""Runs the sandbox: in this process, or in a thread of it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from stripe_sandbox.api import StripeApi
 from stripe_sandbox.control import SandboxControl
 from stripe_sandbox.control_api import control_app
+from stripe_sandbox.http.stripe_api import StripeApi
 from stripe_sandbox.settings import Settings
-from stripe_sandbox.state import TEST_KEY, State, StateHolder
+from stripe_sandbox.state.sandbox_state import TEST_KEY, State, StateHolder
 
 HOST = "127.0.0.1"
 
@@ -26,7 +26,7 @@ class SandboxApp:
     """The whole sandbox as one ASGI application.
 
     Args:
-        state: What it starts with.
+        state: The state at the start.
     """
 
     def __init__(self, state: State) -> None:
@@ -47,7 +47,7 @@ class Running:
     """A running sandbox.
 
     Attributes:
-        base_url: Where it listens.
+        base_url: Its address.
         api_key: A secret key of its test mode.
         control: A client of its control interface.
         app: The application itself.
@@ -64,10 +64,10 @@ def listen(port: int, host: str = HOST) -> socket.socket:
 
     Args:
         port: 0 for any that is free.
-        host: Has to be a loopback address: the control interface has no password.
+        host: A loopback address, because the control interface has no password.
 
     Raises:
-        ValueError: It is not.
+        ValueError: The host is no loopback address.
         OSError: The port is in use.
     """
     if not ip_address(host).is_loopback:
@@ -105,11 +105,11 @@ def make_server(app: SandboxApp) -> uvicorn.Server:
 
 @contextlib.contextmanager
 def running(settings: Settings | None = None, *, state: State | None = None) -> Iterator[Running]:
-    """Run a sandbox in a thread, on a port of its own, for as long as the block lasts.
+    """Run a sandbox in a thread, on a free port, until the context ends.
 
     Args:
-        settings: What is set at the start.
-        state: A state to start with, instead.
+        settings: The settings at the start.
+        state: The state at the start, instead of an empty one.
     """
     app = SandboxApp(state or State(settings))
     server = make_server(app)

@@ -1,4 +1,4 @@
-"""What can be set while the sandbox runs."""
+"""The settings of a sandbox; all can change while it runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from stripe_sandbox.rows import PIN
+from stripe_sandbox.resources.resource_spec import NEWEST_VERSION
 
 FaultKind = Literal[
     "server_error",
@@ -22,7 +22,7 @@ LimitReason = Literal["global-rate", "endpoint-rate", "global-concurrency", "end
 
 
 class Limits(BaseModel):
-    """Requests that an account and mode may make; None does not limit.
+    """Rate limits of an account and mode; None means no limit.
 
     Rates are per second, counted in a sliding window; the others are requests in flight.
     """
@@ -36,17 +36,17 @@ class Limits(BaseModel):
 
 
 class Fault(BaseModel):
-    """Something that goes wrong.
+    """A fault that happens on purpose.
 
     Attributes:
-        kind: What happens; a route that is gone answers as one that never was.
-        endpoint: Glob over ``METHOD /v1/template``; over the Stripe event's type for event faults.
-        probability: Chance per request (or Stripe event).
-        next: Only the next so many; None for all.
+        kind: What happens; ``gone`` is the 404 of a route that does not exist.
+        endpoint: Glob over ``METHOD /v1/template``; for event faults, over the event type.
+        probability: Per request (or Stripe event).
+        next: Number of requests that it still happens to; None for all.
         status: HTTP status of a server error.
-        applied: A server error strikes after the write was made, not before.
-        reason: Which limit a 429 names.
-        seconds: How late a late Stripe event shows up.
+        applied: A server error happens after the write, not before.
+        reason: The limit that a 429 names.
+        seconds: Delay of a late Stripe event.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -62,21 +62,21 @@ class Fault(BaseModel):
 
 
 class Settings(BaseModel):
-    """Everything that can be set.
+    """All settings.
 
     Attributes:
         api_version: The default version of accounts that have none of their own.
-        latency: Seconds that every request takes at least.
+        latency: Minimum seconds per request.
         test_limits: Limits of test mode; live_limits: of live mode.
-        faults: What goes wrong.
-        seed: Seed of ids and of chances.
-        retention_days: How long Stripe events can be read.
-        pending_webhooks: What Stripe events say about their delivery.
+        faults: Faults on purpose.
+        seed: Seed of random ids and faults.
+        retention_days: Days for which Stripe events can be read.
+        pending_webhooks: The field of that name in Stripe events.
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
-    api_version: str = PIN
+    api_version: str = NEWEST_VERSION
     latency: float = Field(default=0.0, ge=0)
     test_limits: Limits = Field(default_factory=Limits)
     live_limits: Limits = Field(default_factory=Limits)

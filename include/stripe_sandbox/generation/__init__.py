@@ -1,0 +1,1 @@
+"""Generated objects: plausible, deterministic, and cheap to keep by the million."""

@@ -1,0 +1,1 @@
+"""The Stripe API over HTTP."""

@@ -1,0 +1,83 @@
+"""Checks API keys and their permissions."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import replace
+
+from stripe_sandbox.errors import ApiError
+from stripe_sandbox.requests.router import Match
+from stripe_sandbox.state.sandbox_state import Key, State
+
+_PREFIX_LENGTH = len("sk_test_")
+
+
+def mask_key(key: str) -> str:
+    """The prefix of a key, for messages."""
+    return f"{key[:_PREFIX_LENGTH]}***"
+
+
+def authenticate(state: State, headers: Mapping[str, str]) -> Key:
+    """The API key of a request, for the account that it acts on.
+
+    Raises:
+        ApiError: 401 no or unknown key; 403 the key has no access to the account.
+    """
+    text = _key_in_header(headers.get("authorization", ""))
+    if not text:
+        raise ApiError(
+            401,
+            "You did not provide an API key. You need to provide your API key in the "
+            "Authorization header, using Bearer auth (e.g. 'Authorization: Bearer "
+            "YOUR_SECRET_KEY').",
+        )
+    key = state.keys.get(text)
+    if key is None:
+        raise ApiError(401, f"Invalid API Key provided: {mask_key(text)}")
+    account = headers.get("stripe-account")
+    if account is None or account == key.account:
+        return key
+    if account not in state.versions and not state.open_connected_account(key, account):
+        raise ApiError(
+            403,
+            f"The provided key '{mask_key(text)}' does not have access to account '{account}' (or "
+            "that account does not exist). Application access may have been revoked.",
+            code="account_invalid",
+        )
+    return replace(key, account=account)
+
+
+def authorize(key: Key, match: Match, method: str) -> None:
+    """Refuse a request that a restricted key has no permission for.
+
+    Raises:
+        ApiError: 403; the message names the missing permission.
+    """
+    if key.permissions is None:
+        return
+    permission = match.route.permission
+    needed = f"rak_{permission}_{'read' if method == 'GET' else 'write'}"
+    write = f"rak_{permission}_write"
+    if needed in key.permissions or write in key.permissions:
+        return
+    mode = "live" if key.livemode else "test"
+    raise ApiError(
+        403,
+        f"The provided key 'rk_{mode}_***' does not have the required permissions for this "
+        f"endpoint on account '{key.account}'. Having the '{needed}' permission would allow "
+        "this request to continue.",
+    )
+
+
+def _key_in_header(header: str) -> str:
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(value).decode("utf-8").partition(":")[0]
+        except (binascii.Error, UnicodeDecodeError):
+            return ""
+    return ""

@@ -1,0 +1,1 @@
+"""How a stored object becomes the object of a response: expansion and API versions."""

@@ -1,0 +1,1 @@
+"""What a request is checked against: routes, parameters, rate limits, idempotency keys."""

@@ -1,0 +1,1 @@
+"""Fills accounts with objects: in bulk, for the demo, for benchmarks."""

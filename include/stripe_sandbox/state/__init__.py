@@ -1,0 +1,1 @@
+"""The state of a running sandbox: clock, keys, accounts, faults and Stripe events."""

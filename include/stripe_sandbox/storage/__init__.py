@@ -1,0 +1,1 @@
+"""Stored objects, by account and mode."""

@@ -1,0 +1,1 @@
+"""Creations, updates, deletions and actions, with the Stripe events that they cause."""
