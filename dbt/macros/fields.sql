@@ -1,16 +1,16 @@
 {#
-    One macro per type of column. Each reads a top-level field of `payload` and gives NULL where
-    the field is absent, null, or holds something else than it should: one odd object must not
-    make a whole view fail. The payload itself stays as it came.
+    One macro per column type. Each reads a top-level field of `payload` and returns NULL when the
+    field is absent, null or of another type: one unexpected value must not fail a whole view.
 
-    Conditions are nested CASEs, not ANDs: Postgres promises an order only for CASE.
+    Conditions are nested CASEs, not ANDs: PostgreSQL guarantees the order of evaluation only for
+    CASE.
 #}
 
 {% macro as_text(field) -%}
     payload ->> '{{ field }}'
 {%- endmacro %}
 
-{# An id, be it the id alone or the object that it stands for. #}
+{# An id: the field itself, or the `id` of an expanded object. #}
 {% macro as_id(field) -%}
     case jsonb_typeof(payload -> '{{ field }}')
         when 'object' then payload -> '{{ field }}' ->> 'id'
@@ -18,7 +18,7 @@
     end
 {%- endmacro %}
 
-{# Whole numbers that fit; a fraction is not rounded, it is no whole number. #}
+{# Integers of 64 bits; other numbers are NULL. #}
 {% macro as_bigint(field) -%}
     case when jsonb_typeof(payload -> '{{ field }}') = 'number' then
         case
@@ -32,7 +32,7 @@
     end
 {%- endmacro %}
 
-{# Numbers with a fraction; Stripe writes exact ones as strings. #}
+{# Decimal numbers; Stripe sends exact ones as strings. #}
 {% macro as_numeric(field) -%}
     case jsonb_typeof(payload -> '{{ field }}')
         when 'number' then (payload -> '{{ field }}')::numeric
@@ -50,7 +50,7 @@
     end
 {%- endmacro %}
 
-{# Seconds since 1970 as a moment, within the years 1 to 9999. #}
+{# Unix seconds as timestamptz, within the years 1 to 9999. #}
 {% macro as_timestamp(field) -%}
     case when jsonb_typeof(payload -> '{{ field }}') = 'number' then
         case
@@ -60,7 +60,7 @@
     end
 {%- endmacro %}
 
-{# Lists and structures as they are; the JSON null becomes NULL. #}
+{# Lists and objects unchanged; the JSON null becomes NULL. #}
 {% macro as_json(field) -%}
     nullif(payload -> '{{ field }}', 'null')
 {%- endmacro %}

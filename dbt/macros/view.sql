@@ -1,8 +1,7 @@
 {#
-    Views are replaced in place. The usual way (build aside, swap, drop the old one with all that
-    hangs on it) would at every build drop the views that users made on top of these and the
-    rights that they granted. Only a view whose columns were moved, renamed or retyped has to be
-    dropped and made anew.
+    Replaces views in place. dbt's default materialization (build, swap, drop cascade) would on every
+    build drop views that users created on top of these, and grants. A view is dropped and created
+    again only when a column was moved, renamed or retyped.
 #}
 {% materialization view, adapter='postgres' %}
     {%- set relation = this.incorporate(type='view') -%}

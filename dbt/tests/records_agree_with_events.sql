@@ -1,5 +1,5 @@
--- A record is what its newest event left: same payload, same position, same deletion. Where a sync
--- has created_events off, records that a backfill found have no event until they change.
+-- A record equals its newest change event: payload, stream position, deletion. When created_events is
+-- off for a sync, records of a backfill have no change event until they change.
 with newest_events as (
     select distinct on (collection_id, sync_id, upstream_id)
         collection_id,

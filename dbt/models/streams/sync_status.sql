@@ -1,21 +1,21 @@
-with lags as (
-    -- How long the changes of the last hour took to arrive, in classes.
+with latencies as (
+    -- Cumulative share of the last hour's Stripe events by latency.
     select
         sync_id,
         within_seconds,
         sum(sum(stripe_events)) over (partition by sync_id order by within_seconds)
             / sum(sum(stripe_events)) over (partition by sync_id) as share
-    from {{ source('stripe_sync', 'poll_lag') }}
+    from {{ source('stripe_sync', 'poll_latency') }}
     where minute > now() - interval '1 hour'
     group by sync_id, within_seconds
 ),
 
-lag as (
+percentiles as (
     select
         sync_id,
         min(within_seconds) filter (where share >= 0.5) as p50,
         min(within_seconds) filter (where share >= 0.99) as p99
-    from lags
+    from latencies
     group by sync_id
 ),
 
@@ -23,16 +23,16 @@ newest as (
     select distinct on (sync_id)
         sync_id,
         within_seconds
-    from {{ source('stripe_sync', 'poll_lag') }}
+    from {{ source('stripe_sync', 'poll_latency') }}
     order by sync_id asc, minute desc, within_seconds desc
 ),
 
-waiting as (
+pending as (
     select
         sync_id,
-        count(*) as objects,
+        count(*) as fetches,
         min(changed_at) as since
-    from {{ source('stripe_sync', 'fetch_queue') }}
+    from {{ source('stripe_sync', 'pending_fetches') }}
     group by sync_id
 ),
 
@@ -43,16 +43,16 @@ gap as (
         ended_at,
         reason,
         reconciled_at
-    from {{ source('stripe_sync', 'retention_gap') }}
+    from {{ source('stripe_sync', 'retention_gaps') }}
     order by sync_id asc, began_at desc
 ),
 
 reads as (
-    -- Stripe counts 30 days; the last whole day tells where it is going.
+    -- Stripe allots reads for 30 days; the forecast is 30 times the last whole day.
     select
         account_key,
         sum(reads) as used,
-        coalesce(max(reads) filter (where day = current_date - 1), max(reads)) * 30 as expected
+        coalesce(max(reads) filter (where day = current_date - 1), max(reads)) * 30 as forecast
     from {{ source('stripe_sync', 'stripe_reads') }}
     where day > current_date - 30
     group by account_key
@@ -66,25 +66,25 @@ poll as (
         state.requests,
         state.rate_limited,
         state.message,
-        lag.p50,
-        lag.p99,
+        percentiles.p50,
+        percentiles.p99,
         newest.within_seconds as newest,
-        coalesce(waiting.objects, 0) as waiting,
-        waiting.since as waiting_since,
+        coalesce(pending.fetches, 0) as pending_fetches,
+        pending.since as pending_fetches_since,
         gap.began_at as gap_began_at,
         gap.ended_at as gap_ended_at,
         gap.reconciled_at as gap_reconciled_at,
         gap.reason,
         reads.used,
-        reads.expected,
+        reads.forecast,
         case
             when state.transactions is not null then greatest(10000, 500 * state.transactions)
         end as allocation
     from {{ source('stripe_sync', 'poll_state') }} as state
     inner join {{ source('stripe_sync', 'syncs') }} as syncs on state.sync_id = syncs.id
-    left join lag on state.sync_id = lag.sync_id
+    left join percentiles on state.sync_id = percentiles.sync_id
     left join newest on state.sync_id = newest.sync_id
-    left join waiting on state.sync_id = waiting.sync_id
+    left join pending on state.sync_id = pending.sync_id
     left join gap on state.sync_id = gap.sync_id
     left join reads
         on reads.account_key
@@ -108,8 +108,8 @@ select
     state.started_at,
     state.finished_at,
     state.updated_at,
-    again.reconciled_at,
-    again.drift,
+    reconciled.reconciled_at,
+    reconciled.drift,
     syncs.status as sync_status,
     poll.polled_at,
     poll.newest as poll_lag_newest,
@@ -118,8 +118,8 @@ select
     poll.polls,
     poll.requests as poll_requests,
     poll.rate_limited as poll_rate_limited,
-    poll.waiting as poll_waiting,
-    poll.waiting_since as poll_waiting_since,
+    poll.pending_fetches,
+    poll.pending_fetches_since,
     poll.gap_began_at,
     poll.gap_ended_at,
     poll.gap_reconciled_at,
@@ -131,14 +131,14 @@ select
             poll.message,
             case
                 when poll.gap_began_at is not null and poll.gap_reconciled_at is null
-                    then poll.reason || ': everything is being read again'
+                    then poll.reason || ': all collections are being reconciled'
             end,
             case
                 when poll.used > 0.8 * poll.allocation
                     then round(100.0 * poll.used / poll.allocation) || ' % of the reads that Stripe'
                         || ' allots for 30 days are used: set cadence to adaptive'
-                when poll.expected > poll.allocation
-                    then 'at this rate 30 days take ' || poll.expected || ' reads, and Stripe allots '
+                when poll.forecast > poll.allocation
+                    then 'at this rate 30 days take ' || poll.forecast || ' reads, and Stripe allots '
                         || poll.allocation || ': set cadence to adaptive'
             end
         ),
@@ -155,4 +155,4 @@ left join lateral (
     where sync_id = state.sync_id and collection_id = state.collection_id
     order by reconciled_at desc nulls last
     limit 1
-) as again on true
+) as reconciled on true

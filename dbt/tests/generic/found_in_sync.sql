@@ -1,6 +1,6 @@
 {#
-    The object that a column refers to is in the same sync. A collection that was not synced
-    through, by choice or for lack of a permission, is no reason to fail.
+    The object that a column refers to is in the same sync. Passes for collections whose backfill is
+    not complete, for example because the key lacks a permission.
 #}
 {% test found_in_sync(model, column_name, to, collection) %}
 {%- set reference = adapter.quote(column_name) %}

@@ -1,4 +1,4 @@
-{# Within a sync no two objects share a key, and every part of it is known. #}
+{# Within a sync the key of each object is unique and not null. #}
 {% test unique_in_sync(model, columns) %}
 {%- set key = [] %}
 {%- for column in columns %}{% do key.append(adapter.quote(column)) %}{% endfor %}
