@@ -1,4 +1,4 @@
-"""The demo's shop, all of it backfilled, and what of it has to arrive."""
+"""The demo's shop, backfilled, and the objects that have to be stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stripe_sync.sync.backfill.backfill import BackfillReport
 from sync_harness import SyncHarness
 
 CATALOG = load_catalog()
-EVERY = [row.name for row in CATALOG.values()]
+EVERY = [collection.name for collection in CATALOG.values()]
 
 KEYS: dict[str, Callable[[Any], str]] = {
     "capability": lambda o: f"{o['account']}:{o['id']}",
@@ -22,16 +22,16 @@ KEYS: dict[str, Callable[[Any], str]] = {
         for part in (o["subscription_item"], o["period"]["start"], o["period"]["end"])
     ),
 }
-"""Keys of those whose id alone is not enough."""
+"""Keys of objects whose id alone is not unique."""
 
 
 class Shop:
-    """The demo's shop, all of it backfilled.
+    """The demo's shop, backfilled.
 
     Attributes:
-        stand: The sync.
-        reports: What the backfill of each collection did.
-        asked: The endpoints that it asked.
+        harness: The sync.
+        reports: The report of each collection's backfill.
+        asked: The endpoints that it requested.
     """
 
     def __init__(self, harness: SyncHarness) -> None:
@@ -41,7 +41,7 @@ class Shop:
         self.asked = set(harness.sandbox.control.stats()["by_endpoint"])
 
     def objects(self, kind: str) -> list[Any]:
-        """What the sandbox holds, or the previews that were asked for; read once."""
+        """All objects in the sandbox, or all stored previews; read once."""
         if kind not in self._objects:
             previewed = kind in EVERY and CATALOG.resolve(kind).preview
             self._objects[kind] = (
@@ -54,28 +54,30 @@ class Shop:
         query = "SELECT payload FROM stripe_raw.records WHERE collection_id = %s AND NOT deleted"
         return [row[0] for row in self.harness.sql(query, f"stripe:{name}")]
 
-    def expected(self, row: Collection) -> list[str]:
-        """Keys of everything that Stripe shows of a collection."""
-        if row.retrieval is Retrieval.CREATE_ONLY:
+    def expected(self, collection: Collection) -> list[str]:
+        """Keys of all objects that Stripe returns of a collection."""
+        if collection.retrieval is Retrieval.CREATE_ONLY:
             return []
-        if row.retrieval is Retrieval.PREVIEW:
-            return list(self._previews(row))
-        key = KEYS.get(row.name, lambda o: o["id"])
-        return [key(obj) for obj in self.objects(row.object) if self._shown(row, obj)]
+        if collection.retrieval is Retrieval.PREVIEW:
+            return list(self._previews(collection))
+        key = KEYS.get(collection.name, lambda o: o["id"])
+        return [
+            key(obj) for obj in self.objects(collection.object) if self._is_listed(collection, obj)
+        ]
 
-    def _shown(self, row: Collection, obj: Any) -> bool:
-        if row.name == "review":
-            return bool(obj["open"])  # the list never shows closed ones
-        if row.name == "person":
+    def _is_listed(self, collection: Collection, obj: Any) -> bool:
+        if collection.name == "review":
+            return bool(obj["open"])  # the list never returns closed ones
+        if collection.name == "person":
             accounts = {account["id"]: account for account in self.objects("account")}
             owner = accounts.get(obj["account"])  # the platform itself is no connected account
-            return owner is not None and not any(r.applies(owner) for r in row.lists[0].skip)
+            return owner is not None and not any(r.matches(owner) for r in collection.lists[0].skip)
         return True
 
-    def _previews(self, row: Collection) -> Iterator[str]:
+    def _previews(self, collection: Collection) -> Iterator[str]:
         for kind in ("customer", "subscription"):
-            invoices = row.name == f"upcoming_{kind}_invoice"
-            if not invoices and row.name != "upcoming_line_item":
+            invoices = collection.name == f"upcoming_{kind}_invoice"
+            if not invoices and collection.name != "upcoming_line_item":
                 continue
             for obj in self.objects(kind):
                 preview = self.preview(**{kind: obj["id"]})
@@ -86,7 +88,7 @@ class Shop:
                     yield from (f"{obj['id']}:{number}" for number in range(count))
 
     def preview(self, **owner: str) -> Any:
-        """What Stripe computes for an object; None where nothing is due."""
+        """The preview that Stripe computes for an object; None where nothing is due."""
         try:
             return self.harness.stripe.v1.invoices.create_preview(owner)  # type: ignore[arg-type]
         except stripe.InvalidRequestError as error:

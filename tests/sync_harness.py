@@ -13,14 +13,19 @@ import psycopg
 import stripe
 
 from stripe_sandbox.server import Running
-from stripe_sync.client import Credential
+from stripe_sync import (
+    BackfillReport,
+    Connections,
+    Credential,
+    PollReport,
+    SyncSettings,
+    backfill_collection,
+    plan_backfill,
+)
 from stripe_sync.clock import Clock
 from stripe_sync.lake import Lake
-from stripe_sync.sync.backfill.backfill import BackfillReport, backfill_collection, plan_backfill
-from stripe_sync.sync.connections import Connections, SyncSettings
 from stripe_sync.sync.poll.lease import new_owner
 from stripe_sync.sync.poll.poller import Poller
-from stripe_sync.sync.poll.report import PollReport
 from stripe_sync.sync.session import open_session
 
 SYNC = "default"
@@ -52,7 +57,7 @@ class SyncHarness:
             return connection.execute(query, values).fetchall()
 
     def plan(self, *collections: str) -> list[str]:
-        return plan_backfill(self.connections, SYNC, collections)
+        return plan_backfill(self.connections, SYNC, collections).collections
 
     def backfill(self, *collections: str, **options: Any) -> list[BackfillReport]:
         names = self.plan(*collections)
@@ -71,8 +76,8 @@ class SyncHarness:
     async def polling(self, clock: Clock | None = None) -> AsyncIterator[Poller]:
         """A poller that has started."""
         async with open_session(self.connections, SYNC, clock=clock) as session:
-            writers = session.warehouse.writers(1, clock)
-            poller = Poller(session, writers, owner=new_owner())
+            writer = session.warehouse.writer(clock)
+            poller = Poller(session, writer, owner=new_owner())
             try:
                 await poller.start()
                 try:
@@ -80,7 +85,7 @@ class SyncHarness:
                 finally:
                     await poller.stop()
             finally:
-                writers.close()
+                writer.close()
 
     def connect(self, _: str) -> Connections:
         """What every sync works with."""
@@ -156,7 +161,7 @@ FAST = SyncSettings(
     total_requests_per_second=500,
     endpoint_requests_per_second=400,
 )
-"""Settings of a sync that is not held up by Stripe's limits."""
+"""Settings of a sync that is not limited by Stripe's limits."""
 
 
 def unthrottled(harness: SyncHarness, **settings: Any) -> SyncHarness:

@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 
 from bench import backfill, collections, live
+from bench.environment import bench_environment
 from bench.measure import Measured, report
-from bench.rig import rig
 
 PARTS = {
     "backfill": backfill.measure,
@@ -28,11 +28,11 @@ def main(
     """Measure everything, or one part."""
     results: list[Measured] = []
     try:
-        with rig(Console(width=140)) as dependency_level:
+        with bench_environment(Console(width=140)) as env:
             for name, measure in PARTS.items():
                 if only in (None, name):
-                    dependency_level.say(f"[bold]{name}[/]")
-                    results += measure(dependency_level)
+                    env.log(f"[bold]{name}[/]")
+                    results += measure(env)
     finally:
         report(results, RESULTS)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
+from bench.environment import SYNC, UNLIMITED, BenchEnvironment
 from bench.measure import Measured, Task, TaskCost, postgres_cpu
-from bench.rig import SYNC, UNLIMITED, Rig
 from bench.sequential import read_sequentially
 from stripe_sync.sync.backfill.backfill import BackfillReport, backfill_collection, plan_backfill
 from stripe_sync.sync.connections import Connections
@@ -88,11 +88,11 @@ class Outcome:
         return int(sum(self.stats["rate_limited"].values()))
 
 
-def measure(rig: Rig) -> list[Measured]:
+def measure(env: BenchEnvironment) -> list[Measured]:
     """All measurements of backfills."""
-    paced = _one(rig), _many(rig), _skewed(rig)
+    paced = _one(env), _many(env), _skewed(env)
     one, many, skewed = paced
-    sequential = _sequential(rig)
+    sequential = _sequential(env)
     return [
         Measured("backfill.one.ratio", one.rate / ENDPOINT_CEILING, "of ceiling", ">= 0.9"),
         Measured("backfill.many.ratio", many.rate / BACKFILL_CEILING, "of ceiling", ">= 0.9"),
@@ -110,34 +110,34 @@ def measure(rig: Rig) -> list[Measured]:
             "<= 25",
         ),
         Measured("backfill.times_sequential", one.rate / sequential, "times"),
-        *_unpaced(rig),
+        *_unpaced(env),
     ]
 
 
-def _one(rig: Rig) -> Outcome:
-    rig.sandbox(latency=LATENCY, limited=True)
-    return _measured(rig, "one collection, paced", {"customer": 200_000})
+def _one(env: BenchEnvironment) -> Outcome:
+    env.sandbox(latency=LATENCY, limited=True)
+    return _measured(env, "one collection, paced", {"customer": 200_000})
 
 
-def _many(rig: Rig) -> Outcome:
-    rig.sandbox(latency=LATENCY, limited=True)
-    return _measured(rig, "three collections, paced", MANY)
+def _many(env: BenchEnvironment) -> Outcome:
+    env.sandbox(latency=LATENCY, limited=True)
+    return _measured(env, "three collections, paced", MANY)
 
 
-def _skewed(rig: Rig) -> Outcome:
+def _skewed(env: BenchEnvironment) -> Outcome:
     """Nine tenths of the objects in a hundredth of the time."""
-    rig.sandbox(latency=LATENCY, limited=True)
+    env.sandbox(latency=LATENCY, limited=True)
     now = int(time.time())  # noqa: TID251 - the sandbox's data, not the product's time
     burst = {"start": now - 300 * DAY, "end": now - 300 * DAY + 7 * DAY}
-    rig.control.seed({"customer": 135_000}, spread="random", seed=1, livemode=True, **burst)
-    return _measured(rig, "one collection, most of it in one week, paced", {"customer": 15_000})
+    env.control.seed({"customer": 135_000}, spread="random", seed=1, livemode=True, **burst)
+    return _measured(env, "one collection, most of it in one week, paced", {"customer": 15_000})
 
 
-def _unpaced(rig: Rig) -> list[Measured]:
+def _unpaced(env: BenchEnvironment) -> list[Measured]:
     found = {}
     for count, name in ((100_000, "100k"), (300_000, "300k"), (1_000_000, "1m")):
-        rig.sandbox(latency=0.005, limited=False)
-        found[name] = _measured(rig, f"{count:,} objects, unpaced", {"customer": count}, UNLIMITED)
+        env.sandbox(latency=0.005, limited=False)
+        found[name] = _measured(env, f"{count:,} objects, unpaced", {"customer": count}, UNLIMITED)
     small, middle = found["100k"], found["300k"]
     cost = 1e6 * (middle.cpu + middle.postgres_cpu) / middle.objects
     return [
@@ -158,35 +158,38 @@ def _unpaced(rig: Rig) -> list[Measured]:
     ]
 
 
-def _sequential(rig: Rig) -> float:
+def _sequential(env: BenchEnvironment) -> float:
     """Objects per second of the SDK's auto-paging, written into the same table."""
-    rig.sandbox(latency=LATENCY, limited=True)
-    rig.control.seed({"customer": 6_000}, spread="random", livemode=True)
-    rig.say("one collection, by the SDK's auto-paging …")
-    with rig.sync() as connections:
+    env.sandbox(latency=LATENCY, limited=True)
+    env.control.seed({"customer": 6_000}, spread="random", livemode=True)
+    env.log("one collection, by the SDK's auto-paging …")
+    with env.sync() as connections:
         plan_backfill(connections, SYNC, ["customer"])
         count, seconds = Task.start(read_sequentially, connections, SYNC).cost().result
     return float(count / seconds)
 
 
 def _measured(
-    rig: Rig, title: str, counts: dict[str, int], settings: dict[str, Any] | None = None
+    env: BenchEnvironment,
+    title: str,
+    counts: dict[str, int],
+    settings: dict[str, Any] | None = None,
 ) -> Outcome:
     """Seed, backfill all collections at once, count."""
-    rig.say(f"{title}: seeding …")
-    rig.control.seed(counts, spread="random", livemode=True)
-    held = rig.control.stats(livemode=True)["objects"]
-    with rig.sync(**(settings or {})) as connections:
-        names = plan_backfill(connections, SYNC, list(counts))
-        rig.control.reset_stats()
+    env.log(f"{title}: seeding …")
+    env.control.seed(counts, spread="random", livemode=True)
+    counts = env.control.stats(livemode=True)["objects"]
+    with env.sync(**(settings or {})) as connections:
+        names = plan_backfill(connections, SYNC, list(counts)).collections
+        env.control.reset_stats()
         cpu = postgres_cpu(connections.warehouse_url)
-        rig.say(f"{title}: {sum(held[name] for name in names):,} objects …")
+        env.log(f"{title}: {sum(counts[name] for name in names):,} objects …")
         tasks = [Task.start(run_backfill, connections, name) for name in names]
         costs = [task.cost() for task in tasks]
         cpu = postgres_cpu(connections.warehouse_url) - cpu
-    outcome = Outcome(costs, rig.control.stats(livemode=True), cpu)
-    assert outcome.objects == sum(held[name] for name in names)
-    rig.say(
+    outcome = Outcome(costs, env.control.stats(livemode=True), cpu)
+    assert outcome.objects == sum(counts[name] for name in names)
+    env.log(
         f"{title}: {outcome.seconds:.1f} s, {outcome.rate:,.0f} objects/s after {WARM_UP:.0f} s, "
         f"{outcome.waste:.3f} requests per request needed, "
         f"{1e6 * outcome.cpu / outcome.objects:.0f} + "

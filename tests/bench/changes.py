@@ -111,8 +111,8 @@ class Watcher:
             ):
                 last[row[0]] = row[1]
             while not self._stop.is_set():
-                told = {UUID(n.payload) for n in connection.notifies(timeout=0.2, stop_after=1)}
-                for sync in told:
+                reported = {UUID(n.payload) for n in connection.notifies(timeout=0.2, stop_after=1)}
+                for sync in reported:
                     now = time.monotonic()
                     for seq, customer, number in connection.execute(_SEEN, (sync, last[sync])):
                         last[sync] = seq

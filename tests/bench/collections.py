@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 from rich.table import Table
 
+from bench.environment import SYNC, UNLIMITED, BenchEnvironment
 from bench.measure import Measured, Task
-from bench.rig import SYNC, UNLIMITED, Rig
 from request_lower_bound import Objects, minimum_requests
 from stripe_sync.catalog import Retrieval, load_catalog
 from stripe_sync.sync.backfill.backfill import BackfillReport, backfill_collection, plan_backfill
@@ -44,23 +44,23 @@ class Line:
         return self.report.requests / self.needed if self.needed else 1.0
 
 
-def measure(rig: Rig) -> list[Measured]:
+def measure(env: BenchEnvironment) -> list[Measured]:
     """Backfill everything of a platform's account with much below its objects."""
-    rig.sandbox(latency=LATENCY, limited=False)
-    made = rig.control.platform(livemode=True)
-    rig.say(f"a platform's account: {sum(made.values()):,} objects with many children …")
-    with rig.sync(**UNLIMITED) as connections:
-        names = plan_backfill(connections, SYNC)
+    env.sandbox(latency=LATENCY, limited=False)
+    made = env.control.platform(livemode=True)
+    env.log(f"a platform's account: {sum(made.values()):,} objects with many children …")
+    with env.sync(**UNLIMITED) as connections:
+        names = plan_backfill(connections, SYNC).collections
         reports: list[BackfillReport] = Task.start(run_backfills, connections, names).cost().result
-        objects = _objects(rig, connections)
+        objects = _objects(env, connections)
         _assert_complete(connections, objects)
         rows = load_catalog()
         lines = [Line(r, minimum_requests(rows.resolve(r.collection), objects)) for r in reports]
-    _print(rig, lines)
+    _print(env, lines)
     made_requests = sum(line.report.requests for line in lines)
     needed = sum(line.needed for line in lines)
     worst = max((line for line in lines if line.needed > FEW), key=lambda line: line.ratio)
-    rig.say(f"most wasteful: {worst.report.collection}")
+    env.log(f"most wasteful: {worst.report.collection}")
     return [
         Measured("collections.requests_over_minimum", made_requests / needed, "ratio", "<= 1.15"),
         Measured("collections.worst_requests_over_minimum", worst.ratio, "ratio", "<= 1.15"),
@@ -74,14 +74,14 @@ def run_backfills(connections: Connections, names: Sequence[str]) -> list[Backfi
     return [backfill_collection(connections, SYNC, name) for name in names]
 
 
-def _objects(rig: Rig, connections: Connections) -> Objects:
+def _objects(env: BenchEnvironment, connections: Connections) -> Objects:
     """Reads what the account holds, and the previews that were computed of it; each once."""
     previews = {row.name for row in load_catalog().values() if row.retrieval is Retrieval.PREVIEW}
 
     @cache
     def read(kind: str) -> list[Any]:
         if kind not in previews:
-            return rig.control.objects(kind, livemode=True)
+            return env.control.objects(kind, livemode=True)
         with psycopg.connect(connections.warehouse_url) as connection:
             return [row[0] for row in connection.execute(_STORED, (f"stripe:{kind}",))]
 
@@ -93,7 +93,7 @@ def _assert_complete(connections: Connections, objects: Callable[[str], list[Any
     accounts = {account["id"]: account for account in objects("account")}
     persons = load_catalog().resolve("person").lists[0]
     parent_only = {
-        name for name, obj in accounts.items() if any(r.applies(obj) for r in persons.skip)
+        name for name, obj in accounts.items() if any(r.matches(obj) for r in persons.skip)
     }
     expected = {
         "customer": len(objects("customer")),
@@ -115,7 +115,7 @@ def _assert_complete(connections: Connections, objects: Callable[[str], list[Any
             assert stored == count > 0, f"{name}: {stored} of {count} arrived"
 
 
-def _print(rig: Rig, lines: Sequence[Line]) -> None:
+def _print(env: BenchEnvironment, lines: Sequence[Line]) -> None:
     table = Table(title="requests per collection", title_justify="left")
     table.add_column("collection")
     for heading in ("objects", "requests", "needed", "ratio", "seconds"):
@@ -130,4 +130,4 @@ def _print(rig: Rig, lines: Sequence[Line]) -> None:
             f"{line.ratio:.3f}",
             f"{report.seconds:.1f}",
         )
-    rig.console.print(table)
+    env.console.print(table)

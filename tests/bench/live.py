@@ -15,8 +15,8 @@ from threading import Event, Thread
 import psycopg
 
 from bench.changes import Watcher, Writer
+from bench.environment import KEY, SYNC, BenchEnvironment
 from bench.measure import Measured, Task, percentile
-from bench.rig import KEY, SYNC, Rig
 from stripe_sandbox.control import SandboxControl
 from stripe_stack.settings import Settings, free_port
 from stripe_stack.stack import Stack, running
@@ -42,33 +42,40 @@ ACCOUNTS = 100
 _PATIENCE = 600.0
 
 
-def measure(rig: Rig) -> list[Measured]:
+def measure(env: BenchEnvironment) -> list[Measured]:
     """All measurements of live changes."""
-    return [*_steady(rig), *_burst(rig), *_burst(rig, OTHER_VERSION), *_many(rig)]
+    return [
+        *_steady(env),
+        *_burst(env),
+        *_burst(env, OTHER_VERSION),
+        *_many(env),
+    ]
 
 
-def _steady(rig: Rig) -> list[Measured]:
+def _steady(env: BenchEnvironment) -> list[Measured]:
     """Ten changes a second through real Airflow, with runs that hand over to each other."""
-    rig.sandbox(latency=0.0, limited=False)
-    rig.control.seed({"customer": 1_000}, livemode=True)
-    rig.say("starting Airflow …")
-    with _stack(rig) as stack:
+    env.sandbox(latency=0.0, limited=False)
+    env.control.seed({"customer": 1_000}, livemode=True)
+    env.log("starting Airflow …")
+    with _stack(env) as stack:
         connections = Connections(
-            Credential(KEY, rig.control.base_url), stack.warehouse_url, stack.settings.lake
+            Credential(KEY, env.control.base_url),
+            stack.warehouse_url,
+            stack.settings.lake,
         )
-        for name in plan_backfill(connections, "default", ["customer"]):
+        for name in plan_backfill(connections, "default", ["customer"]).collections:
             backfill_collection(connections, "default", name)
-        rig.control.settings(latency=LATENCY)
+        env.control.settings(latency=LATENCY)
         stack.api.unpause("stripe_poll")
         _wait_for_pollers(stack.warehouse_url, 1)
-        rig.say(f"{STEADY:,} changes, {STEADY_PER_SECOND:.0f} a second, in the DAG stripe_poll …")
-        writer = _writer(rig, STEADY_PER_SECOND, STEADY)
-        with Watcher(stack.warehouse_url) as watcher, _polls(rig.control) as polls:
+        env.log(f"{STEADY:,} changes, {STEADY_PER_SECOND:.0f} a second, in the DAG stripe_poll …")
+        writer = _writer(env, STEADY_PER_SECOND, STEADY)
+        with Watcher(stack.warehouse_url) as watcher, _polls(env.control) as polls:
             writer.run()
             watcher.wait_for(writer.made, 30)
         lags = watcher.lags(writer.made)
         runs = len(stack.api.runs("stripe_poll"))
-    rig.say(f"{runs} runs of stripe_poll, the longest time without a poll {polls.longest:.2f} s")
+    env.log(f"{runs} runs of stripe_poll, the longest time without a poll {polls.longest:.2f} s")
     assert runs >= 3, "fewer than two hand-overs"
     return [
         Measured("live.p50_s", percentile(lags, 0.5), "s", "<= 0.6"),
@@ -85,13 +92,13 @@ def _outside_handovers(lags: list[float], handovers: int, gap: float) -> float:
 
 
 @contextmanager
-def _stack(rig: Rig) -> Iterator[Stack]:
+def _stack(env: BenchEnvironment) -> Iterator[Stack]:
     """Airflow with its own warehouse, on the sandbox of the rig."""
-    with TemporaryDirectory(dir=rig.folder, prefix="stack-") as folder:
+    with TemporaryDirectory(dir=env.folder, prefix="stack-") as folder:
         Path(folder).chmod(0o755)
         settings = Settings(
             stripe_api_key=KEY,
-            stripe_api_base=rig.control.base_url,
+            stripe_api_base=env.control.base_url,
             stripe_account=None,
             warehouse_url=None,
             lake_url=None,
@@ -140,33 +147,33 @@ def _polls(control: SandboxControl) -> _Polls:
     return _Polls(control)
 
 
-def _burst(rig: Rig, api_version: str | None = None) -> list[Measured]:
+def _burst(env: BenchEnvironment, api_version: str | None = None) -> list[Measured]:
     """Two hundred changes a second for a minute: far more than can be fetched."""
-    rig.sandbox(latency=0.0, limited=False)
-    rig.control.seed({"customer": CUSTOMERS}, livemode=True)
+    env.sandbox(latency=0.0, limited=False)
+    env.control.seed({"customer": CUSTOMERS}, livemode=True)
     title = "live.burst" if api_version is None else "live.burst_other_version"
-    with rig.sync() as connections:
-        for name in plan_backfill(connections, SYNC, ["customer"]):
+    with env.sync() as connections:
+        for name in plan_backfill(connections, SYNC, ["customer"]).collections:
             backfill_collection(connections, SYNC, name)
-        rig.control.settings(
+        env.control.settings(
             latency=LATENCY, **({"api_version": api_version} if api_version else {})
         )
-        stop = rig.folder / f"{title}.stop"
+        stop = env.folder / f"{title}.stop"
         poller = Task.start(poll_until, connections, (SYNC,), stop)
         _wait_for_pollers(connections.warehouse_url, 1)
         count = int(BURST_PER_SECOND * BURST_SECONDS)
-        told = api_version or "the pinned version"
-        rig.say(f"{count:,} changes, {BURST_PER_SECOND:.0f} a second, told in {told} …")
-        writer = _writer(rig, BURST_PER_SECOND, count)
+        reported = api_version or "the pinned version"
+        env.log(f"{count:,} changes, {BURST_PER_SECOND:.0f} a second, rendered in {reported} …")
+        writer = _writer(env, BURST_PER_SECOND, count)
         with Watcher(connections.warehouse_url) as watcher:
             began = time.monotonic()
             writer.run()
             ended = time.monotonic()
-            rig.say(f"made in {ended - began:.1f} s; waiting until all can be read …")
+            env.log(f"made in {ended - began:.1f} s; waiting until all can be read …")
             watcher.wait_for(writer.made, _PATIENCE)
             lags = watcher.lags(writer.made)
             recovered = time.monotonic() - ended
-        lost, late = _told_once(rig, connections)
+        lost, late = _not_exactly_once(env, connections)
         stop.touch()
         poller.cost()
     found = [
@@ -178,50 +185,52 @@ def _burst(rig: Rig, api_version: str | None = None) -> list[Measured]:
     return [*found, Measured(f"{title}_recovery_s", recovered, "s", target)]
 
 
-def _told_once(rig: Rig, connections: Connections) -> tuple[int, float]:
-    """Stripe events that were not told exactly once, and how late the change events were."""
-    made = [e["id"] for e in rig.control.objects("event", livemode=True)]
+def _not_exactly_once(env: BenchEnvironment, connections: Connections) -> tuple[int, float]:
+    """Stripe events without exactly one change event, and the p99 latency of change events."""
+    made = [e["id"] for e in env.control.objects("event", livemode=True)]
     with psycopg.connect(connections.warehouse_url) as connection:
         rows = connection.execute(
             "SELECT stripe_event_id, extract(epoch FROM created_at - upstream_updated_at)::float"
             " FROM stripe_raw.events WHERE stripe_event_id IS NOT NULL"
         ).fetchall()
-    told = Counter(row[0] for row in rows)
-    # Stripe tells whole seconds, so half a second is added on average; the least is taken off.
-    return sum(told[name] != 1 for name in made), percentile([row[1] for row in rows], 0.99) - 0.5
+    reported = Counter(row[0] for row in rows)
+    # Stripe rounds down to whole seconds, which adds half a second on average.
+    return sum(reported[name] != 1 for name in made), percentile(
+        [row[1] for row in rows], 0.99
+    ) - 0.5
 
 
-def _many(rig: Rig) -> list[Measured]:
+def _many(env: BenchEnvironment) -> list[Measured]:
     """A hundred syncs in one task."""
-    rig.sandbox(latency=0.0, limited=False)
+    env.sandbox(latency=0.0, limited=False)
     names = [f"sync{number:03d}" for number in range(ACCOUNTS)]
     customers: dict[str, str] = {}
-    with rig.sync() as base:
+    with env.sync() as base:
         for name in names:
-            rig.control.add_account(f"acct_{name}")
-            rig.control.add_key(_key(name), account=f"acct_{name}")
-            rig.control.seed({"customer": 5}, account=f"acct_{name}", livemode=True)
-            objects = rig.control.objects("customer", account=f"acct_{name}", livemode=True)
+            env.control.add_account(f"acct_{name}")
+            env.control.add_key(_key(name), account=f"acct_{name}")
+            env.control.seed({"customer": 5}, account=f"acct_{name}", livemode=True)
+            objects = env.control.objects("customer", account=f"acct_{name}", livemode=True)
             customers |= {obj["id"]: _key(name) for obj in objects}
-            for collection in plan_backfill(of_sync(base, name), name, ["customer"]):
+            for collection in plan_backfill(of_sync(base, name), name, ["customer"]).collections:
                 backfill_collection(of_sync(base, name), name, collection)
-        rig.control.settings(latency=LATENCY)
-        stop = rig.folder / "many.stop"
-        rig.say(f"{ACCOUNTS} syncs in one task …")
+        env.control.settings(latency=LATENCY)
+        stop = env.folder / "many.stop"
+        env.log(f"{ACCOUNTS} syncs in one task …")
         poller = Task.start(poll_until, base, (), stop)
         _wait_for_pollers(base.warehouse_url, ACCOUNTS)
         time.sleep(3)
         idle = _Idle(base.warehouse_url, poller.process.pid or 0)
         time.sleep(20)
         polls, cpu = idle.since()
-        writer = Writer(rig.control.base_url, customers, STEADY_PER_SECOND, 400)
+        writer = Writer(env.control.base_url, customers, STEADY_PER_SECOND, 400)
         with Watcher(base.warehouse_url) as watcher:
             writer.run()
             watcher.wait_for(writer.made, 30)
             lags = watcher.lags(writer.made)
         stop.touch()
         poller.cost()
-    rig.say(f"{polls / 20:.0f} polls a second, {cpu / 20:.2f} cores")
+    env.log(f"{polls / 20:.0f} polls a second, {cpu / 20:.2f} cores")
     return [
         Measured("live.syncs_100_p50_s", percentile(lags, 0.5), "s"),
         Measured("live.syncs_100_p99_s", percentile(lags, 0.99), "s", "<= 2.0"),
@@ -291,9 +300,9 @@ def _key(name: str) -> str:
     return f"sk_live_{name}"
 
 
-def _writer(rig: Rig, per_second: float, count: int) -> Writer:
-    customers = {obj["id"]: KEY for obj in rig.control.objects("customer", livemode=True)}
-    return Writer(rig.control.base_url, customers, per_second, count)
+def _writer(env: BenchEnvironment, per_second: float, count: int) -> Writer:
+    customers = {obj["id"]: KEY for obj in env.control.objects("customer", livemode=True)}
+    return Writer(env.control.base_url, customers, per_second, count)
 
 
 def _wait_for_pollers(url: str, count: int) -> None:

@@ -97,7 +97,7 @@ def _measured(answers: Connection, function: Callable[..., Any], args: Any, kwar
     began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
     try:
         result = function(*args, **kwargs)
-    except Exception:  # noqa: BLE001 - told to the process that asked
+    except Exception:  # noqa: BLE001 - sent to the process that asked
         answers.send((None, traceback.format_exc()))
         return
     seconds = time.perf_counter() - began

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,21 +12,17 @@ from stripe_sync.records.canonical_json import dumps
 
 @pytest.fixture(scope="session")
 def airflow_database() -> None:
-    """A fresh metadata database that knows our DAGs and their pool."""
+    """A fresh metadata database with our DAGs."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.models.pool import Pool
     from airflow.utils.db import initdb
 
     initdb()
     DagBundlesManager().sync_bundles_to_db()
-    Pool.create_or_update_pool(
-        "stripe_backfill", slots=4, description="test", include_deferred=False
-    )
 
 
 @pytest.fixture(scope="session")
 def dags() -> dict[str, Any]:
-    """Our DAGs by id."""
+    """The DAGs by id."""
     from airflow.dag_processing.dagbag import DagBag
 
     bag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
@@ -37,14 +32,14 @@ def dags() -> dict[str, Any]:
 
 @pytest.fixture
 def lake_url(tmp_path: Any) -> str:
-    """A lake of its own."""
+    """An empty lake."""
     return str(tmp_path / "lake")
 
 
 @pytest.fixture
 def connections(
     sandbox: Any, warehouse_url: str, lake_url: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
+) -> None:
     """Airflow's connections to the sandbox, an empty warehouse and an empty lake."""
     from psycopg.conninfo import conninfo_to_dict
 
@@ -67,4 +62,3 @@ def connections(
     }
     for name, values in fields.items():
         monkeypatch.setenv(f"AIRFLOW_CONN_{name}", dumps(values).decode())
-    return

@@ -1,4 +1,4 @@
-"""What holds for every DAG, whatever it does."""
+"""What every DAG must have."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ def test_the_folder_holds_these_dags_and_no_file_fails_to_import(dags: dict[str,
 
 
 @pytest.mark.parametrize("dag_id", IDS)
-def test_a_dag_says_whose_it_is_what_it_does_and_how_to_start_it(
-    dags: dict[str, Any], dag_id: str
-) -> None:
+def test_a_dag_has_an_owner_tags_and_documentation(dags: dict[str, Any], dag_id: str) -> None:
     dag = dags[dag_id]
 
     assert dag.owner == "stripe"
@@ -52,6 +50,14 @@ def test_every_task_is_tried_again_except_those_that_only_report(
     without = {task.task_id for task in dags[dag_id].tasks if not task.retries}
 
     assert without <= {"report"}
+
+
+@pytest.mark.parametrize("dag_id", ["stripe_backfill", "stripe_reconcile", "stripe_reload"])
+def test_tasks_that_read_whole_collections_share_a_pool(dags: dict[str, Any], dag_id: str) -> None:
+    pools = {task.pool for task in dags[dag_id].tasks if task.is_mapped}
+
+    assert pools == {"stripe_backfill"}
+    assert {task.pool for task in dags[dag_id].tasks if not task.is_mapped} == {"default_pool"}
 
 
 def test_a_poller_that_keeps_failing_pauses_itself(dags: dict[str, Any]) -> None:
@@ -84,4 +90,5 @@ print(*sorted({{name.partition(".")[0] for name in sys.modules}}))
     )
 
     loaded = set(done.stdout.split())
-    assert not loaded & {"pyarrow", "pandas", "alembic", "dbt", "starlette", "stripe_sandbox"}
+    heavy = {"stripe", "aiohttp", "psycopg", "pyarrow", "pandas", "alembic", "dbt", "starlette"}
+    assert not loaded & (heavy | {"stripe_sandbox"})

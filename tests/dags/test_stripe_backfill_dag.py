@@ -10,12 +10,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from stripe_sync.catalog import load_catalog
+from stripe_sync import load_catalog
 from stripe_sync.records.canonical_json import dumps
 
-EVERY = [row.name for row in load_catalog().values()]
+EVERY = [collection.name for collection in load_catalog().values()]
 TWO = ["rak_customer_read", "rak_invoice_read"]
-"""What a key may do that reads nothing but customers and invoices."""
+"""Permissions of a key that may read customers and invoices only."""
 
 UNLIMITED = {
     "requests_per_second": 400,
@@ -68,7 +68,17 @@ def test_each_collection_is_a_task_named_after_it_and_lands_in_warehouse_and_lak
     assert folders == {"collection=customer", "collection=product"}
 
 
-def test_what_is_read_through_others_comes_after_them(
+def test_each_task_stores_its_links(dags: dict[str, Any], sandbox: Any) -> None:
+    _, tasks = run(dags["stripe_backfill"], collections=["customer"])
+
+    [task] = tasks["backfill"]
+    keys = ("_link_DataDocsLink", "_link_StripeDashboardLink")
+    data_docs, dashboard = (task.xcom_pull("backfill", key=key, map_indexes=0) for key in keys)
+    assert data_docs.endswith("/plugin/stripe_data_docs")
+    assert dashboard == ""  # the sandbox has no Dashboard
+
+
+def test_child_collections_are_read_after_their_parents(
     dags: dict[str, Any], sandbox: Any, warehouse_url: str
 ) -> None:
     sandbox.control.seed({"invoice": 5})
@@ -77,7 +87,7 @@ def test_what_is_read_through_others_comes_after_them(
 
     assert state == "success"
     assert [task.rendered_map_index for task in tasks["backfill"]] == ["invoice"]
-    assert [task.rendered_map_index for task in tasks["backfill_nested"]] == ["line_item"]
+    assert [task.rendered_map_index for task in tasks["backfill_children"]] == ["line_item"]
     rows = tasks["report"][0].xcom_pull(task_ids="report")
     assert [(row["collection"], row["status"]) for row in rows] == [
         ("invoice", "done"),
@@ -86,7 +96,7 @@ def test_what_is_read_through_others_comes_after_them(
     assert rows[1]["requests"] == 0
 
 
-def test_parents_that_a_sync_asks_for_are_backfilled_as_well(
+def test_parents_that_a_sync_includes_are_backfilled_as_well(
     dags: dict[str, Any], sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.control.seed({"quote": 3})
@@ -102,7 +112,7 @@ def test_parents_that_a_sync_asks_for_are_backfilled_as_well(
     ]
 
 
-def test_the_report_lists_what_came_of_each_collection(
+def test_the_report_lists_the_result_of_each_collection(
     dags: dict[str, Any], sandbox: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     sandbox.control.seed({"customer": 7})
@@ -118,7 +128,7 @@ def test_the_report_lists_what_came_of_each_collection(
     ]
 
 
-def test_what_a_key_may_not_read_is_shown_collection_by_collection_and_the_run_stays_green(
+def test_collections_that_the_key_may_not_read_are_reported_and_the_run_succeeds(
     dags: dict[str, Any], sandbox: Any, warehouse_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.control.demo()
@@ -132,7 +142,7 @@ def test_what_a_key_may_not_read_is_shown_collection_by_collection_and_the_run_s
     for name, (status, _) in found.items():
         by_status.setdefault(status, set()).add(name)
     assert sorted(found) == sorted(EVERY)
-    # Below customers and invoices stand what Stripe shows to whom it shows those.
+    # The children of customers and invoices need the same permissions.
     readable = {"customer", "customer_balance_transaction", "invoice", "line_item"}
     assert by_status.pop("done") == readable
     assert by_status.pop("empty") == {"token", "usage_record"}
@@ -143,13 +153,13 @@ def test_what_a_key_may_not_read_is_shown_collection_by_collection_and_the_run_s
 
     assert state == "success"
     rows = {row["collection"]: row for row in tasks["report"][0].xcom_pull(task_ids="report")}
-    assert set(rows) == set(EVERY) - {"upcoming_line_item"}  # it comes along with others
+    assert set(rows) == set(EVERY) - {"upcoming_line_item"}  # it is read together with others
     for name, row in rows.items():
         assert (row["status"], row["permission"]) == found[name]
         assert (row["permission"] or "") in (row["message"] or "")
 
 
-def test_in_a_strict_sync_what_a_key_may_not_read_makes_the_run_red(
+def test_with_fail_when_forbidden_the_run_fails(
     dags: dict[str, Any],
     sandbox: Any,
     monkeypatch: pytest.MonkeyPatch,
@@ -171,7 +181,7 @@ def test_in_a_strict_sync_what_a_key_may_not_read_makes_the_run_red(
     )
 
 
-def test_a_collection_that_stripe_cannot_serve_fails_alone_and_the_run_says_which_and_why(
+def test_a_collection_that_stripe_cannot_serve_fails_alone_and_the_report_says_why(
     dags: dict[str, Any],
     sandbox: Any,
     warehouse_url: str,
@@ -182,7 +192,7 @@ def test_a_collection_that_stripe_cannot_serve_fails_alone_and_the_run_says_whic
     sandbox.control.fault("server_error", endpoint="GET /v1/subscriptions", status=500)
     connect(monkeypatch, sandbox, sandbox.api_key, **UNLIMITED)
     dag = dags["stripe_backfill"]
-    for name in ("backfill", "backfill_nested"):  # so that nobody waits for the next try
+    for name in ("backfill", "backfill_children"):  # without waiting for a retry
         monkeypatch.setitem(dag.task_dict[name].partial_kwargs, "retries", 0)
     others = ["charge", "credit_note_line_item", "customer", "dispute", "invoice", "line_item"]
 
@@ -193,15 +203,15 @@ def test_a_collection_that_stripe_cannot_serve_fails_alone_and_the_run_says_whic
     assert found == dict.fromkeys(others, ("done", None))
     failed = {t.rendered_map_index for t in tasks["backfill"] if str(t.state) == "failed"}
     assert (state, failed) == ("failed", {"subscription"})
-    assert {str(task.state) for task in tasks["backfill_nested"]} == {"success"}
-    [said] = re.findall(
+    assert {str(task.state) for task in tasks["backfill_children"]} == {"success"}
+    [message] = re.findall(
         "AirflowException: 1 of 7 collections were not backfilled.*", capsys.readouterr().out
     )
-    assert "subscription: GET /v1/subscriptions" in said
-    assert "An unknown error occurred" in said
+    assert "subscription: GET /v1/subscriptions" in message
+    assert "An unknown error occurred" in message
 
 
-def test_a_wrong_key_fails_at_once_and_the_run_is_red(
+def test_a_wrong_key_fails_the_run_at_the_first_try(
     dags: dict[str, Any], monkeypatch: pytest.MonkeyPatch, sandbox: Any
 ) -> None:
     monkeypatch.setenv(
@@ -216,32 +226,32 @@ def test_a_wrong_key_fails_at_once_and_the_run_is_red(
     assert (str(plan.state), plan.try_number) == ("failed", 1)
 
 
-def test_the_end_of_a_run_is_red_and_names_what_failed_and_why(sandbox: Any) -> None:
+def test_the_report_names_the_collections_that_failed_and_why(sandbox: Any) -> None:
     from airflow.sdk.exceptions import AirflowException
 
-    from stripe_airflow.backfill import conclude, plan_jobs
     from stripe_airflow.operators.backfill import StripeBackfillOperator
+    from stripe_airflow.runs.backfill import plan_backfill_run, summarize_run
 
-    jobs = plan_jobs(
+    top_level, child = plan_backfill_run(
         {"sync": "default", "collections": ["product", "customer"], "since": None, "full": False}
     )
-    done = [
-        StripeBackfillOperator(task_id="backfill", **job).execute({})
-        for job in jobs
-        if job["collection"] == "product"
+    reports = [
+        StripeBackfillOperator(task_id="backfill", **task).execute({})
+        for task in top_level
+        if task["collection"] == "product"
     ]
 
     with pytest.raises(AirflowException, match=r"1 of 2 collections .* customer: the task was"):
-        conclude(jobs, done)
+        summarize_run(top_level, child, reports)
 
 
-def test_a_run_whose_plan_failed_says_where_to_look() -> None:
+def test_a_run_whose_plan_failed_refers_to_its_log() -> None:
     from airflow.sdk.exceptions import AirflowException
 
-    from stripe_airflow.backfill import conclude
+    from stripe_airflow.runs.backfill import summarize_run
 
     with pytest.raises(AirflowException, match="'plan' failed"):
-        conclude(None, None)
+        summarize_run(None, None, [])
 
 
 def test_reading_everything_again_changes_nothing(

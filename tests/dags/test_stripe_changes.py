@@ -1,4 +1,4 @@
-"""Word of changes, as the triggerer gets it and as DAGs are scheduled on it."""
+"""The trigger and the asset that DAGs are scheduled on when data changes."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def harness(sandbox: Any, warehouse_url: str, tmp_path: Any) -> SyncHarness:
     return harness
 
 
-def test_one_event_tells_what_changed_in_each_sync(harness: SyncHarness) -> None:
+def test_one_trigger_event_has_the_changes_of_a_sync(harness: SyncHarness) -> None:
     from stripe_airflow.triggers.stripe_changes import StripeChangesTrigger
 
     async def run() -> Any:
         fired = StripeChangesTrigger(seconds=0.2).run()
         first = asyncio.ensure_future(anext(fired))
-        # It tells of what comes after it has read where the streams stand.
+        # It reports commits after it has read the last seq of each stream.
         ready = "SELECT count(*) FROM pg_stat_activity WHERE query ~ %s AND state = 'idle'"
         while harness.sql(ready, r"^\s*SELECT s\.name")[0][0] == 0:
             await asyncio.sleep(0.02)
@@ -40,9 +40,9 @@ def test_one_event_tells_what_changed_in_each_sync(harness: SyncHarness) -> None
             harness.stripe.v1.customers.create({"name": name})
         harness.poll()
 
-    told = asyncio.run(run())
+    payload = asyncio.run(run())
     last = harness.sql("SELECT last_seq FROM stripe_sync.stream_position")[0][0]
-    assert told == {
+    assert payload == {
         "sync": SYNC,
         "changes": 4,
         "collections": {"stripe:customer": 2, "stripe:event": 2},
@@ -50,7 +50,7 @@ def test_one_event_tells_what_changed_in_each_sync(harness: SyncHarness) -> None
     }
 
 
-def test_a_dag_can_be_scheduled_on_it() -> None:
+def test_a_dag_can_be_scheduled_on_changes() -> None:
     from airflow.sdk import DAG
 
     from stripe_airflow.assets import STRIPE_CHANGES
@@ -59,6 +59,6 @@ def test_a_dag_can_be_scheduled_on_it() -> None:
     [watcher] = STRIPE_CHANGES.watchers
     assert watcher.trigger.serialize() == (
         "stripe_airflow.triggers.stripe_changes.StripeChangesTrigger",
-        {"seconds": 5.0},
+        {"seconds": 5.0, "warehouse_conn_id": "stripe_warehouse"},
     )
     assert dag.timetable is not None

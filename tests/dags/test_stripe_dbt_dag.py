@@ -1,4 +1,4 @@
-"""The dbt task; what it makes of a warehouse is seen in the tests of the whole stack."""
+"""The dbt task. The e2e tests check the views that it builds."""
 
 from __future__ import annotations
 

@@ -28,14 +28,14 @@ def test_without_a_sync_there_is_nothing_to_do(dags: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("sync", [None, "default"])
-def test_each_sync_is_maintained_and_told_of_by_collection(
+def test_each_sync_is_maintained_and_reported_by_collection(
     dags: dict[str, Any], sandbox: Any, lake_url: str, warehouse_url: str, sync: str | None
 ) -> None:
     sandbox.control.seed({"customer": 12, "product": 3})
     dags["stripe_backfill"].test(run_conf={"collections": ["customer", "product"]})
     with psycopg.connect(warehouse_url) as connection:
         connection.execute(
-            "INSERT INTO stripe_sync.stripe_event_ledger"
+            "INSERT INTO stripe_sync.processed_events"
             " SELECT id, 'evt_old', '2020-01-01' FROM stripe_sync.syncs"
         )
     asked = sandbox.control.stats()["requests"]
@@ -46,7 +46,7 @@ def test_each_sync_is_maintained_and_told_of_by_collection(
     [task] = tasks["maintain"]
     assert task.rendered_map_index == "default"
     [report] = task.xcom_pull(task_ids=["maintain"], map_indexes=[0])
-    assert (report["sync"], report["stripe_events_forgotten"]) == ("default", 1)
+    assert (report["sync"], report["stripe_events_pruned"]) == ("default", 1)
     found = {row["collection"]: row["files"] for row in report["collections"]}
     assert found == {"customer": 2, "product": 2}
     assert len(list(Path(lake_url).rglob("*.parquet"))) == 4

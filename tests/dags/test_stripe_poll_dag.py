@@ -1,4 +1,4 @@
-"""The sensor that watches Stripe's events, against the sandbox."""
+"""The sensor that polls Stripe events, against the sandbox, and its DAG."""
 
 from __future__ import annotations
 
@@ -6,92 +6,164 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
 
+from stripe_sync.errors import AuthenticationError
+from stripe_sync.records.canonical_json import dumps
+
 pytestmark = pytest.mark.usefixtures("connections")
 
+SECONDS = 60
+"""How long a test waits for what must come."""
 
-def watch(seconds: float) -> Any:
-    """A sensor for the sync ``default``."""
+
+def sensor(**kwargs: Any) -> Any:
+    """A sensor for the sync ``default`` that would run for long."""
     from stripe_airflow.sensors.stripe_events import StripeEventSensor
 
-    return StripeEventSensor(task_id="watch", syncs=["default"], run_seconds=seconds)
+    given = {"syncs": ["default"], "run_seconds": 10 * SECONDS, "poke_interval": 0.1, **kwargs}
+    return StripeEventSensor(task_id="poll", **given)
+
+
+@contextmanager
+def once(condition: Callable[[], bool], action: Callable[[], None]) -> Iterator[None]:
+    """Beside the block, wait for a condition, then act."""
+    deadline = time.monotonic() + SECONDS
+
+    def wait() -> None:
+        while not condition() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        action()
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    try:
+        yield
+    finally:
+        waiting.join()
+
+
+def run_until(condition: Callable[[], bool], polling: Any) -> dict[str, Any]:
+    """Run a sensor; end the run as soon as the condition holds."""
+
+    def end() -> None:
+        polling.run_seconds = 0
+
+    with once(condition, end):
+        report: dict[str, Any] = polling.execute({})
+    return report
 
 
 def change_customer(sandbox: Any, name: str) -> None:
-    """Make a customer and rename it, as an application would."""
+    """Create a customer and rename it, as an application would."""
     headers = {"Authorization": f"Bearer {sandbox.api_key}"}
     with httpx.Client(base_url=sandbox.base_url, headers=headers) as stripe:
         customer = stripe.post("/v1/customers", data={"name": "Duncan Idaho"}).json()["id"]
         stripe.post(f"/v1/customers/{customer}", data={"name": name}).raise_for_status()
 
 
-def leases(warehouse_url: str) -> int:
-    """How many pollers hold a lease."""
-    query = "SELECT count(*) FROM stripe_sync.poll_state WHERE lease_until > now()"
+def count(warehouse_url: str, query: str) -> int:
+    """The number that a query selects."""
     with psycopg.connect(warehouse_url) as connection:
         row = connection.execute(query).fetchone()
     assert row is not None
     return int(row[0])
 
 
-def stop_once_it_polls(warehouse_url: str) -> None:
-    """Send this process what Airflow sends a task that shall stop."""
-    while not leases(warehouse_url):
-        time.sleep(0.05)
-    os.kill(os.getpid(), signal.SIGTERM)
+def leases(warehouse_url: str) -> int:
+    """How many pollers have a lease."""
+    query = "SELECT count(*) FROM stripe_sync.poll_state WHERE lease_until > now()"
+    return count(warehouse_url, query)
 
 
-def test_one_run_applies_what_happens_while_it_lasts(sandbox: Any, warehouse_url: str) -> None:
-    watch(0.1).execute({})  # takes the fence
+def test_a_run_applies_the_changes_while_it_lasts(sandbox: Any, warehouse_url: str) -> None:
+    run_until(lambda: leases(warehouse_url) == 1, sensor())  # sets the cutoff
     change_customer(sandbox, "Paul Atreides")
+    stored = (
+        "SELECT count(*) FROM stripe_raw.records"
+        " WHERE collection_id = 'stripe:customer' AND payload->>'name' = 'Paul Atreides'"
+    )
 
-    report = watch(0.1).execute({})
+    report = run_until(lambda: count(warehouse_url, stored) == 1, sensor())
 
     assert report["stripe_events"] == 2
     assert report["lag_p50"] is not None
-    with psycopg.connect(warehouse_url) as connection:
-        names = connection.execute(
-            "SELECT payload->>'name' FROM stripe_raw.records"
-            " WHERE collection_id = 'stripe:customer'"
-        ).fetchall()
-    assert names == [("Paul Atreides",)]
 
 
-def test_a_quiet_run_reports_no_lag(sandbox: Any) -> None:
-    report = watch(0.1).execute({})
+def test_a_quiet_run_reports_no_lag(sandbox: Any, warehouse_url: str) -> None:
+    report = run_until(lambda: leases(warehouse_url) == 1, sensor())
 
+    assert report["polls"] >= 1
     assert (report["stripe_events"], report["lag_p50"], report["lag_p99"]) == (0, None, None)
+    assert leases(warehouse_url) == 0
 
 
-def test_a_request_to_stop_ends_the_loop_and_gives_the_lease_back(
+def test_the_stripe_connection_can_be_chosen(
+    sandbox: Any, warehouse_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_BILLING", os.environ["AIRFLOW_CONN_STRIPE_DEFAULT"])
+    monkeypatch.delenv("AIRFLOW_CONN_STRIPE_DEFAULT")
+
+    report = run_until(lambda: leases(warehouse_url) == 1, sensor(stripe_conn_id="billing"))
+
+    assert report["polls"] >= 1
+
+
+def test_a_revoked_key_fails_the_task(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = {"conn_type": "stripe", "password": "sk_test_revoked", "host": sandbox.base_url}
+    monkeypatch.setenv("AIRFLOW_CONN_STRIPE_DEFAULT", dumps(fields).decode())
+
+    with pytest.raises(AuthenticationError):
+        sensor().execute({})
+
+
+def test_a_run_longer_than_timeout_fails_as_for_every_sensor(warehouse_url: str) -> None:
+    from airflow.sdk.exceptions import AirflowSensorTimeout
+
+    with pytest.raises(AirflowSensorTimeout):
+        sensor(timeout=0).execute({})
+
+    assert leases(warehouse_url) == 0
+
+
+def test_a_timeout_with_soft_fail_skips_the_task(warehouse_url: str) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    with pytest.raises(AirflowSkipException):
+        sensor(timeout=0, soft_fail=True).execute({})
+
+    assert leases(warehouse_url) == 0
+
+
+def test_a_request_to_stop_ends_polling_and_releases_the_lease(
     sandbox: Any, warehouse_url: str
 ) -> None:
-    sensor = watch(60)
-    watch(0.1).execute({})  # makes the tables
-    before = signal.signal(signal.SIGTERM, lambda *_: sensor.on_kill())
-    stopper = threading.Thread(target=stop_once_it_polls, args=(warehouse_url,))
-    stopper.start()
+    polling = sensor()
+    before = signal.signal(signal.SIGTERM, lambda *_: polling.on_kill())
     try:
-        with pytest.raises(SystemExit):
-            sensor.execute({})
+        with (
+            once(lambda: leases(warehouse_url) == 1, lambda: os.kill(os.getpid(), signal.SIGTERM)),
+            pytest.raises(SystemExit),
+        ):
+            polling.execute({})
     finally:
-        stopper.join()
         signal.signal(signal.SIGTERM, before)
 
     assert leases(warehouse_url) == 0
 
 
-def test_the_dag_watches_all_the_time_in_bounded_runs(dags: dict[str, Any]) -> None:
+def test_the_dag_polls_continuously_in_bounded_runs(dags: dict[str, Any]) -> None:
     dag = dags["stripe_poll"]
-    given = dag.get_task("watch").partial_kwargs
+    given = dag.get_task("poll").partial_kwargs
 
     assert type(dag.timetable).__name__ == "ContinuousTimetable"
-    assert (given["poke_interval"], given["run_seconds"]) == (0.5, 300)
+    assert (given["poll_interval"], given["run_seconds"]) == (0.5, 300)
 
 
 def test_each_run_has_a_logical_date_of_its_own(dags: dict[str, Any]) -> None:

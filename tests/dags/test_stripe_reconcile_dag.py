@@ -21,7 +21,7 @@ def run(dag: Any, **conf: Any) -> tuple[str, dict[str, list[Any]]]:
     return str(dag_run.state), instances
 
 
-def test_a_run_with_nothing_due_is_green_and_reads_nothing(dags: dict[str, Any]) -> None:
+def test_a_run_with_nothing_due_succeeds_and_reads_nothing(dags: dict[str, Any]) -> None:
     state, tasks = run(dags["stripe_reconcile"])
 
     assert state == "success"
@@ -47,7 +47,7 @@ def test_chosen_collections_are_repaired_and_their_drift_is_listed(
     assert found == [("customer", 2, 1, 1), ("product", 0, 0, 0)]
 
 
-def test_a_window_is_handed_on(dags: dict[str, Any], sandbox: Any) -> None:
+def test_a_window_limits_what_is_read(dags: dict[str, Any], sandbox: Any) -> None:
     sandbox.control.seed({"customer": 3}, start=1_600_000_000, end=1_600_000_900)
     run(dags["stripe_backfill"], collections=["customer"], since=None)
 
@@ -57,17 +57,17 @@ def test_a_window_is_handed_on(dags: dict[str, Any], sandbox: Any) -> None:
     assert (row["window_days"], row["objects"]) == (7, 0)
 
 
-def test_the_end_of_a_run_is_red_and_names_what_failed() -> None:
+def test_the_report_names_the_collections_that_failed() -> None:
     from airflow.sdk.exceptions import AirflowException
 
-    from stripe_airflow.reconcile import conclude
+    from stripe_airflow.runs.reconcile import summarize_run
 
-    jobs = [{"collection": "customer"}, {"collection": "product"}]
+    plan = [{"collection": "customer"}, {"collection": "product"}]
     with pytest.raises(AirflowException, match="1 of 2 collections were not read again: product"):
-        conclude(jobs, [{"collection": "customer", "status": "done"}])
+        summarize_run(plan, [{"collection": "customer", "status": "done"}])
     with pytest.raises(AirflowException, match="'plan' failed"):
-        conclude(None, None)
+        summarize_run(None, None)
 
 
-def test_it_looks_every_quarter_of_an_hour(dags: dict[str, Any]) -> None:
+def test_it_runs_every_15_minutes(dags: dict[str, Any]) -> None:
     assert dags["stripe_reconcile"].timetable.expression == "*/15 * * * *"

@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from stripe_stack.generate.models import RESERVED
 from stripe_sync.catalog import load_catalog
-from stripe_sync.catalog.generate.models import RESERVED
 
 pytestmark = pytest.mark.dbt
 

@@ -16,9 +16,9 @@ from psycopg.rows import dict_row
 from databases import new_database
 from shop import CATALOG, EVERY, Shop
 from stripe_sandbox.server import running
+from stripe_stack.generate.fields import Field, FieldKind, read_fields
+from stripe_stack.generate.project import Places
 from stripe_sync.catalog import Retrieval
-from stripe_sync.catalog.generate.fields import Field, FieldKind, read_fields
-from stripe_sync.catalog.generate.project import Places
 from stripe_sync.records import Batch, Source
 from stripe_sync.sync.session import open_session
 from sync_harness import SYNC, make_harness, unthrottled
@@ -45,7 +45,7 @@ async def keep_what_only_creations_show(shop: Shop) -> None:
     """Store what enters the streams through mutations."""
     async with open_session(shop.harness.connections, SYNC) as session:
         observations = [
-            session.normalizer(row).observe(obj, observed_at=session.clock.now())
+            session.normalizer(row).normalize(obj, observed_at=session.clock.now())
             for row in CATALOG.values()
             if row.retrieval is Retrieval.CREATE_ONLY
             for obj in shop.objects(row.object)

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from stripe_stack.airflow import AirflowApi
+from stripe_stack.airflow.api import AirflowApi
 from stripe_stack.settings import free_port, stack_secrets
 
 START_SECONDS = 120

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from e2e.conftest import greeting, start, stop
-from stripe_stack.airflow import AirflowApi
+from stripe_stack.airflow.api import AirflowApi
 from stripe_stack.settings import free_port, stack_secrets
 
 pytestmark = pytest.mark.e2e

@@ -1,4 +1,4 @@
-"""The UI in a real browser: the DAGs, a green run, collections by name, the docs."""
+"""The UI in a real browser: DAGs, runs, collections by name, links, data docs, forms."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ def click(browser: Any, path: str) -> None:
     ).click()
 
 
-def test_the_three_dags_are_there(up: Up, browser: Any) -> None:
+def test_the_dags_are_listed(up: Up, browser: Any) -> None:
     browser.get(f"{up.base}/dags")
 
     shows(browser, "stripe_backfill", "stripe_poll", "stripe_reconcile", "stripe_dbt")
 
 
-def test_the_backfill_is_green_and_shows_its_collections_by_name(up: Up, browser: Any) -> None:
+def test_the_backfill_succeeds_and_lists_its_collections_by_name(up: Up, browser: Any) -> None:
     run = up.finished("stripe_backfill")
     assert run["state"] == "success"
 
@@ -92,12 +92,23 @@ def test_the_backfill_is_green_and_shows_its_collections_by_name(up: Up, browser
     shows(browser, "balance_transaction", "customer", "charge", "Success")
 
 
-def test_the_report_stands_in_the_task_log(up: Up, browser: Any) -> None:
+def test_the_report_is_in_the_task_log(up: Up, browser: Any) -> None:
     run = up.finished("stripe_backfill")
 
     browser.get(f"{up.base}/dags/stripe_backfill/runs/{run['dag_run_id']}/tasks/report")
 
     shows(browser, "Backfill of", "subscription_schedule", "usage_record_summary")
+
+
+def test_a_task_links_to_the_data_docs(up: Up, browser: Any) -> None:
+    run = up.finished("stripe_backfill")
+    path = f"dags/stripe_backfill/runs/{run['dag_run_id']}/tasks/backfill/mapped/0"
+
+    browser.get(f"{up.base}/{path}/details")
+
+    shows(browser, "Data docs")
+    link = browser.find_element(By.XPATH, "//a[contains(., 'Data docs')]").get_attribute("href")
+    assert link == f"{up.base}/plugin/stripe_data_docs"
 
 
 def test_the_form_offers_the_collections(up: Up, browser: Any) -> None:

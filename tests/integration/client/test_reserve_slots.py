@@ -63,7 +63,7 @@ class Budget:
         )
 
     def let_pass(self, seconds: float) -> None:
-        """Let time pass in which nobody asks."""
+        """Let time pass without requests."""
         self._connection.execute(
             "UPDATE stripe_sync.pacing SET next_free = next_free - %(s)s,"
             " recent = array(SELECT slot - %(s)s FROM unnest(recent) AS slot)"
@@ -100,8 +100,8 @@ def gaps(slots: list[float]) -> list[float]:
 
 
 def test_the_first_request_may_leave_at_once(budget: Budget) -> None:
-    grant = budget.reserve("GET /v1/events")
-    assert grant.slots == [grant.server_now]
+    reservation = budget.reserve("GET /v1/events")
+    assert reservation.slots == [reservation.server_now]
 
 
 def test_slots_of_an_account_come_in_order_and_a_backfill_keeps_its_distance(
@@ -119,20 +119,20 @@ def test_slots_of_an_account_come_in_order_and_a_backfill_keeps_its_distance(
     assert min(distances) >= RUSH / TOTAL - EXACT
 
 
-def test_slots_of_an_endpoint_lie_apart(budget: Budget) -> None:
+def test_slots_of_an_endpoint_are_spaced(budget: Budget) -> None:
     slots = []
     while len(slots) < 8:
         slots += budget.reserve("GET /v1/customers", "backfill", wanted=5).slots
     assert min(gaps(slots)) >= RUSH / ENDPOINT - EXACT
 
 
-def test_live_requests_leave_at_once_as_far_as_the_limit_goes(budget: Budget) -> None:
-    grant = budget.reserve("GET /v1/customers", wanted=50)
-    assert grant.slots == [grant.server_now] * int(ENDPOINT)
-    assert grant.ask_again_in >= WINDOW - LEAD - EXACT
+def test_live_requests_leave_at_once_within_the_limit(budget: Budget) -> None:
+    reservation = budget.reserve("GET /v1/customers", wanted=50)
+    assert reservation.slots == [reservation.server_now] * int(ENDPOINT)
+    assert reservation.ask_again_in >= WINDOW - LEAD - EXACT
 
 
-def test_slots_of_the_backfill_lie_apart(budget: Budget) -> None:
+def test_slots_of_a_backfill_are_spaced(budget: Budget) -> None:
     slots = []
     while len(slots) < 12:
         for endpoint in ("GET /v1/a", "GET /v1/b", "GET /v1/c"):
@@ -140,14 +140,14 @@ def test_slots_of_the_backfill_lie_apart(budget: Budget) -> None:
     assert min(gaps(slots)) >= RUSH / BACKFILL - EXACT
 
 
-def test_no_second_holds_more_slots_than_the_limit(budget: Budget) -> None:
+def test_no_second_has_more_slots_than_the_limit(budget: Budget) -> None:
     slots = budget.reserve("GET /v1/a", wanted=80, horizon=9, lead=9).slots
     assert len(slots) == 80
     limit = int(ENDPOINT)
     assert min(later - slots[k] for k, later in enumerate(slots[limit:])) >= WINDOW - EXACT
 
 
-def test_what_was_not_asked_for_in_time_is_made_up_for(budget: Budget) -> None:
+def test_slots_not_requested_in_time_are_made_up_for(budget: Budget) -> None:
     budget.reserve("GET /v1/a", wanted=60, horizon=9, lead=9)
     budget.let_pass(10.2)
     late = budget.reserve("GET /v1/a", wanted=60, horizon=9, lead=9)
@@ -158,25 +158,25 @@ def test_what_was_not_asked_for_in_time_is_made_up_for(budget: Budget) -> None:
 
 
 @pytest.mark.parametrize("priority", ["live", "backfill"])
-def test_nobody_reserves_beyond_the_horizon(budget: Budget, priority: str) -> None:
+def test_no_slot_is_granted_beyond_the_horizon(budget: Budget, priority: str) -> None:
     for permit in range(300):
-        grant = budget.reserve(f"GET /v1/{permit % 9}", priority, wanted=50)
-        for slot in grant.slots:
-            assert slot <= grant.server_now + HORIZON[priority] + EXACT
+        reservation = budget.reserve(f"GET /v1/{permit % 9}", priority, wanted=50)
+        for slot in reservation.slots:
+            assert slot <= reservation.server_now + HORIZON[priority] + EXACT
 
 
-def test_a_full_horizon_tells_when_to_ask_again(budget: Budget) -> None:
+def test_a_full_horizon_returns_when_to_ask_again(budget: Budget) -> None:
     budget.busy_for("*", 0.9)
-    grant = budget.reserve("GET /v1/a", "backfill")
-    assert grant.slots == []
-    assert 0 < grant.ask_again_in <= 0.9 - HORIZON["backfill"]
+    reservation = budget.reserve("GET /v1/a", "backfill")
+    assert reservation.slots == []
+    assert 0 < reservation.ask_again_in <= 0.9 - HORIZON["backfill"]
 
 
-def test_a_busy_endpoint_tells_when_to_ask_again_and_holds_up_no_other(budget: Budget) -> None:
+def test_a_busy_endpoint_returns_when_to_ask_again_and_delays_no_other(budget: Budget) -> None:
     budget.busy_for("GET /v1/a", 0.9)
-    grant = budget.reserve("GET /v1/a", "backfill")
-    assert grant.slots == []
-    assert 0 < grant.ask_again_in <= 0.9 - LEAD
+    reservation = budget.reserve("GET /v1/a", "backfill")
+    assert reservation.slots == []
+    assert 0 < reservation.ask_again_in <= 0.9 - LEAD
     other = budget.reserve("GET /v1/b", "backfill")
     assert other.slots == [other.server_now]
 
@@ -184,12 +184,12 @@ def test_a_busy_endpoint_tells_when_to_ask_again_and_holds_up_no_other(budget: B
 def test_a_live_request_waits_for_two_steps_of_a_backfill_at_most(budget: Budget) -> None:
     for permit in range(500):
         budget.reserve(f"GET /v1/{permit % 20}", "backfill", wanted=50)
-    grant = budget.reserve("GET /v1/events")
-    (slot,) = grant.slots
-    assert slot - grant.server_now <= HORIZON["backfill"] + 1 / TOTAL + EXACT
+    reservation = budget.reserve("GET /v1/events")
+    (slot,) = reservation.slots
+    assert slot - reservation.server_now <= HORIZON["backfill"] + 1 / TOTAL + EXACT
 
 
-def test_the_lane_that_looks_further_ahead_gets_what_the_other_may_not_ask_for_yet(
+def test_the_priority_with_the_longer_horizon_gets_the_slots_first(
     budget: Budget,
 ) -> None:
     budget.busy_for("*", 0.9)
@@ -197,16 +197,18 @@ def test_the_lane_that_looks_further_ahead_gets_what_the_other_may_not_ask_for_y
     assert len(budget.reserve("GET /v1/events", "live", horizon=1.0).slots) == 1
 
 
-def test_live_requests_bound_by_their_endpoint_leave_room_for_the_backfill(budget: Budget) -> None:
+def test_live_requests_limited_by_their_endpoint_leave_slots_for_backfills(
+    budget: Budget,
+) -> None:
     budget.reserve("POST /v1/customers", "live", wanted=50)
-    grant = budget.reserve("GET /v1/a", "backfill")
-    assert len(grant.slots) == 1
+    reservation = budget.reserve("GET /v1/a", "backfill")
+    assert len(reservation.slots) == 1
 
 
 def test_accounts_do_not_share_a_budget(connection: psycopg.Connection, account: str) -> None:
     Budget(connection, account).busy_for("*", 0.9)
-    grant = Budget(connection, f"{account}2").reserve("GET /v1/a")
-    assert grant.slots == [grant.server_now]
+    reservation = Budget(connection, f"{account}2").reserve("GET /v1/a")
+    assert reservation.slots == [reservation.server_now]
 
 
 def test_a_clock_set_back_by_an_hour_blocks_for_a_second_at_most(budget: Budget) -> None:
@@ -215,13 +217,13 @@ def test_a_clock_set_back_by_an_hour_blocks_for_a_second_at_most(budget: Budget)
     assert 0 < budget.reserve("GET /v1/a", "backfill").ask_again_in <= 1 + 1 / ENDPOINT
 
 
-def test_a_rate_limit_cuts_the_rate_at_most_once_a_second(budget: Budget) -> None:
+def test_429s_cut_the_rate_at_most_once_a_second(budget: Budget) -> None:
     assert budget.slow_down("*") == pytest.approx(0.7)
     assert budget.slow_down("*", age=2) == pytest.approx(0.7)
     assert budget.slow_down("*") == pytest.approx(0.7 * 0.8, abs=0.01)
 
 
-def test_rate_limits_never_cut_the_rate_below_a_tenth(
+def test_429s_never_cut_the_rate_below_a_tenth(
     budget: Budget, connection: psycopg.Connection, account: str
 ) -> None:
     budget.slow_down("*", age=1)
@@ -232,18 +234,18 @@ def test_rate_limits_never_cut_the_rate_below_a_tenth(
 
 
 @pytest.mark.parametrize(("age", "factor"), [(0, 0.7), (2, 0.8), (6, 1.0), (3600, 1.0)])
-def test_the_rate_comes_back_by_a_twentieth_a_second(
+def test_the_rate_recovers_by_a_twentieth_a_second(
     budget: Budget, age: float, factor: float
 ) -> None:
     budget.slow_down("GET /v1/a", age=age)
     first = budget.reserve("GET /v1/a", endpoint_rate=1)
-    # One slot is taken, the next one is told of by when to ask for it.
+    # One slot is granted; for the next one, the answer is when to ask again.
     second = budget.reserve("GET /v1/a", endpoint_rate=1)
     step = second.server_now + second.ask_again_in + LEAD - first.slots[0]
     assert step == pytest.approx(1 / factor, rel=0.05)
 
 
-def test_a_slowed_account_slows_all_its_endpoints_and_lanes(budget: Budget) -> None:
+def test_a_slowed_account_slows_all_its_endpoints_and_priorities(budget: Budget) -> None:
     budget.slow_down("*")
     slots = []
     while len(slots) < 8:

@@ -81,7 +81,7 @@ def most_in_a_second(times: list[float]) -> int:
     return max(sum(start <= moment < start + 1 for moment in times) for start in times)
 
 
-def test_no_second_holds_more_than_the_account_allows(pacing_url: str, account: str) -> None:
+def test_no_second_has_more_requests_than_the_account_allows(pacing_url: str, account: str) -> None:
     left = from_processes(
         pacing_url,
         account,
@@ -103,18 +103,16 @@ def test_live_requests_overtake_the_backlog_of_a_backfill(pacing_url: str, accou
         [("GET /v1/b", BACKFILL, 25)],
         [("GET /v1/events", LIVE, 15)],
     )
-    lanes = [priority for _, priority in left]
-    first, last = lanes.index("live"), len(lanes) - 1 - lanes[::-1].index("live")
-    overtaking = lanes[first : last + 1]
+    priorities = [priority for _, priority in left]
+    first, last = priorities.index("live"), len(priorities) - 1 - priorities[::-1].index("live")
+    overtaking = priorities[first : last + 1]
     # The backfill keeps what it had reserved before, and what the live lane is too slow to take.
     assert overtaking.count("backfill") <= overtaking.count("live") / 3
-    assert lanes[last:].count("backfill") > 0
+    assert priorities[last:].count("backfill") > 0
 
 
 @pytest.mark.anyio
-async def test_a_slot_that_came_up_while_the_process_was_busy_is_not_used(
-    pacing_url: str, account: str
-) -> None:
+async def test_a_slot_missed_by_a_busy_process_is_not_used(pacing_url: str, account: str) -> None:
     class Oversleeping(SystemClock):
         """Comes back half a second late from its first sleep."""
 
@@ -135,7 +133,7 @@ async def test_a_slot_that_came_up_while_the_process_was_busy_is_not_used(
 
 
 @pytest.mark.anyio
-async def test_who_gave_up_takes_no_slot_from_who_still_waits(
+async def test_a_cancelled_request_takes_no_slot_from_waiting_ones(
     pacing_url: str, account: str
 ) -> None:
     rate_limiter = OwnPacer(pacing_url, account, PacingLimits(20, 20, 20))
@@ -166,7 +164,7 @@ async def test_who_gave_up_takes_no_slot_from_who_still_waits(
         ("resource-specific", "GET /v1/a"),
     ],
 )
-async def test_a_rate_limit_slows_what_its_reason_names(
+async def test_a_429_slows_the_scope_of_its_reason(
     pacing_url: str, account: str, reason: str, scope: str
 ) -> None:
     rate_limiter = OwnPacer(pacing_url, account, LIMITS)
@@ -193,7 +191,7 @@ async def test_a_lost_connection_is_replaced(pacing_url: str, account: str) -> N
 
 
 @pytest.mark.anyio
-async def test_all_who_wait_are_told_when_the_warehouse_cannot_be_reached() -> None:
+async def test_all_waiting_requests_fail_when_the_warehouse_cannot_be_reached() -> None:
     url = "postgresql://me:secret@127.0.0.1:1/db"
     rate_limiter = OwnPacer(url, "acct_1:test", LIMITS)
     waiting = [rate_limiter.acquire("GET /v1/a", LIVE) for _ in range(3)]
@@ -206,7 +204,7 @@ async def test_all_who_wait_are_told_when_the_warehouse_cannot_be_reached() -> N
 
 
 @pytest.mark.parametrize("url", ["me:secret@host/db", "postgresql://me:se%cret@host/db"])
-def test_an_address_that_is_none_is_refused_without_repeating_it(url: str) -> None:
+def test_an_invalid_url_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(ConfigurationError, match="must look like") as caught:
         OwnPacer(url, "acct_1:test", LIMITS)
     assert "cret" not in str(caught.value)
@@ -224,7 +222,7 @@ async def test_a_warehouse_without_migrations_is_recognised(empty_database_url: 
 
 
 @pytest.mark.anyio
-async def test_closing_releases_who_waits(pacing_url: str, account: str) -> None:
+async def test_closing_releases_waiting_requests(pacing_url: str, account: str) -> None:
     rate_limiter = OwnPacer(pacing_url, account, PacingLimits(1, 1, 1))
     waiting = [asyncio.create_task(rate_limiter.acquire("GET /v1/a", LIVE)) for _ in range(3)]
     await waiting[0]

@@ -13,7 +13,7 @@ NOW = 1_790_000_000
 
 
 class Api:
-    """Plain HTTP to the sandbox, with the test key unless told otherwise."""
+    """Plain HTTP to the sandbox, with the test key by default."""
 
     def __init__(self, server: Running, client: httpx.Client) -> None:
         self.server = server
@@ -53,7 +53,7 @@ class Api:
     def ids(self, path: str, params: Any = None, **headers: str) -> list[str]:
         return [row["id"] for row in self.get(path, params, **headers)["data"]]
 
-    def walk(self, path: str, params: Any = None, **headers: str) -> list[dict[str, Any]]:
+    def list_all(self, path: str, params: Any = None, **headers: str) -> list[dict[str, Any]]:
         """All objects of a list, page by page."""
         bare, _, query = path.partition("?")
         asked = {**dict(pair.split("=") for pair in query.split("&") if pair), **(params or {})}
@@ -86,7 +86,7 @@ def api(server: Running) -> Iterator[Api]:
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[Api]:
-    """The demo's shop; tests only look at it."""
+    """The demo's shop; tests do not change it."""
     with running() as server, httpx.Client(base_url=server.base_url) as client:
         server.control.clock(freeze=NOW)
         server.control.demo()

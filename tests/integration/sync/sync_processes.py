@@ -28,7 +28,7 @@ _processes.set_forkserver_preload(
 def _tell(work: Any, connections: Connections, sync: str, collection: str, to: Connection) -> None:
     try:
         report = work(connections, sync, collection, progress=lambda done: to.send(done.objects))
-    except Exception as error:  # noqa: BLE001 - told to the test
+    except Exception as error:  # noqa: BLE001 - sent to the test
         to.send(error)
     else:
         to.send(report.status)
@@ -52,7 +52,7 @@ def maintain(connections: Connections, sync: str, _: str, **__: Any) -> SimpleNa
 
 
 class Work:
-    """A use case in a process of its own; its progress comes out of ``told``.
+    """A use case in a process of its own; its progress is received from ``messages``.
 
     Args:
         work: ``backfill_collection`` or another of this module's.
@@ -62,7 +62,7 @@ class Work:
     """
 
     def __init__(self, work: Any, connections: Connections, sync: str, collection: str) -> None:
-        self.told, to = _processes.Pipe(duplex=False)
+        self.messages, to = _processes.Pipe(duplex=False)
         arguments = (work, connections, sync, collection, to)
         self.process: BaseProcess = _processes.Process(target=_tell, args=arguments)
         self.process.start()
@@ -70,13 +70,13 @@ class Work:
 
     def end(self) -> Any:
         """What it ended with: its status, or its exception."""
-        told = None
+        message = None
         try:
-            while not isinstance(told, str | Exception):
-                told = self.told.recv()
+            while not isinstance(message, str | Exception):
+                message = self.messages.recv()
         finally:
             self.process.join()
-        return told
+        return message
 
     def kill(self) -> None:
         """End it as a power cut would."""

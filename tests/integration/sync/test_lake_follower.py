@@ -16,7 +16,7 @@ from stripe_sync.lake import Lake
 from stripe_sync.records import Batch, Source
 from stripe_sync.warehouse import Warehouse
 from sync_harness import SYNC, SyncHarness
-from unit.records.observations import seen
+from unit.records.observations import observation
 
 COLLECTIONS = [f"stripe:{name}" for name in ("customer", "charge", "invoice", "refund", "payout")]
 
@@ -33,7 +33,7 @@ def change(harness: SyncHarness, moment: int, objects: int = 200) -> None:
     with Warehouse(harness.connections.warehouse_url) as warehouse:
         sync = warehouse.syncs.get(SYNC)
         observations = [
-            seen({"n": moment}, when=moment, upstream_id=f"id_{number}", collection_id=name)
+            observation({"n": moment}, when=moment, upstream_id=f"id_{number}", collection_id=name)
             for number in range(moment, moment + objects)
             for name in COLLECTIONS
         ]

@@ -10,16 +10,17 @@ from typing import Any
 
 import psycopg
 import pytest
-from integration.sync.test_backfill_interrupted import fast_stand
 
 from databases import new_database
+from integration.sync.backfill.test_backfill_interrupted import fast_stand
 from integration.sync.sync_processes import Work, backfill_collection, follow_stream, maintain
 from integration.sync.test_lake_follower import assert_lake_has_stream_once, change
 from stripe_sandbox.server import Running
+from stripe_sync import list_syncs
 from stripe_sync.clock import SystemClock
 from stripe_sync.errors import ConfigurationError
 from stripe_sync.sync.connections import SyncSettings
-from stripe_sync.sync.maintain import CollectionMaintenance, maintain_sync, plan_maintain
+from stripe_sync.sync.maintain import CollectionMaintenance, maintain_sync
 from stripe_sync.sync.reload import plan_reload, reload_collection
 from stripe_sync.warehouse import Warehouse
 from sync_harness import SYNC, SyncHarness
@@ -56,7 +57,7 @@ def keeping(harness: SyncHarness, days: int) -> SyncHarness:
 def files(harness: SyncHarness) -> list[str]:
     lake = Path(harness.connections.lake_url)
     found = lake.rglob("collection=*/**/*.parquet")
-    return sorted(str(path.relative_to(lake)) for path in found if ".beside-" not in str(path))
+    return sorted(str(path.relative_to(lake)) for path in found if ".staging-" not in str(path))
 
 
 def lake_rows(harness: SyncHarness) -> list[list[dict[str, Any]]]:
@@ -132,14 +133,14 @@ def test_a_collection_that_is_being_backfilled_waits_for_the_next_run(harness: S
             report = maintain_sync(harness.connections, SYNC)
     charge, customer = report.collections
     assert (charge.merged, customer.merged) == (2 * (ROUNDS - 1), 0)
-    assert "being backfilled" in (customer.message or "")
+    assert "a backfill or reconcile runs" in (customer.message or "")
     assert len(files(harness)) == 4 + 2 * ROUNDS
     assert done_for(harness, "customer").merged == 2 * (ROUNDS - 1)
 
 
 def kill_when(harness: SyncHarness, appears: str) -> bool:
     """Begin a maintenance and kill it when a file appears; whether it had not ended by then."""
-    lake, root = harness.lake.place  # its glob does not mind what vanishes meanwhile
+    lake, root = harness.lake.location  # its glob does not mind what vanishes meanwhile
     work = Work(maintain, harness.connections, SYNC, "")
     while work.process.is_alive() and not lake.glob(f"{root}/{appears}"):
         time.sleep(0.001)
@@ -154,25 +155,25 @@ def test_killing_it_before_and_between_exchanges_changes_nothing(harness: SyncHa
     with Warehouse(harness.connections.warehouse_url) as warehouse:
         sync = warehouse.syncs.get(SYNC)
         with warehouse.locks.lake(sync.id):  # merged files are made and have to wait
-            assert kill_when(harness, ".beside-*/*/merged-*")
+            assert kill_when(harness, ".staging-*/*/merged-*")
         assert len(files(harness)) == ROUNDS * 4
         assert lake_rows(harness) == before
         with warehouse.locks.load(sync.id, "stripe:customer"):  # charges come before customers
-            assert kill_when(harness, ".beside-*/collection=customer/merged-*")
+            assert kill_when(harness, ".staging-*/collection=customer/merged-*")
         assert len(files(harness)) == ROUNDS * 2 + 4
         assert lake_rows(harness) == before
     assert Work(maintain, harness.connections, SYNC, "").end() == "done"
     assert len(files(harness)) == 8
     assert lake_rows(harness) == before
-    assert any(lake.glob(".beside-*"))
+    assert any(lake.glob(".staging-*"))
     maintain_sync(harness.connections, SYNC, clock=Later(2))
-    assert not any(lake.glob(".beside-*"))
+    assert not any(lake.glob(".staging-*"))
     assert lake_rows(harness) == before
 
 
 @pytest.mark.parametrize(
     "appears",
-    [".beside-*/*", ".beside-*/*/.tmp-*", ".beside-*/*/backfill-*", "records/*/merged-*"],
+    [".staging-*/*", ".staging-*/*/.tmp-*", ".staging-*/*/backfill-*", "records/*/merged-*"],
 )
 def test_killing_it_anywhere_changes_nothing(harness: SyncHarness, appears: str) -> None:
     before = lake_rows(harness)
@@ -224,7 +225,7 @@ def test_between_the_attempts_of_a_backfill_nothing_is_lost_or_doubled(
 
 
 def has_uncommitted_file(harness: SyncHarness) -> bool:
-    lake, root = harness.lake.place
+    lake, root = harness.lake.location
     newest = max(lake.glob(f"{root}/records/collection=customer/backfill-*.parquet"), default="0")
     return int(Path(newest).stem[-8:]) > harness.state("customer")["chunk"]
 
@@ -272,15 +273,15 @@ def test_without_the_setting_events_stay_for_ever(harness: SyncHarness) -> None:
 def test_stripe_events_past_retention_are_forgotten(harness: SyncHarness) -> None:
     harness.stripe.v1.customers.create({"name": "new"})
     harness.poll()
-    ledger = "SELECT count(*) FROM stripe_sync.stripe_event_ledger"
-    [(known,)] = harness.sql(ledger)
-    assert maintain_sync(harness.connections, SYNC, clock=Later(44)).stripe_events_forgotten == 0
+    processed = "SELECT count(*) FROM stripe_sync.processed_events"
+    [(known,)] = harness.sql(processed)
+    assert maintain_sync(harness.connections, SYNC, clock=Later(44)).stripe_events_pruned == 0
     report = maintain_sync(harness.connections, SYNC, clock=Later(46))
-    assert report.stripe_events_forgotten == known > 0
-    assert harness.sql(ledger) == [(0,)]
+    assert report.stripe_events_pruned == known > 0
+    assert harness.sql(processed) == [(0,)]
 
 
 def test_syncs_are_found_and_unknown_ones_named(harness: SyncHarness) -> None:
-    assert plan_maintain(harness.connections.warehouse_url) == [SYNC]
+    assert list_syncs(harness.connections.warehouse_url) == [SYNC]
     with pytest.raises(ConfigurationError, match="no sync named 'other'"):
         maintain_sync(harness.connections, "other")

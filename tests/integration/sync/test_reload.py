@@ -1,4 +1,4 @@
-"""A warehouse rebuilt from the lake holds what the lost one held, and Stripe is not asked."""
+"""A warehouse rebuilt from the lake has the rows of the lost one; Stripe gets no request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stripe_sync.sync.progress import Progress
 from stripe_sync.sync.reload import plan_reload
 from stripe_sync.warehouse import Warehouse
 from sync_harness import SYNC, SyncHarness, make_harness, unthrottled
-from unit.records.observations import seen
+from unit.records.observations import observation
 
 COLLECTIONS = ("customer", "invoice", "charge", "event")
 
@@ -121,7 +121,7 @@ def test_what_others_write_meanwhile_reaches_the_lake(
 
         def write(_: Progress) -> None:
             key = f"prod_{len(written)}"
-            product = seen({}, upstream_id=key, collection_id="stripe:product")
+            product = observation({}, upstream_id=key, collection_id="stripe:product")
             writer.load(Batch(sync.id, sync.resource_id, Source.RECONCILE, [product]))
             written.append(UUID(rebuilt.events(key)[0]["id"]))
 
@@ -181,7 +181,7 @@ def test_an_interrupted_reload_goes_on(harness: SyncHarness, rebuilt: SyncHarnes
     for batches in (1, 3, 6):
         work = Work(reload_collection, rebuilt.connections, SYNC, "charge")
         for _ in range(batches):
-            assert isinstance(work.told.recv(), int)
+            assert isinstance(work.messages.recv(), int)
         work.kill()
     assert rebuilt.sql("SELECT count(*) > 0 FROM stripe_raw.events") == [(True,)]
     assert Work(reload_collection, rebuilt.connections, SYNC, "charge").end() == "done"
@@ -202,7 +202,7 @@ def test_it_does_not_run_beside_a_poller(harness: SyncHarness) -> None:
 
 
 def test_an_empty_lake_says_so(harness: SyncHarness) -> None:
-    with pytest.raises(ConfigurationError, match="holds nothing"):
+    with pytest.raises(ConfigurationError, match="has no files"):
         plan_reload(harness.connections, SYNC)
 
 

@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 from stripe_sync.lake import Lake
 from stripe_sync.records import Checkpoint, EventRow, RecordRow, Source
 from stripe_sync.warehouse import Warehouse
-from unit.records.observations import CUSTOMER, RESOURCE, SYNC, batch, seen
+from unit.records.observations import CUSTOMER, RESOURCE, SYNC, batch, observation
 
 CHUNKS = 12
 CHUNK_OBJECTS = 50
@@ -19,7 +19,7 @@ processes.set_forkserver_preload(["stripe_sync.lake", "stripe_sync.warehouse", "
 
 
 def backfill(url: str, folder: str, steps: Connection) -> None:
-    """A small backfill that goes on where the last one ended and tells its every step."""
+    """A small backfill that resumes where the last one ended and sends each step."""
     warehouse, lake = Warehouse(url), Lake(folder, "main")
     warehouse.upgrade()
     warehouse.syncs.ensure(
@@ -39,14 +39,16 @@ def backfill(url: str, folder: str, steps: Connection) -> None:
 
             # Chunks overlap by a few objects, as pages do that shift while they are read.
             numbers = range((chunk - 1) * CHUNK_OBJECTS, chunk * CHUNK_OBJECTS + 5)
-            objects = [seen({"n": number}, upstream_id=f"cus_{number:05}") for number in numbers]
+            objects = [
+                observation({"n": number}, upstream_id=f"cus_{number:05}") for number in numbers
+            ]
             checkpoint = Checkpoint(CUSTOMER, 1, chunk, {"next": chunk + 1}, len(objects), 1)
             writer.load(batch(*objects, source=Source.BACKFILL, checkpoint=checkpoint), write)
     steps.send("finished")
 
 
 def upgrade(url: str, steps: Connection) -> None:
-    """Bring a warehouse up to date and tell which syncs it has."""
+    """Upgrade a warehouse and send its syncs."""
     with Warehouse(url) as warehouse:
         warehouse.upgrade()
         steps.send(warehouse.syncs.all())
@@ -54,6 +56,6 @@ def upgrade(url: str, steps: Connection) -> None:
 
 def hold_backfill_lock(url: str, steps: Connection) -> None:
     """Take the lock on a collection and keep it until killed."""
-    with Warehouse(url).backfill_lock(SYNC, CUSTOMER):
+    with Warehouse(url).locks.backfill(SYNC, CUSTOMER):
         steps.send("held")
         steps.recv()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import psycopg
 import pytest
 import sqlalchemy as sa
@@ -12,7 +14,7 @@ from stripe_sync.warehouse.connect import create_engine, parse_url
 from stripe_sync.warehouse.schema import migrate
 
 
-def test_the_migrations_make_the_tables_that_the_code_describes(empty_database_url: str) -> None:
+def test_the_migrations_create_the_tables_of_the_metadata(empty_database_url: str) -> None:
     engine = create_engine(empty_database_url)
     migrate.upgrade(engine)
     with engine.connect() as connection:
@@ -33,7 +35,47 @@ def test_migrations_go_down_and_up_again(warehouse: Warehouse) -> None:
     assert set(sa.inspect(warehouse.engine).get_table_names("stripe_raw")) == {"events", "records"}
 
 
-def test_processes_that_start_at_once_all_find_the_tables(empty_database_url: str) -> None:
+def test_functions_of_another_version_are_replaced(
+    warehouse: Warehouse, sql: psycopg.Connection[Any]
+) -> None:
+    factor = "SELECT stripe_sync.pacing_factor(0.5, 0, 2)"
+    sql.execute(
+        "CREATE OR REPLACE FUNCTION stripe_sync.pacing_factor(factor float8, slowed_at float8,"
+        " at float8) RETURNS float8 LANGUAGE sql RETURN 0"
+    )
+    sql.execute("UPDATE stripe_sync.sql_functions SET content_hash = 'of another version'")
+    assert sql.execute(factor).fetchone() == (0.0,)
+    warehouse.upgrade()
+    assert sql.execute(factor).fetchone() == (0.6,)
+    assert sql.execute("SELECT count(*) FROM stripe_sync.sql_functions").fetchone() == (1,)
+
+
+def test_a_current_warehouse_is_recognised_by_one_query(warehouse: Warehouse) -> None:
+    statements: list[str] = []
+    sa.event.listen(
+        warehouse.engine,
+        "before_cursor_execute",
+        lambda _connection, _cursor, statement, *_: statements.append(statement),
+    )
+    warehouse.upgrade()
+    assert len(statements) == 1
+
+
+def test_no_statistics_of_payloads_are_gathered(
+    warehouse: Warehouse, sql: psycopg.Connection[Any]
+) -> None:
+    found = sql.execute(
+        "SELECT attrelid::regclass::text, attname FROM pg_attribute WHERE attstattarget = 0"
+        " AND attrelid::regclass::text LIKE 'stripe_raw.%%' ORDER BY 1, 2"
+    ).fetchall()
+    assert found == [
+        ("stripe_raw.events", "changes"),
+        ("stripe_raw.events", "data"),
+        ("stripe_raw.records", "payload"),
+    ]
+
+
+def test_processes_may_upgrade_at_the_same_time(empty_database_url: str) -> None:
     ours, theirs = processes.Pipe()
     started = [
         processes.Process(target=upgrade, args=(empty_database_url, theirs)) for _ in range(4)
@@ -53,7 +95,7 @@ def test_tables_of_a_newer_version_are_left_alone(warehouse: Warehouse) -> None:
         warehouse.upgrade()
 
 
-def test_a_role_that_may_not_create_schemas_is_told_what_to_do(empty_database_url: str) -> None:
+def test_a_role_that_may_not_create_schemas_gets_the_remedy(empty_database_url: str) -> None:
     with psycopg.connect(empty_database_url, autocommit=True) as admin:
         role = f"role_{admin.info.dbname}"
         admin.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'secret'")

@@ -4,19 +4,28 @@ import pytest
 
 from integration.warehouse.processes import hold_backfill_lock, processes
 from stripe_sync.errors import ConfigurationError, SyncBusy, WarehouseError
-from stripe_sync.records import Checkpoint, Source, ids
-from stripe_sync.warehouse import BatchWriter, CollectionStatus, Warehouse
-from stripe_sync.warehouse.state.polls import LEDGER_RETENTION, PollState
-from unit.records.observations import CUSTOMER, NOON, RESOURCE, SYNC, at, batch, seen, told
+from stripe_sync.records import Checkpoint, CollectionStatus, Source, ids
+from stripe_sync.warehouse import BatchWriter, CollectionState, Warehouse
+from stripe_sync.warehouse.state.polls import PROCESSED_RETENTION, PollState
+from unit.records.observations import (
+    CUSTOMER,
+    NOON,
+    RESOURCE,
+    SYNC,
+    at,
+    batch,
+    observation,
+    stripe_event,
+)
 
 
-def status(warehouse: Warehouse) -> CollectionStatus:
+def state(warehouse: Warehouse) -> CollectionState:
     found = warehouse.collections.state(SYNC, CUSTOMER)
     assert found is not None
     return found
 
 
-def test_a_sync_is_made_once_and_takes_new_settings(warehouse: Warehouse) -> None:
+def test_a_sync_is_created_once_and_takes_new_settings(warehouse: Warehouse) -> None:
     made = warehouse.syncs.get("main")
     assert (made.id, made.resource_id, made.status) == (SYNC, RESOURCE, "active")
     same = {"account_id": "acct_1", "resource_id": RESOURCE, "livemode": False}
@@ -41,84 +50,86 @@ def test_a_sync_keeps_its_account(warehouse: Warehouse) -> None:
 
 @pytest.mark.parametrize("name", ["", "Main", "a/b", "../up", "two words"])
 def test_the_name_of_a_sync_is_a_slug(warehouse: Warehouse, name: str) -> None:
-    with pytest.raises(ConfigurationError, match="no name for a sync"):
+    with pytest.raises(ConfigurationError, match="not a name for a sync"):
         warehouse.syncs.ensure(
             name, account_id="acct_1", resource_id=RESOURCE, livemode=False, api_version="2026"
         )
 
 
-def test_an_unknown_sync_is_answered_with_those_known(warehouse: Warehouse) -> None:
+def test_an_unknown_sync_is_an_error_that_lists_the_known_ones(warehouse: Warehouse) -> None:
     with pytest.raises(ConfigurationError, match=r"no sync named 'other' \(known: main\)"):
         warehouse.syncs.get("other")
-    with pytest.raises(WarehouseError, match="does not know the sync"):
+    with pytest.raises(WarehouseError, match="has no sync"):
         warehouse.polls.state(ids.sync_id("other"))
-    with pytest.raises(WarehouseError, match="does not know the sync"):
+    with pytest.raises(WarehouseError, match="has no sync"):
         warehouse.polls.set_cutoff(ids.sync_id("other"), 1, at=NOON)
-    with pytest.raises(WarehouseError, match="does not know the sync"):
-        warehouse.streams.last_seq(ids.sync_id("other"))
+    with pytest.raises(WarehouseError, match="has no sync"):
+        warehouse.streams.next_part(ids.sync_id("other"), after=0, limit=1)
 
 
-def test_a_warehouse_without_tables_says_so(empty_database_url: str) -> None:
+def test_a_warehouse_without_tables_is_a_clear_error(empty_database_url: str) -> None:
     with (
         Warehouse(empty_database_url) as empty,
-        pytest.raises(WarehouseError, match=r"has no tables yet .* a backfill makes them"),
+        pytest.raises(WarehouseError, match=r"has no tables yet .* a backfill creates them"),
     ):
-        empty.collection_statuses("main")
+        empty.collections.states("main")
 
 
 def test_a_run_goes_through_its_states(warehouse: Warehouse, writer: BatchWriter) -> None:
     assert warehouse.collections.state(SYNC, CUSTOMER) is None
     warehouse.collections.queue(SYNC, CUSTOMER)
-    assert (status(warehouse).status, status(warehouse).generation) == ("pending", 0)
+    assert (state(warehouse).status, state(warehouse).generation) == ("pending", 0)
     warehouse.collections.start(SYNC, CUSTOMER, generation=1, resumed=False)
     checkpoint = Checkpoint(CUSTOMER, 1, 1, {"at": 1}, 10, 2, 50.0)
-    writer.load(batch(seen(), source=Source.BACKFILL, checkpoint=checkpoint))
-    running = status(warehouse)
-    assert (running.status, running.collection, running.position) == (
+    writer.load(batch(observation(), source=Source.BACKFILL, checkpoint=checkpoint))
+    running = state(warehouse)
+    assert (running.status, running.collection, running.cursor) == (
         "running",
         "customer",
         {"at": 1},
     )
     assert (running.chunk, running.percent, running.finished_at) == (1, 50.0, None)
-    warehouse.collections.finish(SYNC, CUSTOMER, "done", requests=3, seconds=1.5)
-    done = status(warehouse)
+    warehouse.collections.finish(SYNC, CUSTOMER, CollectionStatus.DONE, requests=3, seconds=1.5)
+    done = state(warehouse)
     assert (done.status, done.objects, done.requests, done.seconds) == ("done", 10, 3, 1.5)
     assert done.percent == 100
     assert done.finished_at is not None
-    assert warehouse.collections.statuses("main") == [done]
+    assert warehouse.collections.states("main") == [done]
 
 
-def test_queueing_keeps_what_an_interrupted_run_left(
+def test_queueing_keeps_the_cursor_of_an_interrupted_run(
     warehouse: Warehouse, writer: BatchWriter
 ) -> None:
     warehouse.collections.start(SYNC, CUSTOMER, generation=1, resumed=False)
     checkpoint = Checkpoint(CUSTOMER, 1, 4, {"at": 1}, 10, 2)
     writer.load(batch(source=Source.BACKFILL, checkpoint=checkpoint))
     warehouse.collections.queue(SYNC, CUSTOMER)
-    assert (status(warehouse).status, status(warehouse).position) == ("running", {"at": 1})
-    warehouse.collections.finish(SYNC, CUSTOMER, "failed", "Stripe is down")
-    assert status(warehouse).message == "Stripe is down"
+    assert (state(warehouse).status, state(warehouse).cursor) == ("running", {"at": 1})
+    warehouse.collections.finish(SYNC, CUSTOMER, CollectionStatus.FAILED, "Stripe is down")
+    assert state(warehouse).message == "Stripe is down"
     warehouse.collections.queue(SYNC, CUSTOMER)
-    waiting = status(warehouse)
+    waiting = state(warehouse)
     assert (waiting.status, waiting.message, waiting.chunk) == ("pending", None, 4)
-    assert waiting.position == {"at": 1}
+    assert waiting.cursor == {"at": 1}
     warehouse.collections.start(SYNC, CUSTOMER, generation=1, resumed=True)
-    assert (status(warehouse).position, status(warehouse).objects) == ({"at": 1}, 10)
+    assert (state(warehouse).cursor, state(warehouse).objects) == ({"at": 1}, 10)
 
 
-def test_queueing_after_a_run_that_ended_begins_anew(
+def test_queueing_after_a_finished_run_starts_over(
     warehouse: Warehouse, writer: BatchWriter
 ) -> None:
     warehouse.collections.start(SYNC, CUSTOMER, generation=1, resumed=False)
     checkpoint = Checkpoint(CUSTOMER, 1, 4, {"at": 1}, 10, 2)
     writer.load(batch(source=Source.BACKFILL, checkpoint=checkpoint))
-    warehouse.collections.finish(SYNC, CUSTOMER, "forbidden", "no", permission="rak_customer_read")
-    assert status(warehouse).permission == "rak_customer_read"
+    warehouse.collections.finish(
+        SYNC, CUSTOMER, CollectionStatus.FORBIDDEN, "no", permission="rak_customer_read"
+    )
+    assert state(warehouse).permission == "rak_customer_read"
     warehouse.collections.queue(SYNC, CUSTOMER)
-    waiting = status(warehouse)
-    assert (waiting.status, waiting.position, waiting.permission) == ("pending", None, None)
+    waiting = state(warehouse)
+    assert (waiting.status, waiting.cursor, waiting.permission) == ("pending", None, None)
     warehouse.collections.start(SYNC, CUSTOMER, generation=2, resumed=False)
-    fresh = status(warehouse)
+    fresh = state(warehouse)
     assert (fresh.generation, fresh.chunk, fresh.objects, fresh.requests) == (2, 0, 0, 0)
 
 
@@ -153,14 +164,14 @@ def test_a_backfill_lock_dies_with_its_process(warehouse: Warehouse, warehouse_u
             continue
 
 
-def test_the_first_fence_holds(warehouse: Warehouse) -> None:
+def test_the_first_cutoff_stays(warehouse: Warehouse) -> None:
     assert warehouse.polls.state(SYNC) == PollState(None, None, None)
     assert warehouse.polls.set_cutoff(SYNC, 1_700_000_000, at=at(0)) == 1_700_000_000
     assert warehouse.polls.set_cutoff(SYNC, 1_800_000_000, at=at(1)) == 1_700_000_000
     assert warehouse.polls.state(SYNC) == PollState(1_700_000_000, None, at(0))
 
 
-def test_a_lease_passes_on_when_it_runs_out_or_is_given_back(warehouse: Warehouse) -> None:
+def test_a_lease_can_be_acquired_after_it_expires_or_is_released(warehouse: Warehouse) -> None:
     assert warehouse.polls.acquire_lease(SYNC, "a", seconds=60)
     assert not warehouse.polls.acquire_lease(SYNC, "b", seconds=60)
     assert warehouse.polls.acquire_lease(SYNC, "a", seconds=-1)
@@ -171,30 +182,35 @@ def test_a_lease_passes_on_when_it_runs_out_or_is_given_back(warehouse: Warehous
     assert warehouse.polls.acquire_lease(SYNC, "a", seconds=60)
 
 
-def test_the_ledger_forgets_only_what_stripe_forgot(
+def test_processed_events_are_kept_as_long_as_stripe_lists_them(
     warehouse: Warehouse, writer: BatchWriter
 ) -> None:
-    writer.load(batch(seen(told=told("evt_old")), seen(told=told("evt_new", created=60))))
-    assert warehouse.polls.prune_processed_events(SYNC, NOON + LEDGER_RETENTION) == 0
-    assert warehouse.polls.prune_processed_events(SYNC, at(30) + LEDGER_RETENTION) == 1
+    writer.load(
+        batch(
+            observation(stripe_event=stripe_event("evt_old")),
+            observation(stripe_event=stripe_event("evt_new", created=60)),
+        )
+    )
+    assert warehouse.polls.prune_processed_events(SYNC, NOON + PROCESSED_RETENTION) == 0
+    assert warehouse.polls.prune_processed_events(SYNC, at(30) + PROCESSED_RETENTION) == 1
     assert list(warehouse.polls.processed_since(SYNC, since=at(0))) == ["evt_new"]
 
 
 def test_the_lake_position_never_goes_back(warehouse: Warehouse) -> None:
-    assert warehouse.streams.lake_position(SYNC) == 0
+    assert warehouse.lake_position.get(SYNC) == 0
     for seq in (5, 3):
-        with warehouse.locks.lake(SYNC) as turn:
-            warehouse.streams.set_lake_position(SYNC, seq, turn)
-    assert warehouse.streams.lake_position(SYNC) == 5
+        with warehouse.locks.lake(SYNC) as lock_connection:
+            warehouse.lake_position.advance(SYNC, seq, lock_connection)
+    assert warehouse.lake_position.get(SYNC) == 5
 
 
-def test_a_part_of_the_stream_leaves_out_what_backfills_wrote(
+def test_a_part_of_the_stream_has_no_events_of_backfills(
     warehouse: Warehouse, writer: BatchWriter
 ) -> None:
-    writer.load(batch(seen(), seen(upstream_id="cus_2"), source=Source.BACKFILL))
-    writer.load(batch(seen({"n": 1}, when=1), seen(upstream_id="cus_3")))
-    writer.load(batch(seen({"n": 2}, when=2)))
-    writer.load(batch(seen({"n": 1}, when=1, upstream_id="cus_2"), source=Source.BACKFILL))
+    writer.load(batch(observation(), observation(upstream_id="cus_2"), source=Source.BACKFILL))
+    writer.load(batch(observation({"n": 1}, when=1), observation(upstream_id="cus_3")))
+    writer.load(batch(observation({"n": 2}, when=2)))
+    writer.load(batch(observation({"n": 1}, when=1, upstream_id="cus_2"), source=Source.BACKFILL))
 
     first = warehouse.streams.next_part(SYNC, after=0, limit=2)
     assert (first.last_seq, [event.upstream_id for event in first.events]) == (

@@ -15,7 +15,7 @@ from stripe_sync.errors import WarehouseError
 from stripe_sync.records import EventRow, RecordRow
 from stripe_sync.warehouse import BatchWriter, Warehouse
 from stripe_sync.warehouse.connect import parse_url
-from unit.records.observations import SYNC, batch, seen, told
+from unit.records.observations import SYNC, batch, observation, stripe_event
 
 
 class Wire:
@@ -97,45 +97,44 @@ def wire(warehouse_url: str) -> Iterator[Wire]:
 
 @pytest.mark.parametrize("delivers", [True, False], ids=["answer lost", "question lost"])
 @pytest.mark.parametrize("statement", [b"COMMIT", b"COPY", b"stream_position"])
-def test_a_broken_connection_neither_loses_nor_doubles(
+def test_a_broken_connection_neither_loses_nor_duplicates_changes(
     warehouse: Warehouse, wire: Wire, statement: bytes, delivers: bool
 ) -> None:
     calls: list[int] = []
 
-    def note(_records: list[RecordRow], events: list[EventRow]) -> None:
+    def collect(_records: list[RecordRow], events: list[EventRow]) -> None:
         calls.append(len(events))
 
     with BatchWriter(wire.url) as writer:
-        writer.load(batch(seen()))
+        writer.load(batch(observation()))
         wire.breaks_at, wire.delivers = statement, delivers
-        result = writer.load(batch(seen({"n": 1}, when=1, told=told("evt_1"))), note)
+        result = writer.load(
+            batch(observation({"n": 1}, when=1, stripe_event=stripe_event("evt_1"))), collect
+        )
         assert wire.breaks_at is None
         assert (result.updated, result.last_seq) == (1, 2)
-        assert set(calls) == {1}, "the lake must never be told that nothing changed"
-        assert writer.load(batch(seen({"n": 2}, when=2))).last_seq == 3
-    assert [event.event_type for _, event in warehouse.streams.events_after(SYNC, 0)] == [
-        "created",
-        "updated",
-        "updated",
-    ]
+        assert set(calls) == {1}, "a retry must not give the lake an empty batch"
+        assert writer.load(batch(observation({"n": 2}, when=2))).last_seq == 3
+    events = warehouse.streams.next_part(SYNC, after=0, limit=10).events
+    assert [event.event_type for event in events] == ["created", "updated", "updated"]
 
 
-def test_a_server_that_ends_the_session_is_asked_again(
+def test_a_load_is_retried_when_the_server_ends_the_session(
     warehouse: Warehouse, writer: BatchWriter, warehouse_url: str
 ) -> None:
-    writer.load(batch(seen()))
+    writer.load(batch(observation()))
     with psycopg.connect(warehouse_url, autocommit=True) as admin:
         admin.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-    assert writer.load(batch(seen({"n": 1}, when=1))).last_seq == 2
+    assert writer.load(batch(observation({"n": 1}, when=1))).last_seq == 2
 
 
-def test_a_warehouse_that_went_away_is_a_clear_message(warehouse: Warehouse, wire: Wire) -> None:
+def test_a_warehouse_that_went_away_is_a_clear_error(warehouse: Warehouse, wire: Wire) -> None:
     with BatchWriter(wire.url) as writer:
-        writer.load(batch(seen()))
+        writer.load(batch(observation()))
         wire.close()
         wire.breaks_at = b"advisory"
         with pytest.raises(WarehouseError, match="cannot reach the warehouse at"):
-            writer.load(batch(seen({"n": 1}, when=1)))
+            writer.load(batch(observation({"n": 1}, when=1)))

@@ -4,6 +4,8 @@ import random
 import time
 from pathlib import Path
 
+import psycopg
+
 from integration.warehouse.processes import CHUNK_OBJECTS, CHUNKS, backfill, processes
 from stripe_sync.lake import Lake
 from stripe_sync.warehouse import Warehouse
@@ -30,7 +32,7 @@ def _run(url: str, lake: Path, *, kill_after: tuple[int, float] | None) -> bool:
     return True
 
 
-def test_killing_and_going_on_gives_what_one_clean_run_gives(
+def test_killed_and_resumed_runs_give_the_result_of_one_clean_run(
     warehouse_url: str, tmp_path: Path
 ) -> None:
     rng = random.Random(20260301)
@@ -43,20 +45,24 @@ def test_killing_and_going_on_gives_what_one_clean_run_gives(
     objects = CHUNKS * CHUNK_OBJECTS + 5
     names = [f"cus_{number:05}" for number in range(objects)]
     with Warehouse(warehouse_url) as warehouse:
-        events = warehouse.streams.events_after(SYNC, 0, limit=10_000)
-        records = warehouse.streams.records_after(SYNC, 0, limit=10_000)
         state = warehouse.collections.state(SYNC, CUSTOMER)
-    assert [seq for seq, _ in events] == list(range(1, objects + 1))
-    assert [event.upstream_id for _, event in events] == names
-    assert [record.updated_idx for _, record in records] == [1] * objects
+    with psycopg.connect(warehouse_url) as connection:
+        events = connection.execute(
+            "SELECT seq, upstream_id, id::text FROM stripe_raw.events ORDER BY seq"
+        ).fetchall()
+        records = connection.execute(
+            "SELECT id::text, updated_at, updated_idx FROM stripe_raw.records"
+        ).fetchall()
+    assert [event[:2] for event in events] == list(enumerate(names, start=1))
+    assert [updated_idx for _, _, updated_idx in records] == [1] * objects
     assert state is not None
-    assert (state.chunk, state.position) == (CHUNKS, {"next": CHUNKS + 1})
+    assert (state.chunk, state.cursor) == (CHUNKS, {"next": CHUNKS + 1})
 
     lake = Lake(str(tmp_path), "main")
     states = [row for part in lake.record_batches() for row in part.to_pylist()]
     changes = [row for part in lake.event_batches() for row in part.to_pylist()]
     assert sorted(row["upstream_id"] for row in states) == names
-    assert sorted(row["id"] for row in changes) == sorted(str(event.id) for _, event in events)
+    assert sorted(row["id"] for row in changes) == sorted(event_id for _, _, event_id in events)
     assert {row["id"]: row["updated_at"] for row in states} == {
-        str(record.id): record.updated_at for _, record in records
+        record_id: updated_at for record_id, updated_at, _ in records
     }

@@ -27,39 +27,39 @@ CATALOG = load_catalog()
 
 def test_holds_the_specified_collections_in_their_order() -> None:
     assert len(SPECIFIED) == 62
-    assert [row.title for row in CATALOG.values()] == SPECIFIED
+    assert [collection.title for collection in CATALOG.values()] == SPECIFIED
 
 
-def test_thirty_three_are_listed_by_themselves() -> None:
+def test_thirty_three_collections_are_top_level() -> None:
     top_level = CATALOG.top_level()
     assert len(top_level) == 33
-    assert all(row.lists[0].parent is None for row in top_level)
+    assert all(collection.lists[0].parent is None for collection in top_level)
 
 
-def test_hidden_parents_are_known_but_not_offered() -> None:
+def test_parent_only_collections_are_not_among_the_others() -> None:
     names = ["account", "application_fee", "payment_link", "quote"]
-    assert [row.name for row in CATALOG.parent_only.values()] == names
-    for row in CATALOG.parent_only.values():
-        assert row.id not in CATALOG
-        assert CATALOG.parent(row.id) is row
-        assert CATALOG.route(row.object) == ()
+    assert [collection.name for collection in CATALOG.parent_only.values()] == names
+    for collection in CATALOG.parent_only.values():
+        assert collection.id not in CATALOG
+        assert CATALOG.parent(collection.id) is collection
+        assert CATALOG.route(collection.object) == ()
 
 
-def test_every_named_parent_can_be_had() -> None:
-    for row in CATALOG.values():
-        for call in row.lists + row.fallback_lists:
+def test_every_parent_is_in_the_catalogue() -> None:
+    for collection in CATALOG.values():
+        for call in collection.lists + collection.fallback_lists:
             if call.parent:
                 assert CATALOG.parent(call.parent).id == call.parent
 
 
-def test_the_streams_keep_their_names() -> None:
-    assert not {row.view for row in CATALOG.values()} & set(STREAM_VIEWS)
+def test_no_view_has_the_name_of_a_stream() -> None:
+    assert not {collection.view for collection in CATALOG.values()} & set(STREAM_VIEWS)
 
 
 @pytest.mark.parametrize("spelling", ["stripe:{}", "stripe.{}", "{}", " {} "])
-@pytest.mark.parametrize("row", CATALOG.values(), ids=lambda row: row.name)
-def test_resolves_each_spelling(row: object, spelling: str) -> None:
-    assert CATALOG.resolve(spelling.format(row.name)) is row  # type: ignore[attr-defined]
+@pytest.mark.parametrize("collection", CATALOG.values(), ids=lambda collection: collection.name)
+def test_resolves_each_spelling(collection: object, spelling: str) -> None:
+    assert CATALOG.resolve(spelling.format(collection.name)) is collection  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_suggests_close_names(name: str, suggested: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "stripe:", "zzzzzz", "stripe:account"])
-def test_refuses_what_is_no_collection(name: str) -> None:
+def test_refuses_unknown_names(name: str) -> None:
     with pytest.raises(ConfigurationError, match="there is no collection"):
         CATALOG.resolve(name)
 
@@ -103,13 +103,13 @@ def test_refuses_what_is_no_collection(name: str) -> None:
     ],
 )
 def test_routes_payloads_by_their_object_name(object_name: str, names: list[str]) -> None:
-    assert [row.name for row in CATALOG.route(object_name)] == names
+    assert [collection.name for collection in CATALOG.route(object_name)] == names
 
 
 def test_every_collection_but_previews_is_reached_by_routing() -> None:
-    for row in CATALOG.values():
-        reached = row in CATALOG.route(row.object)
-        assert reached is (row.retrieval is not Retrieval.PREVIEW)
+    for collection in CATALOG.values():
+        reached = collection in CATALOG.route(collection.object)
+        assert reached is (collection.retrieval is not Retrieval.PREVIEW)
 
 
 @pytest.mark.parametrize(
@@ -146,10 +146,12 @@ def test_every_collection_but_previews_is_reached_by_routing() -> None:
         ("customer", "customer.something_new", None),
     ],
 )
-def test_tells_the_kind_of_change(name: str, event_type: str, change: ChangeType | None) -> None:
-    row = CATALOG.resolve(name)
-    assert row.change_of(event_type) is change
-    assert not row.ignores(event_type)
+def test_the_type_of_a_stripe_event_decides_the_kind_of_change(
+    name: str, event_type: str, change: ChangeType | None
+) -> None:
+    collection = CATALOG.resolve(name)
+    assert collection.change_of(event_type) is change
+    assert not collection.ignores(event_type)
 
 
 @pytest.mark.parametrize(
@@ -159,17 +161,17 @@ def test_tells_the_kind_of_change(name: str, event_type: str, change: ChangeType
         ("issuing.authorization", "issuing_authorization.request"),
     ],
 )
-def test_previews_and_questions_do_not_touch_records(name: str, event_type: str) -> None:
+def test_previews_and_requests_for_a_decision_change_no_record(name: str, event_type: str) -> None:
     assert CATALOG.resolve(name).ignores(event_type)
 
 
-def test_only_names_that_say_deleted_mean_deleted() -> None:
-    deleting = [name for row in CATALOG.values() for name in row.events.deleted]
+def test_only_types_of_deletions_delete() -> None:
+    deleting = [name for collection in CATALOG.values() for name in collection.events.deleted]
     assert deleting
     assert all(name.endswith(".deleted") for name in deleting)
 
 
-def test_lists_ask_for_what_stripe_leaves_out_silently() -> None:
+def test_lists_request_what_stripe_leaves_out_by_default() -> None:
     assert CATALOG.resolve("subscription").lists[0].params == {"status": "all"}
     both = ({"active": "true"}, {"active": "false"})
     for name in ("price", "plan", "product", "promotion_code"):
@@ -178,9 +180,11 @@ def test_lists_ask_for_what_stripe_leaves_out_silently() -> None:
     assert [call.parent for call in CATALOG.resolve("tax_id").lists] == [None, "stripe:customer"]
 
 
-def test_what_nothing_tells_of_is_retired_or_never_changes() -> None:
+def test_collections_without_change_signal_are_retired_or_never_change() -> None:
     catalog = load_catalog()
-    no_change_signal = {row.name for row in catalog.values() if not catalog.change_signals(row)}
+    no_change_signal = {
+        collection.name for collection in catalog.values() if not catalog.change_signals(collection)
+    }
     retired = {"bitcoin_receiver", "bitcoin_transaction", "order", "order_return", "recipient"}
     assert no_change_signal == retired | {"event", "platform_tax_fee", "token", "usage_record"}
 
@@ -198,7 +202,9 @@ def test_what_nothing_tells_of_is_retired_or_never_changes() -> None:
         ),
     ],
 )
-def test_knows_what_objects_belong_to(name: str, parents: tuple[str, ...]) -> None:
+def test_parents_are_the_collections_that_objects_are_listed_for(
+    name: str, parents: tuple[str, ...]
+) -> None:
     assert load_catalog().resolve(name).parents == parents
 
 
@@ -243,7 +249,9 @@ def test_legacy_collections_pin_a_version_that_served_them() -> None:
         ("line_item", {"id": "il_1", "invoice": "in_1"}, None),
     ],
 )
-def test_finds_the_way_to_one_object(name: str, payload: object, expected: object) -> None:
+def test_the_retrieve_request_is_filled_from_the_object(
+    name: str, payload: object, expected: object
+) -> None:
     assert CATALOG.resolve(name).retrieve_request(payload) == expected  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""Holds the catalogue against the installed SDK: what the SDK cannot ask, no row may name."""
+"""The catalogue agrees with the installed SDK: it has every path, parameter and object."""
 
 from __future__ import annotations
 
@@ -27,110 +27,125 @@ from stripe_sync.catalog import (
 
 CATALOG = load_catalog()
 ROWS = [*CATALOG.values(), *CATALOG.parent_only.values()]
-CURRENT = [row for row in ROWS if row.availability is Availability.CURRENT]
-LISTS = [(row, call) for row in CURRENT for call in row.lists + row.fallback_lists]
-LISTED = [row for row in CATALOG.top_level() if row in CURRENT]
+CURRENT = [collection for collection in ROWS if collection.availability is Availability.CURRENT]
+LISTS = [
+    (collection, call)
+    for collection in CURRENT
+    for call in collection.lists + collection.fallback_lists
+]
+LISTED = [collection for collection in CATALOG.top_level() if collection in CURRENT]
 PAGING = {"limit", "starting_after", "ending_before"}
 
 
-def test_pins_the_version_that_the_sdk_speaks() -> None:
+def test_pins_the_version_of_the_sdk() -> None:
     assert PINNED_API_VERSION == _ApiVersion.CURRENT
 
 
-@pytest.mark.parametrize(("row", "call"), LISTS, ids=lambda value: getattr(value, "path", ""))
-def test_lists_exist_with_these_filters(row: Collection, call: ListCall) -> None:
+@pytest.mark.parametrize(
+    ("collection", "call"), LISTS, ids=lambda value: getattr(value, "path", "")
+)
+def test_lists_exist_with_these_filters(collection: Collection, call: ListCall) -> None:
     accepted = _list_params("GET", call.path)
     assert set(call.filters) == accepted - PAGING - {"expand"}
     assert call.paged is ("starting_after" in accepted)
-    assert "expand" in accepted or not row.expand
+    assert "expand" in accepted or not collection.expand
 
 
-@pytest.mark.parametrize("row", CURRENT, ids=lambda row: row.name)
-def test_retrieve_and_preview_paths_exist(row: Collection) -> None:
-    for path in (row.retrieve, *row.retrieve_alternatives):
-        if path and row.name != "discount":  # a singleton that the SDK can only delete
+@pytest.mark.parametrize("collection", CURRENT, ids=lambda collection: collection.name)
+def test_retrieve_and_preview_paths_exist(collection: Collection) -> None:
+    for path in (collection.retrieve, *collection.retrieve_alternatives):
+        if path and collection.name != "discount":  # a singleton that the SDK can only delete
             assert ("GET", _shape(path)) in _requests()
-    if row.preview:
-        assert set(row.preview.params) <= _list_params("POST", row.preview.path)
+    if collection.preview:
+        assert set(collection.preview.params) <= _list_params("POST", collection.preview.path)
 
 
-@pytest.mark.parametrize("row", CURRENT, ids=lambda row: row.name)
-def test_mutations_exist(row: Collection) -> None:
-    for call in row.mutations.all:
+@pytest.mark.parametrize("collection", CURRENT, ids=lambda collection: collection.name)
+def test_mutations_exist(collection: Collection) -> None:
+    for call in collection.mutations.all:
         verb, path = call.split()
         assert (verb, _shape(path)) in _requests()
 
 
-@pytest.mark.parametrize("row", LISTED, ids=lambda row: row.name)
-def test_every_plain_write_of_the_sdk_is_a_mutation(row: Collection) -> None:
-    base = row.lists[0].path
-    calls = {tuple(call.split()) for call in row.mutations.all}
+@pytest.mark.parametrize("collection", LISTED, ids=lambda collection: collection.name)
+def test_every_plain_write_of_the_sdk_is_a_mutation(collection: Collection) -> None:
+    base = collection.lists[0].path
+    calls = {tuple(call.split()) for call in collection.mutations.all}
     known = {(verb, _shape(path)) for verb, path in calls}
     plain = {("POST", base), ("POST", f"{base}/{{}}"), ("DELETE", f"{base}/{{}}")}
     assert plain & set(_requests()) <= known
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_stripe_events_exist_unless_legacy(row: Collection) -> None:
+@pytest.mark.parametrize("collection", ROWS, ids=lambda collection: collection.name)
+def test_stripe_events_exist_unless_legacy(collection: Collection) -> None:
     known = _literals("enabled_events")
-    assert {name for name in row.events.all if name not in known} == set(row.events.legacy)
+    assert {name for name in collection.events.all if name not in known} == set(
+        collection.events.legacy
+    )
 
 
 def test_every_stripe_event_named_after_a_collection_has_a_role() -> None:
-    roles = {name for row in CATALOG.values() for name in row.events.all}
-    for row in CATALOG.values():
-        # issuing.card speaks as issuing_card.created, dispute as charge.dispute.created.
-        name = re.sub("[._]", "[._]", row.object)
+    roles = {name for collection in CATALOG.values() for name in collection.events.all}
+    for collection in CATALOG.values():
+        # issuing.card has issuing_card.created, dispute has charge.dispute.created.
+        name = re.sub("[._]", "[._]", collection.object)
         pattern = re.compile(rf"((customer|charge)\.)?{name}\.[a-z_]+")
         known = {name for name in _literals("enabled_events") if pattern.fullmatch(name)}
-        assert known <= roles, row.id
+        assert known <= roles, collection.id
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_api_versions_exist(row: Collection) -> None:
+@pytest.mark.parametrize("collection", ROWS, ids=lambda collection: collection.name)
+def test_api_versions_exist(collection: Collection) -> None:
     known = _literals("api_version")
-    assert row.api_version is None or row.api_version in known
+    assert collection.api_version is None or collection.api_version in known
 
 
-@pytest.mark.parametrize("row", CURRENT, ids=lambda row: row.name)
-def test_payload_fields_exist(row: Collection) -> None:
-    fields = _fields(row.object)
-    named = {path.split(".")[0] for path in row.key + row.expand + row.sensitive + row.volatile}
+@pytest.mark.parametrize("collection", CURRENT, ids=lambda collection: collection.name)
+def test_payload_fields_exist(collection: Collection) -> None:
+    fields = _fields(collection.object)
+    named = {
+        path.split(".")[0]
+        for path in collection.key + collection.expand + collection.sensitive + collection.volatile
+    }
     assert named <= fields.keys()
-    assert row.created_field == ("created" if "created" in fields else row.created_field)
-    assert row.created_field is None or "int" in fields[row.created_field]
+    assert collection.created_field == (
+        "created" if "created" in fields else collection.created_field
+    )
+    assert collection.created_field is None or "int" in fields[collection.created_field]
 
 
-@pytest.mark.parametrize("row", CURRENT, ids=lambda row: row.name)
-def test_expands_only_what_is_otherwise_left_out(row: Collection) -> None:
-    for field in row.expand:
-        annotation = _fields(row.object)[field]
+@pytest.mark.parametrize("collection", CURRENT, ids=lambda collection: collection.name)
+def test_expands_only_what_is_otherwise_left_out(collection: Collection) -> None:
+    for field in collection.expand:
+        annotation = _fields(collection.object)[field]
         assert annotation.startswith("Optional[")
         assert "ExpandableField" not in annotation, "an id would become an object"
         assert "ListObject" not in annotation, "the list might be cut"
 
 
-@pytest.mark.parametrize(("row", "call"), LISTS, ids=lambda value: getattr(value, "path", ""))
-def test_embedded_lists_are_lists_of_the_parent(row: Collection, call: ListCall) -> None:
+@pytest.mark.parametrize(
+    ("collection", "call"), LISTS, ids=lambda value: getattr(value, "path", "")
+)
+def test_embedded_lists_are_lists_of_the_parent(collection: Collection, call: ListCall) -> None:
     if call.embedded:
         assert call.parent is not None
         parent = CATALOG.parent(call.parent)
-        assert "ListObject" in _fields(parent.object)[call.embedded], row.id
+        assert "ListObject" in _fields(parent.object)[call.embedded], collection.id
 
 
-@pytest.mark.parametrize("row", CURRENT, ids=lambda row: row.name)
-def test_sources_are_fields_of_their_collections(row: Collection) -> None:
-    for source in row.sources:
+@pytest.mark.parametrize("collection", CURRENT, ids=lambda collection: collection.name)
+def test_sources_are_fields_of_their_collections(collection: Collection) -> None:
+    for source in collection.sources:
         owner = CATALOG.parent(source.collection)
         assert source.field.split(".")[0] in _fields(owner.object)
         if source.params:
             assert set(source.params) <= set(owner.lists[0].filters)
 
 
-@pytest.mark.parametrize("row", CURRENT, ids=lambda row: row.name)
-def test_secrets_at_the_top_of_an_object_are_redacted(row: Collection) -> None:
-    secrets = {name for name in _fields(row.object) if name in {"client_secret", "cvc"}}
-    assert row.parent_only or secrets <= set(row.sensitive)
+@pytest.mark.parametrize("collection", CURRENT, ids=lambda collection: collection.name)
+def test_secrets_at_the_top_of_an_object_are_redacted(collection: Collection) -> None:
+    secrets = {name for name in _fields(collection.object) if name in {"client_secret", "cvc"}}
+    assert collection.parent_only or secrets <= set(collection.sensitive)
 
 
 def _shape(path: str) -> str:

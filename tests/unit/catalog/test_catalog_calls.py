@@ -1,4 +1,4 @@
-"""Rules of the catalogue about parents: who has no children, whose children changed."""
+"""Predicates on objects, and the parents whose children a Stripe event may have changed."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from stripe_sync.catalog.calls import SkipRule, Trigger
+from stripe_sync.catalog.calls import FieldPredicate, Trigger
 
-NAMED = SkipRule(field="price.usage_type", values=("licensed",), why="test")
-NOTHING = SkipRule(field="latest", values=(None,), why="test")
-ANYTHING = SkipRule(field="price.meter", present=True, why="test")
+NAMED = FieldPredicate(field="price.usage_type", values=("licensed",), reason="test")
+NOTHING = FieldPredicate(field="latest", values=(None,), reason="test")
+ANYTHING = FieldPredicate(field="price.meter", present=True, reason="test")
 
 
 @pytest.mark.parametrize(
-    ("rule", "parent", "skipped"),
+    ("predicate", "obj", "expected"),
     [
         (NAMED, {"price": {"usage_type": "licensed"}}, True),
         (NAMED, {"price": {"usage_type": "metered"}}, False),
@@ -29,10 +29,10 @@ ANYTHING = SkipRule(field="price.meter", present=True, why="test")
         (ANYTHING, {"price": {"meter": None}}, False),
     ],
 )
-def test_parents_are_skipped_only_when_their_field_says_so(
-    rule: SkipRule, parent: dict[str, Any], skipped: bool
+def test_a_predicate_matches_by_the_value_of_one_field(
+    predicate: FieldPredicate, obj: dict[str, Any], expected: bool
 ) -> None:
-    assert rule.applies(parent) is skipped
+    assert predicate.matches(obj) is expected
 
 
 def event(kind: str, previous: dict[str, Any] | None = None, **obj: Any) -> dict[str, Any]:
@@ -44,16 +44,16 @@ def event(kind: str, previous: dict[str, Any] | None = None, **obj: Any) -> dict
     [
         (Trigger(events=("a.*",)), event("a.b", id="x"), "x"),
         (Trigger(events=("a.b",)), event("a.bc", id="x"), None),
-        (Trigger(events=("a",), changed="balance"), event("a", {"balance": 1}, id="x"), "x"),
-        (Trigger(events=("a",), changed="balance"), event("a", {"name": 1}, id="x"), None),
-        (Trigger(events=("a",), changed="balance"), event("a", id="x"), None),
-        (Trigger(events=("a",), given="note"), event("a", id="x", note=None), None),
-        (Trigger(events=("a",), given="note"), event("a", id="x", note="n"), "x"),
+        (Trigger(events=("a",), changed_field="balance"), event("a", {"balance": 1}, id="x"), "x"),
+        (Trigger(events=("a",), changed_field="balance"), event("a", {"name": 1}, id="x"), None),
+        (Trigger(events=("a",), changed_field="balance"), event("a", id="x"), None),
+        (Trigger(events=("a",), required_field="note"), event("a", id="x", note=None), None),
+        (Trigger(events=("a",), required_field="note"), event("a", id="x", note="n"), "x"),
         (Trigger(events=("a",), parent="p.q"), event("a", p={"q": {"id": "x"}}), "x"),
         (Trigger(events=("a",), parent="p.q"), event("a", p=None), None),
     ],
 )
-def test_stripe_events_name_the_parent_whose_children_changed(
+def test_a_trigger_finds_the_parent_whose_children_may_have_changed(
     trigger: Trigger, stripe_event: dict[str, Any], parent: str | None
 ) -> None:
     assert trigger.parent_of(stripe_event) == parent

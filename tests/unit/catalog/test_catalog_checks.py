@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from stripe_sync.catalog import Catalog
-from stripe_sync.catalog.catalog import read_rows
+from stripe_sync.catalog.catalog import read_collections
 from stripe_sync.errors import CatalogError
 from stripe_sync.records import canonical_json
 
@@ -42,14 +42,14 @@ def part(**changes: Any) -> dict[str, Any]:
 
 
 def catalog(*rows: dict[str, Any]) -> Catalog:
-    return Catalog(read_rows("test.json", canonical_json.dumps(rows)))
+    return Catalog(read_collections("test.json", canonical_json.dumps(rows)))
 
 
-def test_accepts_rows_that_agree() -> None:
+def test_accepts_collections_without_contradictions() -> None:
     assert list(catalog(widget(), part())) == ["stripe:part", "stripe:widget"]
 
 
-def test_a_hidden_parent_is_enough() -> None:
+def test_accepts_a_parent_only_parent() -> None:
     rows = catalog(widget(parent_only=True), part())
     assert list(rows) == ["stripe:part"]
     assert list(rows.parent_only) == ["stripe:widget"]
@@ -78,14 +78,17 @@ def test_a_hidden_parent_is_enough() -> None:
         ({"events": {"created": ["w.made", "w.made"]}}, "w.made has two roles"),
         ({"events": {"legacy": ["w.made"]}}, "legacy Stripe event w.made has no role"),
         (
-            {"reread_schedule": [{"days": 1, "why": "-"}]},
-            "days and minutes of a relist go together",
+            {"reread_schedule": [{"days": 1, "reason": "-"}]},
+            "days and minutes of a re-read go together",
         ),
-        ({"reread_schedule": [{"why": "-"}, {"why": "-"}]}, "relist names a window twice"),
+        (
+            {"reread_schedule": [{"reason": "-"}, {"reason": "-"}]},
+            "reread_schedule has a window twice",
+        ),
         (
             {
                 "lists": [{**WIDGET_LIST, "filters": []}],
-                "reread_schedule": [{"days": 1, "minutes": 15, "why": "-"}],
+                "reread_schedule": [{"days": 1, "minutes": 15, "reason": "-"}],
             },
             "needs a list with a created filter",
         ),
@@ -94,7 +97,7 @@ def test_a_hidden_parent_is_enough() -> None:
         ({"availability": "legacy", "api_version": "old"}, "'old' is no Stripe-Version"),
     ],
 )
-def test_refuses_a_row_that_contradicts_itself(changes: dict[str, Any], cause: str) -> None:
+def test_refuses_a_collection_that_contradicts_itself(changes: dict[str, Any], cause: str) -> None:
     with pytest.raises(CatalogError, match=cause) as error:
         catalog(widget(**changes))
     assert changes.get("id", "stripe:widget") in str(error.value)
@@ -118,12 +121,12 @@ def test_refuses_a_row_that_contradicts_itself(changes: dict[str, Any], cause: s
         ),
     ],
 )
-def test_refuses_a_list_that_cannot_be_asked(changes: dict[str, Any], cause: str) -> None:
+def test_refuses_a_list_that_cannot_be_requested(changes: dict[str, Any], cause: str) -> None:
     with pytest.raises(CatalogError, match=f"stripe:widget: list .*{cause}"):
         catalog(widget(lists=[{**WIDGET_LIST, **changes}]))
 
 
-def test_a_list_that_older_versions_cut_needs_another_way() -> None:
+def test_a_list_that_is_incomplete_in_older_versions_needs_a_fallback() -> None:
     lists = [{**WIDGET_LIST, "complete_since": "2025-12-15.clover"}]
     fallback = {"path": "/v1/boxes/{box}/widgets", "parent": "stripe:box"}
     with pytest.raises(CatalogError, match="stripe:widget: complete_since needs fallback_lists"):
@@ -153,8 +156,8 @@ def test_a_nested_list_has_exactly_one_placeholder(path: str) -> None:
         ({"retrieval": "create_only"}, "a create call"),
     ],
 )
-def test_each_way_of_obtaining_has_what_it_needs(changes: dict[str, Any], needed: str) -> None:
-    with pytest.raises(CatalogError, match=f"stripe:part: obtained by .* needs {needed}"):
+def test_each_retrieval_needs_certain_fields(changes: dict[str, Any], needed: str) -> None:
+    with pytest.raises(CatalogError, match=f"stripe:part: retrieval .* needs {needed}"):
         catalog(widget(), part(**changes))
 
 
@@ -167,8 +170,8 @@ def test_each_way_of_obtaining_has_what_it_needs(changes: dict[str, Any], needed
         {"preview": {"path": "/v1/p", "parent": "stripe:gone", "params": {"widget": "{widget}"}}},
     ],
 )
-def test_named_collections_must_exist(changes: dict[str, Any]) -> None:
-    with pytest.raises(CatalogError, match="stripe:part: names stripe:gone"):
+def test_related_collections_must_exist(changes: dict[str, Any]) -> None:
+    with pytest.raises(CatalogError, match="stripe:part: refers to stripe:gone"):
         catalog(widget(), part(**changes))
 
 
@@ -181,19 +184,19 @@ def test_named_collections_must_exist(changes: dict[str, Any]) -> None:
         ({"object": "widget"}, "object widget belongs to 2 collections"),
     ],
 )
-def test_refuses_rows_that_cannot_be_told_apart(changes: dict[str, Any], cause: str) -> None:
+def test_refuses_collections_with_the_same_name(changes: dict[str, Any], cause: str) -> None:
     with pytest.raises(CatalogError, match=cause):
         catalog(widget(), part(**changes))
 
 
-def test_a_preview_may_look_like_what_it_foretells() -> None:
+def test_a_preview_may_share_its_object_name() -> None:
     preview = {"path": "/v1/preview", "parent": "stripe:widget", "params": {"widget": "{widget}"}}
     rows = catalog(widget(), part(retrieval="preview", object="widget", lists=[], preview=preview))
     assert [row.name for row in rows.route("widget")] == ["widget"]
 
 
 @pytest.mark.parametrize("params", [{}, {"widget": "w_1"}, {"a": "{widget}", "b": "{part}"}])
-def test_a_preview_names_its_parent_once(params: dict[str, str]) -> None:
+def test_a_preview_has_exactly_one_placeholder(params: dict[str, str]) -> None:
     preview = {"path": "/v1/preview", "parent": "stripe:widget", "params": params}
     with pytest.raises(CatalogError, match="stripe:part: preview needs"):
         catalog(widget(), part(retrieval="preview", preview=preview))
@@ -212,13 +215,13 @@ def test_a_source_is_a_dotted_path() -> None:
         {"lists": [{**NESTED, "embedded": "parts"}]},
         {"lists": [{**NESTED, "refreshed_by": [{"events": ["widget.updated"]}]}]},
         {"retrieval": "embedded", "sources": [SOURCE]},
-        {"reread_schedule": [{"why": "-"}]},
+        {"reread_schedule": [{"reason": "-"}]},
     ],
 )
-def test_changes_are_told_in_some_way_or_there_is_a_reason_why_not(way: dict[str, Any]) -> None:
+def test_a_collection_has_a_change_signal_or_a_reason_why_not(way: dict[str, Any]) -> None:
     catalog(widget(), part(**way, no_change_signal=""))
     for changes in ({"no_change_signal": ""}, way):
-        with pytest.raises(CatalogError, match="stripe:part: needs a way in which changes"):
+        with pytest.raises(CatalogError, match="stripe:part: needs either a change signal"):
             catalog(widget(), part(**changes))
 
 
@@ -231,22 +234,22 @@ def test_changes_are_told_in_some_way_or_there_is_a_reason_why_not(way: dict[str
         {"retrieval": "expanded", "sources": [SOURCE]},
     ],
 )
-def test_what_is_not_looked_at_with_each_stripe_event_tells_nothing(way: dict[str, Any]) -> None:
-    with pytest.raises(CatalogError, match="stripe:part: needs a way"):
+def test_ignored_legacy_and_expanded_sources_are_no_change_signal(way: dict[str, Any]) -> None:
+    with pytest.raises(CatalogError, match="stripe:part: needs either a change signal"):
         catalog(widget(), part(**way, no_change_signal=""))
 
 
-def test_what_a_hidden_parent_holds_is_not_looked_at() -> None:
-    shown = part(lists=[{**NESTED, "embedded": "parts"}], no_change_signal="")
-    with pytest.raises(CatalogError, match="stripe:part: needs a way"):
-        catalog(widget(parent_only=True), shown)
+def test_a_list_embedded_in_a_parent_only_collection_is_no_change_signal() -> None:
+    embedded = part(lists=[{**NESTED, "embedded": "parts"}], no_change_signal="")
+    with pytest.raises(CatalogError, match="stripe:part: needs either a change signal"):
+        catalog(widget(parent_only=True), embedded)
 
 
-def test_a_hidden_parent_need_not_be_watched() -> None:
+def test_a_parent_only_collection_needs_no_change_signal() -> None:
     assert catalog(widget(parent_only=True, no_change_signal=""), part()).parent_only
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(CatalogError, match=r"stripe:part: .*; stripe:widget: "):
         catalog(widget(key=[]), part(key=[]))
 
@@ -255,14 +258,14 @@ def test_all_problems_are_told_at_once() -> None:
     ("text", "cause"),
     [
         (b"[", "test.json: "),
-        (b"{}", "test.json: not an array of rows"),
-        (b"[7]", "test.json: row 0: "),
+        (b"{}", "test.json: not an array of collections"),
+        (b"[7]", "test.json: entry 0: "),
         (b'[{"id": "stripe:x"}]', "test.json: stripe:x: title: Field required"),
     ],
 )
-def test_an_unreadable_file_is_named(text: bytes, cause: str) -> None:
+def test_the_error_of_an_unreadable_file_has_its_name(text: bytes, cause: str) -> None:
     with pytest.raises(CatalogError, match=cause):
-        read_rows("test.json", text)
+        read_collections("test.json", text)
 
 
 @pytest.mark.parametrize(
@@ -273,6 +276,6 @@ def test_an_unreadable_file_is_named(text: bytes, cause: str) -> None:
         ({"lists": [{"path": "/v1/w", "order": "x"}]}, "stripe:widget: lists.0.order: Extra"),
     ],
 )
-def test_an_unknown_word_in_a_row_is_named(changes: dict[str, Any], cause: str) -> None:
+def test_the_error_of_an_unknown_field_has_its_name(changes: dict[str, Any], cause: str) -> None:
     with pytest.raises(CatalogError, match=cause):
         catalog(widget(**changes))

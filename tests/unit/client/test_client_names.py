@@ -24,7 +24,8 @@ def test_another_name_is_no_attribute() -> None:
 
 def test_describing_a_connection_loads_neither_sdk_nor_drivers() -> None:
     program = (
-        "import sys; from stripe_sync.client import Credential, PacingLimits, Priority, NoRateLimit; "
+        "import sys; "
+        "from stripe_sync.client import Credential, NoRateLimit, PacingLimits, Priority; "
         "print([name for name in ('stripe', 'aiohttp', 'psycopg') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)

@@ -175,11 +175,11 @@ async def test_no_message_log_or_exception_holds_a_key(caplog: pytest.LogCapture
         caught = await raised(*answers)
     finally:
         logging.getLogger("stripe").setLevel(logging.WARNING)
-    shown = "".join(traceback.format_exception(caught)) + repr(caught) + repr(caught.args)
+    printed = "".join(traceback.format_exception(caught)) + repr(caught) + repr(caught.args)
     logged = "".join(f"{record.getMessage()}{record.args}" for record in caplog.records)
     assert "attempt 3 of 6 failed" in logged
     assert "Stripe v1 API error received" in logged
-    for text in (shown, logged):
+    for text in (printed, logged):
         assert "Never" not in text
         assert "Shown" not in text
     assert caught.__context__ is None  # the library's own errors hold the request and its headers

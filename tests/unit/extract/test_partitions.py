@@ -1,78 +1,83 @@
-"""Running walks: order, going on, and other ways where Stripe refuses the first."""
+"""Reading partitions: order, cursors, and fallbacks where Stripe refuses the first."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 
 from stripe_sync.errors import EndpointRetired, InvalidRequest, StripeError
-from stripe_sync.extract.pages import Item
-from stripe_sync.extract.partitions import Partition, run
-from stripe_sync.extract.windows import Slice
+from stripe_sync.extract.lists.pages import Item
+from stripe_sync.extract.lists.windows import Slice
+from stripe_sync.extract.partitions import Partition, read_partitions
 from stripe_sync.records.canonical_json import JsonObject
 
+pytestmark = pytest.mark.anyio
 
-def walk(key: str, slices: int, refusal: StripeError | None = None) -> Partition:
-    """A walk that hands on so many slices of one item, named after its place."""
 
-    async def pieces(position: JsonObject | None) -> AsyncGenerator[Slice, None]:
-        first = position["after"] + 1 if position else 0
+def partition(key: str, count: int, refusal: StripeError | None = None) -> Partition:
+    """A partition of as many slices, each with one item that is named after its place."""
+
+    async def slices(cursor: JsonObject | None) -> AsyncGenerator[Slice, None]:
+        first = cursor["after"] + 1 if cursor else 0
         if refusal:
             raise refusal
-        for number in range(first, slices):
-            last = number == slices - 1
+        for number in range(first, count):
+            last = number == count - 1
             yield Slice([Item(f"{key}{number}", None, ())], None if last else {"after": number})
 
-    return Partition(key, pieces)
+    return Partition(key, slices)
 
 
-def read(
-    walks: list[Partition],
-    position: JsonObject | None = None,
-    instead: list[Partition] | None = None,
+async def read(
+    partitions: list[Partition],
+    cursor: JsonObject | None = None,
+    fallback: list[Partition] | None = None,
 ) -> list[tuple[str, Any]]:
-    async def all_of_it() -> list[tuple[str, Any]]:
-        found = []
-        async for piece in run(walks, position or {}, instead or []):
-            found += [(item.id, piece.position) for item in piece.items]
-        return found
-
-    return asyncio.run(all_of_it())
+    """Names of the items, with the cursor after each."""
+    return [
+        (item.id, each.cursor)
+        async for each in read_partitions(partitions, cursor, fallback or [])
+        for item in each.items
+    ]
 
 
 def names(found: list[tuple[str, Any]]) -> list[str]:
     return [name for name, _ in found]
 
 
-def test_walks_follow_each_other() -> None:
-    assert names(read([walk("a", 2), walk("b", 1)])) == ["a0", "a1", "b0"]
+async def test_partitions_are_read_one_after_the_other() -> None:
+    assert names(await read([partition("a", 2), partition("b", 1)])) == ["a0", "a1", "b0"]
 
 
-def test_goes_on_after_any_slice() -> None:
-    walks = [walk("a", 2), walk("b", 2)]
-    whole = read(walks)
-    for number, (_, position) in enumerate(whole):
-        assert names(read(walks, position)) == names(whole[number + 1 :])
+async def test_every_cursor_resumes_after_its_slice() -> None:
+    partitions = [partition("a", 2), partition("b", 2)]
+    whole = await read(partitions)
+    for number, (_, cursor) in enumerate(whole):
+        assert names(await read(partitions, cursor)) == names(whole[number + 1 :])
 
 
-def test_a_position_in_a_walk_that_is_no_more_begins_anew() -> None:
-    position = {"walk": "stored customer", "list": {"after": 1}}
-    assert names(read([walk("a", 2)], position)) == ["a0", "a1"]
+async def test_a_cursor_in_a_partition_that_exists_no_more_starts_over() -> None:
+    cursor = {"partition": "stored customer", "list": {"after": 1}}
+    assert names(await read([partition("a", 2)], cursor)) == ["a0", "a1"]
 
 
 @pytest.mark.parametrize("kind", [InvalidRequest, EndpointRetired])
-def test_a_refused_list_is_read_in_another_way(kind: type[StripeError]) -> None:
-    walks, instead = [walk("a", 2, kind("no")), walk("b", 1)], [walk("c", 2), walk("d", 1)]
-    found = read(walks, instead=instead)
+async def test_the_fallback_of_a_refused_list_is_read_and_resumed(kind: type[StripeError]) -> None:
+    partitions = [partition("a", 2, kind("no")), partition("b", 1)]
+    fallback = [partition("c", 2), partition("d", 1)]
+    found = await read(partitions, fallback=fallback)
     assert names(found) == ["c0", "c1", "d0"]
-    assert names(read(walks, found[0][1], instead)) == ["c1", "d0"]
+    assert names(await read(partitions, found[0][1], fallback)) == ["c1", "d0"]
 
 
-def test_a_refusal_without_another_way_is_raised() -> None:
+async def test_a_refusal_without_a_fallback_is_raised() -> None:
     with pytest.raises(InvalidRequest):
-        read([walk("a", 1, InvalidRequest("no"))])
+        await read([partition("a", 1, InvalidRequest("no"))])
+
+
+async def test_a_refusal_of_a_later_partition_is_raised() -> None:
+    partitions = [partition("a", 1), partition("b", 1, InvalidRequest("no"))]
     with pytest.raises(InvalidRequest):
-        read([walk("a", 1), walk("b", 1, InvalidRequest("no"))], instead=[walk("c", 1)])
+        await read(partitions, fallback=[partition("c", 1)])

@@ -19,7 +19,7 @@ from stripe_sync.lake import append as append_module
 from stripe_sync.lake.schema import EVENTS, RECORDS
 from stripe_sync.records.diff import Changes, decide
 from unit.lake.test_lake import DAY, files, lake, url
-from unit.records.observations import NOON, batch, seen
+from unit.records.observations import NOON, batch, observation
 
 __all__ = ["lake", "url"]
 
@@ -28,7 +28,7 @@ DAY_ONE = "main/events/collection=customer/date=2026-03-01"
 
 
 def rows(*names: str) -> Changes:
-    return decide(batch(*(seen(upstream_id=name) for name in names)), {}, (), NOON)
+    return decide(batch(*(observation(upstream_id=name) for name in names)), {}, (), NOON)
 
 
 def append(lake: Lake, first: int, last: int, *names: str) -> None:
@@ -42,7 +42,7 @@ def stored(lake: Lake) -> list[list[str]]:
     return [[n for part in parts for n in part["upstream_id"].to_pylist()] for parts in streams]
 
 
-def test_parts_come_behind_each_other_in_one_file(lake: Lake, url: str) -> None:
+def test_parts_are_appended_to_one_file(lake: Lake, url: str) -> None:
     append(lake, 1, 2, "cus_1", "cus_2")
     append(lake, 3, 9, "cus_3")
     append(lake, 10, 10, "cus_1")
@@ -51,7 +51,7 @@ def test_parts_come_behind_each_other_in_one_file(lake: Lake, url: str) -> None:
     assert files(url) == [f"{DAY_ONE}/{name}", f"{CUSTOMERS}/{name}"]
 
 
-def test_a_part_that_comes_again_replaces_its_first_attempt(lake: Lake) -> None:
+def test_a_retried_part_replaces_its_first_attempt(lake: Lake) -> None:
     append(lake, 1, 1, "cus_1")
     append(lake, 2, 3, "cus_2")
     append(lake, 2, 4, "cus_2", "cus_3")
@@ -60,13 +60,13 @@ def test_a_part_that_comes_again_replaces_its_first_attempt(lake: Lake) -> None:
     assert stored(lake) == [["cus_1", "cus_2", "cus_3", "cus_4"]] * 2
 
 
-def test_a_first_part_that_comes_again_replaces_its_file(lake: Lake) -> None:
+def test_a_retried_first_part_replaces_its_file(lake: Lake) -> None:
     append(lake, 1, 1, "cus_1")
     append(lake, 1, 2, "cus_1", "cus_2")
     assert stored(lake) == [["cus_1", "cus_2"]] * 2
 
 
-def test_a_part_that_only_some_folders_got_comes_to_the_others_too(lake: Lake) -> None:
+def test_a_part_written_to_some_folders_is_completed(lake: Lake) -> None:
     append(lake, 1, 1, "cus_1")
     half = rows("cus_2")
     lake.append_part(Part(2, 2), half.records, [])
@@ -76,7 +76,7 @@ def test_a_part_that_only_some_folders_got_comes_to_the_others_too(lake: Lake) -
 
 def test_each_day_has_files_of_its_own(lake: Lake, url: str) -> None:
     append(lake, 1, 1, "cus_1")
-    later = decide(batch(seen(upstream_id="cus_2")), {}, (), NOON + DAY)
+    later = decide(batch(observation(upstream_id="cus_2")), {}, (), NOON + DAY)
     lake.append_part(Part(2, 2), later.records, later.events)
     assert [path for path in files(url) if "/events/" in path] == [
         f"{DAY_ONE}/stream-00000000000000000001.parquet",
@@ -84,7 +84,7 @@ def test_each_day_has_files_of_its_own(lake: Lake, url: str) -> None:
     ]
 
 
-def test_a_full_file_is_left_and_the_next_one_begun(tmp_path: Path) -> None:
+def test_after_a_full_file_the_next_one_is_begun(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path), "main")
     many = [f"cus_{number}" for number in range(append_module.FULL_ROWS)]
     append(lake, 1, 5, *many)
@@ -108,16 +108,16 @@ def test_a_part_that_filled_its_file_is_replaced_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("part", [Part(1, 1), Part(5, 5), Part(7, 7)])
-def test_who_is_behind_the_lake_is_told_so_and_changes_nothing(lake: Lake, part: Part) -> None:
+def test_an_older_part_than_the_lake_has_is_refused(lake: Lake, part: Part) -> None:
     append(lake, 1, 6, "cus_1")
     append(lake, 7, 8, "cus_2")
     late = rows("cus_3")
-    with pytest.raises(LakeAhead, match="reaches stream position 8"):
+    with pytest.raises(LakeAhead, match="has stream position 8"):
         lake.append_part(part, late.records, late.events)
     assert stored(lake) == [["cus_1", "cus_2"]] * 2
 
 
-def test_a_file_that_knows_nothing_of_parts_grows_too(lake: Lake, url: str) -> None:
+def test_a_part_is_appended_to_a_file_without_a_footer(lake: Lake, url: str) -> None:
     for number in (3, 5):
         found = rows(f"cus_{number}")
         lake.write_chunk(f"stream-{number:020d}", found.records, found.events)
@@ -127,7 +127,7 @@ def test_a_file_that_knows_nothing_of_parts_grows_too(lake: Lake, url: str) -> N
     assert len(files(url)) == 4
 
 
-def test_a_file_of_an_older_shape_is_left_as_it_is(tmp_path: Path) -> None:
+def test_nothing_is_appended_to_a_file_of_another_schema(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path), "main")
     append(lake, 1, 1, "cus_1")
     [path] = (tmp_path / CUSTOMERS).iterdir()
@@ -137,13 +137,13 @@ def test_a_file_of_an_older_shape_is_left_as_it_is(tmp_path: Path) -> None:
     assert stored(lake)[0] == ["cus_1", "cus_2"]
 
 
-def test_a_rebuilt_warehouse_goes_on_after_the_last_part(lake: Lake) -> None:
+def test_a_rebuilt_warehouse_continues_after_the_last_part(lake: Lake) -> None:
     append(lake, 1, 6, "cus_1")
     append(lake, 7, 40, "cus_2")
-    assert LakeReader(lake).numbering().position == 40
+    assert LakeReader(lake).watermarks().position == 40
 
 
-def test_a_reader_sees_whole_parts_and_each_row_once_while_files_grow(tmp_path: Path) -> None:
+def test_a_reader_sees_whole_parts_and_each_row_once_during_appends(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path), "main")
     size = 2_500
     parts = [rows(*(f"cus_{part:03d}_{n:05d}" for n in range(size))) for part in range(20)]
@@ -182,7 +182,7 @@ def read(folder: Path, shape: pa.Schema) -> list[str]:
 
 
 class Bucket(MemoryFileSystem):
-    """An object store: an upload shows when it is complete, nothing can be renamed."""
+    """An object store: an upload is visible when it is complete, nothing can be renamed."""
 
     protocol = "s3"
     store: ClassVar[dict[str, object]] = {}
@@ -192,7 +192,7 @@ class Bucket(MemoryFileSystem):
         raise NotImplementedError
 
     def open(self, path: str, mode: str = "rb", **kwargs: object) -> object:
-        # What is written through an open file shows before it is complete.
+        # Data written through an open file is visible before it is complete.
         assert mode == "rb" or "data" in kwargs
         return super().open(path, mode, **kwargs)
 

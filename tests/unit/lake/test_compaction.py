@@ -17,7 +17,7 @@ from stripe_sync.lake import Compactor, Lake, LakeReader, Part, remove_leftovers
 from stripe_sync.lake.compaction import Prepared
 from stripe_sync.lake.schema import EVENTS, RECORDS
 from stripe_sync.records.diff import Changes, decide
-from unit.records.observations import NOON, batch, seen
+from unit.records.observations import NOON, batch, observation
 
 DAY = timedelta(days=1)
 
@@ -28,7 +28,7 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def rows(*names: str, now: datetime = NOON) -> Changes:
-    return decide(batch(*(seen(upstream_id=name) for name in names)), {}, (), now)
+    return decide(batch(*(observation(upstream_id=name) for name in names)), {}, (), now)
 
 
 def chunk(lake: Lake, number: int, *names: str, now: datetime = NOON, writer: str = "x") -> None:
@@ -38,7 +38,7 @@ def chunk(lake: Lake, number: int, *names: str, now: datetime = NOON, writer: st
 
 def compact(lake: Lake, collection: str = "customer") -> list[Prepared]:
     compactor = Compactor(lake)
-    assert compactor.impossible() is None
+    assert compactor.why_unsupported() is None
     done = [p for folder in compactor.folders(collection) if (p := compactor.prepare(folder))]
     assert all(prepared.install() for prepared in done)
     return done
@@ -55,11 +55,11 @@ def read(root: Path, shape: pa.Schema) -> list[str]:
     return sorted(table["upstream_id"].to_pylist())
 
 
-def test_small_files_become_one_and_the_newest_is_left(lake: Lake, tmp_path: Path) -> None:
+def test_small_files_are_merged_except_the_newest(lake: Lake, tmp_path: Path) -> None:
     for number in range(1, 6):
         chunk(lake, number, f"cus_{number}", f"cus_{number}b")
     before = [read(tmp_path, shape) for shape in (RECORDS, EVENTS)]
-    assert [(len(done.merged), done.into) for done in compact(lake)] == [(4, 1), (4, 1)]
+    assert [(len(done.sources), done.merged_count) for done in compact(lake)] == [(4, 1), (4, 1)]
     assert [read(tmp_path, shape) for shape in (RECORDS, EVENTS)] == before
     left = ["backfill-x-000001-00000005.parquet", "merged-000001.parquet"]
     folder = tmp_path / "main" / "records" / "collection=customer"
@@ -68,9 +68,7 @@ def test_small_files_become_one_and_the_newest_is_left(lake: Lake, tmp_path: Pat
     assert pq.ParquetFile(folder / left[1]).schema_arrow.equals(RECORDS)
 
 
-def test_what_was_merged_is_merged_again_under_a_name_never_used(
-    lake: Lake, tmp_path: Path
-) -> None:
+def test_merged_files_are_merged_again_under_a_new_name(lake: Lake, tmp_path: Path) -> None:
     for number in range(1, 4):
         chunk(lake, number, f"cus_{number}")
     compact(lake)
@@ -83,7 +81,7 @@ def test_what_was_merged_is_merged_again_under_a_name_never_used(
     assert read(tmp_path, RECORDS) == [f"cus_{number}" for number in range(1, 6)]
 
 
-def test_each_writers_newest_file_is_left(lake: Lake, tmp_path: Path) -> None:
+def test_the_newest_file_of_each_writer_is_not_merged(lake: Lake, tmp_path: Path) -> None:
     for number in range(1, 4):
         chunk(lake, number, f"cus_{number}")
         chunk(lake, number, f"cus_{number}y", writer="y_z")
@@ -103,7 +101,7 @@ def test_each_writers_newest_file_is_left(lake: Lake, tmp_path: Path) -> None:
     )
 
 
-def test_large_files_and_files_of_others_are_left(lake: Lake, tmp_path: Path) -> None:
+def test_large_files_and_foreign_files_are_not_merged(lake: Lake, tmp_path: Path) -> None:
     chunk(lake, 1, *(f"cus_{number}" for number in range(10_000)))
     for number in range(2, 5):
         chunk(lake, number, f"cus_new_{number}")
@@ -119,13 +117,13 @@ def test_a_merged_file_does_not_grow_beyond_a_full_one(lake: Lake, tmp_path: Pat
     for number in range(5):
         chunk(lake, number, *(f"cus_{number}_{n}" for n in range(9_000)))
     done = compact(lake)
-    assert [(len(each.merged), each.into) for each in done] == [(4, 2), (4, 2)]
+    assert [(len(each.sources), each.merged_count) for each in done] == [(4, 2), (4, 2)]
     sizes = [pq.read_metadata(path).num_rows for path in tmp_path.rglob("merged-*.parquet")]
     assert len(read(tmp_path, EVENTS)) == 45_000
     assert set(sizes) == {18_000}
 
 
-def test_files_of_another_shape_are_not_merged_with_these(lake: Lake, tmp_path: Path) -> None:
+def test_files_of_different_schemas_are_not_merged(lake: Lake, tmp_path: Path) -> None:
     for number in range(1, 6):
         chunk(lake, number, f"cus_{number}")
     folder = tmp_path / "main" / "records" / "collection=customer"
@@ -137,7 +135,7 @@ def test_files_of_another_shape_are_not_merged_with_these(lake: Lake, tmp_path: 
     assert read(tmp_path, RECORDS) == [f"cus_{number}" for number in range(1, 6)]
 
 
-def test_events_come_back_in_the_order_in_which_they_were_stored(lake: Lake) -> None:
+def test_merged_events_are_read_in_the_order_of_created_at(lake: Lake) -> None:
     for number in range(1, 7):  # the later the chunk, the earlier its events
         chunk(lake, number, "cus_1", f"cus_{number}", now=NOON - timedelta(minutes=number))
     before = list(LakeReader(lake).events("customer"))
@@ -147,18 +145,18 @@ def test_events_come_back_in_the_order_in_which_they_were_stored(lake: Lake) -> 
     assert [event.created_at for event in after] == sorted(e.created_at for e in before)
 
 
-def test_the_numbers_of_files_are_not_forgotten(lake: Lake) -> None:
+def test_compaction_keeps_the_watermarks(lake: Lake) -> None:
     for number in range(1, 4):
         chunk(lake, number, f"cus_{number}", writer="customer")
         found = rows(f"cus_s{number}")
         lake.write_chunk(f"stream-{number:020d}", found.records, found.events)
-    before = LakeReader(lake).numbering()
+    before = LakeReader(lake).watermarks()
     compact(lake)
-    assert LakeReader(lake).numbering() == before
+    assert LakeReader(lake).watermarks() == before
     assert (before.generations, before.position) == ({"customer": 1}, 3)
 
 
-def test_files_that_somebody_changed_meanwhile_are_left(lake: Lake, tmp_path: Path) -> None:
+def test_files_that_changed_meanwhile_are_not_replaced(lake: Lake, tmp_path: Path) -> None:
     for number in range(1, 5):
         chunk(lake, number, f"cus_{number}")
     compactor = Compactor(lake)
@@ -177,7 +175,7 @@ def test_files_that_somebody_changed_meanwhile_are_left(lake: Lake, tmp_path: Pa
     assert read(tmp_path, RECORDS) == ["cus_1", "cus_2", "cus_2b", "cus_3", "cus_4"]
 
 
-def test_the_old_folder_stays_for_those_who_are_listing_it(lake: Lake, tmp_path: Path) -> None:
+def test_the_old_folder_stays_for_readers_that_are_listing_it(lake: Lake, tmp_path: Path) -> None:
     for number in range(1, 5):
         chunk(lake, number, f"cus_{number}")
     folder = tmp_path / "main" / "records" / "collection=customer"
@@ -186,10 +184,10 @@ def test_the_old_folder_stays_for_those_who_are_listing_it(lake: Lake, tmp_path:
     assert prepared is not None
     prepared.install()
     prepared.discard()
-    assert [names_of(kept) for kept in (tmp_path / "main").glob(".beside-*/*")] == [old]
+    assert [names_of(kept) for kept in (tmp_path / "main").glob(".staging-*/*")] == [old]
 
 
-def test_what_was_written_meanwhile_is_kept(lake: Lake, tmp_path: Path) -> None:
+def test_files_written_meanwhile_are_kept(lake: Lake, tmp_path: Path) -> None:
     for number in range(1, 4):
         chunk(lake, number, f"cus_{number}")
     folder = tmp_path / "main" / "records" / "collection=customer"
@@ -201,7 +199,7 @@ def test_what_was_written_meanwhile_is_kept(lake: Lake, tmp_path: Path) -> None:
     assert read(tmp_path, RECORDS) == ["cus_1", "cus_2", "cus_3", "cus_3b", "cus_4"]
 
 
-def test_who_listed_the_files_before_is_told_that_they_are_gone(lake: Lake, tmp_path: Path) -> None:
+def test_a_reader_that_listed_merged_files_gets_not_found(lake: Lake, tmp_path: Path) -> None:
     for number in range(1, 5):
         chunk(lake, number, f"cus_{number}")
     listed = ds.dataset(tmp_path / "main" / "records", RECORDS, partitioning="hive")
@@ -211,7 +209,7 @@ def test_who_listed_the_files_before_is_told_that_they_are_gone(lake: Lake, tmp_
     assert read(tmp_path, RECORDS) == ["cus_1", "cus_2", "cus_3", "cus_4"]
 
 
-def test_who_lists_a_folder_sees_all_old_files_or_all_new_ones(lake: Lake, tmp_path: Path) -> None:
+def test_a_listing_has_all_old_files_or_all_new_ones(lake: Lake, tmp_path: Path) -> None:
     for number in range(1, 202):
         found = rows(f"cus_{number}")
         lake.write_chunk(f"backfill-x-000001-{number:08d}", found.records, [])
@@ -236,7 +234,7 @@ def test_who_lists_a_folder_sees_all_old_files_or_all_new_ones(lake: Lake, tmp_p
     assert {len(names) for names in listed} == {201, 2}
 
 
-def test_a_reader_sees_every_row_once_while_files_are_merged(lake: Lake, tmp_path: Path) -> None:
+def test_a_reader_sees_every_row_once_during_compaction(lake: Lake, tmp_path: Path) -> None:
     days = [NOON + number * DAY for number in range(12)]
     for day in days:
         for number in range(8):
@@ -273,18 +271,18 @@ def elsewhere() -> str:
     return f"memory://lake-{uuid4().hex}"
 
 
-def test_an_object_store_is_left_as_it_is_and_the_reason_told(elsewhere: str) -> None:
+def test_compaction_is_unsupported_on_an_object_store(elsewhere: str) -> None:
     lake = Lake(elsewhere, "main")
     chunk(lake, 1, "cus_1")
-    assert "object store" in (Compactor(lake).impossible() or "")
+    assert "object store" in (Compactor(lake).why_unsupported() or "")
 
 
-def test_a_disk_that_links_nothing_is_left_as_it_is_and_the_reason_told() -> None:
+def test_compaction_is_unsupported_on_a_disk_without_links() -> None:
     # procfs stands for any disk that has neither links nor an exchange of folders.
-    assert "cannot exchange folders" in (Compactor(Lake("/proc", "main")).impossible() or "")
+    assert "cannot exchange folders" in (Compactor(Lake("/proc", "main")).why_unsupported() or "")
 
 
-def test_leftovers_are_swept_when_nobody_can_use_them_any_more(lake: Lake, tmp_path: Path) -> None:
+def test_leftovers_are_removed_after_their_time(lake: Lake, tmp_path: Path) -> None:
     for number in range(1, 4):
         chunk(lake, number, f"cus_{number}")
     folder = tmp_path / "main" / "records" / "collection=customer"
@@ -292,20 +290,20 @@ def test_leftovers_are_swept_when_nobody_can_use_them_any_more(lake: Lake, tmp_p
     for name in (".tmp-old", ".tmp-new"):
         (folder / name).write_bytes(b"PAR1 half a file")
     os.utime(folder / ".tmp-old", (0, 0))
-    beside = sorted((tmp_path / "main").glob(".beside-*"))
-    assert len(beside) == 2
-    os.utime(beside[0], (0, 0))
+    staging = sorted((tmp_path / "main").glob(".staging-*"))
+    assert len(staging) == 2
+    os.utime(staging[0], (0, 0))
     assert remove_leftovers(lake, datetime.now(UTC) - DAY) == 2
     assert not (folder / ".tmp-old").exists()
     assert (folder / ".tmp-new").exists()
-    assert sorted((tmp_path / "main").glob(".beside-*")) == beside[1:]
+    assert sorted((tmp_path / "main").glob(".staging-*")) == staging[1:]
     assert read(tmp_path, RECORDS) == ["cus_1", "cus_2", "cus_3"]
 
 
-def test_leftovers_are_swept_from_an_object_store_too(elsewhere: str) -> None:
+def test_leftovers_are_removed_from_an_object_store(elsewhere: str) -> None:
     lake = Lake(elsewhere, "main")
     chunk(lake, 1, "cus_1")
-    files, root = lake.place
+    files, root = lake.location
     files.pipe_file(f"{root}/records/collection=customer/.tmp-1", b"half")
     assert remove_leftovers(lake, datetime.now(UTC) - DAY) == 0
     assert remove_leftovers(lake, datetime.now(UTC) + DAY) == 1

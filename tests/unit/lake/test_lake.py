@@ -16,7 +16,7 @@ from stripe_sync.lake import Lake
 from stripe_sync.lake.schema import EVENTS, RECORDS
 from stripe_sync.records import Observation
 from stripe_sync.records.diff import Changes, decide
-from unit.records.observations import NOON, batch, seen, told
+from unit.records.observations import NOON, batch, observation, stripe_event
 
 DAY = timedelta(days=1)
 
@@ -53,8 +53,13 @@ def files(url: str) -> list[str]:
     return sorted(path.removeprefix(root).lstrip("/") for path in system.find(root))
 
 
-def test_files_lie_where_the_contract_says(lake: Lake, url: str) -> None:
-    write(lake, "chunk-1", seen(), seen(upstream_id="ch_1", collection_id="stripe:charge"))
+def test_files_have_the_paths_of_the_contract(lake: Lake, url: str) -> None:
+    write(
+        lake,
+        "chunk-1",
+        observation(),
+        observation(upstream_id="ch_1", collection_id="stripe:charge"),
+    )
     assert files(url) == [
         "main/events/collection=charge/date=2026-03-01/chunk-1.parquet",
         "main/events/collection=customer/date=2026-03-01/chunk-1.parquet",
@@ -63,14 +68,14 @@ def test_files_lie_where_the_contract_says(lake: Lake, url: str) -> None:
     ]
 
 
-def test_rows_come_back_without_any_loss(lake: Lake) -> None:
+def test_rows_are_read_back_without_loss(lake: Lake) -> None:
     strange = {"nul": "a\x00b", "a.b": 2**63 - 1, "text": "ünï 漢字 🚀", "deep": [{"x": None}]}
     rows = write(
         lake,
         "chunk-1",
-        seen(strange),
-        seen({"n": 2}, when=1, told=told("evt_1", previous={"n": "\x00"})),
-        seen(when=2, upstream_id="cus_2", deleted=True),
+        observation(strange),
+        observation({"n": 2}, when=1, stripe_event=stripe_event("evt_1", previous={"n": "\x00"})),
+        observation(when=2, upstream_id="cus_2", deleted=True),
     )
     states = [row for part in lake.record_batches() for row in part.to_pylist()]
     events = [row for part in lake.event_batches() for row in part.to_pylist()]
@@ -90,9 +95,9 @@ def test_rows_come_back_without_any_loss(lake: Lake) -> None:
 
 
 def test_a_chunk_written_again_replaces_its_files(lake: Lake, url: str) -> None:
-    write(lake, "chunk-1", seen(), seen(upstream_id="cus_2"))
-    write(lake, "chunk-2", seen(upstream_id="cus_9"))
-    write(lake, "chunk-1", seen(upstream_id="cus_3"), now=NOON + DAY)
+    write(lake, "chunk-1", observation(), observation(upstream_id="cus_2"))
+    write(lake, "chunk-2", observation(upstream_id="cus_9"))
+    write(lake, "chunk-1", observation(upstream_id="cus_3"), now=NOON + DAY)
     assert files(url) == [
         "main/events/collection=customer/date=2026-03-01/chunk-2.parquet",
         "main/events/collection=customer/date=2026-03-02/chunk-1.parquet",
@@ -102,16 +107,24 @@ def test_a_chunk_written_again_replaces_its_files(lake: Lake, url: str) -> None:
     assert sorted(lake.records("customer")["upstream_id"]) == ["cus_3", "cus_9"]
 
 
-def test_events_of_two_days_lie_in_two_folders(lake: Lake, url: str) -> None:
-    first, second = changes([seen()]), changes([seen(upstream_id="cus_2")], NOON + DAY)
+def test_events_of_two_days_are_in_two_folders(lake: Lake, url: str) -> None:
+    first, second = (
+        changes([observation()]),
+        changes([observation(upstream_id="cus_2")], NOON + DAY),
+    )
     lake.write_chunk("chunk-1", [*first.records, *second.records], [*first.events, *second.events])
     assert [path.split("/")[3] for path in files(url)[:2]] == ["date=2026-03-01", "date=2026-03-02"]
     assert list(lake.events()["upstream_id"]) == ["cus_1", "cus_2"]
 
 
 def test_discarding_removes_one_chunk_of_one_collection(lake: Lake, url: str) -> None:
-    write(lake, "chunk-1", seen(), seen(upstream_id="ch_1", collection_id="stripe:charge"))
-    write(lake, "chunk-2", seen(upstream_id="cus_2"))
+    write(
+        lake,
+        "chunk-1",
+        observation(),
+        observation(upstream_id="ch_1", collection_id="stripe:charge"),
+    )
+    write(lake, "chunk-2", observation(upstream_id="cus_2"))
     lake.discard("customer", "chunk-1")
     lake.discard("customer", "chunk-1")
     lake.discard("never_written", "chunk-1")
@@ -121,7 +134,7 @@ def test_discarding_removes_one_chunk_of_one_collection(lake: Lake, url: str) ->
 
 
 def test_the_newest_version_of_a_record_is_read(lake: Lake) -> None:
-    first = write(lake, "b", seen({"n": 1}), seen(upstream_id="cus_2"))
+    first = write(lake, "b", observation({"n": 1}), observation(upstream_id="cus_2"))
     newer = replace(first.records[0], updated_idx=2, payload_json=b'{"n":2}')
     lake.write_chunk("a", [newer], [])
     records = lake.records("customer").set_index("upstream_id")
@@ -137,7 +150,12 @@ def test_an_empty_lake_has_all_columns(lake: Lake) -> None:
 
 def test_partitions_are_read_by_hive_readers(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path), "main")
-    write(lake, "chunk-1", seen(), seen(upstream_id="ch_1", collection_id="stripe:charge"))
+    write(
+        lake,
+        "chunk-1",
+        observation(),
+        observation(upstream_id="ch_1", collection_id="stripe:charge"),
+    )
     events = ds.dataset(tmp_path / "main" / "events", partitioning="hive").to_table().to_pandas()
     assert set(events["collection"]) == {"charge", "customer"}
     assert set(events["date"]) == {"2026-03-01"}
@@ -147,40 +165,45 @@ def test_partitions_are_read_by_hive_readers(tmp_path: Path) -> None:
     assert list(records["upstream_id"]) == ["cus_1"]
 
 
-def test_what_a_killed_writer_left_is_never_read(tmp_path: Path) -> None:
+def test_temporary_files_of_a_killed_writer_are_not_read(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path), "main")
-    write(lake, "chunk-1", seen())
+    write(lake, "chunk-1", observation())
     folder = tmp_path / "main" / "records" / "collection=customer"
     (folder / ".tmp-chunk-2").write_bytes(b"PAR1 half a file")
     assert list(lake.records()["upstream_id"]) == ["cus_1"]
     assert [path.name for path in folder.glob("*.parquet")] == ["chunk-1.parquet"]
-    write(lake, "chunk-2", seen(upstream_id="cus_2"))
+    write(lake, "chunk-2", observation(upstream_id="cus_2"))
     assert sorted(lake.records()["upstream_id"]) == ["cus_1", "cus_2"]
 
 
 def test_the_same_rows_make_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        write(Lake(str(tmp_path / name), "main"), "chunk-1", seen({"n": 1}), seen({"n": 2}, when=1))
+        write(
+            Lake(str(tmp_path / name), "main"),
+            "chunk-1",
+            observation({"n": 1}),
+            observation({"n": 2}, when=1),
+        )
     first, second = (sorted((tmp_path / name).rglob("*.parquet")) for name in ("a", "b"))
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_an_error_names_the_folder_that_cannot_be_written(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     with pytest.raises(LakeError, match=f"cannot write the lake at {blocked}/main"):
-        write(Lake(str(blocked), "main"), "chunk-1", seen())
+        write(Lake(str(blocked), "main"), "chunk-1", observation())
 
 
-def test_a_broken_file_is_named(tmp_path: Path) -> None:
+def test_an_error_names_the_broken_file(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path), "main")
-    write(lake, "chunk-1", seen())
+    write(lake, "chunk-1", observation())
     (tmp_path / "main" / "records" / "collection=customer" / "chunk-1.parquet").write_bytes(b"x")
     with pytest.raises(LakeError, match=r"cannot read the lake at .*chunk-1\.parquet"):
         lake.records()
 
 
 @pytest.mark.parametrize("url", ["nonsense://bucket/path", "gs://bucket/path"])
-def test_a_missing_driver_is_named(url: str) -> None:
+def test_an_error_names_the_missing_driver(url: str) -> None:
     with pytest.raises(LakeError, match=url.partition("/")[0]):
         Lake(url, "main")

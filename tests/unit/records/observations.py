@@ -1,4 +1,4 @@
-"""Observations for the warehouse's tests."""
+"""Observations, Stripe events and batches for tests."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def at(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def seen(
+def observation(
     payload: dict[str, Any] | None = None,
     *,
     when: float = 0,
     upstream_id: str = "cus_1",
     collection_id: str = CUSTOMER,
     deleted: bool = False,
-    told: StripeEvent | None = None,
+    stripe_event: StripeEvent | None = None,
     fallback: bool = False,
 ) -> Observation:
     text = canonical_json.canonical({"id": upstream_id, **(payload or {})})
@@ -45,12 +45,12 @@ def seen(
         observed_at=at(when),
         upstream_updated_at=at(when - 5),
         api_version="2026-01-01",
-        stripe_event=told,
+        stripe_event=stripe_event,
         fallback=fallback,
     )
 
 
-def told(
+def stripe_event(
     stripe_event_id: str,
     change: ChangeType | None = ChangeType.UPDATED,
     *,

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from stripe_sync.records import ChangeType, Observation, canonical_json, ids
 from stripe_sync.records.diff import Changes, decide, needing_payload
-from unit.records.observations import CUSTOMER, SYNC, at, batch, seen, told
+from unit.records.observations import CUSTOMER, SYNC, at, batch, observation, stripe_event
 
 CREATED, UPDATED, DELETED = ChangeType.CREATED, ChangeType.UPDATED, ChangeType.DELETED
 
 
-def fold(*observations: Observation, applied: tuple[str, ...] = ()) -> Changes:
-    return decide(batch(*observations), {}, applied, at(100))
+def fold(*observations: Observation, processed: tuple[str, ...] = ()) -> Changes:
+    return decide(batch(*observations), {}, processed, at(100))
 
 
 def types(changes: Changes) -> list[ChangeType]:
@@ -22,7 +22,7 @@ def payload(changes: Changes) -> dict[str, object]:
 
 
 def test_an_unknown_object_becomes_a_record_and_a_created_event() -> None:
-    changes = fold(seen({"name": "Paul"}, when=1))
+    changes = fold(observation({"name": "Paul"}, when=1))
     (event,), (record,) = changes.events, changes.records
     assert event.event_type is CREATED
     assert event.changes is None
@@ -35,15 +35,17 @@ def test_an_unknown_object_becomes_a_record_and_a_created_event() -> None:
     assert record.payload_json == event.data_json
 
 
-def test_the_same_state_seen_again_writes_nothing() -> None:
-    first = fold(seen({"name": "Paul"}))
+def test_the_same_state_observed_again_writes_nothing() -> None:
+    first = fold(observation({"name": "Paul"}))
     stored = {(CUSTOMER, "cus_1"): first.records[0]}
-    again = decide(batch(seen({"name": "Paul"}, when=9)), stored, (), at(200))
+    again = decide(batch(observation({"name": "Paul"}, when=9)), stored, (), at(200))
     assert (again.events, again.records, again.result.unchanged) == ([], [], 1)
 
 
 def test_another_state_is_an_update_with_the_old_values() -> None:
-    changes = fold(seen({"name": "Paul", "a": 1}), seen({"name": "Muad'Dib", "a": 1}, when=1))
+    changes = fold(
+        observation({"name": "Paul", "a": 1}), observation({"name": "Muad'Dib", "a": 1}, when=1)
+    )
     assert types(changes) == [CREATED, UPDATED]
     assert changes.events[1].changes == {"name": "Paul"}
     assert changes.events[1].id == ids.observed_change_id(SYNC, CUSTOMER, "cus_1", 2)
@@ -51,19 +53,21 @@ def test_another_state_is_an_update_with_the_old_values() -> None:
 
 
 def test_an_older_state_is_left_out() -> None:
-    changes = fold(seen({"n": 2}, when=5), seen({"n": 1}, when=4))
+    changes = fold(observation({"n": 2}, when=5), observation({"n": 1}, when=4))
     assert (types(changes), changes.result.stale) == ([CREATED], 1)
     assert payload(changes)["n"] == 2
 
 
-def test_seeing_a_state_again_makes_older_observations_stale() -> None:
-    changes = fold(seen({"n": 1}, when=0), seen({"n": 1}, when=9), seen({"n": 2}, when=5))
+def test_observing_a_state_again_makes_older_observations_stale() -> None:
+    changes = fold(
+        observation({"n": 1}, when=0), observation({"n": 1}, when=9), observation({"n": 2}, when=5)
+    )
     assert types(changes) == [CREATED]
     assert payload(changes)["n"] == 1
 
 
 def test_a_deletion_keeps_the_payload() -> None:
-    changes = fold(seen({"name": "Paul"}), seen(when=1, deleted=True))
+    changes = fold(observation({"name": "Paul"}), observation(when=1, deleted=True))
     assert types(changes) == [CREATED, DELETED]
     assert changes.records[0].deleted
     assert payload(changes)["name"] == "Paul"
@@ -71,34 +75,42 @@ def test_a_deletion_keeps_the_payload() -> None:
     assert changes.events[1].changes is None
 
 
-def test_a_deletion_seen_twice_is_one() -> None:
-    changes = fold(seen(), seen(when=1, deleted=True), seen({"x": 1}, when=2, deleted=True))
+def test_a_deletion_observed_twice_is_one_change_event() -> None:
+    changes = fold(
+        observation(),
+        observation(when=1, deleted=True),
+        observation({"x": 1}, when=2, deleted=True),
+    )
     assert (types(changes), changes.result.unchanged) == ([CREATED, DELETED], 1)
 
 
-def test_the_deletion_of_an_unknown_object_stores_its_snapshot() -> None:
-    changes = fold(seen({"name": "Leto"}, deleted=True))
+def test_the_deletion_of_an_unknown_object_stores_its_last_state() -> None:
+    changes = fold(observation({"name": "Leto"}, deleted=True))
     assert types(changes) == [DELETED]
     assert changes.records[0].deleted
     assert payload(changes)["name"] == "Leto"
 
 
-def test_an_object_seen_later_than_its_deletion_is_created_again() -> None:
-    changes = fold(seen({"n": 1}), seen(when=1, deleted=True), seen({"n": 1}, when=2))
+def test_an_object_observed_after_its_deletion_is_created_again() -> None:
+    changes = fold(
+        observation({"n": 1}), observation(when=1, deleted=True), observation({"n": 1}, when=2)
+    )
     assert types(changes) == [CREATED, DELETED, CREATED]
     assert not changes.records[0].deleted
 
 
-def test_an_object_seen_at_the_moment_of_its_deletion_stays_deleted() -> None:
-    changes = fold(seen({"n": 1}), seen(when=1, deleted=True), seen({"n": 1}, when=1))
+def test_an_object_observed_at_the_time_of_its_deletion_stays_deleted() -> None:
+    changes = fold(
+        observation({"n": 1}), observation(when=1, deleted=True), observation({"n": 1}, when=1)
+    )
     assert types(changes) == [CREATED, DELETED]
 
 
 def test_every_stripe_event_is_one_change_event_whatever_the_state() -> None:
     changes = fold(
-        seen({"n": 3}, when=9, told=told("evt_1", CREATED)),
-        seen({"n": 3}, when=9, told=told("evt_2", previous={"n": 1})),
-        seen({"n": 3}, when=9, told=told("evt_3", previous={"n": 2})),
+        observation({"n": 3}, when=9, stripe_event=stripe_event("evt_1", CREATED)),
+        observation({"n": 3}, when=9, stripe_event=stripe_event("evt_2", previous={"n": 1})),
+        observation({"n": 3}, when=9, stripe_event=stripe_event("evt_3", previous={"n": 2})),
     )
     assert types(changes) == [CREATED, UPDATED, UPDATED]
     assert [event.changes for event in changes.events] == [None, {"n": 1}, {"n": 2}]
@@ -107,20 +119,21 @@ def test_every_stripe_event_is_one_change_event_whatever_the_state() -> None:
     assert changes.records[0].updated_idx == 3
 
 
-def test_a_stripe_event_counts_once() -> None:
+def test_a_stripe_event_is_processed_once() -> None:
     changes = fold(
-        seen({"n": 1}, told=told("evt_1")),
-        seen({"n": 2}, when=1, told=told("evt_1")),
-        seen({"n": 3}, when=2, told=told("evt_0")),
-        applied=("evt_0",),
+        observation({"n": 1}, stripe_event=stripe_event("evt_1")),
+        observation({"n": 2}, when=1, stripe_event=stripe_event("evt_1")),
+        observation({"n": 3}, when=2, stripe_event=stripe_event("evt_0")),
+        processed=("evt_0",),
     )
     assert (len(changes.events), changes.result.unchanged) == (1, 2)
     assert payload(changes)["n"] == 1
 
 
-def test_a_late_stripe_event_carries_the_newer_state() -> None:
+def test_a_late_stripe_event_has_the_newer_state_as_data() -> None:
     changes = fold(
-        seen({"n": 2}, when=9), seen({"n": 1}, when=1, told=told("evt_1", previous={"n": 0}))
+        observation({"n": 2}, when=9),
+        observation({"n": 1}, when=1, stripe_event=stripe_event("evt_1", previous={"n": 0})),
     )
     assert types(changes) == [CREATED, UPDATED]
     assert canonical_json.loads(changes.events[1].data_json)["n"] == 2
@@ -130,56 +143,68 @@ def test_a_late_stripe_event_carries_the_newer_state() -> None:
 
 
 def test_an_update_without_previous_attributes_is_compared_with_what_is_stored() -> None:
-    changes = fold(seen({"n": 1}), seen({"n": 2}, when=1, told=told("evt_1", None)))
+    changes = fold(
+        observation({"n": 1}),
+        observation({"n": 2}, when=1, stripe_event=stripe_event("evt_1", None)),
+    )
     assert changes.events[1].event_type is UPDATED
     assert changes.events[1].changes == {"n": 1}
 
 
-def test_an_update_of_an_unknown_object_changes_nothing_known() -> None:
-    changes = fold(seen({"n": 1}, told=told("evt_1", UPDATED)))
+def test_an_update_of_an_unknown_object_has_no_old_values() -> None:
+    changes = fold(observation({"n": 1}, stripe_event=stripe_event("evt_1", UPDATED)))
     assert (types(changes), changes.events[0].changes) == ([UPDATED], {})
 
 
-def test_a_stripe_event_of_no_telling_type_creates_what_is_unknown() -> None:
-    assert types(fold(seen(told=told("evt_1", None)))) == [CREATED]
+def test_a_stripe_event_of_an_open_type_creates_a_new_record() -> None:
+    assert types(fold(observation(stripe_event=stripe_event("evt_1", None)))) == [CREATED]
 
 
-def test_a_late_update_never_raises_the_dead() -> None:
+def test_a_late_update_never_restores_a_deleted_record() -> None:
     changes = fold(
-        seen({"n": 1}),
-        seen(when=5, deleted=True, told=told("evt_2", DELETED, created=4)),
-        seen(when=6, deleted=True, told=told("evt_1", UPDATED, created=3)),
-        seen({"n": 1}, when=1, told=told("evt_0", UPDATED, created=2)),
+        observation({"n": 1}),
+        observation(when=5, deleted=True, stripe_event=stripe_event("evt_2", DELETED, created=4)),
+        observation(when=6, deleted=True, stripe_event=stripe_event("evt_1", UPDATED, created=3)),
+        observation({"n": 1}, when=1, stripe_event=stripe_event("evt_0", UPDATED, created=2)),
     )
     assert types(changes) == [CREATED, DELETED, DELETED, DELETED]
     assert changes.records[0].deleted
     assert changes.records[0].upstream_updated_at == at(4)
 
 
-def test_an_id_used_again_after_a_deletion_is_alive() -> None:
+def test_an_id_reused_after_a_deletion_is_created_again() -> None:
     changes = fold(
-        seen({"n": 1}, when=9, told=told("evt_1", CREATED), fallback=True),
-        seen({"n": 1}, when=9, told=told("evt_2", DELETED), deleted=True, fallback=True),
-        seen({"n": 7}, when=9, told=told("evt_3", CREATED)),
+        observation({"n": 1}, when=9, stripe_event=stripe_event("evt_1", CREATED), fallback=True),
+        observation(
+            {"n": 1},
+            when=9,
+            stripe_event=stripe_event("evt_2", DELETED),
+            deleted=True,
+            fallback=True,
+        ),
+        observation({"n": 7}, when=9, stripe_event=stripe_event("evt_3", CREATED)),
     )
     assert types(changes) == [CREATED, DELETED, CREATED]
     assert payload(changes)["n"] == 7
 
 
-def test_a_snapshot_never_replaces_what_is_stored() -> None:
-    changes = fold(seen({"n": 1}), seen({"n": 2}, when=1, told=told("evt_1"), fallback=True))
+def test_a_fallback_payload_never_replaces_a_stored_one() -> None:
+    changes = fold(
+        observation({"n": 1}),
+        observation({"n": 2}, when=1, stripe_event=stripe_event("evt_1"), fallback=True),
+    )
     assert payload(changes)["n"] == 1
     assert changes.events[1].changes == {}
 
 
 def test_only_records_that_may_change_need_their_payload() -> None:
-    first = fold(seen(), seen(upstream_id="cus_2"), seen(upstream_id="cus_3"))
+    first = fold(observation(), observation(upstream_id="cus_2"), observation(upstream_id="cus_3"))
     stored = {(row.collection_id, row.upstream_id): row for row in first.records}
     asked = batch(
-        seen(when=1),
-        seen({"n": 1}, when=1, upstream_id="cus_2"),
-        seen(when=1, upstream_id="cus_3", told=told("evt_old")),
-        seen(upstream_id="cus_new"),
+        observation(when=1),
+        observation({"n": 1}, when=1, upstream_id="cus_2"),
+        observation(when=1, upstream_id="cus_3", stripe_event=stripe_event("evt_old")),
+        observation(upstream_id="cus_new"),
     )
     assert needing_payload(asked, stored, {"evt_old"}) == [(CUSTOMER, "cus_2")]
     assert needing_payload(asked, stored, ()) == [(CUSTOMER, "cus_2"), (CUSTOMER, "cus_3")]

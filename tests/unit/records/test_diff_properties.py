@@ -8,27 +8,27 @@ from hypothesis import strategies as st
 
 from stripe_sync.records import ChangeType, EventRow, Observation, RecordRow, StripeEvent
 from stripe_sync.records.diff import RecordKey, decide
-from unit.records.observations import CUSTOMER, at, batch, seen, told
+from unit.records.observations import CUSTOMER, at, batch, observation, stripe_event
 
 
 @st.composite
 def _observations(draw: st.DrawFn) -> Observation:
     upstream_id = f"cus_{draw(st.integers(1, 3))}"
-    stripe_event: StripeEvent | None = None
+    reported: StripeEvent | None = None
     if draw(st.booleans()):
-        stripe_event = told(
+        reported = stripe_event(
             f"evt_{upstream_id}_{draw(st.integers(0, 5))}",
             draw(st.sampled_from([*ChangeType, None])),
             created=draw(st.integers(0, 9)),
             previous=draw(st.sampled_from([None, {}, {"n": 0}])),
         )
-    return seen(
+    return observation(
         {"n": draw(st.integers(0, 3))},
         when=draw(st.integers(0, 9)),
         upstream_id=upstream_id,
         deleted=draw(st.booleans()),
-        told=stripe_event,
-        fallback=stripe_event is not None and draw(st.booleans()),
+        stripe_event=reported,
+        fallback=reported is not None and draw(st.booleans()),
     )
 
 
@@ -44,11 +44,11 @@ def test_records_are_the_fold_of_their_events(
     observations: list[Observation], cuts: set[int]
 ) -> None:
     stored: dict[RecordKey, RecordRow] = {}
-    applied: set[str] = set()
+    processed: set[str] = set()
     stream: list[EventRow] = []
     for number, part in enumerate(_cut(observations, cuts)):
         before = dict(stored)
-        changes = decide(batch(*part), stored, applied, at(100 + number))
+        changes = decide(batch(*part), stored, processed, at(100 + number))
         assert changes.result.events == len(changes.events)
         stream += changes.events
         for row in changes.records:
@@ -58,11 +58,11 @@ def test_records_are_the_fold_of_their_events(
                 assert row.inserted_at == before[key].inserted_at
                 assert row.upstream_updated_at >= before[key].upstream_updated_at
             stored[key] = row
-        applied |= {one.stripe_event.id for one in part if one.stripe_event}
+        processed |= {one.stripe_event.id for one in part if one.stripe_event}
 
     assert len({event.id for event in stream}) == len(stream)
-    told_ids = [event.stripe_event_id for event in stream if event.stripe_event_id]
-    assert sorted(told_ids) == sorted(applied)
+    stripe_event_ids = [event.stripe_event_id for event in stream if event.stripe_event_id]
+    assert sorted(stripe_event_ids) == sorted(processed)
     for upstream_id in {one.upstream_id for one in observations}:
         record = stored[CUSTOMER, upstream_id]
         events = [event for event in stream if event.upstream_id == upstream_id]
@@ -76,12 +76,12 @@ def test_records_are_the_fold_of_their_events(
 
 @settings(deadline=None)
 @given(st.lists(_observations(), max_size=15))
-def test_applying_the_same_batch_again_changes_nothing_told_by_stripe(
+def test_the_same_batch_again_adds_no_events_of_stripe_events(
     observations: list[Observation],
 ) -> None:
-    told_only = [one for one in observations if one.stripe_event]
-    first = decide(batch(*told_only), {}, (), at(100))
+    reported = [one for one in observations if one.stripe_event]
+    first = decide(batch(*reported), {}, (), at(100))
     stored = {(row.collection_id, row.upstream_id): row for row in first.records}
-    applied = {event.stripe_event_id or "" for event in first.events}
-    again = decide(batch(*told_only), stored, applied, at(200))
+    processed = {event.stripe_event_id or "" for event in first.events}
+    again = decide(batch(*reported), stored, processed, at(200))
     assert (again.events, again.records) == ([], [])

@@ -1,4 +1,4 @@
-"""What hooks make of Airflow's connections."""
+"""Airflow connections as credentials, settings, URLs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from stripe_airflow.hooks.connections import connections_for, stripe_conn_id, warehouse_url
+from stripe_airflow.hooks.connections import connections_for, stripe_conn_id_of, warehouse_url
 from stripe_airflow.hooks.lake import StripeLakeHook
 from stripe_airflow.hooks.stripe import StripeHook
+from stripe_sync import SyncSettings
 from stripe_sync.errors import ConfigurationError
 from stripe_sync.records.canonical_json import dumps
 
@@ -37,27 +38,28 @@ def test_the_password_is_the_key_and_the_host_the_api_base(
     assert credential.account == "acct_1"
 
 
-def test_without_a_host_stripe_itself_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_host_the_api_is_stripes(monkeypatch: pytest.MonkeyPatch) -> None:
     connection(monkeypatch, "stripe_default", conn_type="stripe", password="sk_test_1")
 
     assert StripeHook().get_conn().api_base == "https://api.stripe.com"
 
 
-def test_a_connection_without_a_key_says_where_to_put_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_key_the_error_names_the_connection_and_the_field(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     connection(monkeypatch, "stripe_default", conn_type="stripe")
 
     with pytest.raises(ConfigurationError, match=r"'stripe_default'.*password field"):
         StripeHook().get_conn()
 
 
-def test_settings_of_the_sync_stand_in_the_extras(monkeypatch: pytest.MonkeyPatch) -> None:
-    connection(
-        monkeypatch,
-        "stripe_default",
-        conn_type="stripe",
-        password="sk_test_1",
-        extra={"requests_per_second": 5, "redact": None, "account": "acct_1"},
-    )
+def stripe_connection(monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any]) -> None:
+    fields = {"conn_type": "stripe", "password": "sk_test_1", "extra": extra}
+    connection(monkeypatch, "stripe_default", **fields)
+
+
+def test_the_extras_are_the_settings_of_the_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+    stripe_connection(monkeypatch, {"requests_per_second": 5, "redact": None, "account": "acct_1"})
 
     settings = StripeHook().sync_settings()
 
@@ -65,23 +67,138 @@ def test_settings_of_the_sync_stand_in_the_extras(monkeypatch: pytest.MonkeyPatc
     assert settings.redact is True
 
 
-def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    connection(
-        monkeypatch,
-        "stripe_default",
-        conn_type="stripe",
-        password="sk_test_1",
-        extra={"requests_per_second": -1},
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("requests_per_second", "20", 20.0),
+        ("requests_per_second", "", None),
+        ("max_age_days", " 30 ", 30),
+        ("max_age_days", "null", None),
+        ("fail_when_forbidden", "true", True),
+        ("redact", "False", False),
+        ("redact", "", True),
+        ("cadence", "", "fixed"),
+        ("include_parents", "quote, payment_link", ("quote", "payment_link")),
+        ("include_parents", "", ()),
+    ],
+)
+def test_texts_of_forms_and_environment_variables_are_understood(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, value: object
+) -> None:
+    stripe_connection(monkeypatch, {name: text})
+
+    assert getattr(StripeHook().sync_settings(), name) == value
+
+
+def test_a_connection_uri_can_have_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = "stripe://:sk_test_1@/?requests_per_second=20&fail_when_forbidden=true"
+    monkeypatch.setenv("AIRFLOW_CONN_STRIPE_DEFAULT", uri)
+
+    settings = StripeHook().sync_settings()
+
+    assert (settings.requests_per_second, settings.fail_when_forbidden) == (20.0, True)
+
+
+NO_OBJECT = pytest.mark.parametrize("extra", ["max_age_days=30", "[1,2]", "[]", "5", "null", "{"])
+
+
+@NO_OBJECT
+def test_extras_that_are_no_json_object_are_refused(
+    monkeypatch: pytest.MonkeyPatch, extra: str
+) -> None:
+    fields = {"conn_type": "stripe", "password": "sk_test_1", "extra": extra}
+    connection(monkeypatch, "stripe_default", **fields)
+    reason = r"extras of connection 'stripe_default' are not a JSON object: write them"
+
+    with pytest.raises(ConfigurationError, match=reason):
+        StripeHook().get_conn()
+    with pytest.raises(ConfigurationError, match=reason):
+        StripeHook().sync_settings()
+
+    works, message = StripeHook().test_connection()
+    assert not works
+    assert "not a JSON object" in message
+
+
+@NO_OBJECT
+def test_extras_of_the_warehouse_that_are_no_json_object_are_refused(
+    monkeypatch: pytest.MonkeyPatch, extra: str
+) -> None:
+    connection(monkeypatch, "stripe_warehouse", conn_type="postgres", host="db", extra=extra)
+
+    with pytest.raises(ConfigurationError, match=r"'stripe_warehouse' are not a JSON object"):
+        warehouse_url()
+
+
+@pytest.mark.parametrize("extra", ["", "  ", "{}", "{ }"])
+def test_no_extras_select_the_defaults(monkeypatch: pytest.MonkeyPatch, extra: str) -> None:
+    fields = {"conn_type": "stripe", "password": "sk_test_1", "extra": extra}
+    connection(monkeypatch, "stripe_default", **fields)
+
+    assert StripeHook().get_conn().account is None
+    assert StripeHook().sync_settings() == SyncSettings()
+
+
+@pytest.mark.parametrize(
+    ("text", "account"),
+    [
+        (None, None),
+        ("", None),
+        ("  ", None),
+        ("null", None),
+        (" Null ", None),
+        (" acct_1 ", "acct_1"),
+    ],
+)
+def test_the_account_is_read_as_the_settings_are(
+    monkeypatch: pytest.MonkeyPatch, text: str | None, account: str | None
+) -> None:
+    stripe_connection(monkeypatch, {"account": text})
+
+    assert StripeHook().get_conn().account == account
+
+
+def test_a_wrong_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    stripe_connection(monkeypatch, {"requests_per_second": -1})
+
+    with pytest.raises(ConfigurationError, match=r"'stripe_default'.*requests_per_second"):
+        StripeHook().sync_settings()
+
+
+def test_unknown_extras_are_refused_by_name_with_a_suggestion(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stripe_connection(monkeypatch, {"request_per_second": 5, "xyz": None, "account": "acct_1"})
+
+    with pytest.raises(ConfigurationError) as refused:
+        StripeHook().sync_settings()
+
+    assert "'stripe_default'" in str(refused.value)
+    assert "'request_per_second' (did you mean 'requests_per_second'?)" in str(refused.value)
+    assert "'xyz'" in str(refused.value)
+    assert "acct_1" not in str(refused.value)
+
+
+def test_each_connection_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection(monkeypatch, "billing", conn_type="stripe", password="sk_test_1")
+    connection(monkeypatch, "db", conn_type="postgres", host="db", schema="wh")
+    connection(monkeypatch, "files", conn_type="stripe_lake", host="s3://bucket/")
+
+    found = connections_for(
+        "default", stripe_conn_id="billing", warehouse_conn_id="db", lake_conn_id="files"
     )
 
-    with pytest.raises(ConfigurationError, match="requests_per_second"):
-        StripeHook().sync_settings()
+    assert (found.credential.api_key, found.warehouse_url, found.lake_url) == (
+        "sk_test_1",
+        "postgresql://db/wh",
+        "s3://bucket",
+    )
 
 
 @pytest.mark.parametrize("sync", ["warehouse", "lake"])
 def test_a_sync_cannot_take_the_name_of_another_connection(sync: str) -> None:
     with pytest.raises(ConfigurationError, match=f"cannot be named '{sync}'"):
-        stripe_conn_id(sync)
+        stripe_conn_id_of(sync)
 
 
 def test_a_missing_connection_is_named() -> None:
@@ -127,7 +244,7 @@ def test_the_stripe_connection_can_be_tested_from_the_ui(
     assert works
     assert "acct_" in account
     assert not refused
-    assert "revoked" not in reason.split("sk_test_")[-1][:7]
+    assert "sk_test_revoked" not in reason
 
 
 def test_the_lake_connection_can_be_tested_from_the_ui(

@@ -64,7 +64,7 @@ def harness(shop: Running, warehouse_url: str, tmp_path: Path) -> Iterator[SyncH
 
 
 def fast_stand(sandbox: Running, url: str, folder: Path) -> SyncHarness:
-    """A sync that is not held up by Stripe's limits."""
+    """A sync that is not limited by Stripe's limits."""
     harness = make_harness(sandbox, url, folder)
     return replace(harness, connections=replace(harness.connections, settings=FAST))
 
@@ -124,7 +124,7 @@ def test_killing_it_at_twenty_points_changes_nothing(
     assert harness.contents(clock=False) == clean
 
 
-def test_trouble_on_the_way_changes_nothing(harness: SyncHarness, clean: dict[str, Any]) -> None:
+def test_errors_on_the_way_change_nothing(harness: SyncHarness, clean: dict[str, Any]) -> None:
     control = harness.sandbox.control
     for kind, share in (("reset", 0.02), ("server_error", 0.02), ("truncate", 0.01)):
         control.fault(kind, endpoint="GET /v1/customers", probability=share)
@@ -132,7 +132,9 @@ def test_trouble_on_the_way_changes_nothing(harness: SyncHarness, clean: dict[st
     assert harness.contents(clock=False) == clean
 
 
-def test_two_at_once_do_not_double(harness: SyncHarness, clean: dict[str, Any]) -> None:
+def test_two_backfills_at_once_store_nothing_twice(
+    harness: SyncHarness, clean: dict[str, Any]
+) -> None:
     works = [begin(harness), begin(harness)]
     ended = [work.end() for work in works]
     busy = [error for error in ended if isinstance(error, SyncBusy)]
@@ -141,7 +143,7 @@ def test_two_at_once_do_not_double(harness: SyncHarness, clean: dict[str, Any]) 
     assert harness.contents(clock=False) == clean
 
 
-def test_a_revoked_key_that_is_put_back_goes_on(
+def test_a_backfill_resumes_after_a_revoked_key_is_restored(
     harness: SyncHarness, clean: dict[str, Any]
 ) -> None:
     control, key = harness.sandbox.control, harness.sandbox.api_key
@@ -186,7 +188,7 @@ def _kill(server: PostgresServer) -> None:
     assert left == []
 
 
-def test_what_changes_meanwhile_ends_up_right(warehouse_url: str, tmp_path: Path) -> None:
+def test_changes_during_a_backfill_are_stored(warehouse_url: str, tmp_path: Path) -> None:
     with running_sandbox() as sandbox:
         sandbox.control.seed({"customer": 8_000}, spread="random")
         harness = fast_stand(sandbox, warehouse_url, tmp_path)
@@ -200,20 +202,26 @@ def test_what_changes_meanwhile_ends_up_right(warehouse_url: str, tmp_path: Path
         stop.set()
         changing.join()
         # At rest: nothing new, and nothing that is still to be fetched.
-        while harness.poll(2).stripe_events or harness.sql("SELECT 1 FROM stripe_sync.fetch_queue"):
+        while harness.poll(2).stripe_events or harness.sql(
+            "SELECT 1 FROM stripe_sync.pending_fetches"
+        ):
             pass
         now = {customer["id"]: customer for customer in sandbox.control.objects("customer")}
         stored = dict(
             harness.sql("SELECT upstream_id, payload FROM stripe_raw.records WHERE NOT deleted")
         )
-        shown = {key: {**value} for key, value in stored.items() if value["object"] == "customer"}
-        differing = {key for key in shown.keys() | now.keys() if shown.get(key) != now.get(key)}
+        expected = {
+            key: {**value} for key, value in stored.items() if value["object"] == "customer"
+        }
+        differing = {
+            key for key in expected.keys() | now.keys() if expected.get(key) != now.get(key)
+        }
         assert not differing
         harness.assert_streams_agree()
 
 
 def change_customers(harness: SyncHarness, stop: threading.Event) -> None:
-    """Create, change and delete customers, old ones and new ones, until told to stop."""
+    """Create, change and delete customers, old ones and new ones, until stopped."""
     rng = random.Random(20260402)
     customers = [customer["id"] for customer in harness.sandbox.control.objects("customer")]
     api = harness.stripe.v1.customers

@@ -28,7 +28,7 @@ def set_to(harness: SyncHarness, **settings: object) -> SyncHarness:
     return replace(harness, connections=replace(harness.connections, settings=chosen))
 
 
-def test_max_age_leaves_out_what_is_older_unless_a_run_says_since(harness: SyncHarness) -> None:
+def test_max_age_leaves_out_older_objects_unless_a_run_sets_since(harness: SyncHarness) -> None:
     now = SystemClock().now()
     harness.sandbox.control.seed({"charge": 200}, start=to_unix(now) - 20 * DAY)
     young = set_to(harness, max_age_days=5)
@@ -43,9 +43,9 @@ def test_an_interrupted_run_keeps_the_bound_it_began_with(harness: SyncHarness) 
     young = set_to(harness, max_age_days=10, **FAST)
     young.plan("charge")
     work = Work(backfill_collection, young.connections, SYNC, "charge")
-    assert work.told.recv() < 4_000
+    assert work.messages.recv() < 4_000
     work.kill()
-    bound = young.state("charge")["position"]["bound"]
+    bound = young.state("charge")["cursor"]["bound"]
     report = backfill_collection(young.connections, SYNC, "charge")
     assert report.status == "done"
     assert report.objects == young.sql("SELECT count(*) FROM stripe_raw.records")[0][0]
@@ -74,13 +74,13 @@ def test_without_created_events_a_record_gets_its_first_event_when_it_changes(
     assert len(set(seqs)) == len(seqs)
 
 
-def test_a_ceiling_above_that_for_everything_is_refused(harness: SyncHarness) -> None:
+def test_a_backfill_rate_above_the_total_rate_is_refused(harness: SyncHarness) -> None:
     harness.plan("customer")
     with pytest.raises(ConfigurationError, match="backfill"):
         backfill_collection(harness.connections, SYNC, "customer", requests_per_second=26)
 
 
-def test_the_status_tells_rate_and_when_it_will_be_done(harness: SyncHarness) -> None:
+def test_the_status_has_rate_and_time_left(harness: SyncHarness) -> None:
     harness.sandbox.control.seed({"charge": 6_000}, spread="random")
     fast = set_to(harness, **FAST)
     fast.plan("charge")

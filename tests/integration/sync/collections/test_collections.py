@@ -14,7 +14,6 @@ from request_lower_bound import minimum_requests
 from shop import CATALOG, EVERY, Shop
 from stripe_sandbox.server import running
 from stripe_sync.catalog import Retrieval
-from stripe_sync.extract import reading
 from stripe_sync.sync.session import open_session
 from sync_harness import SYNC, SyncHarness, make_harness, unthrottled
 
@@ -28,17 +27,17 @@ def shop(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_everything_arrives_once_under_its_key(shop: Shop, name: str) -> None:
-    row = CATALOG.resolve(name)
-    expected = shop.expected(row)
+def test_everything_is_stored_once_under_its_key(shop: Shop, name: str) -> None:
+    collection = CATALOG.resolve(name)
+    expected = shop.expected(collection)
     stored = shop.harness.sql(
         "SELECT upstream_id FROM stripe_raw.records WHERE collection_id = %s AND NOT deleted",
-        row.id,
+        collection.id,
     )
     assert sorted(found[0] for found in stored) == sorted(expected)
     assert len(shop.harness.lake.records(name)) == len(expected)
     state = shop.harness.state(name)
-    if row.retrieval is Retrieval.CREATE_ONLY:
+    if collection.retrieval is Retrieval.CREATE_ONLY:
         assert (state["status"], state["objects"]) == ("empty", 0)
         assert "mutations" in state["message"]
     else:
@@ -49,14 +48,14 @@ def test_everything_arrives_once_under_its_key(shop: Shop, name: str) -> None:
 @pytest.mark.parametrize(
     "name", [n for n in EVERY if any(c.parent for c in CATALOG.resolve(n).lists)]
 )
-def test_children_know_their_parent(shop: Shop, name: str) -> None:
-    row = CATALOG.resolve(name)
+def test_children_have_the_id_of_their_parent(shop: Shop, name: str) -> None:
+    collection = CATALOG.resolve(name)
     rows = shop.harness.sql(
-        "SELECT parent_id, payload FROM stripe_raw.records WHERE collection_id = %s", row.id
+        "SELECT parent_id, payload FROM stripe_raw.records WHERE collection_id = %s", collection.id
     )
     parents = {
         obj["id"]
-        for call in row.lists
+        for call in collection.lists
         if call.parent
         for obj in shop.objects(CATALOG.parent(call.parent).object)
     }
@@ -69,7 +68,7 @@ def test_every_record_is_its_newest_event(shop: Shop) -> None:
     shop.harness.assert_streams_agree()
 
 
-def test_no_collection_takes_many_more_requests_than_it_must(
+def test_no_collection_takes_many_more_requests_than_needed(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines, wasteful = [], []
@@ -110,31 +109,31 @@ def test_a_collection_needs_no_other_to_be_backfilled_first(
 ) -> None:
     harness = unthrottled(make_harness(shop.harness.sandbox, warehouse_url, tmp_path))
     harness.backfill(name)
-    row = CATALOG.resolve(name)
+    collection = CATALOG.resolve(name)
     stored = harness.sql(
-        "SELECT upstream_id FROM stripe_raw.records WHERE collection_id = %s", row.id
+        "SELECT upstream_id FROM stripe_raw.records WHERE collection_id = %s", collection.id
     )
-    assert sorted(found[0] for found in stored) == sorted(shop.expected(row))
+    assert sorted(found[0] for found in stored) == sorted(shop.expected(collection))
     assert harness.state(name)["status"] == "done"
     others = harness.sql("SELECT DISTINCT collection_id FROM stripe_raw.records")
     derived_collections = {
         "stripe:upcoming_customer_invoice",
         "stripe:upcoming_subscription_invoice",
     }
-    assert {found[0] for found in others} - {row.id} <= derived_collections
+    assert {found[0] for found in others} - {collection.id} <= derived_collections
 
 
 @pytest.mark.parametrize("name", ["line_item", "bank_account", "discount", "mandate", "item"])
-def test_reading_goes_on_after_any_slice(shop: Shop, name: str) -> None:
-    row = CATALOG.resolve(name)
+def test_reading_resumes_after_every_slice(shop: Shop, name: str) -> None:
+    collection = CATALOG.resolve(name)
 
     async def keys_after(position: dict[str, Any]) -> list[tuple[list[str], dict[str, Any]]]:
         async with open_session(shop.harness.connections, SYNC) as session:
-            pieces = reading.read(session, row, since=None, position=position)
+            pieces = session.reader(collection).full(position)
             return [
                 (
                     [o.upstream_id for item in piece.items for o in item.observations],
-                    piece.position or {},
+                    piece.cursor or {},
                 )
                 async for piece in pieces
             ]
@@ -148,7 +147,7 @@ def test_reading_goes_on_after_any_slice(shop: Shop, name: str) -> None:
         assert expected <= read
 
 
-def test_what_belongs_to_a_test_clock_is_found_in_test_mode(harness: SyncHarness) -> None:
+def test_objects_of_test_clocks_are_found_in_test_mode(harness: SyncHarness) -> None:
     api = harness.stripe.v1
     clock = api.test_helpers.test_clocks.create({"frozen_time": 1_790_000_000})
     customer = api.customers.create({"name": "Alia", "test_clock": clock.id})
@@ -159,7 +158,7 @@ def test_what_belongs_to_a_test_clock_is_found_in_test_mode(harness: SyncHarness
     assert harness.record(invoice.id)["payload"]["customer"] == customer.id
 
 
-def test_a_key_without_permission_for_children_names_it(harness: SyncHarness) -> None:
+def test_a_missing_permission_for_children_is_reported(harness: SyncHarness) -> None:
     harness = unthrottled(harness)
     harness.sandbox.control.demo()
     harness.sandbox.control.add_key(
@@ -170,8 +169,8 @@ def test_a_key_without_permission_for_children_names_it(harness: SyncHarness) ->
     assert {status[n] for n in ("customer", "invoice", "line_item")} == {"done"}
     readable = {"customer", "invoice", "line_item", "customer_balance_transaction"}
     for report in reports:
-        row = CATALOG.resolve(report.collection)
+        collection = CATALOG.resolve(report.collection)
         if report.collection not in readable and report.status not in {"done", "empty"}:
-            assert (report.collection, report.status) == (row.name, "forbidden")
+            assert (report.collection, report.status) == (collection.name, "forbidden")
             assert "rak_" in str(report.message)
     assert status["bank_account"] == status["mandate"] == status["person"] == "forbidden"

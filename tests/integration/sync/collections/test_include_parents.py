@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from account_driver import Account, copied, newest, said, stored
+from account_driver import Account, copied, event_type, newest, stored
 from databases import new_database
 from stripe_sandbox.server import running
 from stripe_sync.catalog import load_catalog
@@ -36,46 +36,48 @@ def account(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.mark.parametrize("name", PARENTS)
-def test_parents_are_kept_like_all_others(account: Account, name: str) -> None:
-    row, harness = CATALOG.resolve(name), account.harness
-    held = {obj["id"] for obj in account.objects(row)}
+def test_included_parents_are_stored_like_all_others(account: Account, name: str) -> None:
+    collection, harness = CATALOG.resolve(name), account.harness
+    existing = {obj["id"] for obj in account.objects(collection)}
     rows = harness.sql(
-        "SELECT upstream_id FROM stripe_raw.records WHERE collection_id = %s", row.id
+        "SELECT upstream_id FROM stripe_raw.records WHERE collection_id = %s", collection.id
     )
-    assert {key for (key,) in rows} == held
+    assert {key for (key,) in rows} == existing
     assert harness.state(name)["status"] == "done"
-    assert len(harness.lake.records(name)) == len(held)
+    assert len(harness.lake.records(name)) == len(existing)
 
 
 @pytest.mark.parametrize("name", PARENTS)
 def test_parents_follow_their_stripe_events(account: Account, name: str) -> None:
-    row, harness = CATALOG.resolve(name), account.harness
-    obj = account.put({**account.synced(row), "marked": "told"})
-    account.say(str(said(row, "updated")), obj, previous_attributes={"marked": None})
+    collection, harness = CATALOG.resolve(name), account.harness
+    obj = account.put({**account.synced(collection), "marked": "edited"})
+    account.send_event(
+        str(event_type(collection, "updated")), obj, previous_attributes={"marked": None}
+    )
     harness.poll()
-    assert stored(harness, row, obj["id"])["payload"]["marked"] == "told"
-    assert newest(harness, row, obj["id"]) == ("updated", "poll", True)
+    assert stored(harness, collection, obj["id"])["payload"]["marked"] == "edited"
+    assert newest(harness, collection, obj["id"]) == ("updated", "poll", True)
 
 
 @pytest.mark.parametrize("name", PARENTS)
-def test_parents_are_read_again_and_marked_when_they_are_gone(account: Account, name: str) -> None:
-    row, harness = CATALOG.resolve(name), account.harness
-    obj = account.put(copied(account.synced(row), "silent"))
+def test_deleted_parents_are_found_by_reconcile(account: Account, name: str) -> None:
+    collection, harness = CATALOG.resolve(name), account.harness
+    obj = account.put(copied(account.synced(collection), "silent"))
     for expected in ("created", "deleted"):
         reconcile_collection(harness.connections, SYNC, name)
-        assert newest(harness, row, obj["id"]) == (expected, "reconcile", False)
+        assert newest(harness, collection, obj["id"]) == (expected, "reconcile", False)
         if expected == "created":
             account.remove(obj)
 
 
-def test_what_is_below_kept_parents_takes_no_list_of_them(account: Account) -> None:
+def test_children_of_stored_parents_take_no_list_of_them(account: Account) -> None:
     account.harness.backfill(*PARENTS)
     account.harness.sandbox.control.reset_stats()
     account.harness.backfill("person", "capability")
     assert "GET /v1/accounts" not in account.harness.sandbox.control.stats()["by_endpoint"]
 
 
-def test_a_sync_that_asks_for_parents_has_them_among_its_collections(account: Account) -> None:
+def test_a_sync_that_includes_parents_has_them_among_its_collections(account: Account) -> None:
     settings = account.harness.connections.settings
     assert set(account.harness.plan()) >= {*PARENTS, "customer"}
     assert {due.collection for due in plan_chosen(settings, [], None)} >= set(PARENTS)
@@ -84,6 +86,6 @@ def test_a_sync_that_asks_for_parents_has_them_among_its_collections(account: Ac
         load_catalog().resolve("quote")
 
 
-def test_what_is_no_parent_is_refused_by_name() -> None:
+def test_an_unknown_parent_is_refused_by_name() -> None:
     with pytest.raises(ConfigurationError, match=r"may be account, .*quote, not customer"):
-        SyncSettings.parse({"parents": ["quote", "customer"]})
+        SyncSettings.parse({"include_parents": ["quote", "customer"]})

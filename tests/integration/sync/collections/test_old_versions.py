@@ -19,13 +19,13 @@ VERSIONS = ("2025-02-24.acacia", "2022-08-01")
 """The last one with GET /v1/invoices/upcoming, and one before charges lost their refunds."""
 
 LEGACY = [
-    row
-    for row in CATALOG.values()
-    if row.availability is Availability.LEGACY and (row.lists or row.retrieve)
+    collection
+    for collection in CATALOG.values()
+    if collection.availability is Availability.LEGACY and (collection.lists or collection.retrieve)
 ]
 """Those that have an endpoint of their own."""
 
-WITH_FALLBACK = [row for row in CATALOG.values() if row.fallback_lists]
+WITH_FALLBACK = [collection for collection in CATALOG.values() if collection.fallback_lists]
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
@@ -41,24 +41,24 @@ def shop(
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_everything_arrives_in_the_version_of_the_sync(shop: Shop, name: str) -> None:
-    row = CATALOG.resolve(name)
-    expected = shop.expected(row)
+def test_everything_is_stored_in_the_version_of_the_sync(shop: Shop, name: str) -> None:
+    collection = CATALOG.resolve(name)
+    expected = shop.expected(collection)
     if name == "payment_method":  # those of no customer are in no list
         expected = [obj["id"] for obj in shop.objects(name) if obj["customer"]]
     stored = shop.harness.sql(
         "SELECT upstream_id, api_version FROM stripe_raw.records"
         " WHERE collection_id = %s AND NOT deleted",
-        row.id,
+        collection.id,
     )
     assert sorted(key for key, _ in stored) == sorted(expected)
     pinned = shop.harness.connections.settings.api_version
     derived_collections = {"billing_portal.session", "event", "source_mandate_notification"}
     if name not in derived_collections:  # Stripe events keep the version that they were made in
-        assert {version for _, version in stored} <= {row.api_version or pinned}
+        assert {version for _, version in stored} <= {collection.api_version or pinned}
 
 
-def test_previews_are_got_where_they_can_be_and_their_lines_are_complete(shop: Shop) -> None:
+def test_old_versions_have_previews_with_complete_lines(shop: Shop) -> None:
     asked = shop.asked
     assert {"GET /v1/invoices/upcoming", "GET /v1/invoices/upcoming/lines"} <= asked
     assert not any(endpoint.startswith("POST") for endpoint in asked)
@@ -75,7 +75,7 @@ def test_payment_methods_are_listed_customer_by_customer(shop: Shop) -> None:
     assert shop.reports["payment_method"].status == "done"
 
 
-def test_previews_follow_what_stripe_announces(shop: Shop) -> None:
+def test_previews_follow_upcoming_invoice_events(shop: Shop) -> None:
     preview = shop.stored("upcoming_subscription_invoice")[0]
     subscription = preview["subscription"]
     item = shop.harness.sql(
@@ -120,31 +120,37 @@ def announce(harness: SyncHarness, preview: dict[str, Any]) -> None:
     harness.sandbox.control.append_events([event])
 
 
-@pytest.mark.parametrize("row", WITH_FALLBACK, ids=lambda row: row.name)
-def test_where_stripe_refuses_a_list_the_parents_are_walked(harness: SyncHarness, row: Any) -> None:
+@pytest.mark.parametrize("collection", WITH_FALLBACK, ids=lambda collection: collection.name)
+def test_the_fallback_of_a_refused_list_reads_its_parents(
+    harness: SyncHarness, collection: Any
+) -> None:
     harness = unthrottled(harness)
     control = harness.sandbox.control
     control.demo()
-    control.fault("gone", endpoint=f"GET {row.lists[0].path}")
-    [call] = row.fallback_lists
+    control.fault("gone", endpoint=f"GET {collection.lists[0].path}")
+    [call] = collection.fallback_lists
     parent = CATALOG.parent(call.parent)
-    *_, report = harness.backfill(parent.name, row.name)
-    held = control.objects(row.object)
-    owned = [obj["id"] for obj in held if obj[call.placeholders[0]]]
+    *_, report = harness.backfill(parent.name, collection.name)
+    existing = control.objects(collection.object)
+    owned = [obj["id"] for obj in existing if obj[call.placeholders[0]]]
     stored = harness.sql(
-        "SELECT upstream_id FROM stripe_raw.records WHERE collection_id = %s", row.id
+        "SELECT upstream_id FROM stripe_raw.records WHERE collection_id = %s", collection.id
     )
-    assert (report.collection, report.status) == (row.name, "done")
+    assert (report.collection, report.status) == (collection.name, "done")
     assert sorted(key for (key,) in stored) == sorted(owned) != []
     assert f"GET {call.path}" in control.stats()["by_endpoint"]
 
 
-@pytest.mark.parametrize("row", LEGACY, ids=lambda row: row.name)
-def test_what_stripe_serves_no_more_in_any_way_is_retired(harness: SyncHarness, row: Any) -> None:
+@pytest.mark.parametrize("collection", LEGACY, ids=lambda collection: collection.name)
+def test_a_collection_without_any_endpoint_is_retired(
+    harness: SyncHarness, collection: Any
+) -> None:
     harness.sandbox.control.demo()
-    for path in [call.path for call in (*row.lists, *row.fallback_lists)] or [row.retrieve]:
+    for path in [call.path for call in (*collection.lists, *collection.fallback_lists)] or [
+        collection.retrieve
+    ]:
         harness.sandbox.control.fault("gone", endpoint=f"GET {re.sub('{[a-z_]+}', '*', path)}")
-    [report] = unthrottled(harness).backfill(row.name)
+    [report] = unthrottled(harness).backfill(collection.name)
     assert (report.status, report.objects) == ("retired", 0)
     assert "retired by Stripe" in str(report.message)
-    assert harness.state(row.name)["status"] == "retired"
+    assert harness.state(collection.name)["status"] == "retired"

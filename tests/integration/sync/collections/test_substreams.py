@@ -28,7 +28,7 @@ def shop(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """The demo's shop, all of it backfilled; each test changes objects of its own."""
     with running() as sandbox, new_database(postgres_url) as url:
         sandbox.control.demo()
-        harness = make_harness(sandbox, url, tmp_path_factory.mktemp("relatives"))
+        harness = make_harness(sandbox, url, tmp_path_factory.mktemp("substreams"))
         harness = replace(harness, connections=replace(harness.connections, settings=FAST))
         harness.backfill()
         harness.poll()
@@ -56,7 +56,7 @@ def children(harness: SyncHarness, collection: str, parent_id: str) -> dict[str,
 
 def last(harness: SyncHarness, upstream_id: str) -> tuple[str, str, str | None]:
     event = harness.events(upstream_id)[-1]
-    return event["event_type"], event["source"], event["stripe_event_id"] and "told"
+    return event["event_type"], event["source"], event["stripe_event_id"] and "reported"
 
 
 def announce(harness: SyncHarness, kind: str, obj: dict[str, Any], **data: Any) -> None:
@@ -129,7 +129,7 @@ def test_lines_of_a_draft_that_is_deleted_stay(shop: SyncHarness) -> None:
     assert len(lines) == len(data) > 0
     ask(shop, "delete", "/v1/invoices/in_doomed")
     shop.poll()
-    assert last(shop, "in_doomed") == ("deleted", "poll", "told")
+    assert last(shop, "in_doomed") == ("deleted", "poll", "reported")
     assert children(shop, "line_item", "in_doomed") == lines
     for collection in ("invoice", "line_item"):
         reconcile_collection(shop.connections, SYNC, collection)
@@ -152,7 +152,7 @@ def test_fee_refunds_follow_a_parent_that_is_not_synced(shop: SyncHarness) -> No
     assert shop.sql("SELECT 1 FROM stripe_raw.records WHERE upstream_id = %s", fee["id"]) == []
 
 
-def test_a_changed_balance_shows_its_transactions(shop: SyncHarness) -> None:
+def test_a_changed_balance_leads_to_its_transactions(shop: SyncHarness) -> None:
     customer = first(shop, "customer", test_clock=None)
     path = f"/v1/customers/{customer['id']}/balance_transactions"
     made = ask(shop, "post", path, amount=-500, currency="usd")
@@ -186,11 +186,11 @@ def test_tax_ids_come_and_go_by_their_own_events(shop: SyncHarness) -> None:
     path = f"/v1/customers/{customer['id']}/tax_ids"
     made = ask(shop, "post", path, type="eu_vat", value="DE123456789")
     shop.poll()
-    assert last(shop, made["id"]) == ("created", "poll", "told")
+    assert last(shop, made["id"]) == ("created", "poll", "reported")
     assert made["id"] in children(shop, "tax_id", customer["id"])
     ask(shop, "delete", f"{path}/{made['id']}")
     shop.poll()
-    assert last(shop, made["id"]) == ("deleted", "poll", "told")
+    assert last(shop, made["id"]) == ("deleted", "poll", "reported")
 
 
 def test_a_source_that_is_detached_stays(shop: SyncHarness) -> None:
@@ -198,7 +198,7 @@ def test_a_source_that_is_detached_stays(shop: SyncHarness) -> None:
     ask(shop, "delete", f"/v1/customers/{source['customer']}/sources/{source['id']}")
     shop.poll()
     record = shop.record(source["id"])
-    assert (record["deleted"], last(shop, source["id"])) == (False, ("updated", "poll", "told"))
+    assert (record["deleted"], last(shop, source["id"])) == (False, ("updated", "poll", "reported"))
 
 
 def test_bank_accounts_go_by_their_own_events(shop: SyncHarness) -> None:
@@ -210,13 +210,13 @@ def test_bank_accounts_go_by_their_own_events(shop: SyncHarness) -> None:
     assert record["payload"]["last4"] == account["last4"]
 
 
-def test_capabilities_are_told_apart_by_account(shop: SyncHarness) -> None:
+def test_capabilities_of_two_accounts_are_two_records(shop: SyncHarness) -> None:
     capability = first(shop, "capability")
     key = f"{capability['account']}:{capability['id']}"
     path = f"/v1/accounts/{capability['account']}/capabilities/{capability['id']}"
     ask(shop, "post", path, requested=not capability["requested"])
     shop.poll()
-    assert last(shop, key) == ("updated", "poll", "told")
+    assert last(shop, key) == ("updated", "poll", "reported")
 
 
 def test_persons_change_by_their_own_events(shop: SyncHarness) -> None:
@@ -227,10 +227,10 @@ def test_persons_change_by_their_own_events(shop: SyncHarness) -> None:
     ask(shop, "post", f"/v1/accounts/{owner}/persons/{name}", first_name="Chani")
     shop.poll()
     assert shop.record(name)["payload"]["first_name"] == "Chani"
-    assert last(shop, name) == ("updated", "poll", "told")
+    assert last(shop, name) == ("updated", "poll", "reported")
 
 
-def test_a_mandate_is_fetched_when_it_is_first_named(shop: SyncHarness) -> None:
+def test_a_mandate_is_fetched_when_it_is_first_referenced(shop: SyncHarness) -> None:
     mandate = first(shop, "mandate")
     shop.sandbox.control.put({**mandate, "id": "mandate_new"})
     intent = first(shop, "setup_intent", status="requires_payment_method")
@@ -243,7 +243,7 @@ def test_a_mandate_is_fetched_when_it_is_first_named(shop: SyncHarness) -> None:
     announce(shop, "mandate.updated", inactive, previous_attributes={"status": "active"})
     shop.poll()
     assert shop.record("mandate_new")["payload"]["status"] == "inactive"
-    assert last(shop, "mandate_new") == ("updated", "poll", "told")
+    assert last(shop, "mandate_new") == ("updated", "poll", "reported")
 
 
 def test_a_discount_of_an_invoice_is_fetched_with_it(shop: SyncHarness) -> None:
@@ -260,7 +260,7 @@ def test_a_discount_elsewhere_is_not_taken_for_a_customers(shop: SyncHarness) ->
     other = {**discount, "id": "di_other", "subscription": "sub_somewhere"}
     announce(shop, "customer.discount.created", other)
     shop.poll()
-    assert last(shop, "di_other") == ("created", "poll", "told")
+    assert last(shop, "di_other") == ("created", "poll", "reported")
     assert not shop.record("di_other")["deleted"]
 
 
@@ -288,7 +288,7 @@ def test_an_upcoming_invoice_refreshes_the_preview_and_no_invoice(shop: SyncHarn
     )
 
 
-def test_what_is_no_longer_due_leaves_no_preview(shop: SyncHarness) -> None:
+def test_a_preview_that_is_no_longer_due_is_deleted(shop: SyncHarness) -> None:
     [[key]] = shop.sql(
         "SELECT upstream_id FROM stripe_raw.records"
         " WHERE collection_id = 'stripe:upcoming_subscription_invoice' ORDER BY 1 DESC LIMIT 1"
@@ -305,11 +305,11 @@ def test_what_is_no_longer_due_leaves_no_preview(shop: SyncHarness) -> None:
     )[0][0]
 
 
-def test_portal_sessions_are_known_from_stripe_events_alone(shop: SyncHarness) -> None:
+def test_portal_sessions_come_from_stripe_events_alone(shop: SyncHarness) -> None:
     customer = first(shop, "customer", test_clock=None)
     made = ask(shop, "post", "/v1/billing_portal/sessions", customer=customer["id"])
     shop.poll()
-    assert last(shop, made["id"]) == ("created", "poll", "told")
+    assert last(shop, made["id"]) == ("created", "poll", "reported")
 
 
 def test_children_that_cannot_be_read_are_read_later(shop: SyncHarness) -> None:

@@ -1,4 +1,4 @@
-"""Over the whole catalogue: changes that no Stripe event tells of are found by reading again."""
+"""Over the whole catalogue: changes without a Stripe event are found by reading again."""
 
 from __future__ import annotations
 
@@ -14,71 +14,77 @@ from databases import new_database
 from shop import CATALOG
 from stripe_sandbox.server import running
 from stripe_sync.catalog import Collection, Reread, Retrieval
+from stripe_sync.catalog.dependencies import has_own_reader, host_collections, read_order
 from stripe_sync.client import Credential
 from stripe_sync.clock import SystemClock, to_unix
-from stripe_sync.extract import reading
-from stripe_sync.records import ids
+from stripe_sync.records import CollectionStatus, ids
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.reconcile.deletions import why_deletes_unknown
 from stripe_sync.sync.reconcile.reconcile import reconcile_collection
-from stripe_sync.sync.reconcile.schedule import in_order, plan_due
+from stripe_sync.sync.reconcile.schedule import plan_due
 from stripe_sync.warehouse import Warehouse
 from sync_harness import SYNC, SyncHarness, make_harness, unthrottled
 
 UNREADABLE = {Retrieval.CREATE_ONLY, Retrieval.EVENT_ONLY}
-"""Nothing can be read again of what only an answer or a Stripe event ever showed."""
+"""These cannot be read again."""
 
-ROWS = [row for row in CATALOG.values() if row.name != "event"]
-READ = [row for row in ROWS if row.retrieval not in UNREADABLE]
-WINDOWS = [(row, each) for row in ROWS for each in row.reread_schedule if each.days]
-EACH_RELIST = [(row, each) for row in ROWS for each in row.reread_schedule]
-GONE = [row for row in READ if why_deletes_unknown(row, window=None, bound=None) is None]
+ROWS = [collection for collection in CATALOG.values() if collection.name != "event"]
+READ = [collection for collection in ROWS if collection.retrieval not in UNREADABLE]
+WINDOWS = [
+    (collection, each) for collection in ROWS for each in collection.reread_schedule if each.days
+]
+REREADS = [(collection, each) for collection in ROWS for each in collection.reread_schedule]
+GONE = [
+    collection
+    for collection in READ
+    if why_deletes_unknown(collection, window=None, bound=None) is None
+]
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 """A Monday."""
 NIGHT, SUNDAY = datetime(2026, 3, 3, 3, tzinfo=UTC), datetime(2026, 3, 8, 3, tzinfo=UTC)
 
 
 def name_of(value: Any) -> str:
-    """What a test is called by."""
+    """The id of a test case."""
     return f"{value.days or 'all'}" if isinstance(value, Reread) else value.name
 
 
 @pytest.fixture(scope="module")
 def account(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    """The demo's shop, all of it backfilled; each test changes objects of its own."""
+    """The demo's shop, backfilled; each test changes objects of its own."""
     with running() as sandbox, new_database(postgres_url) as url:
         sandbox.control.demo()
-        harness = unthrottled(make_harness(sandbox, url, tmp_path_factory.mktemp("untold")))
+        harness = unthrottled(make_harness(sandbox, url, tmp_path_factory.mktemp("unreported")))
         harness.backfill()
         yield Account(harness)
         harness.assert_streams_agree()
 
 
-def read_again(harness: SyncHarness, row: Collection, days: int | None = None) -> None:
-    """Reconcile a collection, after those that its objects stand in."""
-    hosts = [row] if reading.has_own_reader(row) else reading.host_collections(CATALOG, row)
+def read_again(harness: SyncHarness, collection: Collection, days: int | None = None) -> None:
+    """Reconcile a collection, after those that contain its objects."""
+    hosts = [collection] if has_own_reader(collection) else host_collections(CATALOG, collection)
     above = {name: CATALOG[name] for each in hosts for name in each.parents if name in CATALOG}
     chosen = hosts if days else [*above.values(), *hosts]
-    for each in in_order(CATALOG, chosen):
+    for each in read_order(CATALOG, chosen):
         window = None if days is None else timedelta(days=days)
         reconcile_collection(harness.connections, SYNC, each.name, window=window)
 
 
 WITH = {"discount": "subscription", "payment_method": "customer"}
-"""Fields without which nobody would miss an object, or see that it was edited."""
+"""Fields without which the deletion or edit of an object cannot be noticed."""
 
 
-def some(account: Account, row: Collection) -> dict[str, Any]:
+def some(account: Account, collection: Collection) -> dict[str, Any]:
     """A stored object of a collection."""
-    if field := WITH.get(row.name):
-        held = (o for o in account.objects(row) if o.get(field))
-        return next(o for o in held if stored(account.harness, row, o["id"]))
-    return account.synced(row)
+    if field := WITH.get(collection.name):
+        having_field = (o for o in account.objects(collection) if o.get(field))
+        return next(o for o in having_field if stored(account.harness, collection, o["id"]))
+    return account.synced(collection)
 
 
-def previewed(account: Account, row: Collection) -> tuple[str, list[dict[str, Any]]]:
-    """Key of a stored preview, or of its first line, and the subscriptions that it foretells."""
-    preview = row if row.preview else reading.host_collections(CATALOG, row)[0]
+def previewed(account: Account, collection: Collection) -> tuple[str, list[dict[str, Any]]]:
+    """Key of a stored preview, or of its first line, and the subscriptions that it is about."""
+    preview = collection if collection.preview else host_collections(CATALOG, collection)[0]
     [[name]] = account.harness.sql(
         "SELECT upstream_id FROM stripe_raw.records WHERE collection_id = %s AND NOT deleted"
         " ORDER BY 1 LIMIT 1",
@@ -86,80 +92,86 @@ def previewed(account: Account, row: Collection) -> tuple[str, list[dict[str, An
     )
     found = account.objects(CATALOG.resolve("subscription"))
     own = [o for o in found if name in {o["id"], o["customer"]}]
-    return name if row.preview else f"{name}:0", own
+    return name if collection.preview else f"{name}:0", own
 
 
-@pytest.mark.parametrize("row", READ, ids=name_of)
-def test_a_silent_edit_is_found_by_reading_everything_again(
-    account: Account, row: Collection
-) -> None:
+@pytest.mark.parametrize("collection", READ, ids=name_of)
+def test_a_silent_edit_is_found_by_reconcile(account: Account, collection: Collection) -> None:
     harness = account.harness
-    if row.retrieval is Retrieval.PREVIEW:
-        name, subscriptions = previewed(account, row)
+    if collection.retrieval is Retrieval.PREVIEW:
+        name, subscriptions = previewed(account, collection)
         for each in subscriptions:
             data = [{**item, "quantity": 78} for item in each["items"]["data"]]
             account.put({**each, "items": {**each["items"], "data": data}})
     else:
-        obj = some(account, row)
-        name = key(row, obj)
+        obj = some(account, collection)
+        name = key(collection, obj)
         account.put({**obj, "marked": "silently"})
-    read_again(harness, row)
-    assert newest(harness, row, name) == ("updated", "reconcile", False)
-    seq = stored(harness, row, name)["seq"]
-    read_again(harness, row)
-    assert stored(harness, row, name)["seq"] == seq
+    read_again(harness, collection)
+    assert newest(harness, collection, name) == ("updated", "reconcile", False)
+    seq = stored(harness, collection, name)["seq"]
+    read_again(harness, collection)
+    assert stored(harness, collection, name)["seq"] == seq
 
 
 OTHER_KEY = {"usage_record_summary": {"period": {"start": 1, "end": 2}}}
-"""What sets an object apart whose key is not its id."""
+"""Fields that make the key of a copy another one."""
 
 
-@pytest.mark.parametrize("row", GONE, ids=name_of)
-def test_what_came_and_went_silently_is_found_and_marked(account: Account, row: Collection) -> None:
+@pytest.mark.parametrize("collection", GONE, ids=name_of)
+def test_a_silent_creation_and_deletion_are_found_by_reconcile(
+    account: Account, collection: Collection
+) -> None:
     harness = account.harness
-    if row.retrieval is Retrieval.PREVIEW:
-        name, subscriptions = previewed(account, row)
+    if collection.retrieval is Retrieval.PREVIEW:
+        name, subscriptions = previewed(account, collection)
         for each in subscriptions:
             account.put({**each, "status": "canceled"})
     else:
-        obj = account.another(some(account, row), "silent", **OTHER_KEY.get(row.name, {}))
-        name = key(row, obj)
-        read_again(harness, row)
-        assert newest(harness, row, name) == ("created", "reconcile", False)
+        obj = account.copy(
+            some(account, collection), "silent", **OTHER_KEY.get(collection.name, {})
+        )
+        name = key(collection, obj)
+        read_again(harness, collection)
+        assert newest(harness, collection, name) == ("created", "reconcile", False)
         account.remove(obj)
-    before = stored(harness, row, name)
-    read_again(harness, row)
-    record = stored(harness, row, name)
+    before = stored(harness, collection, name)
+    read_again(harness, collection)
+    record = stored(harness, collection, name)
     assert record["payload"] == before["payload"]
-    # A list that shows less than there is says nothing of what it does not show.
-    assert record["deleted"] is all(call.owned for call in row.lists)
+    # A list that leaves out existing objects does not show which are deleted.
+    assert record["deleted"] is all(call.missing_means_deleted for call in collection.lists)
 
 
-@pytest.mark.parametrize(("row", "window"), WINDOWS, ids=name_of)
-def test_a_window_shows_what_is_new_and_what_was_edited(
-    account: Account, row: Collection, window: Reread
+@pytest.mark.parametrize(("collection", "window"), WINDOWS, ids=name_of)
+def test_a_window_finds_new_and_edited_objects(
+    account: Account, collection: Collection, window: Reread
 ) -> None:
     harness, mark = account.harness, f"window_{window.days}"
     now = to_unix(SystemClock().now())
-    if row.listed_by_time:
-        obj = account.put(copied(account.synced(row), mark, **{str(row.created_field): now}))
+    if collection.listed_by_time:
+        obj = account.put(
+            copied(account.synced(collection), mark, **{str(collection.created_field): now})
+        )
     else:
-        obj = below_a_new_one(account, row, mark, now)
-    read_again(harness, row, window.days)
-    assert newest(harness, row, key(row, obj)) == ("created", "reconcile", False)
+        obj = below_a_new_one(account, collection, mark, now)
+    read_again(harness, collection, window.days)
+    assert newest(harness, collection, key(collection, obj)) == ("created", "reconcile", False)
     account.put({**obj, "marked": mark})
-    read_again(harness, row, window.days)
-    assert newest(harness, row, key(row, obj)) == ("updated", "reconcile", False)
-    assert stored(harness, row, key(row, obj))["payload"]["marked"] == mark
+    read_again(harness, collection, window.days)
+    assert newest(harness, collection, key(collection, obj)) == ("updated", "reconcile", False)
+    assert stored(harness, collection, key(collection, obj))["payload"]["marked"] == mark
 
 
-def below_a_new_one(account: Account, row: Collection, mark: str, now: int) -> dict[str, Any]:
-    """An object below a parent that was made just now."""
-    call = next(c for c in row.lists if c.parent and CATALOG.parent(c.parent).listed_by_time)
-    holder = CATALOG.parent(str(call.parent))
-    child = account.synced(row, holder)
-    parent_id = account.parent_id(row, child)
-    template = next(o for o in account.objects(holder) if o["id"] == parent_id)
+def below_a_new_one(
+    account: Account, collection: Collection, mark: str, now: int
+) -> dict[str, Any]:
+    """An object whose parent was created just now."""
+    call = next(c for c in collection.lists if c.parent and CATALOG.parent(c.parent).listed_by_time)
+    host = CATALOG.parent(str(call.parent))
+    child = account.synced(collection, host)
+    parent_id = account.parent_id(collection, child)
+    template = next(o for o in account.objects(host) if o["id"] == parent_id)
     parent = copied(template, mark, created=now)
     if call.embedded:
         account.put(parent)
@@ -172,7 +184,7 @@ def below_a_new_one(account: Account, row: Collection, mark: str, now: int) -> d
 
 @pytest.fixture(scope="module")
 def scheduled(postgres_url: str) -> Iterator[Connections]:
-    """A sync of which everything was backfilled on a Monday at noon."""
+    """A sync that was backfilled on a Monday at noon."""
     with new_database(postgres_url) as url:
         with Warehouse(url) as warehouse:
             warehouse.upgrade()
@@ -180,9 +192,9 @@ def scheduled(postgres_url: str) -> Iterator[Connections]:
             sync = warehouse.syncs.ensure(
                 SYNC, account_id="acct_1", resource_id=resource, livemode=False, api_version="x"
             )
-            for row in CATALOG.values():
-                warehouse.collections.start(sync.id, row.id, generation=1, resumed=False)
-                warehouse.collections.finish(sync.id, row.id, "done")
+            for collection in CATALOG.values():
+                warehouse.collections.start(sync.id, collection.id, generation=1, resumed=False)
+                warehouse.collections.finish(sync.id, collection.id, CollectionStatus.DONE)
         with psycopg.connect(url) as connection:
             connection.execute("UPDATE stripe_sync.collection_state SET started_at = %s", (NOON,))
         yield Connections(Credential("sk_test_x"), url, "")
@@ -192,22 +204,22 @@ def due(connections: Connections, at: datetime) -> dict[str, int | None]:
     return {d.collection: d.window_days for d in plan_due(connections, SYNC, at)}
 
 
-@pytest.mark.parametrize(("row", "reread_schedule"), EACH_RELIST, ids=name_of)
-def test_what_the_catalogue_wants_read_again_becomes_due(
-    scheduled: Connections, row: Collection, reread_schedule: Reread
+@pytest.mark.parametrize(("collection", "reread_schedule"), REREADS, ids=name_of)
+def test_each_entry_of_a_reread_schedule_becomes_due(
+    scheduled: Connections, collection: Collection, reread_schedule: Reread
 ) -> None:
     at = NOON + timedelta(minutes=reread_schedule.minutes) if reread_schedule.minutes else NIGHT
-    assert row.name not in due(scheduled, NOON)
-    window = due(scheduled, at)[row.name]
-    # What is due more widely, or as a whole, is read no less.
+    assert collection.name not in due(scheduled, NOON)
+    window = due(scheduled, at)[collection.name]
+    # A wider window includes it.
     assert window is None or window >= (reread_schedule.days or 0)
     assert reread_schedule.days or window is None
 
 
-@pytest.mark.parametrize("row", READ, ids=name_of)
-def test_everything_that_can_be_read_again_is_due_on_sunday_night(
-    scheduled: Connections, row: Collection
+@pytest.mark.parametrize("collection", READ, ids=name_of)
+def test_every_readable_collection_is_due_on_sunday_night(
+    scheduled: Connections, collection: Collection
 ) -> None:
     found = due(scheduled, SUNDAY)
-    readers = [row] if reading.has_own_reader(row) else reading.host_collections(CATALOG, row)
+    readers = [collection] if has_own_reader(collection) else host_collections(CATALOG, collection)
     assert {found[each.name] for each in readers} == {None}

@@ -1,4 +1,4 @@
-"""More changes at once than can be fetched: nothing waits, nothing is lost, nothing goes back."""
+"""Bursts: more changes than can be fetched at once delay nothing and lose nothing."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def names(harness: SyncHarness) -> set[str]:
     return {row[0] for row in rows}
 
 
-def told(harness: SyncHarness) -> list[dict[str, Any]]:
-    """Change events that stand for Stripe events about customers."""
+def reported(harness: SyncHarness) -> list[dict[str, Any]]:
+    """Change events of customers that come from Stripe events."""
     rows = harness.sql(
         "SELECT to_jsonb(e) FROM stripe_raw.events e"
         " WHERE collection_id = 'stripe:customer' AND stripe_event_id IS NOT NULL ORDER BY seq"
@@ -49,20 +49,20 @@ def told(harness: SyncHarness) -> list[dict[str, Any]]:
     return [row[0] for row in rows]
 
 
-def waiting(harness: SyncHarness) -> int:
-    return int(harness.sql("SELECT count(*) FROM stripe_sync.fetch_queue")[0][0])
+def pending(harness: SyncHarness) -> int:
+    return int(harness.sql("SELECT count(*) FROM stripe_sync.pending_fetches")[0][0])
 
 
 def poll_until_all_is_fetched(harness: SyncHarness) -> None:
     for _ in range(MANY):
-        if not waiting(harness):
+        if not pending(harness):
             return
         harness.poll(3)
-    pytest.fail("objects are still waiting to be fetched")
+    pytest.fail("fetches are still pending")
 
 
 def rename_products(shop: SyncHarness) -> None:
-    """Rename many products, a little later than they were stored."""
+    """Rename many products two seconds after they were stored."""
     control, products = shop.sandbox.control, shop.stripe.v1.products
     control.seed({"product": MANY})
     shop.backfill("product")
@@ -72,7 +72,7 @@ def rename_products(shop: SyncHarness) -> None:
     control.clock(advance=-2)
 
 
-def test_snapshots_that_continue_what_is_stored_spare_fetching(shop: SyncHarness) -> None:
+def test_payloads_that_continue_the_stored_state_stand_for_fetches(shop: SyncHarness) -> None:
     control = shop.sandbox.control
     rename_products(shop)
     control.reset_stats()
@@ -83,12 +83,12 @@ def test_snapshots_that_continue_what_is_stored_spare_fetching(shop: SyncHarness
     )
     assert rows == [("Spice",)]
     assert control.stats()["by_endpoint"] == {"GET /v1/account": 1, "GET /v1/events": 1}
-    assert waiting(shop) == 0
+    assert pending(shop) == 0
     shop.assert_streams_agree()
 
 
-def test_a_snapshot_is_newer_than_what_was_asked_for_before_it_was_there(shop: SyncHarness) -> None:
-    """Else a request that was under way would bring back the state before."""
+def test_a_payload_is_newer_than_any_request_sent_before_its_answer(shop: SyncHarness) -> None:
+    """Else a request that was under way would bring back the older state."""
     latency = timedelta(seconds=0.2)
     rename_products(shop)
     shop.sandbox.control.settings(latency=latency.total_seconds())
@@ -102,19 +102,19 @@ def test_a_snapshot_is_newer_than_what_was_asked_for_before_it_was_there(shop: S
     assert rows == [(MANY, True)]
 
 
-def test_what_only_fetching_shows_follows_the_snapshot(shop: SyncHarness) -> None:
+def test_fields_that_only_a_fetch_returns_follow_the_payload(shop: SyncHarness) -> None:
     control = shop.sandbox.control
     for customer in customers(shop):
         control.mutate("customer", customer, {"invoice_credit_balance": {"usd": 5}})
     control.clock(advance=2)
     rename_all(shop, "Paul")
     control.clock(advance=-2)
-    # Nothing can be fetched: what the snapshots show is stored all the same.
+    # Nothing can be fetched: the payloads are stored all the same.
     control.fault("server_error", endpoint="GET /v1/customers/*")
     shop.poll()
     assert names(shop) == {"Paul"}
-    assert len(told(shop)) == MANY
-    assert waiting(shop) == MANY
+    assert len(reported(shop)) == MANY
+    assert pending(shop) == MANY
     control.no_faults()
     poll_until_all_is_fetched(shop)
     rows = shop.sql(
@@ -125,17 +125,17 @@ def test_what_only_fetching_shows_follows_the_snapshot(shop: SyncHarness) -> Non
     shop.assert_streams_agree()
 
 
-def test_snapshots_in_another_version_are_not_stored(shop: SyncHarness) -> None:
+def test_payloads_in_another_version_are_not_stored(shop: SyncHarness) -> None:
     shop.sandbox.control.settings(api_version=OTHER_VERSION)
     rename_all(shop, "Paul")
     shop.poll()
-    events = told(shop)
+    events = reported(shop)
     assert len(events) == MANY
     assert {event["changes"]["name"] is not None for event in events} == {True}
-    assert waiting(shop) > 0
+    assert pending(shop) > 0
     poll_until_all_is_fetched(shop)
     assert names(shop) == {"Paul"}
-    assert {event["api_version"] for event in told(shop)} != {OTHER_VERSION}
+    assert {event["api_version"] for event in reported(shop)} != {OTHER_VERSION}
     versions = shop.sql(
         "SELECT DISTINCT api_version FROM stripe_raw.records"
         " WHERE collection_id = 'stripe:customer'"
@@ -144,7 +144,7 @@ def test_snapshots_in_another_version_are_not_stored(shop: SyncHarness) -> None:
     shop.assert_streams_agree()
 
 
-def test_a_change_that_no_stripe_event_told_of_is_not_overlooked(shop: SyncHarness) -> None:
+def test_a_change_without_a_stripe_event_is_not_overlooked(shop: SyncHarness) -> None:
     control = shop.sandbox.control
     for customer in customers(shop):
         control.mutate("customer", customer, {"description": "silent"})
@@ -161,7 +161,7 @@ def test_a_change_that_no_stripe_event_told_of_is_not_overlooked(shop: SyncHarne
     shop.assert_streams_agree()
 
 
-def test_objects_never_seen_are_stored_in_the_pinned_version(shop: SyncHarness) -> None:
+def test_new_objects_are_stored_in_the_pinned_version(shop: SyncHarness) -> None:
     shop.sandbox.control.settings(api_version=OTHER_VERSION)
     made = [shop.stripe.v1.customers.create({"name": f"new {n}"}).id for n in range(MANY)]
     shop.poll()
@@ -191,25 +191,25 @@ def test_two_changes_within_a_second_end_with_the_later_one(shop: SyncHarness) -
     shop.poll()
     poll_until_all_is_fetched(shop)
     assert names(shop) == {"Usul"}
-    assert len(told(shop)) == 2 * MANY
+    assert len(reported(shop)) == 2 * MANY
     shop.assert_streams_agree()
 
 
-def test_what_waits_is_told_and_survives_the_poller(shop: SyncHarness) -> None:
+def test_pending_fetches_survive_the_poller(shop: SyncHarness) -> None:
     control = shop.sandbox.control
     control.settings(api_version=OTHER_VERSION)
     rename_all(shop, "Paul")
-    # Enough answers to apply the changes, none to fetch what then waits.
+    # The changes are stored, and every fetch fails.
     control.fault("server_error", endpoint="GET /v1/customers/*")
     shop.poll()
-    assert waiting(shop) > 0
+    assert pending(shop) > 0
     control.no_faults()
     poll_until_all_is_fetched(shop)
     assert names(shop) == {"Paul"}
     shop.assert_streams_agree()
 
 
-def test_changes_are_told_though_nothing_can_be_fetched_for_all_that_waits(
+def test_changes_are_stored_though_no_pending_fetch_succeeds(
     shop: SyncHarness,
 ) -> None:
     control = shop.sandbox.control
@@ -217,10 +217,10 @@ def test_changes_are_told_though_nothing_can_be_fetched_for_all_that_waits(
     control.fault("server_error", endpoint="GET /v1/customers/*")
     rename_all(shop, "Paul")
     shop.poll()
-    assert waiting(shop) > 0
+    assert pending(shop) > 0
     rename_all(shop, "Usul")
     shop.poll()
-    assert len(told(shop)) == 2 * MANY
+    assert len(reported(shop)) == 2 * MANY
     control.no_faults()
     poll_until_all_is_fetched(shop)
     assert names(shop) == {"Usul"}
@@ -229,7 +229,7 @@ def test_changes_are_told_though_nothing_can_be_fetched_for_all_that_waits(
 
 @pytest.mark.parametrize("made_by_a_request", [True, False])
 def test_two_stripe_events_of_one_change(shop: SyncHarness, made_by_a_request: bool) -> None:
-    """Where one request made both, they are one change; else that cannot be known."""
+    """They are one change where one request made both; else nothing proves that."""
     control, customer = shop.sandbox.control, customers(shop)[0]
     shop.stripe.v1.customers.update(customer, {"name": "Paul"})
     [event] = [e for e in control.objects("event") if e["type"] == "customer.updated"]
@@ -239,5 +239,5 @@ def test_two_stripe_events_of_one_change(shop: SyncHarness, made_by_a_request: b
     control.append_events(twins)
     shop.poll()
     shop.poll()
-    assert len(told(shop)) == (1 if made_by_a_request else 3)
+    assert len(reported(shop)) == (1 if made_by_a_request else 3)
     shop.assert_streams_agree()

@@ -1,7 +1,8 @@
-"""Polling that stood still goes on where it stood, or says what it missed and mends that."""
+"""Catching up: polling continues where it stopped; a gap beyond retention is reconciled."""
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +13,8 @@ from stripe_sync.sync.reconcile.schedule import plan_due
 from sync_harness import SYNC, SyncHarness, unthrottled
 
 HOUR = 3_600
+PATIENCE = 60.0
+"""Seconds to wait for something that will happen."""
 
 
 class LaterClock(SystemClock):
@@ -26,18 +29,18 @@ class LaterClock(SystemClock):
 
 @pytest.fixture
 def shop(harness: SyncHarness) -> SyncHarness:
-    """A sync that was backfilled when there was nothing yet."""
+    """A sync that was backfilled when the account was empty."""
     harness = unthrottled(harness)
     harness.backfill("customer", "product")
     harness.poll()
     return harness
 
 
-def stood_still(harness: SyncHarness, count: int, *, spread: str = "even") -> None:
+def miss_events(harness: SyncHarness, count: int, *, spread: str = "even") -> None:
     """Make Stripe events as if polling had missed them for five hours."""
     now = int(harness.sandbox.control.clock())
     harness.sql(
-        "UPDATE stripe_sync.poll_state SET fence = to_timestamp(%s), position = NULL,"
+        "UPDATE stripe_sync.poll_state SET cutoff = to_timestamp(%s), cursor = NULL,"
         " polled_at = to_timestamp(%s) RETURNING 1",
         now - 6 * HOUR,
         now - 6 * HOUR,
@@ -51,7 +54,7 @@ def stood_still(harness: SyncHarness, count: int, *, spread: str = "even") -> No
 def test_after_hours_everything_is_applied_once_and_in_order(
     shop: SyncHarness, spread: str
 ) -> None:
-    stood_still(shop, 1_500, spread=spread)
+    miss_events(shop, 1_500, spread=spread)
     shop.poll(30)
     rows = shop.sql(
         "SELECT stripe_event_id, upstream_updated_at FROM stripe_raw.events"
@@ -63,8 +66,8 @@ def test_after_hours_everything_is_applied_once_and_in_order(
     shop.assert_streams_agree()
 
 
-def test_a_poller_that_dies_while_catching_up_goes_on(shop: SyncHarness) -> None:
-    stood_still(shop, 1_500)
+def test_a_new_poller_continues_catching_up(shop: SyncHarness) -> None:
+    miss_events(shop, 1_500)
     for _ in range(40):
         shop.poll()  # a new poller each time
     count = "SELECT count(DISTINCT stripe_event_id), count(*) FROM stripe_raw.events"
@@ -73,7 +76,7 @@ def test_a_poller_that_dies_while_catching_up_goes_on(shop: SyncHarness) -> None
 
 
 def test_a_late_stripe_event_far_below_the_first_page_is_found(shop: SyncHarness) -> None:
-    """The overlap holds more than a poll reads from the top."""
+    """The lookback has more events than a poll reads from the top."""
     control = shop.sandbox.control
     now = int(control.clock())
     late = shop.stripe.v1.customers.create({"name": "late"})
@@ -83,17 +86,23 @@ def test_a_late_stripe_event_far_below_the_first_page_is_found(shop: SyncHarness
     shop.poll(20)
     assert shop.sql("SELECT 1 FROM stripe_raw.records WHERE upstream_id = %s", late.id) == []
     control.append_events([{**event, "created": now - 250}])
-    shop.poll(20)
+
+    async def poll_until_found() -> None:
+        async with shop.polling() as poller, asyncio.timeout(PATIENCE):
+            while not (await poller.poll()).found:
+                pass
+
+    asyncio.run(poll_until_found())
     assert [e["stripe_event_id"] for e in shop.events(late.id)] == [event["id"]]
     shop.assert_streams_agree()
 
 
-def test_a_month_without_polling_is_a_gap_that_mends_itself(shop: SyncHarness) -> None:
+def test_a_month_without_polling_is_a_gap_that_reconcile_closes(shop: SyncHarness) -> None:
     control = shop.sandbox.control
     kept = shop.stripe.v1.customers.create({"name": "kept"})
     gone = shop.stripe.v1.customers.create({"name": "gone"})
     shop.poll()
-    # What happens now is out of retention when polling goes on.
+    # These changes are out of retention when polling continues.
     shop.stripe.v1.customers.update(kept.id, {"name": "changed"})
     shop.stripe.v1.customers.delete(gone.id)
     missed = shop.stripe.v1.customers.create({"name": "missed"})
@@ -106,7 +115,7 @@ def test_a_month_without_polling_is_a_gap_that_mends_itself(shop: SyncHarness) -
     assert shop.record(seen.id)["payload"]["name"] == "seen"
     gap = (
         "SELECT ended_at - began_at > '30 days', reconciled_at IS NULL"
-        " FROM stripe_sync.retention_gap"
+        " FROM stripe_sync.retention_gaps"
     )
     assert shop.sql(gap) == [(True, True)]
 
@@ -129,9 +138,9 @@ def test_a_month_without_polling_is_a_gap_that_mends_itself(shop: SyncHarness) -
     assert len(shop.sql(gap)) == 1
 
 
-def test_a_sync_without_news_for_a_month_has_no_gap(shop: SyncHarness) -> None:
-    """It was polled all the time: nothing can be missing."""
+def test_a_sync_without_changes_for_a_month_has_no_gap(shop: SyncHarness) -> None:
+    """It was polled all the time."""
     weeks = [timedelta(days=days) for days in (15, 31, 45)]
     for ahead in weeks:
         shop.poll(clock=LaterClock(ahead))
-    assert shop.sql("SELECT count(*) FROM stripe_sync.retention_gap") == [(0,)]
+    assert shop.sql("SELECT count(*) FROM stripe_sync.retention_gaps") == [(0,)]

@@ -1,4 +1,4 @@
-"""A newer state is stored just while a snapshot is on its way into the warehouse."""
+"""Another process stores a newer state between the comparison of a payload and its commit."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from sync_harness import SYNC, SyncHarness, unthrottled
 
 MANY = 40
 SECONDS = 30
-"""Longest time to wait for something that will happen."""
+"""Time to wait for something that will happen."""
 
 WAITING_FOR_A_LOAD = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 
 
-def observed(harness: SyncHarness, product: str) -> tuple[Batch, Observation]:
+def observation_of(harness: SyncHarness, product: str) -> tuple[Batch, Observation]:
     """A product as it is now, as another process would store it."""
 
-    async def look() -> tuple[Batch, Observation]:
+    async def fetch() -> tuple[Batch, Observation]:
         async with open_session(harness.connections, SYNC) as session:
             now = SystemClock().now()
             obj = session.api.get("/v1/products/{id}", {"id": product}, priority=Priority.LIVE)
-            seen = session.normalizer(session.catalog.resolve("product")).observe(
+            observation = session.normalizer(session.catalog.resolve("product")).normalize(
                 await obj, observed_at=now
             )
             sync = session.sync
-            return Batch(sync.id, sync.resource_id, Source.RECONCILE, [seen]), seen
+            return Batch(sync.id, sync.resource_id, Source.RECONCILE, [observation]), observation
 
-    return asyncio.run(look())
+    return asyncio.run(fetch())
 
 
 def test_the_newer_state_stays(harness: SyncHarness) -> None:
@@ -48,33 +48,33 @@ def test_the_newer_state_stays(harness: SyncHarness) -> None:
     for product in products:
         harness.stripe.v1.products.update(product, {"name": "Spice"})
     control.clock(advance=-2)
-    # Stripe has not told of this change yet, but whoever asks sees it.
+    # A change whose Stripe event is not there yet; a fetch returns it.
     control.mutate("product", products[0], {"name": "Melange"})
-    batch, newer = observed(harness, products[0])
+    batch, newer = observation_of(harness, products[0])
 
-    locked, go_on = threading.Event(), threading.Event()
+    locked, proceed = threading.Event(), threading.Event()
 
     def hold(*_: object) -> None:
         locked.set()
-        assert go_on.wait(SECONDS)
+        assert proceed.wait(SECONDS)
 
     with Warehouse(harness.connections.warehouse_url) as warehouse, ThreadPoolExecutor(2) as pool:
         try:
             with warehouse.writer() as writer:
                 load = pool.submit(writer.load, batch, hold)
                 assert locked.wait(SECONDS)
-                # It looks up what is stored before the newer state is there, and stores after it.
+                # The poller reads the state before the newer one is stored, and commits after it.
                 poll = pool.submit(harness.poll)
                 deadline = time.monotonic() + SECONDS
                 while not harness.sql(WAITING_FOR_A_LOAD)[0][0]:
                     assert time.monotonic() < deadline
                     assert not poll.done()
                     time.sleep(0.02)
-                go_on.set()
+                proceed.set()
                 load.result()
                 poll.result()
         finally:
-            go_on.set()
+            proceed.set()
     assert harness.record(products[0])["payload_hash"] == newer.payload_hash
     rows = harness.sql(
         "SELECT payload->>'name', count(*) FROM stripe_raw.records"

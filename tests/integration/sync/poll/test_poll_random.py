@@ -1,8 +1,8 @@
-"""Whatever happens in whatever order, and wherever a poller dies: the promises hold.
+"""Random scenarios: the guarantees hold for any order of changes, faults and kills.
 
-Each seed is another story of a shop: objects come, change and go; Stripe events are late, doubled,
-in one second, in another version; objects change without any; answers fail; the poller is killed.
-``STRIPE_SYNC_TEST_SEEDS`` says how many stories are told.
+In each scenario objects are created, changed and deleted; Stripe events are late, duplicated,
+within one second, in another version; objects change without any; requests fail; the poller is
+killed. ``STRIPE_SYNC_TEST_SEEDS`` is the number of scenarios.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import stripe
 
 from integration.sync.sync_processes import Polling
 from stripe_sync.catalog import load_catalog
-from stripe_sync.sync.poll.changed_object import fingerprint
+from stripe_sync.sync.poll.parse_event import fingerprint
 from stripe_sync.sync.reconcile.reconcile import reconcile_collection
 from sync_harness import SYNC, SyncHarness, unthrottled
 
@@ -30,8 +30,8 @@ VERSIONS = ("2026-10-28.endive", "2026-10-28.endive", "2024-06-20")
 SOON = 30.0
 
 
-class Story:
-    """What happens in the shop."""
+class RandomScenario:
+    """Random changes of an account, reproducible by seed."""
 
     def __init__(self, harness: SyncHarness, seed: int) -> None:
         self.harness = harness
@@ -40,30 +40,30 @@ class Story:
         self.rng = random.Random(seed)
         self.coupons = [f"C{number}" for number in range(4)]
 
-    def go_on(self) -> None:
-        """Some things happen."""
-        self._mischief()
+    def change(self) -> None:
+        """Set other faults, then make 5 to 40 changes."""
+        self._set_faults()
         acts: list[Callable[[], None]] = [
             *[self._update] * 6,
             *[self._create] * 2,
             self._delete,
-            self._reuse,
+            self._create_coupon,
             self._cancel,
-            self._silent,
+            self._update_without_event,
         ]
         for _ in range(self.rng.randint(5, 40)):
             try:
                 self.rng.choice(acts)()
             except stripe.InvalidRequestError:
-                continue  # it was deleted before
+                continue  # the object is deleted
 
-    def come_to_rest(self) -> None:
-        """Nothing more goes wrong, and all that is late shows up."""
+    def settle(self) -> None:
+        """Remove all faults and let all late events appear."""
         self.control.no_faults()
         self.control.clock(run=True)
         self.control.clock(advance=SOON)
 
-    def _mischief(self) -> None:
+    def _set_faults(self) -> None:
         control, rng = self.control, self.rng
         control.no_faults()
         control.clock(run=True)
@@ -108,14 +108,14 @@ class Story:
         else:
             self.stripe.v1.coupons.delete(self.rng.choice(self.coupons))
 
-    def _reuse(self) -> None:
+    def _create_coupon(self) -> None:
         name = self.rng.choice(self.coupons)
         self.stripe.v1.coupons.create({"id": name, "percent_off": 10, "duration": "once"})
 
     def _cancel(self) -> None:
         self.stripe.v1.subscriptions.cancel(self._any("subscription"))
 
-    def _silent(self) -> None:
+    def _update_without_event(self) -> None:
         kind = self.rng.choice(["customer", "product"])
         name = self._any(kind)
         if name != "none":
@@ -124,7 +124,7 @@ class Story:
 
 @pytest.fixture
 def shop(harness: SyncHarness) -> SyncHarness:
-    """A small shop, subscriptions with more items than Stripe shows at once."""
+    """A small shop; subscriptions have more items than their embedded list shows."""
     harness = unthrottled(harness)
     harness.sandbox.control.seed(
         {"customer": 40, "product": 30, "subscription": 12},
@@ -134,65 +134,65 @@ def shop(harness: SyncHarness) -> SyncHarness:
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_the_promises_hold_whatever_happens(shop: SyncHarness, seed: int) -> None:
-    story = Story(shop, seed)
+def test_the_guarantees_hold_in_a_random_scenario(shop: SyncHarness, seed: int) -> None:
+    scenario = RandomScenario(shop, seed)
     shop.plan(*COLLECTIONS)
-    story.go_on()
+    scenario.change()
     shop.backfill(*COLLECTIONS)
     for _ in range(ROUNDS):
         polling = Polling(shop.connections, SYNC)
-        story.go_on()
-        time.sleep(story.rng.uniform(0, 0.6))  # where in its work the poller is killed
+        scenario.change()
+        time.sleep(scenario.rng.uniform(0, 0.6))  # at which point the poller is killed
         polling.kill()
-        # Its lease would keep the next one waiting for ten seconds.
+        # The next one would wait ten seconds for its lease to expire.
         shop.sql("UPDATE stripe_sync.poll_state SET lease_owner = NULL RETURNING 1")
-    story.come_to_rest()
-    settle(shop)
-    every_stripe_event_is_told_once(shop)
-    no_record_is_older_than_its_last_change(shop)
+    scenario.settle()
+    poll_until_nothing_is_left(shop)
+    assert_every_stripe_event_is_one_change_event(shop)
+    assert_no_record_is_older_than_its_last_change(shop)
     for collection in COLLECTIONS[:-1]:
         reconcile_collection(shop.connections, SYNC, collection)
     shop.poll()
-    every_record_is_its_object(shop)
+    assert_every_record_is_its_object(shop)
     shop.assert_streams_agree()
-    every_record_counts_its_events(shop)
-    the_lake_has_every_event_once(shop)
+    assert_every_record_counts_its_events(shop)
+    assert_the_lake_has_every_event_once(shop)
 
 
-def settle(harness: SyncHarness) -> None:
-    """Poll until nothing is left to do."""
+def poll_until_nothing_is_left(harness: SyncHarness) -> None:
+    """Poll until there is no change, pending fetch or failed event any more."""
     for _ in range(40):
         report = harness.poll(12)
-        [(waiting,)] = harness.sql("SELECT count(*) FROM stripe_sync.fetch_queue")
-        [(failing,)] = harness.sql("SELECT position->'failing_since' FROM stripe_sync.poll_state")
-        if not (report.changes or waiting or failing):
+        [(pending,)] = harness.sql("SELECT count(*) FROM stripe_sync.pending_fetches")
+        [(failing,)] = harness.sql("SELECT cursor->'failing_since' FROM stripe_sync.poll_state")
+        if not (report.changes or pending or failing):
             return
     pytest.fail("polling does not come to an end")
 
 
-def every_stripe_event_is_told_once(harness: SyncHarness) -> None:
-    """Promise 1, twins being one."""
+def assert_every_stripe_event_is_one_change_event(harness: SyncHarness) -> None:
+    """Guarantee 1; duplicates count as one."""
     catalog = load_catalog()
-    rows = harness.sql("SELECT fence FROM stripe_sync.poll_state")
+    rows = harness.sql("SELECT cutoff FROM stripe_sync.poll_state")
     cutoff = int(rows[0][0].timestamp())
-    wanted: dict[Any, set[str]] = {}
+    expected: dict[Any, set[str]] = {}
     for event in harness.sandbox.control.objects("event"):
         kind = event["data"]["object"]["object"]
-        routed = [row for row in catalog.route(kind) if not row.ignores(event["type"])]
+        routed = [c for c in catalog.route(kind) if not c.ignores(event["type"])]
         if routed and event["created"] >= cutoff:
-            wanted.setdefault(fingerprint(event) or event["id"], set()).add(event["id"])
-    told = Counter(
+            expected.setdefault(fingerprint(event) or event["id"], set()).add(event["id"])
+    stored = Counter(
         row[0]
         for row in harness.sql(
             "SELECT stripe_event_id FROM stripe_raw.events WHERE stripe_event_id IS NOT NULL"
         )
     )
-    assert {sum(told[name] for name in twins) for twins in wanted.values()} == {1}
-    assert set(told) <= {name for twins in wanted.values() for name in twins}
+    assert {sum(stored[name] for name in group) for group in expected.values()} == {1}
+    assert set(stored) <= {name for group in expected.values() for name in group}
 
 
-def no_record_is_older_than_its_last_change(harness: SyncHarness) -> None:
-    """What Stripe events told of last is what is stored."""
+def assert_no_record_is_older_than_its_last_change(harness: SyncHarness) -> None:
+    """Fields whose changes raise Stripe events are up to date."""
     stored = {
         row[0]: row[1]
         for row in harness.sql(
@@ -204,8 +204,8 @@ def no_record_is_older_than_its_last_change(harness: SyncHarness) -> None:
             assert stored[obj["id"]][field] == obj[field], obj["id"]
 
 
-def every_record_is_its_object(harness: SyncHarness) -> None:
-    """Promise 4: after reconciling, each payload is what Stripe shows in the pinned version."""
+def assert_every_record_is_its_object(harness: SyncHarness) -> None:
+    """Guarantee 4: after reconciling, each payload is the object in the pinned version."""
     client = stripe.StripeClient(
         harness.sandbox.api_key,
         base_addresses={"api": harness.sandbox.base_url},
@@ -213,32 +213,32 @@ def every_record_is_its_object(harness: SyncHarness) -> None:
     )
     catalog = load_catalog()
     for name in ("customer", "product", "coupon", "subscription"):
-        row = catalog.resolve(name)
-        live = {obj["id"] for obj in harness.sandbox.control.objects(row.object)}
+        collection = catalog.resolve(name)
+        live = {obj["id"] for obj in harness.sandbox.control.objects(collection.object)}
         stored = dict(
             harness.sql(
                 "SELECT upstream_id, payload FROM stripe_raw.records"
                 " WHERE collection_id = %s AND NOT deleted",
-                row.id,
+                collection.id,
             )
         )
         assert stored.keys() == live
-        expand = list(row.expand)
+        expand = list(collection.expand)
         for key, payload in stored.items():
-            path = str(row.retrieve).replace("{id}", key)
+            path = str(collection.retrieve).replace("{id}", key)
             answer = client.raw_request("get", path, **({"expand": expand} if expand else {}))
-            shown = answer.data
+            fetched = answer.data
             if name == "subscription":
                 count = len(payload["items"]["data"])
                 assert not payload["items"]["has_more"]
                 items = harness.sandbox.control.objects("subscription_item")
                 assert count == sum(item["subscription"] == key for item in items)
-                shown["items"] = payload["items"] = None
-            assert payload == dict(shown), key
+                fetched["items"] = payload["items"] = None
+            assert payload == dict(fetched), key
 
 
-def every_record_counts_its_events(harness: SyncHarness) -> None:
-    """Promise 2: a record is the fold of its events, none missing and none too many."""
+def assert_every_record_counts_its_events(harness: SyncHarness) -> None:
+    """Guarantee 2: a record is the fold of its change events."""
     wrong = harness.sql(
         """
         SELECT r.upstream_id, r.updated_idx, count(e.seq) FROM stripe_raw.records r
@@ -249,8 +249,8 @@ def every_record_counts_its_events(harness: SyncHarness) -> None:
     assert wrong == []
 
 
-def the_lake_has_every_event_once(harness: SyncHarness) -> None:
-    """Promise 6: nothing is lost on the way to the lake, nothing doubled."""
+def assert_the_lake_has_every_event_once(harness: SyncHarness) -> None:
+    """Guarantee 6: the lake lacks no change event and has none twice."""
     written = [
         str(name) for batch in harness.lake.event_batches() for name in batch.to_pydict()["id"]
     ]

@@ -69,15 +69,19 @@ def quick(harness: SyncHarness) -> SyncHarness:
     return unthrottled(harness)
 
 
-def test_what_nobody_changed_needs_no_repair_whatever_way_it_is_read(shop: SyncHarness) -> None:
+def test_an_unchanged_account_needs_no_repair_in_any_collection(shop: SyncHarness) -> None:
     reports = [reconcile(shop, due.collection) for due in plan_chosen(FAST, [], None)]
     assert {r.collection: r.drift for r in reports if r.drift} == {}
     assert {r.status for r in reports} == {"done"}
     complete = shop.sql(
         "SELECT collection_id FROM stripe_sync.reconcile_state WHERE complete AND window_days = 0"
     )
-    told = [row.id for row in CATALOG.values() if row.retrieval in LISTED and row.name != "event"]
-    assert {row[0] for row in complete} >= set(told)
+    expected = [
+        collection.id
+        for collection in CATALOG.values()
+        if collection.retrieval in LISTED and collection.name != "event"
+    ]
+    assert {row[0] for row in complete} >= set(expected)
 
 
 def test_silent_changes_are_found_once(shop: SyncHarness) -> None:
@@ -103,7 +107,7 @@ def test_silent_changes_are_found_once(shop: SyncHarness) -> None:
     assert rows == [(again.objects, 0, True, None)]
 
 
-def test_what_reconciling_found_is_in_the_lake_once(shop: SyncHarness) -> None:
+def test_corrections_are_in_the_lake_once(shop: SyncHarness) -> None:
     edited, gone = objects(shop, "coupon")[:2]
     shop.sandbox.control.mutate("coupon", edited["id"], {"name": "Melange"})
     shop.sandbox.control.remove("coupon", gone["id"])
@@ -145,7 +149,9 @@ def test_a_payment_method_that_was_detached_still_exists(shop: SyncHarness) -> N
     assert not shop.record(attached["id"])["deleted"]
 
 
-def test_children_that_vanish_are_asked_for_before_they_are_marked(shop: SyncHarness) -> None:
+def test_missing_children_are_retrieved_before_they_are_marked_as_deleted(
+    shop: SyncHarness,
+) -> None:
     gone = next(a for a in objects(shop, "bank_account") if a["customer"])
     shop.sandbox.control.remove("bank_account", gone["id"])
     stored = {row[0] for row in shop.sql("SELECT upstream_id FROM stripe_raw.records")}
@@ -157,7 +163,7 @@ def test_children_that_vanish_are_asked_for_before_they_are_marked(shop: SyncHar
     assert drift(reconcile(shop, "bank_account")) == (0, 0, 0)
 
 
-def test_children_of_a_parent_that_is_gone_stay(shop: SyncHarness) -> None:
+def test_children_of_a_deleted_parent_stay(shop: SyncHarness) -> None:
     note = objects(shop, "credit_note")[0]
     shop.sandbox.control.remove("credit_note", note["id"])
     lines = shop.sql(
@@ -197,7 +203,7 @@ def test_a_window_repairs_what_is_recent_and_never_deletes(quick: SyncHarness) -
     quick.assert_streams_agree()
 
 
-def test_a_window_shows_children_of_recent_parents(shop: SyncHarness) -> None:
+def test_a_window_reads_children_of_recent_parents(shop: SyncHarness) -> None:
     transfer = shop.stripe.v1.transfers.create(
         {"amount": 900, "currency": "usd", "destination": objects(shop, "account")[0]["id"]}
     )
@@ -207,12 +213,22 @@ def test_a_window_shows_children_of_recent_parents(shop: SyncHarness) -> None:
     assert report.requests < len(objects(shop, "transfer"))
 
 
-def test_what_has_no_times_cannot_be_narrowed(shop: SyncHarness) -> None:
-    with pytest.raises(ConfigurationError, match="mandate cannot be narrowed"):
+def test_a_collection_without_times_has_no_window(shop: SyncHarness) -> None:
+    with pytest.raises(ConfigurationError, match="mandate cannot be read by creation time"):
         reconcile(shop, "mandate", days=1)
 
 
-def test_what_the_sync_leaves_out_stays_out(quick: SyncHarness) -> None:
+@pytest.mark.parametrize("days", [0, -5])
+def test_an_empty_window_is_refused(quick: SyncHarness, days: int) -> None:
+    """It would count as a read of everything."""
+    with pytest.raises(ConfigurationError, match="is empty"):
+        reconcile(quick, "customer", days=days)
+    with pytest.raises(ConfigurationError, match=f"window_days is {days}"):
+        plan_chosen(FAST, [], days)
+    assert quick.sql("SELECT * FROM stripe_sync.reconcile_state") == []
+
+
+def test_objects_that_the_sync_leaves_out_stay_out(quick: SyncHarness) -> None:
     quick.sandbox.control.seed({"customer": 3}, start=1_600_000_000, end=1_600_001_000)
     made = quick.stripe.v1.customers.create({"name": "Leto"}).id
     quick.backfill("customer", since=datetime(2024, 1, 1, tzinfo=UTC))
@@ -222,7 +238,7 @@ def test_what_the_sync_leaves_out_stays_out(quick: SyncHarness) -> None:
     assert quick.sql("SELECT upstream_id FROM stripe_raw.records") == [(made,)]
 
 
-def test_a_forbidden_collection_says_so_and_changes_nothing(quick: SyncHarness) -> None:
+def test_a_forbidden_collection_is_reported_and_changes_nothing(quick: SyncHarness) -> None:
     quick.sandbox.control.seed({"product": 3})
     quick.backfill("product")
     permissions = ["rak_customer_read", "rak_account_read"]
@@ -233,7 +249,7 @@ def test_a_forbidden_collection_says_so_and_changes_nothing(quick: SyncHarness) 
     assert quick.state("product")["status"] == "done"
 
 
-def test_a_failure_is_noted_and_does_not_count_as_done(quick: SyncHarness) -> None:
+def test_a_failure_is_stored_and_does_not_count_as_a_read(quick: SyncHarness) -> None:
     quick.sandbox.control.seed({"product": 3})
     quick.backfill("product")
     quick.sandbox.control.fault("server_error", endpoint="GET /v1/products", status=500)
@@ -244,7 +260,7 @@ def test_a_failure_is_noted_and_does_not_count_as_done(quick: SyncHarness) -> No
     assert rows[0][2]
 
 
-def test_only_one_process_has_a_collection(quick: SyncHarness) -> None:
+def test_only_one_process_reads_a_collection(quick: SyncHarness) -> None:
     quick.backfill("product")
     with Warehouse(quick.connections.warehouse_url) as warehouse:
         sync = warehouse.syncs.get(SYNC)
@@ -255,7 +271,7 @@ def test_only_one_process_has_a_collection(quick: SyncHarness) -> None:
             reconcile(quick, "product")
 
 
-def test_a_poller_may_work_beside_it(quick: SyncHarness) -> None:
+def test_a_poller_may_run_at_the_same_time(quick: SyncHarness) -> None:
     control, customers = quick.sandbox.control, quick.stripe.v1.customers
     control.seed({"customer": 250})
     quick.backfill("customer")
@@ -269,7 +285,7 @@ def test_a_poller_may_work_beside_it(quick: SyncHarness) -> None:
     names = [obj["id"] for obj in objects(quick, "customer")]
     for number in range(5):
         control.mutate("customer", names[number], {"description": "silent"})
-        customers.update(names[10 + number], {"description": "told"})
+        customers.update(names[10 + number], {"description": "expected"})
         customers.delete(names[20 + number])
         reconcile(quick, "customer")
     polling.join()
@@ -313,10 +329,10 @@ def test_followers_of_one_sync_take_turns(quick: SyncHarness) -> None:
         ("discount", "may still exist"),
         ("mandate", "may still exist"),
         ("billing_portal.session", "30 days"),
-        ("token", "once"),
+        ("token", "when it is created"),
     ],
 )
-def test_which_readings_tell_what_is_gone(name: str, reason: str | None) -> None:
+def test_which_reads_find_deletions(name: str, reason: str | None) -> None:
     found = why_deletes_unknown(CATALOG.resolve(name), window=None, bound=None)
     assert found is None if reason is None else reason in str(found)
 
