@@ -11,8 +11,8 @@ from stripe_sync.clock import from_unix
 from stripe_sync.errors import StripeSyncError
 from stripe_sync.records import Observation, StripeEvent, canonical_json
 from stripe_sync.records.canonical_json import JsonObject
+from stripe_sync.records.redaction import redact
 
-REDACTED = "[redacted]"
 _ID = (("id",),)
 
 
@@ -128,7 +128,7 @@ class Normalizer:
     def redact(self, obj: JsonObject) -> None:
         """Overwrite the sensitive fields of an object, or of some of its fields, in place."""
         for path in self._sensitive:
-            _redact(obj, path)
+            redact(obj, path)
 
     def comparable(self, obj: JsonObject) -> JsonObject:
         """The object, or some of its fields, without those that differ between two requests."""
@@ -173,18 +173,6 @@ def _pick(value: Any, path: tuple[str, ...]) -> Any:
         value = value.get(part)
     # A parent may be an id or an object.
     return value.get("id") if isinstance(value, dict) else value
-
-
-def _redact(value: Any, path: tuple[str, ...]) -> None:
-    if isinstance(value, list):
-        for item in value:
-            _redact(item, path)
-    elif isinstance(value, dict) and path[0] in value:
-        head, rest = path[0], path[1:]
-        if rest:
-            _redact(value[head], rest)
-        elif value[head] is not None:
-            value[head] = REDACTED
 
 
 def _without(obj: JsonObject, paths: Iterable[tuple[str, ...]]) -> JsonObject:

@@ -18,6 +18,9 @@ from stripe_sync.warehouse.connect import explain, parse_url
 CHANNEL = "stripe_sync"
 """The payload of a notification is the id of the sync."""
 
+NOTIFY = f"pg_notify('{CHANNEL}', %(sync_id)s::text)"
+"""Part of the statement that adds change events; sent with its commit."""
+
 _POSITIONS = """
 SELECT s.name, p.sync_id, p.last_seq FROM stripe_sync.stream_position AS p
 JOIN stripe_sync.syncs AS s ON s.id = p.sync_id

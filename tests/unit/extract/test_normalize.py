@@ -10,8 +10,9 @@ import pytest
 from stripe_sync.catalog import STRIPE_EVENTS, Collection, load_catalog
 from stripe_sync.clock import from_unix
 from stripe_sync.errors import StripeSyncError
-from stripe_sync.extract.normalize import REDACTED, Normalizer, StripeEventNormalizer
+from stripe_sync.extract.normalize import Normalizer, StripeEventNormalizer
 from stripe_sync.records import ChangeType, StripeEvent, canonical_json
+from stripe_sync.records.redaction import REDACTED
 
 CATALOG = load_catalog()
 AT = datetime(2026, 11, 1, tzinfo=UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from stripe_sync.clock import from_unix
 from stripe_sync.errors import (
@@ -27,17 +27,13 @@ from stripe_sync.sync.poll.process_events import EventProcessor, ProcessedEvents
 from stripe_sync.sync.poll.report import PollBatch, PollReport, PollResult
 from stripe_sync.sync.session import Session
 from stripe_sync.warehouse.state.polls import Heartbeat
+from stripe_sync.warehouse.state.retention_gaps import RETENTION, is_gap
 from stripe_sync.warehouse.writing.batch_writer import BatchWriter
 
 log = logging.getLogger(__name__)
 
 BATCH_EVENTS = 200
 """Stripe events that one transaction applies."""
-
-RETENTION = timedelta(days=30)
-"""How long Stripe keeps its events."""
-
-_RETENTION_MARGIN = timedelta(hours=1)
 
 
 class Poller:
@@ -168,7 +164,7 @@ class Poller:
         if cutoff is None:
             created = await newest_created(session.api)
             cutoff = await asyncio.to_thread(polls.set_cutoff, self._sync.id, created, at=asked_at)
-        elif state.polled_at and asked_at - state.polled_at > RETENTION - _RETENTION_MARGIN:
+        elif state.polled_at and is_gap(state.polled_at, asked_at):
             await self._open_gap(state.polled_at, asked_at)
         event_feed = EventFeed(session.api, session.clock, cutoff=cutoff, cursor=state.cursor)
         since = from_unix(event_feed.lookback_start)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -12,7 +12,16 @@ from sqlalchemy.engine import Engine
 from stripe_sync.warehouse.connect import explain
 from stripe_sync.warehouse.schema import poll_tables
 
+RETENTION = timedelta(days=30)
+"""How long Stripe keeps its events."""
+
+_MARGIN = timedelta(hours=1)
 _table = poll_tables.retention_gaps
+
+
+def is_gap(last_poll: datetime, now: datetime) -> bool:
+    """Whether Stripe may have deleted events since the last poll."""
+    return now - last_poll > RETENTION - _MARGIN
 
 
 class Gaps:

@@ -29,7 +29,6 @@ from stripe_sync.records import Batch, EventRow, LoadResult, RecordRow
 from stripe_sync.records.diff import Changes, decide, needing_payload
 from stripe_sync.warehouse.connect import cause_of, create_engine, explain
 from stripe_sync.warehouse.locks import lock_key
-from stripe_sync.warehouse.notifications import CHANNEL
 from stripe_sync.warehouse.writing import lookup
 from stripe_sync.warehouse.writing.checkpoints import save_backfill, save_poll
 from stripe_sync.warehouse.writing.processed_events import find_processed, fingerprint_parameters
@@ -283,7 +282,6 @@ def _merge(cursor: lookup.Cursor, batch: Batch, changes: Changes) -> tuple[int, 
             "resource_id": batch.resource_id,
             "source": batch.source,
             "count": changes.result.events,
-            "channel": CHANNEL,
             **fingerprint_parameters(batch),
         },
     )

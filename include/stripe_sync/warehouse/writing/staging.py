@@ -11,6 +11,7 @@ from datetime import datetime
 
 from stripe_sync.records import EventRow, RecordRow, canonical_json
 from stripe_sync.records.diff import Changes
+from stripe_sync.warehouse.notifications import NOTIFY
 from stripe_sync.warehouse.writing.jsonb_text import for_jsonb
 
 _COPY_BUFFER_BYTES = 256 * 1024
@@ -77,9 +78,9 @@ WITH base AS (
         ON f.id = stripe_event_id
     WHERE stripe_event_id IS NOT NULL
 )
-SELECT seq + %(count)s, pg_current_xact_id()::text, pg_notify(%(channel)s, %(sync_id)s::text)
+SELECT seq + %(count)s, pg_current_xact_id()::text, {notify}
 FROM base
-"""
+""".replace("{notify}", NOTIFY)
 
 _REPLACE = """ON CONFLICT (collection_id, sync_id, upstream_id) DO UPDATE SET
         resource_id = excluded.resource_id, deleted = excluded.deleted, payload = excluded.payload,
