@@ -1,4 +1,4 @@
-"""Retries of requests: which failures, how many attempts, how long to wait."""
+"""Retries of requests, back-off after 429: which failures, how many attempts, how long to wait."""
 
 from __future__ import annotations
 
