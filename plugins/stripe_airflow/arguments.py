@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from stripe_sync import ConfigurationError
 
 _UNSET = ("", "none", "null")
-"""Texts of "no value"; a template renders None as ``None``."""
+
+
+def is_unset(value: object) -> bool:
+    """Whether a value is None or a text of "no value": a template renders None as ``None``."""
+    return value is None or (isinstance(value, str) and value.strip().lower() in _UNSET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +51,7 @@ class NumberArgument:
         Raises:
             ConfigurationError: It is no number, or breaks the rule.
         """
-        if value is None or (isinstance(value, str) and value.strip().lower() in _UNSET):
-            return None
-        return self.parse(value)
+        return None if is_unset(value) else self.parse(value)
 
     def check_literal(self, value: object) -> None:
         """Check a value while the DAG is parsed; what Airflow renders later is not checked yet.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseHook
 
+from stripe_airflow.arguments import is_unset
 from stripe_airflow.hooks.extras import extras_of
 from stripe_sync import ConfigurationError, StripeSyncError
 
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
 
 ACCOUNT_EXTRA = "account"
 """The one extra that is not a setting: the connected account (``acct_…``) to act on."""
-
-_UNSET = ("", "null")
-"""Texts that forms and environment variables use for "no value"."""
 
 
 class StripeHook(BaseHook):
@@ -57,10 +55,10 @@ class StripeHook(BaseHook):
             )
             raise ConfigurationError(msg)
         api_base = {"api_base": connection.host} if connection.host else {}
-        account = str(extras_of(connection).get(ACCOUNT_EXTRA) or "").strip()
+        account = extras_of(connection).get(ACCOUNT_EXTRA)
         return Credential(
             api_key=connection.password,
-            account=None if account.lower() in _UNSET else account,
+            account=None if is_unset(account) else str(account).strip(),
             **api_base,
         )
 
