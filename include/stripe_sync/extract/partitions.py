@@ -1,7 +1,8 @@
 """Partitions: the parts that together are one collection, each resumable.
 
 The objects of a partition come from one of Stripe's lists or, where all of them are stored already,
-from the warehouse, which costs no request.
+from the warehouse, which costs no request. A list with a ``created`` filter is read in concurrent
+ranges: ``lists/concurrent_ranges.py``.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from stripe_sync.catalog import Collection, ListCall
 from stripe_sync.errors import EndpointRetired, InvalidRequest, PermissionDenied
 from stripe_sync.extract.context import StoredRecords
 from stripe_sync.extract.extractors.source_objects import RecordExtractor, SourceObject
+from stripe_sync.extract.lists.concurrent_ranges import Slice, WindowedList, cursor_list
 from stripe_sync.extract.lists.pages import Item, ListReader
-from stripe_sync.extract.lists.windows import Slice, WindowedList, cursor_list
 from stripe_sync.extract.pagination import ListRequest, paginate
 from stripe_sync.extract.requester import Requester
 from stripe_sync.records import Condition

@@ -30,7 +30,7 @@ from stripe_sync.extract.extractors.source_objects import (
     SourceObject,
     ids_at,
 )
-from stripe_sync.extract.lists.windows import Slice
+from stripe_sync.extract.lists.concurrent_ranges import Slice
 from stripe_sync.extract.partitions import read_partitions
 from stripe_sync.extract.relations import Relations
 from stripe_sync.records import Observation, canonical_json

@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from stripe_sync.records import (
     Batch,
@@ -29,6 +28,7 @@ from stripe_sync.records import (
     ids,
 )
 from stripe_sync.records.canonical_json import JsonObject
+from stripe_sync.records.old_values import old_values
 
 RecordKey = tuple[str, str]
 """Collection id and upstream id."""
@@ -89,32 +89,6 @@ def needing_payload(
         if changing:
             keys[key] = None
     return list(keys)
-
-
-def old_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> JsonObject:
-    """Old values of the changed keys, in the shape of Stripe's ``previous_attributes``.
-
-    Objects are compared key by key, arrays as a whole; a new key has the old value null.
-
-    Args:
-        old: The earlier state.
-        new: The later state.
-
-    Returns:
-        Changed keys with their old values; empty when nothing differs.
-    """
-    changes: JsonObject = {}
-    for key in old.keys() | new.keys():
-        before, after = old.get(key), new.get(key)
-        if before == after and type(before) is type(after):
-            continue
-        if isinstance(before, dict) and isinstance(after, dict):
-            nested = old_values(before, after)
-            if nested:
-                changes[key] = nested
-        else:
-            changes[key] = before
-    return changes
 
 
 class _Fold:

@@ -1,4 +1,7 @@
-"""Redaction: sensitive fields are overwritten before anything is stored."""
+"""Redaction: client secrets and similar fields are overwritten before anything is stored.
+
+The fields are the ``sensitive`` paths of a collection's entry in the catalogue.
+"""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from stripe_sync.errors import EndpointRetired, InvalidRequest, StripeError
+from stripe_sync.extract.lists.concurrent_ranges import Slice
 from stripe_sync.extract.lists.pages import Item
-from stripe_sync.extract.lists.windows import Slice
 from stripe_sync.extract.partitions import Partition, read_partitions
 from stripe_sync.records.canonical_json import JsonObject
 

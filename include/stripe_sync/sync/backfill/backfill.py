@@ -18,7 +18,7 @@ from stripe_sync.catalog.dependencies import (
 )
 from stripe_sync.errors import PermissionDenied
 from stripe_sync.extract.event_feed import newest_created
-from stripe_sync.extract.lists.windows import Slice
+from stripe_sync.extract.lists.concurrent_ranges import Slice
 from stripe_sync.gc_tuning import bulk_mode
 from stripe_sync.records import CollectionStatus
 from stripe_sync.records.canonical_json import JsonObject

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from stripe_sync.catalog import Collection
 from stripe_sync.catalog.dependencies import derived_collections
 from stripe_sync.clock import to_unix
-from stripe_sync.extract.lists.windows import Slice
+from stripe_sync.extract.lists.concurrent_ranges import Slice
 from stripe_sync.records import (
     Batch,
     Checkpoint,

@@ -34,7 +34,7 @@ from stripe_sync.clock import from_unix
 from stripe_sync.extract.normalize import Normalizer
 from stripe_sync.records import ChangeType, RecordRow, canonical_json
 from stripe_sync.records.canonical_json import JsonObject, copied
-from stripe_sync.records.diff import old_values
+from stripe_sync.records.old_values import old_values
 
 FETCHES_PER_BATCH = 16
 """Burst threshold: changed objects that are fetched before the changes of a batch are stored."""

@@ -18,7 +18,7 @@ from stripe_sync.catalog import Collection, Retrieval
 from stripe_sync.catalog.dependencies import has_window
 from stripe_sync.clock import Clock, to_unix
 from stripe_sync.errors import ConfigurationError
-from stripe_sync.extract.lists.windows import Slice
+from stripe_sync.extract.lists.concurrent_ranges import Slice
 from stripe_sync.gc_tuning import bulk_mode
 from stripe_sync.records import Batch, CollectionStatus, LoadResult, Observation, Source
 from stripe_sync.sync.connections import Connections

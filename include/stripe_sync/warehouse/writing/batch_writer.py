@@ -35,11 +35,10 @@ from stripe_sync.warehouse.writing.processed_events import find_processed, finge
 from stripe_sync.warehouse.writing.staging import (
     COPY_STAGE,
     CREATE_STAGE,
-    MERGE,
-    MERGE_NEW,
     copy_blocks,
     emitted_events,
 )
+from stripe_sync.warehouse.writing.stream_seq import MERGE, MERGE_NEW
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,7 @@
-"""Progress of backfills and pollers, written in the transaction of their data."""
+"""Checkpoints of backfills and pollers, written in the transaction of their data.
+
+``sync/backfill/writer.py`` decides when a backfill has one, ``sync/poll/poller.py`` for polling.
+"""
 
 from __future__ import annotations
 

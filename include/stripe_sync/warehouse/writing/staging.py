@@ -1,4 +1,4 @@
-"""Staging: one COPY into a temporary table, one merge statement from there.
+"""Staging: one COPY into a temporary table; ``stream_seq.py`` merges it from there.
 
 Each change event is one staged row. The newest change event of a record also carries the record, so
 that a payload is sent and parsed once although both tables store it.
@@ -11,7 +11,6 @@ from datetime import datetime
 
 from stripe_sync.records import EventRow, RecordRow, canonical_json
 from stripe_sync.records.diff import Changes
-from stripe_sync.warehouse.notifications import NOTIFY
 from stripe_sync.warehouse.writing.jsonb_text import for_jsonb
 
 _COPY_BUFFER_BYTES = 256 * 1024
@@ -42,60 +41,6 @@ CREATE TEMPORARY TABLE stripe_stage (
 """
 
 COPY_STAGE = "COPY pg_temp.stripe_stage FROM STDIN"
-
-# This last statement of the transaction locks the sync's stream position until the commit, so that
-# the order of positions is the order of commits. NOTIFY is sent with the commit.
-_MERGE = """
-WITH base AS (
-    UPDATE stripe_sync.stream_position SET last_seq = last_seq + %(count)s
-    WHERE sync_id = %(sync_id)s
-    RETURNING last_seq - %(count)s AS seq
-), new_events AS (
-    INSERT INTO stripe_raw.events (
-        sync_id, seq, id, resource_id, collection_id, upstream_id, event_type, changes, data,
-        data_exact, created_at, upstream_updated_at, source, stripe_event_id, api_version)
-    SELECT %(sync_id)s, base.seq + ordinal, event_id, %(resource_id)s, collection_id, upstream_id,
-        event_type, changes, payload, payload_exact, created_at, upstream_updated_at, %(source)s,
-        stripe_event_id, api_version
-    FROM base, pg_temp.stripe_stage
-    WHERE event_type IS NOT NULL
-), new_records AS (
-    INSERT INTO stripe_raw.records AS r (
-        collection_id, sync_id, upstream_id, id, resource_id, deleted, payload, payload_exact,
-        payload_hash, inserted_at, updated_at, upstream_updated_at, updated_idx, seq, observed_at,
-        api_version, parent_id)
-    SELECT collection_id, %(sync_id)s, upstream_id, record_id, %(resource_id)s, deleted, payload,
-        payload_exact, payload_hash, inserted_at, created_at, record_upstream_updated_at,
-        updated_idx, base.seq + ordinal, observed_at, api_version, parent_id
-    FROM base, pg_temp.stripe_stage
-    WHERE record_id IS NOT NULL
-    {on_conflict}
-), new_processed_events AS (
-    INSERT INTO stripe_sync.processed_events (sync_id, stripe_event_id, created, fingerprint)
-    SELECT %(sync_id)s, stripe_event_id, upstream_updated_at, f.fingerprint
-    FROM pg_temp.stripe_stage
-    LEFT JOIN unnest(%(fingerprinted)s::text[], %(fingerprints)s::uuid[]) AS f (id, fingerprint)
-        ON f.id = stripe_event_id
-    WHERE stripe_event_id IS NOT NULL
-)
-SELECT seq + %(count)s, pg_current_xact_id()::text, {notify}
-FROM base
-""".replace("{notify}", NOTIFY)
-
-_REPLACE = """ON CONFLICT (collection_id, sync_id, upstream_id) DO UPDATE SET
-        resource_id = excluded.resource_id, deleted = excluded.deleted, payload = excluded.payload,
-        payload_exact = excluded.payload_exact, payload_hash = excluded.payload_hash,
-        updated_at = excluded.updated_at, upstream_updated_at = excluded.upstream_updated_at,
-        updated_idx = excluded.updated_idx, seq = excluded.seq,
-        observed_at = excluded.observed_at, api_version = excluded.api_version,
-        parent_id = excluded.parent_id"""
-
-# Without ON CONFLICT the statement takes a seventh less time.
-MERGE_NEW = _MERGE.replace("{on_conflict}", "")
-"""For batches whose records are all new."""
-
-MERGE = _MERGE.replace("{on_conflict}", _REPLACE)
-"""For batches with stored records."""
 
 
 def emitted_events(changes: Changes, *, created_events: bool) -> list[EventRow]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stripe_sync.extract.extractors.embedded import ObjectExtractor
+from stripe_sync.extract.lists.concurrent_ranges import Slice, cursor_list
 from stripe_sync.extract.lists.pages import ListReader
-from stripe_sync.extract.lists.windows import Slice, cursor_list
 from stripe_sync.extract.pagination import ListRequest
 from unit.client.scripted_stripe import Answer, error, found
 from unit.extract.scripted_reads import Reads, reads

@@ -19,8 +19,8 @@ from typing import Protocol
 
 from stripe_sync.client import Permit
 from stripe_sync.errors import CursorVanished
+from stripe_sync.extract.lists.created_ranges import Segment, second_after
 from stripe_sync.extract.lists.pages import Item, ListReader, Page
-from stripe_sync.extract.lists.segments import Segment, second_after
 from stripe_sync.extract.pagination import PAGE_SIZE, paginate
 from stripe_sync.records.canonical_json import JsonObject
 

@@ -14,9 +14,14 @@ from hypothesis import strategies as st
 
 from stripe_sync.client import Permit
 from stripe_sync.errors import CursorVanished
+from stripe_sync.extract.lists.concurrent_ranges import (
+    IN_FLIGHT,
+    SEGMENT_PAGES,
+    Slice,
+    WindowedList,
+)
+from stripe_sync.extract.lists.created_ranges import MAX_PARTS
 from stripe_sync.extract.lists.pages import Item, Page
-from stripe_sync.extract.lists.segments import MAX_PARTS
-from stripe_sync.extract.lists.windows import IN_FLIGHT, SEGMENT_PAGES, Slice, WindowedList
 from stripe_sync.extract.pagination import PAGE_SIZE
 
 NOW = 1_790_000_000
