@@ -113,6 +113,7 @@ class Collection(CatalogModel):
         parent_only: Whether it is read only to find the children of its objects, and not stored
             unless a sync includes it.
         id_prefixes: Usual prefixes of ids; empty where ids have none or are chosen by the user.
+        reusable_ids: Whether an id may be used again after its object was deleted: users choose it.
         key: Paths into the payload that together identify an object; ``("id",)`` mostly.
         fallback_key: Paths that identify it within the object that contains it, in API versions
             without its id.
@@ -146,6 +147,7 @@ class Collection(CatalogModel):
     view: str
     parent_only: bool = False
     id_prefixes: tuple[str, ...] = ()
+    reusable_ids: bool = False
     key: tuple[str, ...] = ("id",)
     fallback_key: tuple[str, ...] = ()
     created_field: str | None = "created"

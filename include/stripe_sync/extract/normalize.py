@@ -69,6 +69,7 @@ class Normalizer:
         deleted: bool = False,
         stripe_event: StripeEvent | None = None,
         fallback: bool = False,
+        gone: bool = False,
         api_version: str | None = None,
         parent_id: str | None = None,
         upstream_id: str | None = None,
@@ -81,6 +82,7 @@ class Normalizer:
             deleted: Whether the object is deleted; ``obj`` is then its last known state.
             stripe_event: The Stripe event that reports the change.
             fallback: Whether ``obj`` is only the payload of a Stripe event.
+            gone: Whether the object was gone when it was fetched.
             api_version: Version that ``obj`` is rendered in, None for this normalizer's.
             parent_id: Id of the parent, where ``obj`` has no field for it.
             upstream_id: Its key, where its fields do not contain it.
@@ -106,6 +108,7 @@ class Normalizer:
             api_version=api_version or self._api_version,
             stripe_event=stripe_event,
             fallback=fallback,
+            gone=gone,
             parent_id=parent_id,
         )
 

@@ -3,11 +3,15 @@
 Two rules keep records and change events in agreement:
 
 1. A record is the fold of its change events. The newest change event has the record's payload, and
-   the record is deleted exactly when that event has the type ``deleted``. The type follows the
-   state: a Stripe event ``customer.updated`` of a customer that is gone by now becomes a change
-   event ``deleted``, and never restores the record.
+   the record is deleted exactly when that event has the type ``deleted``.
 2. A state never replaces one that was observed later. A late Stripe event still gets its change
-   event, with the newer state as its data.
+   event, with the newer state as its data: of type ``updated``, or ``deleted`` where the record is
+   deleted, so that it never restores the record.
+
+A Stripe event makes one change event, but for two cases that would count a change twice: the
+creation of an object whose record exists (a backfill or an earlier Stripe event created it), and
+the deletion of an object whose record is deleted. Some ids are used again after a deletion
+(``StripeEvent.object_created``): the new object's first event ends the old object's record.
 """
 
 from __future__ import annotations
@@ -130,7 +134,7 @@ class _Fold:
     ) -> None:
         """Without a Stripe event: a change event only where the state differs."""
         if record is None:
-            change = _change_type(None, deleted=observation.deleted, reported_change=None)
+            change = _change_type(None, deleted=observation.deleted)
             self._write(key, observation, None, change)
         elif _is_same_state(observation, record):
             self.result.unchanged += 1
@@ -139,7 +143,7 @@ class _Fold:
         elif self._is_stale(key, observation, record):
             self.result.stale += 1
         else:
-            change = _change_type(record, deleted=observation.deleted, reported_change=None)
+            change = _change_type(record, deleted=observation.deleted)
             changes = _old_values(observation, record) if change is ChangeType.UPDATED else None
             self._write(key, observation, record, change, changes, keep_payload=observation.deleted)
 
@@ -150,20 +154,55 @@ class _Fold:
         stripe_event: StripeEvent,
         record: RecordRow | None,
     ) -> None:
-        """With a Stripe event: exactly one change event, whatever the state."""
-        stale = record is not None and self._is_stale(key, observation, record)
-        deleted = record.deleted if record is not None and stale else observation.deleted
-        change = _change_type(record, deleted=deleted, reported_change=stripe_event.change)
-        changes: JsonObject | None = None
-        if change is ChangeType.UPDATED:
-            changes = stripe_event.previous_attributes
-            if changes is None:
-                changes = {} if record is None or stale else _old_values(observation, record)
-        same_payload = record is not None and observation.payload_hash == record.payload_hash
-        keep_payload = stale or observation.deleted or observation.fallback or same_payload
-        self.result.stale += stale
+        """With a Stripe event: one change event, unless it would repeat one."""
+        if record is not None:
+            age = _compare_objects(stripe_event, record)
+            if age > 0 and not record.deleted:
+                # The id was used again, and the deletion in between is still to come.
+                deletion = replace(observation, deleted=True, stripe_event=None)
+                self._write(key, deletion, record, ChangeType.DELETED, keep_payload=True)
+                record = self._current[key]
+            if _is_repetition(stripe_event, record, age):
+                self.result.unchanged += 1
+                return
+            if age < 0:
+                self._write_late(key, observation, record)
+                return
+        if stripe_event.change is ChangeType.DELETED:
+            self._write(key, observation, record, ChangeType.DELETED, keep_payload=True)
+            return
+        if record is None:
+            self._write(key, observation, None, ChangeType.CREATED)
+            return
+        stale = self._is_stale(key, observation, record)
+        if record.deleted and not stale and not observation.gone:
+            self._write(key, observation, record, ChangeType.CREATED)
+            return
+        if stale or record.deleted:
+            self._write_late(key, observation, record)
+            return
+        changes = stripe_event.previous_attributes
+        if changes is None:
+            changes = _old_values(observation, record)
+        same_payload = observation.payload_hash == record.payload_hash
+        keep_payload = observation.fallback or same_payload
         self._write(
-            key, observation, record, change, changes, keep_payload=keep_payload, stale=stale
+            key, observation, record, ChangeType.UPDATED, changes, keep_payload=keep_payload
+        )
+
+    def _write_late(self, key: RecordKey, observation: Observation, record: RecordRow) -> None:
+        """The change event of a late Stripe event: the record stays in its newer state."""
+        stripe_event = observation.stripe_event
+        changes = (stripe_event.previous_attributes if stripe_event else None) or {}
+        self.result.stale += 1
+        self._write(
+            key,
+            observation,
+            record,
+            ChangeType.DELETED if record.deleted else ChangeType.UPDATED,
+            None if record.deleted else changes,
+            keep_payload=True,
+            stale=True,
         )
 
     def _last_observed_at(self, key: RecordKey, record: RecordRow) -> datetime:
@@ -195,7 +234,8 @@ class _Fold:
             new = self._new_record(key, observation, changed_at)
         else:
             state = record if keep_payload else observation
-            observed_at = self._last_observed_at(key, record) if stale else observation.observed_at
+            last = self._last_observed_at(key, record)
+            observed_at = last if stale else max(last, observation.observed_at)
             new = self._next_version(record, state, observed_at, changed_at)
         new.deleted = change is ChangeType.DELETED
         self._observed_at[key] = new.observed_at
@@ -297,20 +337,38 @@ def _old_values(observation: Observation, record: RecordRow) -> JsonObject:
     return old_values(canonical_json.loads(record.payload_json), observation.payload)
 
 
-def _change_type(
-    record: RecordRow | None, *, deleted: bool, reported_change: ChangeType | None
-) -> ChangeType:
-    """Type of the change event.
+def _change_type(record: RecordRow | None, *, deleted: bool) -> ChangeType:
+    """Type of the change event of a state that no Stripe event reports.
 
     Args:
         record: The record before the change, if there was one.
         deleted: Whether it is deleted after the change.
-        reported_change: Type of the change by the Stripe event; None without one.
     """
     if deleted:
         return ChangeType.DELETED
-    if reported_change in (ChangeType.CREATED, ChangeType.UPDATED):
-        return reported_change
     if record is None or record.deleted:
         return ChangeType.CREATED
     return ChangeType.UPDATED
+
+
+def _compare_objects(stripe_event: StripeEvent, record: RecordRow) -> int:
+    """Whether a Stripe event's object is older (-1) or newer (1) than the record's, or the same."""
+    if stripe_event.object_created is None:
+        return 0
+    created = canonical_json.loads(record.payload_json).get("created")
+    if not isinstance(created, int):
+        return 0
+    return (stripe_event.object_created > created) - (stripe_event.object_created < created)
+
+
+def _is_repetition(stripe_event: StripeEvent, record: RecordRow, age: int) -> bool:
+    """Whether the stream has this creation or deletion already.
+
+    Args:
+        stripe_event: The Stripe event.
+        record: The record.
+        age: Of ``_compare_objects``.
+    """
+    if stripe_event.change is ChangeType.CREATED:
+        return age < 0 or (age == 0 and not record.deleted)
+    return stripe_event.change is ChangeType.DELETED and (age < 0 or record.deleted)

@@ -42,6 +42,8 @@ class StripeEvent:
         api_version: Version that the event's own payload is rendered in.
         fingerprint: Id of the event's content; two Stripe events with the same fingerprint report
             the same change. None where that cannot be proven.
+        object_created: Unix seconds at which the object in the event's payload was created, where
+            its id may be used again after a deletion; else None.
     """
 
     id: str
@@ -51,6 +53,7 @@ class StripeEvent:
     previous_attributes: JsonObject | None
     api_version: str | None
     fingerprint: UUID | None = None
+    object_created: int | None = None
 
 
 # Never changed after construction; a frozen dataclass would take three times as long to construct.
@@ -74,7 +77,10 @@ class Observation:
         api_version: Version the payload is rendered in.
         stripe_event: The Stripe event that led to this observation.
         fallback: Whether the payload is a Stripe event's own payload, in any version and with cut
-            lists: stored for a new record, never in place of a stored state.
+            lists, while the object exists: stored for a new record, never in place of a stored
+            state.
+        gone: Whether the object was gone when it was fetched: the payload is the Stripe event's
+            own, and never restores a deleted record.
         parent_id: Stripe's id of the object that this one belongs to and is listed with; None for
             top-level objects.
     """
@@ -89,6 +95,7 @@ class Observation:
     api_version: str
     stripe_event: StripeEvent | None = None
     fallback: bool = False
+    gone: bool = False
     parent_id: str | None = None
 
     @property

@@ -34,6 +34,7 @@ def observation(
     deleted: bool = False,
     stripe_event: StripeEvent | None = None,
     fallback: bool = False,
+    gone: bool = False,
 ) -> Observation:
     text = canonical_json.canonical({"id": upstream_id, **(payload or {})})
     return Observation(
@@ -47,6 +48,7 @@ def observation(
         api_version="2026-01-01",
         stripe_event=stripe_event,
         fallback=fallback,
+        gone=gone,
     )
 
 

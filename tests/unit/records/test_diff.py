@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import permutations
+
+import pytest
+
 from stripe_sync.records import ChangeType, Observation, canonical_json, ids
 from stripe_sync.records.diff import Changes, decide, needing_payload
 from unit.records.observations import CUSTOMER, SYNC, at, batch, observation, stripe_event
@@ -151,41 +156,82 @@ def test_an_update_without_previous_attributes_is_compared_with_what_is_stored()
     assert changes.events[1].changes == {"n": 1}
 
 
-def test_an_update_of_an_unknown_object_has_no_old_values() -> None:
-    changes = fold(observation({"n": 1}, stripe_event=stripe_event("evt_1", UPDATED)))
-    assert (types(changes), changes.events[0].changes) == ([UPDATED], {})
+@pytest.mark.parametrize("change", [CREATED, UPDATED, None])
+def test_the_first_stripe_event_of_an_unknown_object_creates_it(change: ChangeType | None) -> None:
+    changes = fold(observation({"n": 1}, stripe_event=stripe_event("evt_1", change)))
+    assert (types(changes), changes.events[0].changes) == ([CREATED], None)
 
 
-def test_a_stripe_event_of_an_open_type_creates_a_new_record() -> None:
-    assert types(fold(observation(stripe_event=stripe_event("evt_1", None)))) == [CREATED]
+def test_the_creation_of_a_known_object_adds_no_row() -> None:
+    changes = fold(
+        observation({"n": 1}),
+        observation({"n": 2}, when=1, stripe_event=stripe_event("evt_1", CREATED)),
+        observation({"n": 2}, when=1, stripe_event=stripe_event("evt_2", previous={"n": 1})),
+    )
+    assert types(changes) == [CREATED, UPDATED]
+    assert payload(changes)["n"] == 2
+
+
+def test_a_reported_deletion_is_one_row_however_often_and_when_it_is_reported() -> None:
+    changes = fold(
+        observation({"n": 1}, when=9),
+        observation(when=1, deleted=True, stripe_event=stripe_event("evt_1", DELETED)),
+        observation(when=9, deleted=True, stripe_event=stripe_event("evt_2", DELETED)),
+    )
+    assert types(changes) == [CREATED, DELETED]
+    assert changes.records[0].deleted
+
+
+def test_a_change_of_an_object_that_is_gone_keeps_its_type_and_its_payload() -> None:
+    changes = fold(
+        observation({"n": 1}),
+        observation(
+            {"n": 2}, when=9, gone=True, stripe_event=stripe_event("evt_1", previous={"n": 1})
+        ),
+        observation(
+            {"n": 2}, when=9, deleted=True, gone=True, stripe_event=stripe_event("evt_2", DELETED)
+        ),
+    )
+    assert types(changes) == [CREATED, UPDATED, DELETED]
+    assert [canonical_json.loads(event.data_json)["n"] for event in changes.events] == [1, 2, 2]
+
+
+OLD = {"created": 100, "name": "old"}
+NEW = {"created": 200, "name": "new"}
+
+
+def reused(name: str, change: ChangeType, payload: dict[str, object], when: float) -> Observation:
+    """The observation of a Stripe event of an object whose id is used twice."""
+    reported = replace(stripe_event(name, change), object_created=payload["created"])
+    return observation(payload, when=when, deleted=change is DELETED, stripe_event=reported)
+
+
+@pytest.mark.parametrize("order", list(permutations(("deleted", "created", "updated"))))
+def test_an_id_used_again_is_deleted_then_created_in_whatever_order_it_is_reported(
+    order: tuple[str, ...],
+) -> None:
+    reported = {
+        "deleted": reused("evt_1", DELETED, OLD, 5),
+        "created": reused("evt_2", CREATED, NEW, 5),
+        "updated": reused("evt_3", UPDATED, NEW, 5),
+    }
+    changes = fold(observation(OLD), *(reported[name] for name in order))
+    assert types(changes)[:3] == [CREATED, DELETED, CREATED]
+    assert set(types(changes)[3:]) <= {UPDATED}
+    assert not changes.records[0].deleted
+    assert payload(changes)["name"] == "new"
 
 
 def test_a_late_update_never_restores_a_deleted_record() -> None:
     changes = fold(
         observation({"n": 1}),
         observation(when=5, deleted=True, stripe_event=stripe_event("evt_2", DELETED, created=4)),
-        observation(when=6, deleted=True, stripe_event=stripe_event("evt_1", UPDATED, created=3)),
+        observation(when=6, gone=True, stripe_event=stripe_event("evt_1", UPDATED, created=3)),
         observation({"n": 1}, when=1, stripe_event=stripe_event("evt_0", UPDATED, created=2)),
     )
     assert types(changes) == [CREATED, DELETED, DELETED, DELETED]
     assert changes.records[0].deleted
     assert changes.records[0].upstream_updated_at == at(4)
-
-
-def test_an_id_reused_after_a_deletion_is_created_again() -> None:
-    changes = fold(
-        observation({"n": 1}, when=9, stripe_event=stripe_event("evt_1", CREATED), fallback=True),
-        observation(
-            {"n": 1},
-            when=9,
-            stripe_event=stripe_event("evt_2", DELETED),
-            deleted=True,
-            fallback=True,
-        ),
-        observation({"n": 7}, when=9, stripe_event=stripe_event("evt_3", CREATED)),
-    )
-    assert types(changes) == [CREATED, DELETED, CREATED]
-    assert payload(changes)["n"] == 7
 
 
 def test_a_fallback_payload_never_replaces_a_stored_one() -> None:

@@ -1,43 +1,44 @@
 """Burst policy: more objects changed at once than can be fetched before their changes are stored.
 
-Fetching each changed object is the rule. Stripe answers some 25 requests a second, so that fetching
-thousands of objects takes minutes. In a burst, ``EventProcessor`` therefore takes for each object
-the first of these that applies:
+Fetching each changed object is the rule. Stripe answers some 25 requests a second and endpoint,
+so that fetching thousands of objects takes minutes. When a batch needs more fetches than Stripe
+answers within ``FETCH_SECONDS``, ``EventProcessor`` takes for each object the first of these that
+applies:
 
 1. the payload of its newest Stripe event, where that is proven to equal a fetch (``event_state``);
-2. a fetch now, for the first ``FETCHES_PER_BATCH`` objects, and for those that cannot be deferred
-   (``must_fetch_now``);
-3. a deferred fetch: its change events are stored at once with the stored state, and its new state
-   follows as a change event of its own (``pending_fetches.py``).
+2. the stored state with the changed values of the event, where their old values are proven to be
+   rendered as stored (``patched_state``): for accounts whose default API version is another one;
+3. a fetch now, although the batch waits for it.
 
-An event's payload equals a fetch when
-
-- it is rendered in the stored API version, no list in it is cut, and no event is a deletion;
-- its event is newer than all others and than the stored state, by Stripe's clock and by the time
-  of the request;
-- it differs from the stored state by exactly the ``previous_attributes`` of the events.
-
-The last condition covers what clocks and the order of events cannot prove: where a change in
-between is missing, the difference does not fit. The stored state is compared once more in the
-transaction that stores the result (``Batch.expected_hashes``). Fields that only an expanded fetch
-returns (a customer's tax settings) are in no payload; they are kept as stored.
+A state of the first two kinds that may lack something is fetched later (``pending_fetches.py``),
+which writes a change event only where the fetch differs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from stripe_sync.catalog import Collection
+from stripe_sync.client import PacingLimits
 from stripe_sync.clock import from_unix
 from stripe_sync.extract.normalize import Normalizer
 from stripe_sync.records import ChangeType, RecordRow, canonical_json
 from stripe_sync.records.canonical_json import JsonObject, copied
 from stripe_sync.records.old_values import old_values
 
-FETCHES_PER_BATCH = 16
-"""Burst threshold: changed objects that are fetched before the changes of a batch are stored."""
+FETCH_SECONDS = 0.6
+"""Longest time that the fetches of one batch may take at Stripe's limits."""
+
+
+def fits_budget(fetches_by_endpoint: Iterable[int], limits: PacingLimits) -> bool:
+    """Whether the rate limits let these fetches be sent within ``FETCH_SECONDS``."""
+    counts = list(fetches_by_endpoint)
+    return (
+        sum(counts) <= limits.total * FETCH_SECONDS
+        and max(counts, default=0) <= limits.per_endpoint * FETCH_SECONDS
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,6 @@ class EventState:
 
     state: JsonObject
     incomplete: bool
-
-
-def must_fetch_now(
-    collection: Collection, events: Sequence[JsonObject], stored: RecordRow | None
-) -> bool:
-    """Whether a fetch cannot be deferred, since no stored state can stand in until then."""
-    return stored is None or stored.deleted or _has_deletion(collection, events)
 
 
 def event_state(
@@ -105,6 +99,64 @@ def event_state(
     return EventState(payload, incomplete=bool(missing))
 
 
+def patched_state(
+    collection: Collection,
+    events: Sequence[JsonObject],
+    stored: RecordRow | None,
+    *,
+    normalizer: Normalizer,
+    answered_at: datetime,
+) -> EventState | None:
+    """The stored state with the values that Stripe events changed, whatever their API version.
+
+    A value is taken over where the event's old value equals the stored one and the new value is
+    plain (no object or array that could be rendered differently): then the field is rendered alike
+    in both versions.
+
+    Args:
+        collection: The object's collection.
+        events: Its Stripe events of this batch, oldest first.
+        stored: The stored record.
+        normalizer: Normalizes objects of the collection.
+        answered_at: When Stripe answered with the events.
+
+    Returns:
+        None where a changed value is not proven: the object must be fetched. The state counts as
+        incomplete, because other fields may differ between the versions.
+    """
+    if (
+        stored is None
+        or stored.deleted
+        or _has_deletion(collection, events)
+        or not _is_newest(events)
+        or not _is_newer(events[-1], stored, answered_at)
+        or not all(event["data"].get("previous_attributes") for event in events)
+    ):
+        return None
+    state: JsonObject = canonical_json.loads(stored.payload_json)
+    payload = copied(events[-1]["data"]["object"])
+    normalizer.redact(payload)
+    if not _patch(state, normalizer.comparable(_reported(events, normalizer)), payload):
+        return None
+    return EventState(state, incomplete=True)
+
+
+def _patch(state: JsonObject, reported: JsonObject, payload: JsonObject) -> bool:
+    """Set the reported keys of a state to their values in a payload; False where unproven."""
+    for key, old in reported.items():
+        stored, new = state.get(key), payload.get(key)
+        if isinstance(old, dict) and isinstance(stored, dict) and isinstance(new, dict):
+            if not _patch(stored, old, new):
+                return False
+        elif isinstance(new, dict | list) or stored != old or type(stored) is not type(old):
+            return False
+        elif key in payload:
+            state[key] = new
+        else:
+            state.pop(key, None)
+    return True
+
+
 def _is_rendered_as_fetched(
     collection: Collection, events: Sequence[JsonObject], api_version: str
 ) -> bool:
@@ -137,13 +189,19 @@ def _differs_as_reported(
     stored: JsonObject, payload: JsonObject, events: Sequence[JsonObject], normalizer: Normalizer
 ) -> bool:
     """Whether the old values of the difference are the ``previous_attributes`` of the events."""
+    reported = normalizer.comparable(_reported(events, normalizer))
+    actual = old_values(normalizer.comparable(stored), normalizer.comparable(payload))
+    return actual == _changed_since(reported, payload)
+
+
+def _reported(events: Sequence[JsonObject], normalizer: Normalizer) -> JsonObject:
+    """The oldest values of all keys that events changed."""
     reported: JsonObject = {}
     for event in events:
         previous = copied(event["data"].get("previous_attributes") or {})
         normalizer.redact(previous)
         _add_missing(reported, previous)
-    actual = old_values(normalizer.comparable(stored), normalizer.comparable(payload))
-    return actual == _changed_since(normalizer.comparable(reported), payload)
+    return reported
 
 
 def _add_missing(reported: JsonObject, previous: JsonObject) -> None:

@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container, Sequence
 from datetime import datetime
 from itertools import islice
 
 from stripe_sync.errors import AuthenticationError, StripeError, SyncBusy, WarehouseError
 from stripe_sync.records import LoadResult, PendingFetch
-from stripe_sync.sync.poll.burst import FETCHES_PER_BATCH
 from stripe_sync.sync.poll.process_events import EventProcessor, ProcessedEvents
 from stripe_sync.sync.session import Session
 
 log = logging.getLogger(__name__)
 
-_RETRY_SECONDS = 5.0
+FETCHES_AT_ONCE = 16
+"""Pending objects that are fetched for one transaction."""
+
+_FIRST_RETRY_SECONDS = 5.0
+_LONGEST_RETRY_SECONDS = 3_600.0
+_IDLE_SECONDS = 1.0
 _STOP_SECONDS = 5.0
 
 Commit = Callable[[ProcessedEvents], Awaitable[LoadResult]]
@@ -42,6 +46,8 @@ class PendingFetches:
         self._commit = commit
         # Each with a time after the commit of its newest change.
         self._queue: dict[tuple[str, str], tuple[PendingFetch, datetime]] = {}
+        # Of objects whose last fetch failed: the wait after it, and the monotonic time of its end.
+        self._retries: dict[tuple[str, str], tuple[float, float]] = {}
         self._not_empty = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
@@ -98,15 +104,39 @@ class PendingFetches:
             if not self._queue:
                 self._not_empty.clear()
                 continue
-            oldest = [pending for pending, _ in islice(self._queue.values(), FETCHES_PER_BATCH)]
-            fetched = False
+            due = self._due()
+            if not due:
+                await self._session.clock.sleep(_IDLE_SECONDS)
+                continue
+            fetched: set[tuple[str, str]] = set()
             try:
-                processed = await self._processor.fetch_pending(oldest)
+                processed = await self._processor.fetch_pending(due)
                 await self._commit(processed)
-                fetched = bool(processed.fetched)
+                fetched = {(collection, key) for collection, key, _ in processed.fetched}
             except (AuthenticationError, SyncBusy):
                 raise
             except (StripeError, WarehouseError) as error:
                 log.warning("Fetching pending objects failed, trying again: %s", error)
-            if not fetched and not self._stopping:
-                await self._session.clock.sleep(_RETRY_SECONDS)
+            self._schedule_retries(due, fetched)
+
+    def _due(self) -> list[PendingFetch]:
+        """The next objects to fetch, without those that wait after a failure."""
+        now = self._session.clock.monotonic()
+        due = (
+            pending
+            for key, (pending, _) in self._queue.items()
+            if self._retries.get(key, (0.0, now))[1] <= now
+        )
+        return list(islice(due, FETCHES_AT_ONCE))
+
+    def _schedule_retries(
+        self, due: Sequence[PendingFetch], fetched: Container[tuple[str, str]]
+    ) -> None:
+        """Let objects whose fetch failed wait twice as long as the last time."""
+        now = self._session.clock.monotonic()
+        for pending in due:
+            key = pending.collection_id, pending.upstream_id
+            last, _ = self._retries.pop(key, (_FIRST_RETRY_SECONDS / 2, 0.0))
+            if key not in fetched:
+                wait = min(2 * last, _LONGEST_RETRY_SECONDS)
+                self._retries[key] = wait, now + wait

@@ -108,8 +108,9 @@ class Poller:
             self.report.failures += 1
             log.warning("Poll of %s failed, trying again: %s", self._sync.name, error)
             return PollResult()
-        for start in range(0, len(batch.events), BATCH_EVENTS):
-            await self._apply(batch.events[start : start + BATCH_EVENTS], batch.answered_at)
+        events = self._processor.in_order(batch.events)
+        for start in range(0, len(events), BATCH_EVENTS):
+            await self._apply(events[start : start + BATCH_EVENTS], batch.answered_at)
         if not batch.behind:
             self._polled_at = batch.asked_at
         if self._lake_follower.is_due() and not self._background_tasks:
@@ -194,9 +195,7 @@ class Poller:
 
     async def _apply(self, events: list[JsonObject], answered_at: datetime) -> None:
         while True:
-            processed = await self._processor.process(
-                events, answered_at, backlog=bool(self._pending_fetches)
-            )
+            processed = await self._processor.process(events, answered_at)
             failed = {event["id"] for event in processed.failed}
             done = [event for event in events if event["id"] not in failed]
             self._event_feed.mark_seen(events, processed.failed)

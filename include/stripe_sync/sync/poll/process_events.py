@@ -15,15 +15,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
+from uuid import UUID
 
 from stripe_sync.catalog import STRIPE_EVENTS, Collection, Retrieval
 from stripe_sync.catalog.calls import placeholders
 from stripe_sync.client import Priority
 from stripe_sync.clock import from_unix
-from stripe_sync.errors import NotFound, PermissionDenied, StripeSyncError
+from stripe_sync.errors import InvalidRequest, NotFound, PermissionDenied, StripeSyncError
 from stripe_sync.extract.complete_lists import complete_lists
 from stripe_sync.extract.normalize import Normalizer
 from stripe_sync.extract.requester import Requester
@@ -31,7 +33,12 @@ from stripe_sync.extract.substreams import FetchedObject, Substreams
 from stripe_sync.records import ChangeType, Observation, PendingFetch, RecordRow
 from stripe_sync.records.canonical_json import JsonObject, copied
 from stripe_sync.sync.poll import burst
-from stripe_sync.sync.poll.parse_event import parse_event
+from stripe_sync.sync.poll.parse_event import (
+    fingerprint,
+    object_created,
+    parse_event,
+    stream_order,
+)
 from stripe_sync.sync.session import Session
 
 log = logging.getLogger(__name__)
@@ -121,19 +128,26 @@ class EventProcessor:
         # Completing lists needs slots of its own: it runs while one of these is held.
         self._requester = Requester(session.api, session.clock, Priority.LIVE)
         self._substreams = Substreams(session.context, self._slots)
+        self._limits = session.settings.limits(livemode=session.sync.livemode)
 
-    async def process(
-        self, events: Sequence[JsonObject], answered_at: datetime, *, backlog: bool = False
-    ) -> ProcessedEvents:
+    def in_order(self, events: Sequence[JsonObject]) -> list[JsonObject]:
+        """Stripe events in stream order: oldest first, within a second creation, then deletion."""
+
+        def key(event: JsonObject) -> tuple[int, int, int]:
+            routed = self._session.catalog.route(event["data"]["object"].get("object", ""))
+            return stream_order(event, routed[0] if routed else None)
+
+        return sorted(events, key=key)
+
+    async def process(self, events: Sequence[JsonObject], answered_at: datetime) -> ProcessedEvents:
         """Process a batch of Stripe events.
 
         Args:
             events: Oldest first.
             answered_at: When Stripe answered with them.
-            backlog: Whether fetches are pending; those use all requests that the rate limit leaves.
         """
         objects = self._route(events)
-        expected_hashes = await self._resolve(objects, answered_at, backlog=backlog)
+        expected_hashes = await self._resolve(objects, answered_at)
         substreams = await self._substreams.find(events, _fetched_objects(objects))
         failed = {event["id"]: event for event in substreams.failed}
         failed |= {event["id"]: event for each in objects if each.failed for event in each.events}
@@ -176,6 +190,7 @@ class EventProcessor:
     def _route(self, events: Sequence[JsonObject]) -> list[ChangedObject]:
         """The objects that Stripe events change, each with all of its events."""
         objects: dict[tuple[str, str], ChangedObject] = {}
+        fingerprints: set[UUID | None] = set()
         for event in events:
             payload = event["data"]["object"]
             for collection in self._session.catalog.route(payload.get("object", "")):
@@ -190,47 +205,48 @@ class EventProcessor:
                 changed = objects.setdefault(
                     (collection.id, upstream_id), ChangedObject(collection, upstream_id, payload)
                 )
-                changed.events.append(event)
-                changed.locator = payload
+                # Of two events of one change the second is no event of the object any more.
+                content = fingerprint(event)
+                if content is None or content not in fingerprints:
+                    changed.events.append(event)
+                    changed.locator = payload
+                fingerprints.add(content)
         return list(objects.values())
 
     # Step 2: resolve
 
     async def _resolve(
-        self, objects: Sequence[ChangedObject], answered_at: datetime, *, backlog: bool
+        self, objects: Sequence[ChangedObject], answered_at: datetime
     ) -> dict[tuple[str, str], str | None]:
         """Fill in the states; gives back the hashes that event payloads were compared with."""
         expected_hashes: dict[tuple[str, str], str | None] = {}
         retrievable = [c for c in objects if c.collection.retrieve_request(c.locator)]
-        if len(retrievable) > burst.FETCHES_PER_BATCH:
+        fetches = Counter(changed.collection.id for changed in retrievable)
+        if not burst.fits_budget(fetches.values(), self._limits):
             keys = [changed.key for changed in retrievable]
             find = self._session.warehouse.records.rows
             stored = await asyncio.to_thread(find, self._session.sync.id, keys)
-            fetches = 0 if backlog else burst.FETCHES_PER_BATCH
             for changed in retrievable:
                 record = stored.get(changed.key)
                 if self._take_event_state(changed, record, answered_at):
                     expected_hashes[changed.key] = record.payload_hash if record else None
-                elif fetches > 0 or burst.must_fetch_now(
-                    changed.collection, changed.events, record
-                ):
-                    fetches -= 1
-                else:
-                    changed.deferred = True
         await self._fetch_all(objects)
         return expected_hashes
 
     def _take_event_state(
         self, changed: ChangedObject, record: RecordRow | None, answered_at: datetime
     ) -> bool:
-        collection = changed.collection
+        collection, normalizer = changed.collection, self._normalizer(changed)
+        version = collection.api_version or self._session.settings.api_version
         found = burst.event_state(
             collection,
             changed.events,
             record,
-            normalizer=self._normalizer(changed),
-            api_version=collection.api_version or self._session.settings.api_version,
+            normalizer=normalizer,
+            api_version=version,
             answered_at=answered_at,
+        ) or burst.patched_state(
+            collection, changed.events, record, normalizer=normalizer, answered_at=answered_at
         )
         if found is None:
             return False
@@ -241,7 +257,7 @@ class EventProcessor:
         return True
 
     async def _fetch_all(self, objects: Sequence[ChangedObject]) -> None:
-        unresolved = [c for c in objects if c.state is None and not c.deferred]
+        unresolved = [changed for changed in objects if changed.state is None]
         await asyncio.gather(*(self._fetch(changed) for changed in unresolved))
         for changed in unresolved:
             if changed.failed:
@@ -270,6 +286,10 @@ class EventProcessor:
             except NotFound:
                 # An embedded object that left this parent may be in another one.
                 changed.event_only = collection.retrieval is Retrieval.EMBEDDED
+            except InvalidRequest as error:
+                # Stripe refuses this object for good: the payloads of its events are all there is.
+                log.warning("%s %s is stored from its Stripe events: %s", *changed.key, error)
+                changed.event_only = True
             except StripeSyncError as error:
                 changed.error = error
 
@@ -327,8 +347,8 @@ def change_observation(
 ) -> Observation:
     """The observation for one Stripe event of an object.
 
-    All of the object's events get its state, with two exceptions: an object that is gone existed
-    until the event that deleted it, and one that was created again was gone in between.
+    The object's state goes with all of its events here. Where the object is gone, or its id belongs
+    to another object by now, each event has its own payload instead; so has each deletion.
 
     Args:
         changed: The object, resolved.
@@ -339,37 +359,19 @@ def change_observation(
     """
     parsed = parse_event(event, changed.collection)
     normalizer.redact(parsed.previous_attributes or {})
-    state, deleted, fallback = _state_after(event, changed, parsed.change, api_version)
-    observed_at = changed.observed_at or min(parsed.created, answered_at)
-    if state is None and changed.state is not None:
-        # It was gone before the fetch, which returned the object that was created again.
-        observed_at -= timedelta(microseconds=1)
+    deleted = parsed.change is ChangeType.DELETED
+    state = None if deleted else changed.state
+    if state and object_created(state, changed.collection) != parsed.object_created:
+        state = None
     return normalizer.normalize(
         copied(event["data"]["object"] if state is None else state),
-        observed_at=observed_at,
+        observed_at=changed.observed_at or min(parsed.created, answered_at),
         deleted=deleted,
         stripe_event=parsed,
-        fallback=fallback,
+        fallback=changed.event_only and event.get("api_version") != api_version,
+        gone=state is None and not changed.event_only,
         api_version=event.get("api_version") if state is None else None,
     )
-
-
-def _state_after(
-    event: JsonObject, changed: ChangedObject, change: ChangeType | None, api_version: str
-) -> tuple[JsonObject | None, bool, bool]:
-    """State after an event (None: the event's payload), whether deleted, whether a fallback."""
-    is_deletion = change is ChangeType.DELETED
-    later_events = changed.events[changed.events.index(event) + 1 :]
-    if changed.deferred and changed.state is None:
-        return None, False, True
-    if changed.event_only:
-        return None, is_deletion, event.get("api_version") != api_version
-    if changed.state is None:  # gone, unless a later event deleted it
-        types = (later["type"] for later in later_events)
-        return None, ChangeType.DELETED not in map(changed.collection.change_of, types), True
-    if is_deletion and later_events:  # created again
-        return None, True, True
-    return changed.state, False, False
 
 
 def state_observation(changed: ChangedObject, normalizer: Normalizer) -> Observation | None:
@@ -377,9 +379,8 @@ def state_observation(changed: ChangedObject, normalizer: Normalizer) -> Observa
     if changed.error or changed.event_only or changed.observed_at is None:
         return None
     if changed.state is None:
-        return normalizer.tombstone(
-            changed.upstream_id, observed_at=changed.observed_at, parent_id=None
-        )
+        # Its deletion is written for the Stripe event that reports it, or by a reconcile.
+        return None
     return normalizer.normalize(copied(changed.state), observed_at=changed.observed_at)
 
 

@@ -31,7 +31,7 @@ from stripe_sync.warehouse.connect import cause_of, create_engine, explain
 from stripe_sync.warehouse.locks import lock_key
 from stripe_sync.warehouse.writing import lookup
 from stripe_sync.warehouse.writing.checkpoints import save_backfill, save_poll
-from stripe_sync.warehouse.writing.processed_events import find_processed, fingerprint_parameters
+from stripe_sync.warehouse.writing.processed_events import find_processed, save_processed
 from stripe_sync.warehouse.writing.staging import (
     COPY_STAGE,
     CREATE_STAGE,
@@ -200,6 +200,7 @@ class BatchWriter:
                     with cursor.copy(COPY_STAGE) as copy:
                         for block in copy_blocks(changes, emitted):
                             copy.write(block)
+            save_processed(cursor, batch)
             self._save_checkpoints(cursor, batch, result.events)
             transaction_id = None
             if changes.events:
@@ -281,7 +282,6 @@ def _merge(cursor: lookup.Cursor, batch: Batch, changes: Changes) -> tuple[int, 
             "resource_id": batch.resource_id,
             "source": batch.source,
             "count": changes.result.events,
-            **fingerprint_parameters(batch),
         },
     )
     row = cursor.fetchone()

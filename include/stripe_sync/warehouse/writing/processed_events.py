@@ -10,6 +10,14 @@ import psycopg
 
 from stripe_sync.records import Batch, StripeEvent
 
+_SAVE = """
+INSERT INTO stripe_sync.processed_events (sync_id, stripe_event_id, created, fingerprint)
+SELECT %(sync_id)s, p.id, p.created, p.fingerprint
+FROM unnest(%(ids)s::text[], %(created)s::timestamptz[], %(fingerprints)s::uuid[])
+    AS p (id, created, fingerprint)
+ON CONFLICT DO NOTHING
+"""
+
 _PROCESSED = """
 SELECT stripe_event_id FROM stripe_sync.processed_events
 WHERE sync_id = %(sync_id)s AND stripe_event_id = ANY (%(stripe_event_ids)s)
@@ -45,8 +53,14 @@ def find_processed(
     return processed
 
 
-def fingerprint_parameters(batch: Batch) -> dict[str, list[Any]]:
-    """Parameters of the merge statement, which stores the processed events with the changes."""
+def save_processed(cursor: psycopg.Cursor[tuple[Any, ...]], batch: Batch) -> None:
+    """Store all Stripe events of a batch, those that made no change event among them."""
     stripe_events = [o.stripe_event for o in batch.observations if o.stripe_event]
-    by_id = {event.id: event.fingerprint for event in stripe_events if event.fingerprint}
-    return {"fingerprinted": list(by_id), "fingerprints": list(by_id.values())}
+    if stripe_events:
+        values = {
+            "sync_id": batch.sync_id,
+            "ids": [event.id for event in stripe_events],
+            "created": [event.created for event in stripe_events],
+            "fingerprints": [event.fingerprint for event in stripe_events],
+        }
+        cursor.execute(_SAVE, values)

@@ -31,13 +31,6 @@ WITH base AS (
     FROM base, pg_temp.stripe_stage
     WHERE record_id IS NOT NULL
     {on_conflict}
-), new_processed_events AS (
-    INSERT INTO stripe_sync.processed_events (sync_id, stripe_event_id, created, fingerprint)
-    SELECT %(sync_id)s, stripe_event_id, upstream_updated_at, f.fingerprint
-    FROM pg_temp.stripe_stage
-    LEFT JOIN unnest(%(fingerprinted)s::text[], %(fingerprints)s::uuid[]) AS f (id, fingerprint)
-        ON f.id = stripe_event_id
-    WHERE stripe_event_id IS NOT NULL
 )
 SELECT seq + %(count)s, pg_current_xact_id()::text, {notify}
 FROM base

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from stripe_sync.catalog import Collection
+from stripe_sync.client import PacingLimits
 from stripe_sync.records import RecordRow
 from stripe_sync.sync.poll import burst
 from stripe_sync.sync.poll.burst import EventState
@@ -179,16 +180,75 @@ def test_the_event_is_left_as_it_is() -> None:
     assert before == RENAMED
 
 
+LIMITS = PacingLimits(total=100, backfill=50, per_endpoint=25)
+
+
 @pytest.mark.parametrize(
-    ("events", "record", "expected"),
+    ("fetches", "fits"),
+    [([], True), ([15], True), ([16], False), ([15, 15, 15, 15], True), ([15] * 5, False)],
+)
+def test_the_burst_threshold_is_what_the_rate_limits_allow(fetches: list[int], fits: bool) -> None:
+    assert burst.fits_budget(fetches, LIMITS) is fits
+
+
+def patched_state(*events: Doc, record: RecordRow | None = BEFORE) -> EventState | None:
+    return burst.patched_state(
+        PRODUCT, events, record, normalizer=normalizer_of(PRODUCT), answered_at=at(60)
+    )
+
+
+def other(payload: Doc, previous: Doc | None, **options: Any) -> Doc:
+    """An event whose payload has other fields, as another API version renders it."""
+    return event(
+        "product.updated",
+        {**payload, "sku": 1},
+        previous=previous,
+        version=OTHER_VERSION,
+        **options,
+    )
+
+
+def test_a_plain_value_is_taken_from_an_event_in_another_version() -> None:
+    found = patched_state(other(product(name="Melange", metadata={"a": "1"}), {"name": "Spice"}))
+    assert found == EventState(product(name="Melange"), incomplete=True)
+
+
+def test_nested_keys_are_set_and_removed() -> None:
+    record = stored(product(metadata={"a": "1", "gone": "x"}))
+    changed = other(
+        product(metadata={"a": "2", "new": "3"}), {"metadata": {"a": "1", "gone": "x", "new": None}}
+    )
+    assert patched_state(changed, record=record) == EventState(
+        product(metadata={"a": "2", "new": "3"}), incomplete=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("events", "record"),
     [
-        ([RENAMED], BEFORE, False),
-        ([RENAMED], None, True),
-        ([RENAMED], stored(product(), deleted=True), True),
-        ([event("product.deleted", product())], BEFORE, True),
+        ([other(product(name="B"), {"name": "another"})], BEFORE),
+        ([other(product(name="B"), {"name": 1})], BEFORE),
+        ([other(product(images=["a"]), {"images": []})], stored(product(images=[]))),
+        ([other(product(package={"h": 1}), {"package": None})], stored(product(package=None))),
+        ([other(product(name="B"), None)], BEFORE),
+        ([other(product(name="B"), {"name": "Spice"})], None),
+        ([other(product(name="B"), {"name": "Spice"})], stored(product(), deleted=True)),
+        ([other(product(name="B"), {"name": "Spice"})], stored(product(), updated=30)),
+        ([event("product.deleted", product())], BEFORE),
+    ],
+    ids=[
+        "another old value",
+        "another type",
+        "an array",
+        "an object",
+        "no old values",
+        "not stored",
+        "deleted",
+        "older than stored",
+        "deletion",
     ],
 )
-def test_a_fetch_is_deferred_only_where_a_stored_state_can_stand_in(
-    events: list[Doc], record: RecordRow | None, expected: bool
+def test_values_that_are_not_proven_are_fetched(
+    events: list[Doc], record: RecordRow | None
 ) -> None:
-    assert burst.must_fetch_now(PRODUCT, events, record) is expected
+    assert patched_state(*events, record=record) is None

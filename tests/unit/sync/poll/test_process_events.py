@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -97,38 +97,36 @@ def test_an_event_keeps_its_own_type_time_and_old_values() -> None:
     assert observation.upstream_updated_at == at(1)
 
 
-def test_an_object_that_is_gone_is_deleted_by_its_last_event_whatever_its_type() -> None:
+def test_a_change_of_an_object_that_is_gone_has_its_own_payload_and_deletes_nothing() -> None:
     observation = emitted(changed_object(UPDATED))
-    assert outcome(observation) == ("B", True, True)
+    assert outcome(observation) == ("B", False, False)
+    assert observation.gone
     assert observation.observed_at == FETCHED_AT
 
 
 def test_an_object_that_is_gone_existed_until_the_event_that_deleted_it() -> None:
     changed = changed_object(CREATED, UPDATED, DELETED)
     assert [outcome(emitted(changed, each)) for each in changed.events] == [
-        ("A", False, True),
-        ("B", False, True),
-        ("B", True, True),
+        ("A", False, False),
+        ("B", False, False),
+        ("B", True, False),
     ]
 
 
-def test_an_object_that_was_created_again_was_gone_in_between() -> None:
-    changed = changed_object(DELETED, CREATED_AGAIN, state=FETCHED)
-    deleted, created = (emitted(changed, each) for each in changed.events)
-    assert outcome(deleted) == ("B", True, True)
-    assert outcome(created) == ("fetched", False, False)
-    assert deleted.observed_at == FETCHED_AT - timedelta(microseconds=1)
-    assert created.observed_at == FETCHED_AT
+def test_an_object_with_a_used_id_gets_the_fetched_state_and_the_old_one_its_payload() -> None:
+    again = event("product.created", product(name="C", created=300), created=3, name="evt_again")
+    changed = changed_object(UPDATED, DELETED, again, state=product(name="fetched", created=300))
+    assert [outcome(emitted(changed, each)) for each in changed.events] == [
+        ("B", False, False),
+        ("B", True, False),
+        ("fetched", False, False),
+    ]
+    assert [emitted(changed, each).gone for each in changed.events] == [True, True, False]
 
 
-def test_a_deletion_whose_object_exists_again_is_no_deletion() -> None:
-    """The event of the creation is late: the fetched state is the newer one."""
-    assert outcome(emitted(changed_object(DELETED, state=FETCHED))) == ("fetched", False, False)
-
-
-def test_a_deferred_object_gets_its_events_payload_only_as_a_fallback() -> None:
-    changed = changed_object(UPDATED, observed_at=None, deferred=True)
-    assert outcome(emitted(changed)) == ("B", False, True)
+def test_a_deletion_is_one_though_its_id_is_used_again() -> None:
+    """The event of the creation is late: the fetched state belongs to the new object."""
+    assert outcome(emitted(changed_object(DELETED, state=FETCHED))) == ("B", True, False)
 
 
 def test_a_deferred_object_with_a_state_gets_it() -> None:
@@ -194,11 +192,8 @@ def test_a_pending_fetch_emits_the_state_without_an_event() -> None:
     assert observation.stripe_event is None
 
 
-def test_a_pending_fetch_of_an_object_that_is_gone_emits_a_tombstone() -> None:
-    observation = state_observation(changed_object(), normalizer_of(PRODUCT))
-    assert observation is not None
-    assert (observation.upstream_id, observation.deleted) == ("prod_1", True)
-    assert observation.observed_at == FETCHED_AT
+def test_a_pending_fetch_of_an_object_that_is_gone_leaves_the_deletion_to_its_event() -> None:
+    assert state_observation(changed_object(), normalizer_of(PRODUCT)) is None
 
 
 @pytest.mark.parametrize(
