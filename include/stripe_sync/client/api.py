@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -127,6 +128,7 @@ class StripeApi:
         priority: Priority,
         api_version: str | None = None,
         permit: Permit | None = None,
+        retry: RetryPolicy | None = None,
     ) -> JsonObject:
         """Read one object or one page.
 
@@ -137,13 +139,14 @@ class StripeApi:
             priority: Live requests are served first.
             api_version: Stripe-Version for this request only.
             permit: From ``permit``; None to wait here.
+            retry: Number of attempts and waits of this request; None for the client's own.
 
         Returns:
             The parsed body; nested lists may be cut.
         """
         options = _version(api_version)
         call = StripeRequest("get", template, path_params or {}, params or {}, priority, options)
-        return (await self._send(call, permit)).body
+        return (await self._send(call, permit, retry)).body
 
     async def post(
         self,
@@ -176,10 +179,16 @@ class StripeApi:
         call = StripeRequest("post", template, path_params or {}, params or {}, priority, options)
         return (await self._send(call)).body
 
-    async def _send(self, call: StripeRequest, permit: Permit | None = None) -> _Answer:
-        retrying = self._retry.retrying(self._clock, self._count_retry)
+    async def _send(
+        self,
+        call: StripeRequest,
+        permit: Permit | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> _Answer:
+        policy = retry or self._retry
+        retrying = policy.retrying(self._clock, self._count_retry)
         outcome: _Answer | AttemptFailure = await retrying(
-            self._attempt, call, permit or Permit(used=True)
+            self._attempt, call, permit or Permit(used=True), policy.timeouts.total
         )
         if isinstance(outcome, AttemptFailure):
             raise outcome.error
@@ -188,7 +197,9 @@ class StripeApi:
     def _count_retry(self, _failure: AttemptFailure) -> None:
         self.stats.retries += 1
 
-    async def _attempt(self, call: StripeRequest, permit: Permit) -> _Answer | AttemptFailure:
+    async def _attempt(
+        self, call: StripeRequest, permit: Permit, seconds: float
+    ) -> _Answer | AttemptFailure:
         if permit.used:
             await self._rate_limiter.acquire(call.endpoint, call.priority)
         permit.used = True
@@ -197,9 +208,12 @@ class StripeApi:
             raise ConfigurationError(message)
         self.stats.requests += 1
         try:
-            response = await self._sdk.raw_request_async(
-                call.method, call.url, **call.params, **call.options
-            )
+            async with asyncio.timeout(seconds):
+                response = await self._sdk.raw_request_async(
+                    call.method, call.url, **call.params, **call.options
+                )
+        except TimeoutError:
+            return no_answer(call.endpoint, self._credential.host, f"timed out: {seconds:g} s")
         except stripe.APIConnectionError as error:
             return no_answer(call.endpoint, self._credential.host, str(error.user_message))
         except stripe.StripeError as error:

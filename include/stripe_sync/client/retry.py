@@ -86,6 +86,10 @@ class RetryPolicy:
         )
 
 
+LIVE_RETRY = RetryPolicy(attempts=2, timeouts=Timeouts(total=10.0))
+"""Of fetches that a poll waits for: what fails twice is tried again later, behind the others."""
+
+
 def _failure(state: RetryCallState) -> AttemptFailure:
     """The failure that the last attempt resulted in."""
     if state.outcome is None or not isinstance(failure := state.outcome.result(), AttemptFailure):

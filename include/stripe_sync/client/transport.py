@@ -71,7 +71,7 @@ class Transport(stripe.AIOHTTPClient):
     def __init__(self, timeouts: Timeouts) -> None:
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=_ssl_context()),
-            timeout=aiohttp.ClientTimeout(total=timeouts.total, sock_connect=timeouts.connect),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect),
             read_bufsize=_READ_BUFFER_BYTES,
             cookie_jar=aiohttp.DummyCookieJar(),
             middlewares=[_without_resend],

@@ -41,7 +41,6 @@ MAX_AGE = 32 * 86_400
 """Age in seconds at which Stripe certainly has no events any more: it keeps them for 30 days."""
 
 _FORGET_SECONDS = 60.0
-_RETRY_SECONDS = 5.0
 
 _Pages = AsyncGenerator[ListPage, None]
 
@@ -69,94 +68,53 @@ class EventFeed:
     """Finds the Stripe events of a sync that were not processed yet.
 
     A poll calls ``fetch_new``, then ``mark_seen`` before the events are committed (the commit takes
-    the ``cursor``), then ``mark_committed``. Events that failed are returned again.
+    the ``watermark``), then ``mark_committed``.
 
     Args:
         api: The client.
         clock: The time of requests.
         cutoff: Unix seconds; events created earlier are left out.
-        cursor: ``cursor`` of an earlier feed: ``{"watermark": …, "failing_since": …}`` in Unix
-            seconds; None for the cutoff.
+        watermark: ``watermark`` of an earlier feed; None for the cutoff.
+        missed_since: Unix seconds from which an earlier feed left out events; None for none.
 
     Attributes:
+        watermark: ``created`` of the newest event, in Unix seconds.
         lookback_start: Unix seconds from which events are searched for.
     """
 
     def __init__(
-        self, api: StripeApi, clock: Clock, *, cutoff: int, cursor: JsonObject | None
+        self,
+        api: StripeApi,
+        clock: Clock,
+        *,
+        cutoff: int,
+        watermark: int | None = None,
+        missed_since: int | None = None,
     ) -> None:
         self._requester = Requester(api, clock, Priority.LIVE)
         self._clock = clock
         self._cutoff = cutoff
-        self._watermark = max((cursor or {}).get("watermark", 0), cutoff)
+        self.watermark = max(watermark or 0, cutoff)
         self._scan = LookbackScan(self._requester)
         self._scan_step: asyncio.Task[list[JsonObject]] | None = None
         self._catch_up: EventCatchUp | None = None
         self._processed: dict[str, int] = {}
         self._forgot_at = clock.monotonic()
-        self._failing: dict[str, JsonObject] = {}
-        self._retry_at = 0.0
-        self.lookback_start = max(self._watermark - LOOKBACK, cutoff)
-        if failing_since := (cursor or {}).get("failing_since"):
-            self.lookback_start = max(min(self.lookback_start, failing_since), cutoff)
+        self.lookback_start = max(self.watermark - LOOKBACK, cutoff)
+        if missed_since is not None:
+            self.lookback_start = max(min(self.lookback_start, missed_since), cutoff)
             self._catch_up = EventCatchUp(self._requester, self.lookback_start)
 
     def add_processed(self, processed: dict[str, int]) -> None:
         """Add Stripe events that earlier feeds processed: Unix seconds of creation by id."""
         self._processed |= processed
 
-    @property
-    def cursor(self) -> JsonObject:
-        """Where a later feed continues: at the newest event and at the oldest failed one."""
-        times = (int(event["created"]) for event in self._failing.values())
-        return {"watermark": self._watermark, "failing_since": min(times, default=None)}
-
     async def fetch_new(self) -> EventBatch:
-        """New events, late events, and failed ones whose retry is due.
+        """New events and late events.
 
         Raises:
             StripeError: As the client raises it; the next call reads the same.
         """
-        batch = await self._fetch()
-        retries = self._due_retries()
-        return replace(batch, events=[*retries, *batch.events]) if retries else batch
-
-    def mark_seen(self, events: list[JsonObject], failed: list[JsonObject]) -> None:
-        """Move the cursor over events, before it is committed with them.
-
-        Args:
-            events: Events of a batch.
-            failed: Those of them that could not be processed; they are tried again.
-        """
-        if failed and not self._failing:
-            self._retry_at = self._clock.monotonic() + _RETRY_SECONDS
-        for event in events:
-            self._failing.pop(event["id"], None)
-        self._failing |= {event["id"]: event for event in failed}
-        self._watermark = max([self._watermark, *(int(event["created"]) for event in events)])
-        self.lookback_start = max(self._watermark - LOOKBACK, self._cutoff)
-
-    def mark_committed(self, events: list[JsonObject]) -> None:
-        """Return these events no more, except for those that failed, when their retry is due."""
-        self._processed |= {event["id"]: int(event["created"]) for event in events}
-        now = self._clock.monotonic()
-        if now - self._forgot_at < _FORGET_SECONDS:
-            return
-        self._forgot_at = now
-        oldest = self._scan.start(self.lookback_start)
-        self._processed = {
-            event_id: created
-            for event_id, created in self._processed.items()
-            if created >= oldest or event_id in self._failing
-        }
-
-    async def aclose(self) -> None:
-        """Cancel the request under way, if any."""
-        if self._scan_step is not None:
-            self._scan_step.cancel()
-            await asyncio.gather(self._scan_step, return_exceptions=True)
-
-    async def _fetch(self) -> EventBatch:
         if self._catch_up is None:
             batch = await _fetch_newest(
                 self._requester, processed=self._processed, start=self.lookback_start
@@ -168,6 +126,29 @@ class EventFeed:
         if not batch.behind:
             self._catch_up = None
         return batch
+
+    def mark_seen(self, events: list[JsonObject]) -> None:
+        """Move the watermark over events of a batch, before it is committed with them."""
+        self.watermark = max([self.watermark, *(int(event["created"]) for event in events)])
+        self.lookback_start = max(self.watermark - LOOKBACK, self._cutoff)
+
+    def mark_committed(self, events: list[JsonObject]) -> None:
+        """Return these events no more."""
+        self._processed |= {event["id"]: int(event["created"]) for event in events}
+        now = self._clock.monotonic()
+        if now - self._forgot_at < _FORGET_SECONDS:
+            return
+        self._forgot_at = now
+        oldest = self._scan.start(self.lookback_start)
+        self._processed = {
+            event_id: created for event_id, created in self._processed.items() if created >= oldest
+        }
+
+    async def aclose(self) -> None:
+        """Cancel the request under way, if any."""
+        if self._scan_step is not None:
+            self._scan_step.cancel()
+            await asyncio.gather(self._scan_step, return_exceptions=True)
 
     async def _with_late(self, batch: EventBatch) -> EventBatch:
         """Add the late events that the scan found since the last poll, and start its next step.
@@ -190,13 +171,6 @@ class EventFeed:
         step, self._scan_step = self._scan_step, None
         late = await step
         return [event for event in late if event["id"] not in self._processed]
-
-    def _due_retries(self) -> list[JsonObject]:
-        now = self._clock.monotonic()
-        if not self._failing or now < self._retry_at:
-            return []
-        self._retry_at = now + _RETRY_SECONDS
-        return list(self._failing.values())
 
 
 async def newest_created(api: StripeApi, priority: Priority = Priority.LIVE) -> int:

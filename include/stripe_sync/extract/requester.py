@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from stripe_sync.client import Permit, Priority, StripeApi
+from stripe_sync.client import Permit, Priority, RetryPolicy, StripeApi
 from stripe_sync.clock import Clock
 from stripe_sync.records.canonical_json import JsonObject
 
@@ -25,12 +25,14 @@ class Requester:
         clock: Gives the time at which a request is sent.
         priority: Priority of all requests.
         slots: Bounds the requests in flight. Do not call ``get`` while holding one of them.
+        retry: Number of attempts and waits of each request; None for the client's own.
     """
 
     api: StripeApi
     clock: Clock
     priority: Priority = Priority.BACKFILL
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(IN_FLIGHT))
+    retry: RetryPolicy | None = None
 
     async def get(
         self,
@@ -62,4 +64,5 @@ class Requester:
                 priority=self.priority,
                 api_version=api_version,
                 permit=permit,
+                retry=self.retry,
             )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from stripe_sync.client import Priority
+from stripe_sync.client.retry import LIVE_RETRY
 from stripe_sync.errors import EndpointRetired, PermissionDenied
 from stripe_sync.extract.context import ReadContext
 from stripe_sync.extract.reader import CollectionReader, Extracted, FetchedObject
@@ -51,7 +52,9 @@ class Substreams:
     """
 
     def __init__(self, context: ReadContext, slots: asyncio.Semaphore) -> None:
-        requester = replace(context.requester, priority=Priority.LIVE, slots=slots)
+        requester = replace(
+            context.requester, priority=Priority.LIVE, slots=slots, retry=LIVE_RETRY
+        )
         self._context = context.through(requester)
         self._by_host: dict[str, list[str]] = {}
         self._by_event: list[str] = []

@@ -1,4 +1,4 @@
-"""The event feed: new, late, missed and failed Stripe events, each found once."""
+"""The event feed: new, late and missed Stripe events, each found once."""
 
 from __future__ import annotations
 
@@ -92,15 +92,23 @@ class Account:
         stats = await asyncio.to_thread(self._sandbox.control.stats)
         return int(stats["by_endpoint"]["GET /v1/events"])
 
-    def feed(self, *, age: int = HOUR, cursor: JsonObject | None = None) -> EventFeed:
+    def feed(
+        self, *, age: int = HOUR, watermark: int | None = None, missed_since: int | None = None
+    ) -> EventFeed:
         """A feed whose cutoff is so many seconds old."""
-        return EventFeed(self.api, self.clock, cutoff=self.now - age, cursor=cursor)
+        return EventFeed(
+            self.api,
+            self.clock,
+            cutoff=self.now - age,
+            watermark=watermark,
+            missed_since=missed_since,
+        )
 
 
-async def poll(feed: EventFeed, *, failed: tuple[str, ...] = ()) -> list[str]:
-    """Ids of the events of one poll; all are committed, the failed ones to be retried."""
+async def poll(feed: EventFeed) -> list[str]:
+    """Ids of the events of one poll; all are committed."""
     batch = await feed.fetch_new()
-    feed.mark_seen(batch.events, [each for each in batch.events if each["id"] in failed])
+    feed.mark_seen(batch.events)
     feed.mark_committed(batch.events)
     return names(batch.events)
 
@@ -119,7 +127,7 @@ async def read_to_end(feed: EventFeed) -> list[list[str]]:
     batches, behind = [], True
     while behind:
         batch = await feed.fetch_new()
-        feed.mark_seen(batch.events, [])
+        feed.mark_seen(batch.events)
         feed.mark_committed(batch.events)
         batches.append(names(batch.events))
         behind = batch.behind
@@ -242,50 +250,33 @@ async def test_a_later_feed_continues_at_the_cursor(account: Account) -> None:
     first = account.feed()
     await poll(first)
     await account.append(event("new", account.now))
-    later = account.feed(cursor=first.cursor)
+    later = account.feed(watermark=first.watermark)
     assert later.lookback_start == old["created"] - LOOKBACK
     later.add_processed({old["id"]: old["created"]})
     assert await poll(later) == ["evt_new"]
 
 
-async def test_a_failed_event_is_retried_after_a_while_until_it_succeeds(account: Account) -> None:
-    feed = account.feed()
-    await account.append(event("a", account.now - 5), event("b", account.now))
-    assert await poll(feed, failed=("evt_a",)) == ["evt_a", "evt_b"]
-    assert feed.cursor == {"watermark": account.now, "failing_since": account.now - 5}
-    assert await poll(feed) == []
-    account.clock.skipped += 6
-    assert await poll(feed, failed=("evt_a",)) == ["evt_a"]
-    account.clock.skipped += 6
-    assert await poll(feed) == ["evt_a"]
-    assert feed.cursor == {"watermark": account.now, "failing_since": None}
-    account.clock.skipped += 6
-    assert await poll(feed) == []
-
-
-async def test_a_failed_event_below_the_lookback_is_read_again_by_a_later_feed(
+async def test_an_event_below_the_lookback_that_was_left_out_is_read_again_by_a_later_feed(
     account: Account,
 ) -> None:
-    failed, done = event("failed", account.now - 2 * LOOKBACK), event("done", account.now)
-    await account.append(failed, done)
-    first = account.feed()
-    await poll(first, failed=(failed["id"],))
-    later = account.feed(cursor=first.cursor)
-    assert later.lookback_start == failed["created"]
+    missed, done = event("missed", account.now - 2 * LOOKBACK), event("done", account.now)
+    await account.append(missed, done)
+    later = account.feed(watermark=account.now, missed_since=missed["created"])
+    assert later.lookback_start == missed["created"]
     later.add_processed({done["id"]: done["created"]})
-    assert [name for batch in await read_to_end(later) for name in batch] == ["evt_failed"]
+    assert [name for batch in await read_to_end(later) for name in batch] == ["evt_missed"]
 
 
-async def test_old_events_are_forgotten_but_failed_ones_are_not(account: Account) -> None:
-    """Both have left the lookback, in which alone they could come again."""
+async def test_events_that_have_left_the_lookback_are_forgotten_and_do_not_come_again(
+    account: Account,
+) -> None:
     feed = account.feed()
-    await account.append(event("done", account.now - 20), event("failed", account.now - 20))
-    await poll(feed, failed=("evt_failed",))
+    await account.append(event("done", account.now - 20))
+    await poll(feed)
     account.clock.skipped += 61
     await account.append(event("new", account.now - 20 + LOOKBACK + 10))
-    assert await poll(feed, failed=("evt_failed",)) == ["evt_failed", "evt_new"]
+    assert await poll(feed) == ["evt_new"]
     account.clock.skipped += 61
-    assert await poll(feed) == ["evt_failed"]
     assert await poll(feed) == []
 
 
@@ -318,7 +309,7 @@ async def test_a_cursor_that_leaves_retention_ends_the_list() -> None:
     newest = [event(str(n), 1_790_000_000 - n) for n in range(PAGE)]
     expired = error(400, message="… because it has aged out of our retention policy")
     async with scripted(listed(*newest, has_more=True), expired) as bench:
-        feed = EventFeed(bench.api, bench.clock, cutoff=0, cursor=None)
+        feed = EventFeed(bench.api, bench.clock, cutoff=0)
         batch = await feed.fetch_new()
     assert names(batch.events) == names(newest)[::-1]
     assert (batch.complete, batch.behind) == (True, False)

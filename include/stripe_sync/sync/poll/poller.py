@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from stripe_sync.clock import from_unix
@@ -20,11 +21,11 @@ from stripe_sync.extract.event_feed import EventFeed, newest_created
 from stripe_sync.records import Batch, CollectionStatus, LoadResult, PollCheckpoint, Source
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.sync.lake_follower import LakeFollower
-from stripe_sync.sync.poll.latency_histogram import latency_histogram
+from stripe_sync.sync.poll.failed_events import FailedEvents
 from stripe_sync.sync.poll.lease import LEASE_SECONDS, acquire_lease
 from stripe_sync.sync.poll.pending_fetches import PendingFetches
 from stripe_sync.sync.poll.process_events import EventProcessor, ProcessedEvents
-from stripe_sync.sync.poll.report import PollBatch, PollReport, PollResult
+from stripe_sync.sync.poll.report import PollBatch, PollReport, PollResult, latency_histogram
 from stripe_sync.sync.session import Session
 from stripe_sync.warehouse.state.polls import Heartbeat
 from stripe_sync.warehouse.state.retention_gaps import RETENTION, is_gap
@@ -64,7 +65,9 @@ class Poller:
         self._processor = EventProcessor(session)
         self._lake_follower = LakeFollower(session)
         self._pending_fetches = PendingFetches(session, self._processor, self._commit)
-        self._event_feed = EventFeed(session.api, session.clock, cutoff=0, cursor=None)
+        self._event_feed = EventFeed(session.api, session.clock, cutoff=0)
+        self._failed_events = FailedEvents(session.clock)
+        self._retry: asyncio.Task[None] | None = None
         self._background_tasks: set[asyncio.Future[object]] = set()
         self._polled_at: datetime | None = None
         self._lease_lost = False
@@ -113,6 +116,7 @@ class Poller:
             await self._apply(events[start : start + BATCH_EVENTS], batch.answered_at)
         if not batch.behind:
             self._polled_at = batch.asked_at
+        self._retry_failed_events()
         if self._lake_follower.is_due() and not self._background_tasks:
             self._run_in_background(asyncio.to_thread(self._lake_follower.flush))
         return PollResult(
@@ -148,6 +152,9 @@ class Poller:
         warehouse = self._session.warehouse
         await self._event_feed.aclose()
         await self._pending_fetches.stop()
+        if self._retry is not None:
+            self._retry.cancel()
+            await asyncio.gather(self._retry, return_exceptions=True)
         await asyncio.gather(*self._background_tasks, return_exceptions=True)
         try:
             heartbeats = [self.heartbeat()]
@@ -167,9 +174,18 @@ class Poller:
             cutoff = await asyncio.to_thread(polls.set_cutoff, self._sync.id, created, at=asked_at)
         elif state.polled_at and is_gap(state.polled_at, asked_at):
             await self._open_gap(state.polled_at, asked_at)
-        event_feed = EventFeed(session.api, session.clock, cutoff=cutoff, cursor=state.cursor)
+        cursor = state.cursor or {}
+        event_feed = EventFeed(
+            session.api,
+            session.clock,
+            cutoff=cutoff,
+            watermark=cursor.get("watermark"),
+            missed_since=cursor.get("failing_since"),
+        )
         since = from_unix(event_feed.lookback_start)
         processed = await asyncio.to_thread(polls.processed_since, self._sync.id, since=since)
+        for name in cursor.get("unfinished", ()):
+            processed.pop(name, None)
         event_feed.add_processed(processed)
         self._event_feed = event_feed
         await self._pending_fetches.start()
@@ -196,37 +212,59 @@ class Poller:
     async def _apply(self, events: list[JsonObject], answered_at: datetime) -> None:
         while True:
             processed = await self._processor.process(events, answered_at)
-            failed = {event["id"] for event in processed.failed}
-            done = [event for event in events if event["id"] not in failed]
-            self._event_feed.mark_seen(events, processed.failed)
+            self._event_feed.mark_seen(events)
+            self._failed_events.update(events, processed.failed, processed.unfinished)
+            cursor = {"watermark": self._event_feed.watermark, **self._failed_events.cursor}
             try:
-                await self._commit(processed, done)
+                await self._commit(processed, _stored(events, processed), cursor)
                 break
             except ConcurrentUpdate as error:
                 # A newer state was stored after the event payloads were compared with it.
                 log.info("Applying Stripe events of %s again: %s", self._sync.name, error)
         self._event_feed.mark_committed(events)
 
+    def _retry_failed_events(self) -> None:
+        """Try failed events again, while polling goes on."""
+        if self._retry is not None and self._retry.done():
+            retry, self._retry = self._retry, None
+            retry.result()
+        if self._retry is None and (due := self._failed_events.due()):
+            self._retry = asyncio.create_task(self._apply_again(due))
+
+    async def _apply_again(self, events: list[JsonObject]) -> None:
+        events = self._processor.in_order(events)
+        processed = await self._processor.process(events, self._session.clock.now())
+        try:
+            # The cursor stays: until the next batch, a later poller reads these events once more.
+            await self._commit(processed, _stored(events, processed))
+        except ConcurrentUpdate as error:
+            log.info("Failed Stripe events of %s are tried again: %s", self._sync.name, error)
+            processed = replace(processed, failed=events)
+        self._failed_events.update(events, processed.failed, processed.unfinished)
+
     async def _commit(
-        self, processed: ProcessedEvents, done: list[JsonObject] | None = None
+        self,
+        processed: ProcessedEvents,
+        done: Sequence[JsonObject] = (),
+        cursor: JsonObject | None = None,
     ) -> LoadResult:
         """Store observations and the cursor in one transaction.
 
         Args:
             processed: The observations.
-            done: The Stripe events that they belong to; None for pending fetches, which leave the
-                cursor as it is.
+            done: The Stripe events among them.
+            cursor: Where a later poller continues; None keeps the stored cursor.
         """
         await self._mark_forbidden(processed)
         now = self._session.clock.now()
-        lags = [(now - from_unix(event["created"])).total_seconds() for event in done or ()]
+        lags = [(now - from_unix(event["created"])).total_seconds() for event in done]
         batch = Batch(
             sync_id=self._sync.id,
             resource_id=self._sync.resource_id,
             source=Source.POLL,
             observations=processed.observations,
             poll=PollCheckpoint(
-                cursor=None if done is None else self._event_feed.cursor,
+                cursor=cursor,
                 stripe_events=len(lags),
                 latencies=latency_histogram(lags),
                 pending=processed.deferred,
@@ -269,3 +307,9 @@ class Poller:
         for task in [task for task in self._background_tasks if task.done()]:
             self._background_tasks.discard(task)
             task.result()
+
+
+def _stored(events: Sequence[JsonObject], processed: ProcessedEvents) -> list[JsonObject]:
+    """The Stripe events that are among the observations."""
+    failed = {event["id"] for event in processed.failed}
+    return [event for event in events if event["id"] not in failed]

@@ -24,8 +24,15 @@ from uuid import UUID
 from stripe_sync.catalog import STRIPE_EVENTS, Collection, Retrieval
 from stripe_sync.catalog.calls import placeholders
 from stripe_sync.client import Priority
+from stripe_sync.client.retry import LIVE_RETRY
 from stripe_sync.clock import from_unix
-from stripe_sync.errors import InvalidRequest, NotFound, PermissionDenied, StripeSyncError
+from stripe_sync.errors import (
+    InvalidRequest,
+    NotFound,
+    PermissionDenied,
+    StripeError,
+    StripeSyncError,
+)
 from stripe_sync.extract.complete_lists import complete_lists
 from stripe_sync.extract.normalize import Normalizer
 from stripe_sync.extract.requester import Requester
@@ -98,7 +105,9 @@ class ProcessedEvents:
 
     Attributes:
         observations: In stream order.
-        failed: Stripe events whose objects could not be fetched; to be tried again.
+        failed: Stripe events whose objects could not be fetched, not stored; to be tried again.
+        unfinished: Stripe events that are stored, while an object related to theirs could not be
+            read (a child list, a reference); to be tried again.
         forbidden: Errors of the collections that the key may not read, by collection id.
         deferred: Objects to fetch later.
         fetched: Objects whose state is among the observations: collection id, upstream id and
@@ -109,6 +118,7 @@ class ProcessedEvents:
 
     observations: list[Observation]
     failed: list[JsonObject] = field(default_factory=list)
+    unfinished: list[JsonObject] = field(default_factory=list)
     forbidden: dict[str, PermissionDenied] = field(default_factory=dict)
     deferred: list[PendingFetch] = field(default_factory=list)
     fetched: list[tuple[str, str, datetime]] = field(default_factory=list)
@@ -126,7 +136,7 @@ class EventProcessor:
         self._session = session
         self._slots = asyncio.Semaphore(CONCURRENT_FETCHES)
         # Completing lists needs slots of its own: it runs while one of these is held.
-        self._requester = Requester(session.api, session.clock, Priority.LIVE)
+        self._requester = Requester(session.api, session.clock, Priority.LIVE, retry=LIVE_RETRY)
         self._substreams = Substreams(session.context, self._slots)
         self._limits = session.settings.limits(livemode=session.sync.livemode)
 
@@ -149,12 +159,13 @@ class EventProcessor:
         objects = self._route(events)
         expected_hashes = await self._resolve(objects, answered_at)
         substreams = await self._substreams.find(events, _fetched_objects(objects))
-        failed = {event["id"]: event for event in substreams.failed}
-        failed |= {event["id"]: event for each in objects if each.failed for event in each.events}
+        failed = {event["id"]: event for each in objects if each.failed for event in each.events}
+        unfinished = {e["id"]: e for e in substreams.failed if e["id"] not in failed}
         observations = self._emit(events, objects, failed, answered_at)
         return ProcessedEvents(
             observations=[*observations, *substreams.observations],
             failed=list(failed.values()),
+            unfinished=list(unfinished.values()),
             forbidden={**_forbidden(objects), **substreams.forbidden},
             deferred=[changed.pending_fetch() for changed in objects if changed.deferred],
             fetched=_fetch_times(objects),
@@ -274,14 +285,20 @@ class EventProcessor:
                 changed.event_only = True
                 return
             try:
-                state = await api.get(*request, expand, priority=Priority.LIVE, api_version=version)
+                state = await api.get(
+                    *request,
+                    expand,
+                    priority=Priority.LIVE,
+                    api_version=version,
+                    retry=LIVE_RETRY,
+                )
                 if state.get("deleted"):
                     return
                 # A path may give another object: the customer's discount, not the invoice's.
                 if self._normalizer(changed).upstream_id(state) != changed.upstream_id:
                     changed.event_only = True
                     return
-                await complete_lists(self._requester, [state], version)
+                changed.deferred = not await self._complete(changed, state)
                 changed.state = state
             except NotFound:
                 # An embedded object that left this parent may be in another one.
@@ -292,6 +309,23 @@ class EventProcessor:
                 changed.event_only = True
             except StripeSyncError as error:
                 changed.error = error
+
+    async def _complete(self, changed: ChangedObject, state: JsonObject) -> bool:
+        """Complete the embedded lists of a fetched object; False where another try may do so.
+
+        A list that cannot be read does not hold back the change of its object.
+
+        Raises:
+            StripeError: For a pending fetch, which stays in the queue.
+        """
+        try:
+            await complete_lists(self._requester, [state], changed.collection.api_version)
+        except StripeError as error:
+            if not changed.events:
+                raise
+            log.warning("%s %s lacks the end of a list: %s", *changed.key, error)
+            return isinstance(error, PermissionDenied | InvalidRequest | NotFound)
+        return True
 
     # Step 4: emit (step 3 is extract/substreams.py)
 

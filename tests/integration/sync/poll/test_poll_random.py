@@ -19,6 +19,7 @@ import stripe
 
 from integration.sync.sync_processes import Polling
 from stripe_sync.catalog import load_catalog
+from stripe_sync.records import ChangeType
 from stripe_sync.sync.poll.parse_event import fingerprint
 from stripe_sync.sync.reconcile.reconcile import reconcile_collection
 from sync_harness import SYNC, SyncHarness, unthrottled
@@ -149,6 +150,7 @@ def test_the_guarantees_hold_in_a_random_scenario(shop: SyncHarness, seed: int) 
     scenario.settle()
     poll_until_nothing_is_left(shop)
     assert_every_stripe_event_is_one_change_event(shop)
+    assert_objects_are_created_once(shop)
     assert_no_record_is_older_than_its_last_change(shop)
     for collection in COLLECTIONS[:-1]:
         reconcile_collection(shop.connections, SYNC, collection)
@@ -171,24 +173,47 @@ def poll_until_nothing_is_left(harness: SyncHarness) -> None:
 
 
 def assert_every_stripe_event_is_one_change_event(harness: SyncHarness) -> None:
-    """Guarantee 1; duplicates count as one."""
+    """Guarantee 1; duplicates count as one, and so do two ways of learning of one creation."""
     catalog = load_catalog()
     rows = harness.sql("SELECT cutoff FROM stripe_sync.poll_state")
     cutoff = int(rows[0][0].timestamp())
     expected: dict[Any, set[str]] = {}
+    changes: dict[Any, ChangeType | None] = {}
     for event in harness.sandbox.control.objects("event"):
         kind = event["data"]["object"]["object"]
         routed = [c for c in catalog.route(kind) if not c.ignores(event["type"])]
         if routed and event["created"] >= cutoff:
-            expected.setdefault(fingerprint(event) or event["id"], set()).add(event["id"])
+            change = fingerprint(event) or event["id"]
+            expected.setdefault(change, set()).add(event["id"])
+            changes[change] = routed[0].change_of(event["type"])
     stored = Counter(
         row[0]
         for row in harness.sql(
             "SELECT stripe_event_id FROM stripe_raw.events WHERE stripe_event_id IS NOT NULL"
         )
     )
-    assert {sum(stored[name] for name in group) for group in expected.values()} == {1}
+    counts = {change: sum(stored[name] for name in group) for change, group in expected.items()}
+    assert set(counts.values()) <= {0, 1}
+    # Only a creation or deletion that the stream has already makes no change event.
+    repeated = {changes[change] for change, count in counts.items() if not count}
+    assert repeated <= {ChangeType.CREATED, ChangeType.DELETED}
     assert set(stored) <= {name for group in expected.values() for name in group}
+
+
+def assert_objects_are_created_once(harness: SyncHarness) -> None:
+    """The first change event of an object is its creation; another one follows a deletion only."""
+    wrong = harness.sql(
+        """
+        SELECT upstream_id, event_type, before FROM (
+            SELECT upstream_id, event_type, lag(event_type) OVER object AS before
+            FROM stripe_raw.events
+            WINDOW object AS (PARTITION BY collection_id, upstream_id ORDER BY seq)
+        ) AS events
+        WHERE (event_type = 'created') <> (before IS NULL OR before = 'deleted')
+            AND NOT (event_type = 'deleted' AND before = 'deleted')
+        """
+    )
+    assert wrong == []
 
 
 def assert_no_record_is_older_than_its_last_change(harness: SyncHarness) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stripe_sync.sync.poll.latency_histogram import latency_histogram
+from stripe_sync.sync.poll.report import latency_histogram
 
 MONTH = 2_592_000.0
 
