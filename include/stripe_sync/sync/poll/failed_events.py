@@ -60,6 +60,8 @@ class FailedEvents:
     ) -> None:
         """Follow an attempt to process events; each failure doubles the wait of its event.
 
+        Once a failed event succeeds, the others are due, too.
+
         Args:
             events: All events of the attempt.
             failed: Those that are not stored.
@@ -68,13 +70,18 @@ class FailedEvents:
         stored = {event["id"]: True for event in unfinished}
         stored |= {event["id"]: False for event in failed}
         now = self._clock.monotonic()
+        succeeded = False
         for event in events:
             last = self._events.pop(event["id"], None)
+            succeeded |= last is not None and event["id"] not in stored
             if event["id"] in stored:
                 wait = min(2 * last.wait, _LONGEST_WAIT) if last else _FIRST_WAIT
                 # An event that was stored once stays stored.
                 is_stored = stored[event["id"]] or bool(last and last.stored)
                 self._events[event["id"]] = _FailedEvent(event, is_stored, wait, now + wait)
+        if succeeded:  # an outage may be over: the others need not wait for their turn
+            for other in self._events.values():
+                other.due_at = min(other.due_at, now + _FIRST_WAIT)
 
     def due(self) -> list[JsonObject]:
         """The next events to try again, those that wait longest first."""

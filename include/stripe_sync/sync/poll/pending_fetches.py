@@ -92,7 +92,7 @@ class PendingFetches:
             if queued and queued[1] < fetched_at:
                 del self._queue[collection_id, upstream_id]
         for pending in processed.deferred:
-            key = pending.collection_id, pending.upstream_id
+            key = _key(pending)
             # It keeps the place in the queue of its oldest change.
             self._queue[key] = self._queue.get(key, (pending, now))[0], now
         if self._queue:
@@ -132,11 +132,20 @@ class PendingFetches:
     def _schedule_retries(
         self, due: Sequence[PendingFetch], fetched: Container[tuple[str, str]]
     ) -> None:
-        """Let objects whose fetch failed wait twice as long as the last time."""
+        """Let objects whose fetch failed wait twice as long as the last time.
+
+        Once one of them succeeds, the others are due, too.
+        """
         now = self._session.clock.monotonic()
+        if any(key in fetched and key in self._retries for key in map(_key, due)):
+            self._retries = {key: (wait, now) for key, (wait, _) in self._retries.items()}
         for pending in due:
-            key = pending.collection_id, pending.upstream_id
+            key = _key(pending)
             last, _ = self._retries.pop(key, (_FIRST_RETRY_SECONDS / 2, 0.0))
             if key not in fetched:
                 wait = min(2 * last, _LONGEST_RETRY_SECONDS)
                 self._retries[key] = wait, now + wait
+
+
+def _key(pending: PendingFetch) -> tuple[str, str]:
+    return pending.collection_id, pending.upstream_id

@@ -79,7 +79,7 @@ class ChangedObject:
     observed_at: datetime | None = None
     event_only: bool = False
     deferred: bool = False
-    error: StripeSyncError | None = None
+    error: StripeError | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -270,9 +270,11 @@ class EventProcessor:
     async def _fetch_all(self, objects: Sequence[ChangedObject]) -> None:
         unresolved = [changed for changed in objects if changed.state is None]
         await asyncio.gather(*(self._fetch(changed) for changed in unresolved))
-        for changed in unresolved:
-            if changed.failed:
-                log.warning("%s %s: %s", *changed.key, changed.error)
+        if failed := [changed for changed in unresolved if changed.failed]:
+            log.warning(
+                "%s of %s changed objects are tried again later, the first is %s %s: %s",
+                *(len(failed), len(unresolved), *failed[0].key, failed[0].error),
+            )
 
     async def _fetch(self, changed: ChangedObject) -> None:
         collection, api = changed.collection, self._session.api
@@ -307,7 +309,7 @@ class EventProcessor:
                 # Stripe refuses this object for good: the payloads of its events are all there is.
                 log.warning("%s %s is stored from its Stripe events: %s", *changed.key, error)
                 changed.event_only = True
-            except StripeSyncError as error:
+            except StripeError as error:
                 changed.error = error
 
     async def _complete(self, changed: ChangedObject, state: JsonObject) -> bool:

@@ -67,6 +67,17 @@ def test_what_succeeds_is_forgotten() -> None:
     assert events.cursor == {"failing_since": None, "unfinished": []}
 
 
+def test_a_success_makes_the_others_due_for_an_outage_may_be_over() -> None:
+    clock, first, second = SteppedClock(), failing("evt_1"), failing("evt_2")
+    events = FailedEvents(clock)
+    for _ in range(8):
+        events.update([first, second], [first, second], [])
+    assert events.due() == []
+    events.update([first], [], [])
+    clock.advance(1)
+    assert ids(events.due()) == ["evt_2"]
+
+
 def test_the_cursor_names_the_oldest_event_and_those_whose_change_is_stored() -> None:
     events = FailedEvents(SteppedClock())
     old, new = failing("evt_old", created=5), failing("evt_new", created=9)
