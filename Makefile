@@ -3,6 +3,8 @@
 PYTHON ?= python3
 ARGS ?=
 ONLY ?=
+SEEDS ?= 200
+MINUTES ?= 60
 # Number of test processes: more than processors, because tests mostly wait.
 WORKERS ?= 3
 # Many short processes start; each would compile the sources again without .pyc files.
@@ -12,7 +14,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test up psql airflow generate lint format docs bench lock clean
+.PHONY: help install demo test up psql airflow generate lint format docs bench soak lock clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +64,9 @@ docs: install ## Build the data docs into dbt/target
 
 bench: install ## Measure speed (ONLY=backfill, collections or live); writes build/bench.json
 	@PYTHONPATH=tests $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
+
+soak: install ## Run 200 random scenarios and a busy hour (SEEDS=…, MINUTES=…); writes build/soak.json
+	@PYTHONPATH=tests $(BIN)/python -m soak --seeds $(SEEDS) --minutes $(MINUTES)
 
 lock: install ## Compile requirements.txt from requirements.in
 	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url \

@@ -104,19 +104,26 @@ class Watcher:
 
     def _run(self) -> None:
         last: dict[UUID, int] = {}
+        while not self._stop.is_set():
+            try:
+                self._follow(last)
+            except psycopg.OperationalError:
+                # The warehouse is down: what was missed is read from the position.
+                self._stop.wait(0.2)
+
+    def _follow(self, last: dict[UUID, int]) -> None:
         with psycopg.connect(self._url, autocommit=True) as connection:
             connection.execute("LISTEN stripe_sync")
-            for row in connection.execute(
-                "SELECT sync_id, last_seq FROM stripe_sync.stream_position"
-            ):
-                last[row[0]] = row[1]
+            positions = dict(connection.execute(_POSITIONS).fetchall())
+            changed = set(last)
+            last |= {sync: seq for sync, seq in positions.items() if sync not in last}
             while not self._stop.is_set():
-                reported = {UUID(n.payload) for n in connection.notifies(timeout=0.2, stop_after=1)}
-                for sync in reported:
+                for sync in changed:
                     now = time.monotonic()
                     for seq, customer, number in connection.execute(_SEEN, (sync, last[sync])):
                         last[sync] = seq
                         self._note(customer, number, now)
+                changed = {UUID(n.payload) for n in connection.notifies(timeout=0.2, stop_after=1)}
 
     def _note(self, customer: str, number: int, now: float) -> None:
         states = self._seen[customer]

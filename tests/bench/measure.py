@@ -126,9 +126,9 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def report(results: Sequence[Measured], path: Path) -> None:
+def report(results: Sequence[Measured], path: Path, *, title: str = "make bench") -> None:
     """Print a table and write the JSON file."""
-    table = Table(title="make bench", title_justify="left")
+    table = Table(title=title, title_justify="left")
     table.add_column("name")
     table.add_column("value", justify="right")
     for heading in ("unit", "target", "met"):

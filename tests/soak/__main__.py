@@ -1,0 +1,39 @@
+"""Long runs: hundreds of random scenarios with kills, then hours of a busy account."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bench.environment import bench_environment
+from bench.measure import report
+from soak import busy_day
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main(
+    seeds: Annotated[int, typer.Option(help="Random scenarios.")] = 200,
+    minutes: Annotated[float, typer.Option(help="Length of the busy day.")] = 60.0,
+) -> None:
+    """Run the random scenarios, then the busy day."""
+    scenarios = 0
+    if seeds:
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "2"]
+        command += ["tests/integration/sync/poll/test_poll_random.py"]
+        environment = os.environ | {"STRIPE_SYNC_TEST_SEEDS": str(seeds)}
+        scenarios = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    if minutes:
+        with bench_environment(Console(width=140)) as env:
+            report(busy_day.measure(env, minutes), ROOT / "build" / "soak.json", title="make soak")
+    raise typer.Exit(scenarios)
+
+
+if __name__ == "__main__":
+    typer.run(main)
