@@ -24,6 +24,20 @@ def test_only_the_character_nul_is_replaced(value: str, expected: str) -> None:
     assert canonical_json.loads(for_jsonb(canonical_json.dumps({"k": value}))) == {"k": expected}
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (rb'"\ud800"', "\ufffd"),
+        (rb'"a\udfffb\u0000"', "a\ufffdb\ufffd"),
+        (rb'"\\ud800"', "\\ud800"),
+        (rb'"\\\udabc"', "\\\ufffd"),
+    ],
+)
+def test_halves_of_surrogate_pairs_are_replaced(text: bytes, expected: str) -> None:
+    canonical = canonical_json.canonical(canonical_json.loads(text))
+    assert canonical_json.loads(for_jsonb(canonical)) == expected
+
+
 def test_keys_are_covered_too() -> None:
     assert canonical_json.loads(for_jsonb(canonical_json.dumps({"a\x00": 1}))) == {"a\ufffd": 1}
 

@@ -17,7 +17,7 @@ from stripe_sync.records import EventRow, LoadResult, RecordRow, Source
 from stripe_sync.records.diff import Changes
 from stripe_sync.warehouse.connect import cause_of, open_connection
 from stripe_sync.warehouse.locks import lock_key
-from stripe_sync.warehouse.writing.jsonb_text import for_jsonb
+from stripe_sync.warehouse.writing.jsonb_text import exact_text, for_jsonb
 from stripe_sync.warehouse.writing.staging import COPY_STAGE, CREATE_STAGE, copy_blocks
 
 _LOCK = "SELECT pg_advisory_xact_lock(%s)"
@@ -239,7 +239,8 @@ def _values(record: RecordRow) -> Iterator[Any]:
         if name == "payload":
             yield payload.decode()
         elif name == "payload_exact":
-            yield None if payload == record.payload_json else record.payload_json.decode()
+            exact = exact_text(record.payload_json, payload)
+            yield None if exact is None else exact.decode()
         elif name == "seq":
             yield 0
         else:

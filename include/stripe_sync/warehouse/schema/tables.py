@@ -33,7 +33,7 @@ records = sa.Table(
     sa.Column("resource_id", pg.UUID, nullable=False, comment="The Stripe account and mode"),
     sa.Column("deleted", sa.Boolean, nullable=False, comment="Gone from Stripe"),
     sa.Column("payload", pg.JSONB, nullable=False, comment="The object; NUL is stored as U+FFFD"),
-    sa.Column("payload_exact", pg.TEXT, comment="JSON text of the object, only where it has NUL"),
+    sa.Column("payload_exact", pg.TEXT, comment="JSON text of the object, only where jsonb alters it"),
     sa.Column(
         "payload_hash", pg.TEXT, nullable=False, comment="Base64 of the MD5 of the canonical JSON"
     ),
@@ -81,7 +81,7 @@ events = sa.Table(
     sa.Column(
         "data", pg.JSONB, nullable=False, comment="The object after the change; NUL is U+FFFD"
     ),
-    sa.Column("data_exact", pg.TEXT, comment="JSON text of the object, only where it has NUL"),
+    sa.Column("data_exact", pg.TEXT, comment="JSON text of the object, only where jsonb alters it"),
     sa.Column("created_at", MOMENT, nullable=False, comment="When the change event was stored"),
     sa.Column("upstream_updated_at", MOMENT, nullable=False, comment="When Stripe made the change"),
     sa.Column("source", pg.TEXT, nullable=False, comment="backfill, poll, mutation or reconcile"),

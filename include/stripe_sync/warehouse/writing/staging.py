@@ -11,7 +11,7 @@ from datetime import datetime
 
 from stripe_sync.records import EventRow, RecordRow, canonical_json
 from stripe_sync.records.diff import Changes
-from stripe_sync.warehouse.writing.jsonb_text import for_jsonb
+from stripe_sync.warehouse.writing.jsonb_text import exact_text, for_jsonb
 
 _COPY_BUFFER_BYTES = 256 * 1024
 
@@ -118,7 +118,8 @@ def _line(  # noqa: PLR0917 - the values of a row, and two caches
     names: _Names,
 ) -> bytes:
     payload = for_jsonb(event.data_json)
-    exact = rb"\N" if payload == event.data_json else _escape(event.data_json)
+    text = exact_text(event.data_json, payload)
+    exact = rb"\N" if text is None else _escape(text)
     changes = rb"\N"
     if event.changes is not None:
         changes = _escape(for_jsonb(canonical_json.canonical(event.changes)))
