@@ -26,6 +26,8 @@ from stripe_sync.errors import (
     InvalidRequest,
     LakeAhead,
     LakeError,
+    MalformedObject,
+    NoProgress,
     NotFound,
     ObjectLocked,
     PermissionDenied,
@@ -35,6 +37,7 @@ from stripe_sync.errors import (
     StripeUnavailable,
     StripeUnreachable,
     SyncBusy,
+    UnusableAnswer,
     WarehouseError,
 )
 from stripe_sync.version import __version__
@@ -98,6 +101,8 @@ __all__ = [
     "LakeAhead",
     "LakeError",
     "MaintainReport",
+    "MalformedObject",
+    "NoProgress",
     "NotFound",
     "ObjectLocked",
     "PermissionDenied",
@@ -116,6 +121,7 @@ __all__ = [
     "StripeUnreachable",
     "SyncBusy",
     "SyncSettings",
+    "UnusableAnswer",
     "WarehouseError",
     "__version__",
     "backfill",

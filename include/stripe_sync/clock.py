@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
+
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 
 
 class Clock(Protocol):
@@ -44,6 +46,11 @@ class SystemClock:
 def from_unix(seconds: float) -> datetime:
     """Stripe's timestamps (whole seconds since 1970, UTC) as an aware datetime."""
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def is_moment(seconds: Any) -> bool:
+    """Whether a value is a timestamp of Stripe that a calendar has: years 1 to 9999."""
+    return type(seconds) is int and _FIRST_SECOND <= seconds <= _LAST_SECOND
 
 
 def to_unix(moment: datetime) -> int:

@@ -17,7 +17,10 @@
     │   ├── RateLimited              429 with a reason, after all retries
     │   ├── ObjectLocked             429 without a reason, after all retries
     │   ├── StripeUnavailable        5xx, after all retries
-    │   └── StripeUnreachable        no answer or an incomplete one, after all retries
+    │   ├── StripeUnreachable        no answer, after all retries
+    │   │   └── UnusableAnswer       an answer that is cut, late or malformed, after all retries
+    │   └── NoProgress               a list that never ends: its pages repeat
+    ├── MalformedObject              an object or Stripe event that cannot be stored
     ├── WarehouseError               the warehouse refuses a statement or cannot be reached
     │   ├── SyncBusy                 another process holds the lock or lease
     │   └── ConcurrentUpdate         a record is no longer in the state that a batch expects
@@ -135,7 +138,19 @@ class StripeUnavailable(StripeError):
 
 
 class StripeUnreachable(StripeError):
-    """No answer or an incomplete one, after all retries."""
+    """No answer, after all retries."""
+
+
+class UnusableAnswer(StripeUnreachable):
+    """An answer that is cut, comes too late or is not what the endpoint returns."""
+
+
+class NoProgress(StripeError):
+    """A list that never ends: a page repeats an earlier one."""
+
+
+class MalformedObject(StripeSyncError):
+    """An object or Stripe event that cannot be stored; it is set aside."""
 
 
 class WarehouseError(StripeSyncError):

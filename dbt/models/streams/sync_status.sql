@@ -58,6 +58,15 @@ reads as (
     group by account_key
 ),
 
+set_aside as (
+    select
+        sync_id,
+        collection_id,
+        count(*) as objects
+    from {{ source('stripe_sync', 'set_aside') }}
+    group by sync_id, collection_id
+),
+
 poll as (
     select
         state.sync_id,
@@ -130,6 +139,11 @@ select
             '; ',
             poll.message,
             case
+                when all_set_aside.objects > 0
+                    then all_set_aside.objects || ' objects cannot be stored and are set aside: see'
+                        || ' reason and text in stripe_sync.set_aside'
+            end,
+            case
                 when poll.gap_began_at is not null and poll.gap_reconciled_at is null
                     then poll.reason || ': all collections are being reconciled'
             end,
@@ -143,10 +157,20 @@ select
             end
         ),
         ''
-    ) as warning
+    ) as warning,
+    coalesce(set_aside.objects, 0) as set_aside
 from {{ source('stripe_sync', 'collection_state') }} as state
 inner join {{ source('stripe_sync', 'syncs') }} as syncs on syncs.id = state.sync_id
 left join poll on poll.sync_id = state.sync_id
+left join set_aside
+    on set_aside.sync_id = state.sync_id and set_aside.collection_id = state.collection_id
+left join (
+    select
+        sync_id,
+        sum(objects) as objects
+    from set_aside
+    group by sync_id
+) as all_set_aside on all_set_aside.sync_id = state.sync_id
 left join lateral (
     select
         reconciled_at,

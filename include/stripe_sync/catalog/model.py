@@ -218,7 +218,7 @@ class Collection(CatalogModel):
     def created(self, payload: JsonObject) -> int | None:
         """When Stripe created an object, in Unix seconds; None where it has no such field."""
         value = payload.get(self.created_field) if self.created_field else None
-        return value if isinstance(value, int) else None
+        return value if type(value) is int else None
 
     def parent_id(self, payload: JsonObject) -> str | None:
         """Id of an object's parent, None where the object has no field for it.

@@ -5,20 +5,31 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
 import stripe
 
 from stripe_sync.client.credential import Credential
-from stripe_sync.client.error_mapping import AttemptFailure, from_error_answer, no_answer
+from stripe_sync.client.envelope import problem_of
+from stripe_sync.client.error_mapping import (
+    AttemptFailure,
+    from_error_answer,
+    no_connection,
+    unusable_answer,
+)
 from stripe_sync.client.rate_limit.limits import Priority, RateLimiter
 from stripe_sync.client.request import StripeRequest
 from stripe_sync.client.retry import RetryPolicy
-from stripe_sync.client.transport import PassedBody, Transport
+from stripe_sync.client.transport import NoConnection, PassedBody, Transport
 from stripe_sync.clock import Clock, SystemClock
-from stripe_sync.errors import ConfigurationError, RateLimited
+from stripe_sync.errors import (
+    ConfigurationError,
+    RateLimited,
+    StripeUnavailable,
+    UnusableAnswer,
+)
 from stripe_sync.records import canonical_json
 from stripe_sync.records.canonical_json import JsonObject
 
@@ -130,7 +141,7 @@ class StripeApi:
         permit: Permit | None = None,
         retry: RetryPolicy | None = None,
     ) -> JsonObject:
-        """Read one object or one page.
+        """Read one object.
 
         Args:
             template: ``/v1/customers/{customer}``.
@@ -146,6 +157,50 @@ class StripeApi:
         """
         options = _version(api_version)
         call = StripeRequest("get", template, path_params or {}, params or {}, priority, options)
+        return (await self._send(call, permit, retry)).body
+
+    async def get_page(
+        self,
+        template: str,
+        path_params: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+        *,
+        priority: Priority,
+        api_version: str | None = None,
+        permit: Permit | None = None,
+        retry: RetryPolicy | None = None,
+        may_shrink: bool = False,
+    ) -> JsonObject:
+        """Read one page of a list; the arguments of ``get``.
+
+        Args:
+            template: ``/v1/customers``.
+            path_params: Values for the braces.
+            params: Query parameters, nested as in Stripe's documentation.
+            priority: Live requests are served first.
+            api_version: Stripe-Version for this request only.
+            permit: From ``permit``; None to wait here.
+            retry: Number of attempts and waits of this request; None for the client's own.
+            may_shrink: Whether the caller asks for a smaller page where this one is cut, late or
+                answered with 5xx: it is then not tried again here.
+
+        Returns:
+            The page: ``data`` is an array, ``has_more`` is true or false, and then not empty.
+
+        Raises:
+            UnusableAnswer: No attempt was answered with a page.
+        """
+        options = _version(api_version)
+        call = StripeRequest(
+            "get",
+            template,
+            path_params or {},
+            params or {},
+            priority,
+            options,
+            is_page=True,
+            may_shrink=may_shrink,
+        )
         return (await self._send(call, permit, retry)).body
 
     async def post(
@@ -188,7 +243,7 @@ class StripeApi:
         policy = retry or self._retry
         retrying = policy.retrying(self._clock, self._count_retry)
         outcome: _Answer | AttemptFailure = await retrying(
-            self._attempt, call, permit or Permit(used=True), policy.timeouts.total
+            self._attempt_of, call, permit or Permit(used=True), policy.timeouts.total
         )
         if isinstance(outcome, AttemptFailure):
             raise outcome.error
@@ -196,6 +251,18 @@ class StripeApi:
 
     def _count_retry(self, _failure: AttemptFailure) -> None:
         self.stats.retries += 1
+
+    async def _attempt_of(
+        self, call: StripeRequest, permit: Permit, seconds: float
+    ) -> _Answer | AttemptFailure:
+        outcome = await self._attempt(call, permit, seconds)
+        if (
+            call.may_shrink
+            and isinstance(outcome, AttemptFailure)
+            and isinstance(outcome.error, UnusableAnswer | StripeUnavailable)
+        ):
+            return replace(outcome, retry=False)
+        return outcome
 
     async def _attempt(
         self, call: StripeRequest, permit: Permit, seconds: float
@@ -213,9 +280,13 @@ class StripeApi:
                     call.method, call.url, **call.params, **call.options
                 )
         except TimeoutError:
-            return no_answer(call.endpoint, self._credential.host, f"timed out: {seconds:g} s")
+            return unusable_answer(
+                call.endpoint, self._credential.host, f"timed out: {seconds:g} s"
+            )
+        except NoConnection as error:
+            return no_connection(call.endpoint, self._credential.host, str(error.user_message))
         except stripe.APIConnectionError as error:
-            return no_answer(call.endpoint, self._credential.host, str(error.user_message))
+            return unusable_answer(call.endpoint, self._credential.host, str(error.user_message))
         except stripe.StripeError as error:
             failure = from_error_answer(call.endpoint, error)
         else:
@@ -230,9 +301,9 @@ class StripeApi:
         try:
             body = canonical_json.loads(passed.content)
         except ValueError as error:
-            return no_answer(call.endpoint, self._credential.host, f"not whole JSON: {error}")
-        if not isinstance(body, dict):
-            return no_answer(call.endpoint, self._credential.host, "JSON, but not an object")
+            return unusable_answer(call.endpoint, self._credential.host, f"not whole JSON: {error}")
+        if problem := problem_of(body, is_page=call.is_page):
+            return unusable_answer(call.endpoint, self._credential.host, problem)
         return _Answer(body, response.headers)
 
 

@@ -69,16 +69,27 @@ class _ErrorAnswer:
         )
 
 
-def no_answer(endpoint: str, host: str, cause: str) -> AttemptFailure:
-    """The failure for a missing or incomplete answer.
+def no_connection(endpoint: str, host: str, cause: str) -> AttemptFailure:
+    """The failure for a server that cannot be reached; arguments as for ``unusable_answer``."""
+    return _unanswered(errors.StripeUnreachable, endpoint, host, cause)
+
+
+def unusable_answer(endpoint: str, host: str, cause: str) -> AttemptFailure:
+    """The failure for an answer that is missing, cut or malformed.
 
     Args:
         endpoint: Method and path template.
         host: Host of the API.
         cause: Message of the network or the parser.
     """
+    return _unanswered(errors.UnusableAnswer, endpoint, host, cause)
+
+
+def _unanswered(
+    kind: type[errors.StripeError], endpoint: str, host: str, cause: str
+) -> AttemptFailure:
     message = f"{endpoint}: no whole answer from {host}: {scrubbed(cause)}; check the network"
-    return AttemptFailure(errors.StripeUnreachable(message), retry=True)
+    return AttemptFailure(kind(message), retry=True)
 
 
 def from_error_answer(endpoint: str, failed: stripe.StripeError) -> AttemptFailure:
@@ -106,7 +117,7 @@ def _parse(endpoint: str, failed: stripe.StripeError) -> _ErrorAnswer:
         error_type=fields.get("type") or "",
         code=fields.get("code"),
         param=fields.get("param"),
-        text=scrubbed(fields.get("message") or "nothing"),
+        text=scrubbed(str(fields.get("message") or "nothing")),
         headers=failed.headers or {},
     )
 

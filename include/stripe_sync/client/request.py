@@ -28,6 +28,9 @@ class StripeRequest:
         params: Query or body parameters.
         priority: Live requests are served first.
         options: Settings for the SDK: ``stripe_version``, ``idempotency_key``.
+        is_page: Whether the answer is a page of a list.
+        may_shrink: Whether a page that is cut, late or answered with 5xx is not tried again: the
+            caller asks for a smaller one.
 
     Raises:
         ConfigurationError: A parameter carries the name of a setting of the SDK, or a value for the
@@ -40,6 +43,8 @@ class StripeRequest:
     params: Mapping[str, Any]
     priority: Priority
     options: Mapping[str, str]
+    is_page: bool = False
+    may_shrink: bool = False
     url: str = field(init=False)
 
     def __post_init__(self) -> None:

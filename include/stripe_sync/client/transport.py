@@ -62,6 +62,10 @@ class PassedBody(str):
         return body
 
 
+class NoConnection(stripe.APIConnectionError):
+    """The server cannot be reached at all: a smaller page cannot be read either."""
+
+
 class Transport(stripe.AIOHTTPClient):
     """The SDK's asynchronous transport over one keep-alive session.
 
@@ -84,8 +88,10 @@ class Transport(stripe.AIOHTTPClient):
         """Send one request and read the whole answer.
 
         Raises:
-            stripe.APIConnectionError: No answer, or one cut short.
+            NoConnection: The server cannot be reached.
+            stripe.APIConnectionError: An answer that is cut short or comes too late, or none.
         """
+        kind = stripe.APIConnectionError
         try:
             # Redirects are not followed: the key goes to the configured host only.
             async with self._http.request(
@@ -96,6 +102,8 @@ class Transport(stripe.AIOHTTPClient):
                 allow_redirects=False,
             ) as response:
                 body = await response.read()
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            kind, cause = NoConnection, _describe(error)
         except TimeoutError as error:
             cause = f"timed out: {error or type(error).__name__}"
         except (aiohttp.ClientError, OSError) as error:
@@ -105,7 +113,7 @@ class Transport(stripe.AIOHTTPClient):
                 return PassedBody(body), response.status, response.headers
             return _error_body(body), response.status, response.headers
         # Raised outside the handlers, since aiohttp's errors hold the request with its key.
-        raise stripe.APIConnectionError(scrubbed(cause))  # type: ignore[no-untyped-call]
+        raise kind(scrubbed(cause))  # type: ignore[no-untyped-call]
 
     async def close_async(self) -> None:
         """Close the session and its connections."""

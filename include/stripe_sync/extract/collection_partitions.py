@@ -23,7 +23,7 @@ from stripe_sync.extract.extractors.embedded import (
 from stripe_sync.extract.extractors.previews import PreviewExtractor
 from stripe_sync.extract.extractors.references import ReferenceExtractor, RehydratingExtractor
 from stripe_sync.extract.extractors.source_objects import RecordExtractor
-from stripe_sync.extract.pagination import PAGE_SIZE
+from stripe_sync.extract.lists.page_size import PAGE_SIZE
 from stripe_sync.extract.partitions import Listing, Partition, stored_partition
 from stripe_sync.extract.relations import containers
 from stripe_sync.records import Condition
@@ -46,6 +46,7 @@ class CollectionPartitions:
         self._context = context
         self._catalog = context.catalog
         self._since = since
+        self._set_aside = context.requester.set_aside
         self.known: set[str] = set()
 
     async def full(self) -> tuple[list[Partition], list[Partition]]:
@@ -134,7 +135,16 @@ class CollectionPartitions:
         """
         if use_stored and await self._is_stored(host):
             stored = self._context.stored
-            return [stored_partition(stored, host, extractor, fields=fields, condition=condition)]
+            return [
+                stored_partition(
+                    stored,
+                    host,
+                    extractor,
+                    set_aside=self._set_aside,
+                    fields=fields,
+                    condition=condition,
+                )
+            ]
         if host.retrieval is Retrieval.TOP_LEVEL_LIST:
             listing = self._listing(host, extractor, expand, complete=complete)
             return [*listing.partitions(params=params), *await self._of_test_clocks(listing)]
@@ -219,7 +229,11 @@ class CollectionPartitions:
         extractor = EmbeddedExtractor(self._context, self._collection, fields, self.known)
         expand = [each.expand for each in fields if each.expand]
         if not expand:
-            return [stored_partition(stored, host, extractor, condition=condition)]
+            return [
+                stored_partition(
+                    stored, host, extractor, set_aside=self._set_aside, condition=condition
+                )
+            ]
         params = fields[0].params
         containing = await stored.count(host.id, condition)
         listed = containing if params else await stored.count(host.id)
@@ -232,7 +246,10 @@ class CollectionPartitions:
         version = self._collection.api_version or host.api_version
         rest = RehydratingExtractor(self._context, host, fields, self.known, extractor, version)
         heads = _heads(["id", *(each.field for each in fields)])
-        return [*found, stored_partition(stored, host, rest, fields=heads, condition=condition)]
+        last = stored_partition(
+            stored, host, rest, set_aside=self._set_aside, fields=heads, condition=condition
+        )
+        return [*found, last]
 
     def _containing(self, host: Collection, fields: Sequence[SourceField]) -> Condition:
         """Which stored objects may contain or reference objects of this collection."""

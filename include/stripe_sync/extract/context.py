@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from datetime import datetime
+from typing import Any, Protocol
 
 from stripe_sync.catalog import STRIPE_EVENTS, Catalog, Collection
+from stripe_sync.errors import MalformedObject
 from stripe_sync.extract.normalize import Normalizer, StripeEventNormalizer
 from stripe_sync.extract.requester import Requester
-from stripe_sync.records import Condition, StoredObject
+from stripe_sync.records import Condition, Observation, StoredObject
+from stripe_sync.records.canonical_json import JsonObject
 
 
 class StoredRecords(Protocol):
@@ -86,6 +89,26 @@ class ReadContext:
                 else Normalizer(collection, api_version=version, redact=self.redact)
             )
         return self._normalizers[collection.id]
+
+    def observe(self, collection: Collection, obj: JsonObject, **how: Any) -> list[Observation]:
+        """The observation of an object; none where it cannot be stored and is set aside.
+
+        Args:
+            collection: Its collection.
+            obj: The object.
+            how: Further arguments of ``Normalizer.normalize``.
+        """
+        try:
+            return [self.normalizer(collection).normalize(obj, **how)]
+        except MalformedObject as error:
+            self.set_aside(collection, obj, error, observed_at=how["observed_at"])
+            return []
+
+    def set_aside(
+        self, collection: Collection, obj: Any, reason: object, *, observed_at: datetime
+    ) -> None:
+        """Set an object aside that cannot be stored."""
+        self.requester.set_aside.add(collection.id, obj, str(reason), observed_at=observed_at)
 
     def version_of(self, collection: Collection) -> str:
         """The Stripe-Version in which a collection is read."""

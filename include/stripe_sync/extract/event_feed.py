@@ -16,12 +16,17 @@ import asyncio
 from collections.abc import AsyncGenerator, Container
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
+from stripe_sync.catalog import STRIPE_EVENTS
 from stripe_sync.client import Priority, StripeApi
-from stripe_sync.clock import Clock, to_unix
-from stripe_sync.extract.pagination import PAGE_SIZE, ListPage, ListRequest, paginate
+from stripe_sync.clock import Clock, is_moment, to_unix
+from stripe_sync.extract.lists.page_size import PAGE_SIZE
+from stripe_sync.extract.pagination import ListPage, ListRequest, id_of, paginate
 from stripe_sync.extract.requester import Requester
+from stripe_sync.records import ids
 from stripe_sync.records.canonical_json import JsonObject
+from stripe_sync.records.set_aside import SetAsideObjects
 
 EVENTS_PATH = "/v1/events"
 
@@ -36,6 +41,9 @@ SCAN_PAGES = 2
 
 MAX_WINDOW = 86_400
 """Width of a catch-up window, in seconds, at most."""
+
+NEWEST = 10
+"""Events of which the newest one with a usable time is taken."""
 
 MAX_AGE = 32 * 86_400
 """Age in seconds at which Stripe certainly has no events any more: it keeps them for 30 days."""
@@ -76,6 +84,7 @@ class EventFeed:
         cutoff: Unix seconds; events created earlier are left out.
         watermark: ``watermark`` of an earlier feed; None for the cutoff.
         missed_since: Unix seconds from which an earlier feed left out events; None for none.
+        set_aside: Takes what is no Stripe event that can be processed.
 
     Attributes:
         watermark: ``created`` of the newest event, in Unix seconds.
@@ -90,8 +99,10 @@ class EventFeed:
         cutoff: int,
         watermark: int | None = None,
         missed_since: int | None = None,
+        set_aside: SetAsideObjects | None = None,
     ) -> None:
-        self._requester = Requester(api, clock, Priority.LIVE)
+        objects = SetAsideObjects() if set_aside is None else set_aside
+        self._requester = Requester(api, clock, Priority.LIVE, set_aside=objects)
         self._clock = clock
         self._cutoff = cutoff
         self.watermark = max(watermark or 0, cutoff)
@@ -179,8 +190,9 @@ async def newest_created(api: StripeApi, priority: Priority = Priority.LIVE) -> 
     Raises:
         StripeError: As the client raises it.
     """
-    page = await api.get(EVENTS_PATH, params={"limit": 1}, priority=priority)
-    return int(page["data"][0]["created"]) if page["data"] else 0
+    page = await api.get_page(EVENTS_PATH, params={"limit": NEWEST}, priority=priority)
+    usable = (event for event in page["data"] if problem_of_event(event) is None)
+    return next((_created(event) for event in usable), 0)
 
 
 async def _fetch_newest(
@@ -207,7 +219,7 @@ async def _fetch_newest(
         if not page.has_more:
             return EventBatch(_oldest_first(new), asked_at, answered_at)
         # Below a processed event only late ones can be new; the lookback scan finds those.
-        if page.objects[-1]["id"] in processed:
+        if page.objects and page.objects[-1]["id"] in processed:
             break
         if pages == MAX_PAGES:
             return EventBatch([], asked_at, answered_at, behind=True, complete=False)
@@ -324,10 +336,41 @@ class EventCatchUp:
         return found
 
 
-def _pages(requester: Requester, start: int, end: int | None = None) -> _Pages:
+async def _pages(requester: Requester, start: int, end: int | None = None) -> _Pages:
     """Pages, newest first, of the events created in [start, end)."""
     created = {"gte": start} if end is None else {"gte": start, "lt": end}
-    return paginate(requester, ListRequest(EVENTS_PATH, params={"created": created}))
+    async for page in paginate(requester, ListRequest(EVENTS_PATH, params={"created": created})):
+        yield replace(page, objects=_usable(requester, page))
+
+
+def _usable(requester: Requester, page: ListPage) -> list[JsonObject]:
+    """The Stripe events of a page that can be processed; the others are set aside."""
+    usable = []
+    for event in page.objects:
+        if problem := problem_of_event(event):
+            requester.set_aside.add(STRIPE_EVENTS, event, problem, observed_at=page.observed_at)
+        else:
+            usable.append(event)
+    return usable
+
+
+def problem_of_event(event: Any) -> str | None:
+    """Why a Stripe event cannot be processed; None where it can."""
+    name = id_of(event)
+    if name is None or not ids.is_storable(name):
+        return "it is no Stripe event with an id"
+    data = event.get("data")
+    parts = data if isinstance(data, dict) else {}
+    needed = {
+        f"its time of creation is {event.get('created')}": is_moment(event.get("created")),
+        "it has no type": isinstance(event.get("type"), str),
+        "its api_version is no text": isinstance(event.get("api_version"), str | None),
+        "it has no data.object": isinstance(parts.get("object"), dict),
+        "its previous values are no object": isinstance(
+            parts.get("previous_attributes"), dict | None
+        ),
+    }
+    return next((problem for problem, is_met in needed.items() if not is_met), None)
 
 
 def _oldest_first(events: list[JsonObject]) -> list[JsonObject]:

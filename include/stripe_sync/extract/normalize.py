@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from stripe_sync.catalog import Catalog, Collection
 from stripe_sync.clock import from_unix
-from stripe_sync.errors import StripeSyncError
-from stripe_sync.records import Observation, StripeEvent, canonical_json
+from stripe_sync.errors import MalformedObject
+from stripe_sync.records import Observation, StripeEvent, canonical_json, ids
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.records.redaction import redact
 
 _ID = (("id",),)
+
+# What reading a field raises where the field is not what it should be.
+_MALFORMED = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
+
+_LONG_TEXT = 16_000
+_HUGE = re.compile(rb"[\d.]E[+-]\d{5}|[\d.]{16000}")
+"""A number with more digits than PostgreSQL's numeric, which jsonb is made of, holds."""
 
 
 class Normalizer:
@@ -43,7 +51,7 @@ class Normalizer:
                 of its key.
 
         Raises:
-            StripeSyncError: The object lacks a field of its key.
+            MalformedObject: The object lacks a field of its key.
         """
         if self._key == _ID and type(found := obj.get("id")) is str:
             return found
@@ -58,7 +66,7 @@ class Normalizer:
         missing = [".".join(p) for p, part in parts.items() if part is None and p in needed]
         if missing:
             message = f"{self._collection.id}: Stripe sent an object without {', '.join(missing)}"
-            raise StripeSyncError(message)
+            raise MalformedObject(message)
         return ":".join("" if part is None else str(part) for part in parts.values())
 
     def normalize(
@@ -88,15 +96,21 @@ class Normalizer:
             upstream_id: Its key, where its fields do not contain it.
 
         Raises:
-            StripeSyncError: The object lacks a field of its key.
+            MalformedObject: The object cannot be stored: it lacks a field of its key, has a time
+                that no calendar has, or a value that the warehouse cannot hold.
         """
-        if self._has_parents and parent_id is None:
-            parent_id = self._collection.parent_id(obj)
-        upstream_id = upstream_id or self.upstream_id(obj, parent_id)
-        self.redact(obj)
-        text = canonical_json.canonical(obj)
-        hashed = canonical_json.canonical(self.comparable(obj)) if self._volatile else text
-        changed = stripe_event.created if stripe_event else self._changed(obj) or observed_at
+        try:
+            if self._has_parents and parent_id is None:
+                parent_id = self._collection.parent_id(obj)
+            upstream_id = upstream_id or self.upstream_id(obj, parent_id)
+            self.redact(obj)
+            text = canonical_json.canonical(obj)
+            hashed = canonical_json.canonical(self.comparable(obj)) if self._volatile else text
+            changed = self._changed(obj) or observed_at
+        except _MALFORMED as error:
+            message = f"{self._collection.id}: {type(error).__name__}: {error}"
+            raise MalformedObject(message) from error
+        self._check(upstream_id, parent_id, api_version, text)
         return Observation(
             collection_id=self._collection.id,
             upstream_id=upstream_id,
@@ -104,13 +118,25 @@ class Normalizer:
             payload_hash=canonical_json.payload_hash(hashed),
             deleted=deleted,
             observed_at=observed_at,
-            upstream_updated_at=changed,
+            upstream_updated_at=stripe_event.created if stripe_event else changed,
             api_version=api_version or self._api_version,
             stripe_event=stripe_event,
             fallback=fallback,
             gone=gone,
             parent_id=parent_id,
         )
+
+    def _check(
+        self, upstream_id: str, parent_id: str | None, api_version: str | None, text: bytes
+    ) -> None:
+        """Check that the warehouse can hold what an observation consists of."""
+        for name in (upstream_id, parent_id, api_version):
+            if name is not None and not ids.is_storable(name):
+                message = f"{self._collection.id}: {name[:100]!r} cannot be a key"
+                raise MalformedObject(message)
+        if (b"E+" in text or b"E-" in text or len(text) > _LONG_TEXT) and _HUGE.search(text):
+            message = f"{self._collection.id}: a number is larger than the warehouse can hold"
+            raise MalformedObject(message)
 
     def tombstone(
         self, upstream_id: str, *, observed_at: datetime, parent_id: str | None
@@ -139,7 +165,7 @@ class Normalizer:
 
     def _changed(self, obj: JsonObject) -> datetime | None:
         created, updated = self._collection.created(obj), obj.get("updated")
-        if isinstance(updated, int):
+        if type(updated) is int:
             return from_unix(updated if created is None else max(created, updated))
         return None if created is None else from_unix(created)
 
@@ -160,7 +186,7 @@ class StripeEventNormalizer(Normalizer):
     def redact(self, obj: JsonObject) -> None:
         """Overwrite the sensitive fields of the payload and of its previous values."""
         data = obj["data"]
-        if normalizer := self._payloads.get(data["object"].get("object", "")):
+        if normalizer := self._payloads.get(str(data["object"].get("object"))):
             normalizer.redact(data["object"])
             normalizer.redact(data.get("previous_attributes") or {})
 

@@ -6,18 +6,27 @@ calls ``fetch_page``, the request for one page.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from stripe_sync.client import Permit
-from stripe_sync.errors import CursorVanished, EventCursorExpired
+from stripe_sync.errors import (
+    CursorVanished,
+    EventCursorExpired,
+    NoProgress,
+    StripeUnavailable,
+    UnusableAnswer,
+)
+from stripe_sync.extract.lists.page_size import PAGE_SIZE, PageSize
 from stripe_sync.extract.requester import Requester
-from stripe_sync.records.canonical_json import JsonObject
 
-PAGE_SIZE = 100
-"""Stripe's largest page."""
+log = logging.getLogger(__name__)
+
+MAX_RESTARTS = 20
+"""Times that a list begins again because the object at its cursor was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +55,23 @@ class ListPage:
     """One page of a list.
 
     Attributes:
-        objects: In Stripe's order.
-        has_more: Whether there is a next page. False for an empty page, whatever Stripe answers.
+        objects: In Stripe's order; what is no object with an id is among them.
+        has_more: Whether there is a next page.
         observed_at: When the request was sent.
         restarted: Whether the list begins again with this page, because the object at the cursor
             was deleted. Discard the pages before it, or store their objects a second time.
     """
 
-    objects: list[JsonObject]
+    objects: list[Any]
     has_more: bool
     observed_at: datetime
     restarted: bool = False
+
+    @property
+    def last_id(self) -> str | None:
+        """The cursor of the next page; None where no object has an id."""
+        ids = (id_of(obj) for obj in reversed(self.objects))
+        return next((name for name in ids if name), None)
 
 
 async def fetch_page(
@@ -66,29 +81,72 @@ async def fetch_page(
     *,
     permit: Permit | None = None,
 ) -> ListPage:
-    """Read one page.
+    """Read one page; where it does not arrive, a page of half as many objects, down to one.
 
     Args:
         requester: Sends the request.
         request: The list.
         cursor: ``starting_after``, and filters beside those of the list.
-        permit: As in ``Requester.get``.
+        permit: As in ``Requester.get_page``.
 
     Raises:
         CursorVanished: The object at ``starting_after`` was deleted.
+        NoProgress: The page begins before the cursor, or has no object to continue after.
         StripeError: As the client raises it.
     """
-    params = {**request.params, **(cursor or {})}
-    if request.page_size is not None:
-        params["limit"] = request.page_size
+    if request.page_size is None:
+        return await _ask(requester, request, cursor or {}, permit)
+    size = requester.page_sizes.setdefault(request.path, PageSize(request.page_size))
+    while True:
+        limit = size.limit
+        params = {**(cursor or {}), "limit": limit}
+        try:
+            page = await _ask(requester, request, params, permit, may_shrink=limit > 1)
+        except (StripeUnavailable, UnusableAnswer) as error:
+            if limit == 1:
+                raise
+            log.info("Asking for fewer than %s objects of %s: %s", limit, request.path, error)
+            size.shrink(limit)
+            continue
+        size.grow(limit)
+        return page
+
+
+async def _ask(
+    requester: Requester,
+    request: ListRequest,
+    params: Mapping[str, Any],
+    permit: Permit | None,
+    *,
+    may_shrink: bool = False,
+) -> ListPage:
+    query = {**request.params, **params}
     if request.expand:
-        params["expand"] = [f"data.{path}" for path in request.expand]
+        query["expand"] = [f"data.{path}" for path in request.expand]
     observed_at = requester.clock.now()
-    answer = await requester.get(
-        request.path, request.path_params, params, api_version=request.api_version, permit=permit
+    answer = await requester.get_page(
+        request.path,
+        request.path_params,
+        query,
+        api_version=request.api_version,
+        permit=permit,
+        may_shrink=may_shrink,
     )
-    objects: list[JsonObject] = answer["data"]
-    return ListPage(objects, bool(answer["has_more"] and objects), observed_at)
+    page = ListPage(answer["data"], answer["has_more"], observed_at)
+    after = params.get("starting_after")
+    if after and any(id_of(obj) == after for obj in page.objects):
+        message = f"{request.path}: the page after {after} begins before it: the list never ends"
+        raise NoProgress(message)
+    if page.has_more and page.last_id is None:
+        message = f"{request.path}: no object of a page has an id to continue after"
+        raise NoProgress(message)
+    return page
+
+
+def id_of(obj: Any) -> str | None:
+    """The id of an object in a list; None for what is no object with an id."""
+    found = obj.get("id") if isinstance(obj, dict) else None
+    return found if isinstance(found, str) and found else None
 
 
 async def paginate(
@@ -106,9 +164,11 @@ async def paginate(
         after: Id of the object to continue after, None for the beginning.
 
     Raises:
+        NoProgress: The list never ends.
         StripeError: As the client raises it.
     """
-    restarted = False
+    restarted, restarts = False, 0
+    cursors: set[str] = set()
     while True:
         try:
             page = await fetch_page(
@@ -117,11 +177,19 @@ async def paginate(
         except CursorVanished:
             if after is None:
                 raise
+            restarts += 1
+            if restarts > MAX_RESTARTS:
+                raise
             after, restarted = None, True
+            cursors.clear()
             continue
         except EventCursorExpired:
             page = ListPage([], has_more=False, observed_at=requester.clock.now())
         yield ListPage(page.objects, page.has_more, page.observed_at, restarted)
         if not page.has_more:
             return
-        after, restarted = page.objects[-1]["id"], False
+        after, restarted = page.last_id, False
+        if after in cursors:
+            message = f"{request.path}: the pages up to {after} come again: the list never ends"
+            raise NoProgress(message)
+        cursors.add(str(after))

@@ -15,13 +15,18 @@ from urllib.parse import urlencode
 from stripe_sync.catalog import Collection, ListCall
 from stripe_sync.errors import EndpointRetired, InvalidRequest, PermissionDenied
 from stripe_sync.extract.context import StoredRecords
-from stripe_sync.extract.extractors.source_objects import RecordExtractor, SourceObject
+from stripe_sync.extract.extractors.source_objects import (
+    RecordExtractor,
+    SourceObject,
+    extract_each,
+)
 from stripe_sync.extract.lists.concurrent_ranges import Slice, WindowedList, cursor_list
 from stripe_sync.extract.lists.pages import Item, ListReader
-from stripe_sync.extract.pagination import ListRequest, paginate
+from stripe_sync.extract.pagination import ListRequest, id_of, paginate
 from stripe_sync.extract.requester import Requester
 from stripe_sync.records import Condition
 from stripe_sync.records.canonical_json import JsonObject
+from stripe_sync.records.set_aside import SetAsideObjects
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +128,8 @@ class Listing:
     async def _ids(self, path: str, params: Mapping[str, str]) -> list[str]:
         request = ListRequest(path, params=params)
         pages = paginate(self.requester, request)
-        return list(dict.fromkeys([obj["id"] async for page in pages for obj in page.objects]))
+        found = [id_of(obj) async for page in pages for obj in page.objects]
+        return list(dict.fromkeys(name for name in found if name))
 
 
 def stored_partition(
@@ -131,6 +137,7 @@ def stored_partition(
     collection: Collection,
     extractor: RecordExtractor,
     *,
+    set_aside: SetAsideObjects,
     fields: Sequence[str] = (),
     condition: Condition | None = None,
 ) -> Partition:
@@ -140,6 +147,7 @@ def stored_partition(
         stored: The stored records.
         collection: The collection.
         extractor: Applied to its objects.
+        set_aside: Takes the objects that it fails for.
         fields: Top-level fields that the extractor needs, empty for all.
         condition: Leave out objects that do not meet it.
     """
@@ -149,8 +157,14 @@ def stored_partition(
         more = True
         while more:
             page = await stored.page(collection.id, after, STORED_OBJECTS, fields, condition)
-            found = await extractor(
-                [SourceObject(o.payload, o.observed_at, o.api_version, o.upstream_id) for o in page]
+            found = await extract_each(
+                extractor,
+                [
+                    SourceObject(o.payload, o.observed_at, o.api_version, o.upstream_id)
+                    for o in page
+                ],
+                collection.id,
+                set_aside,
             )
             items = [
                 Item(obj.upstream_id, None, tuple(observations))

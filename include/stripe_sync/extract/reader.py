@@ -28,6 +28,7 @@ from stripe_sync.extract.extractors.references import (
 from stripe_sync.extract.extractors.source_objects import (
     RecordExtractor,
     SourceObject,
+    extract_each,
     ids_at,
 )
 from stripe_sync.extract.lists.concurrent_ranges import Slice
@@ -156,8 +157,9 @@ class CollectionReader:
     async def _extract(
         self, extractor: RecordExtractor, sources: list[SourceObject], events: list[JsonObject]
     ) -> Extracted:
+        set_aside = self._context.requester.set_aside
         try:
-            found = await extractor(sources)
+            found = await extract_each(extractor, sources, self._collection.id, set_aside)
         except StripeError as error:
             return Extracted(self._collection, events, [], error)
         return Extracted(self._collection, events, [o for each in found for o in each])

@@ -41,16 +41,29 @@ def put(files: fsspec.AbstractFileSystem, path: str, table: pa.Table) -> None:
     Raises:
         OSError: The file cannot be written; the old one is unchanged.
     """
-    encoded = _encoded(table)
+    put_bytes(files, path, _encoded(table))
+
+
+def put_bytes(files: fsspec.AbstractFileSystem, path: str, encoded: bytes | pa.Buffer) -> None:
+    """Write or replace a file.
+
+    Args:
+        files: The file system.
+        path: The file; folders are created as needed.
+        encoded: Its content.
+
+    Raises:
+        OSError: The file cannot be written; the old one is unchanged.
+    """
     if is_local(files):
         _put_on_disk(Path(path), encoded)
     elif _protocols(files) & _ATOMIC_UPLOADS:
-        files.pipe_file(path, encoded.to_pybytes())
+        files.pipe_file(path, bytes(encoded))
     else:
         folder = posixpath.dirname(path)
         files.makedirs(folder, exist_ok=True)
         temporary = f"{folder}/{TEMPORARY}{uuid4().hex}"
-        files.pipe_file(temporary, encoded.to_pybytes())
+        files.pipe_file(temporary, bytes(encoded))
         files.mv(temporary, path)
 
 
@@ -72,7 +85,7 @@ def _encoded(table: pa.Table) -> pa.Buffer:
     return sink.getvalue()
 
 
-def _put_on_disk(path: Path, encoded: pa.Buffer) -> None:
+def _put_on_disk(path: Path, encoded: bytes | pa.Buffer) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # The name is unique, also when two processes write the same file by mistake.
     temporary = path.parent / f"{TEMPORARY}{uuid4().hex}"

@@ -13,6 +13,7 @@ import pyarrow as pa
 from stripe_sync.errors import LakeError
 from stripe_sync.lake import append, atomic_write, schema
 from stripe_sync.records import EventRow, RecordRow
+from stripe_sync.records.set_aside import SetAside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,8 +24,9 @@ class Lake:
 
     ``<lake>/<sync>/records/collection=<c>/<name>.parquet`` has record versions and
     ``<lake>/<sync>/events/collection=<c>/date=<day>/<name>.parquet`` change events by the UTC day
-    of ``created_at``. Readers never see half a file. Only one process at a time may write under a
-    file name of a collection: hold the backfill lock or the lake lock.
+    of ``created_at``. ``<lake>/<sync>/set_aside`` has what cannot be stored as a record. Readers
+    never see half a file. Only one process at a time may write under a file name of a collection:
+    hold the backfill lock or the lake lock.
 
     Examples:
         The current state of all customers, and their history, as data frames::
@@ -111,6 +113,25 @@ class Lake:
                 for day, some in _by_day(found).items():
                     folder = f"{self._events(collection)}/date={day}"
                     append.append(self._files, folder, part, schema.events_table(some))
+
+    def write_set_aside(self, objects: Sequence[SetAside]) -> None:
+        """Write the texts of objects that cannot be stored as records.
+
+        ``<lake>/<sync>/set_aside/collection=<c>/<key>.json`` has the JSON of one object. Its key is
+        a hash of the text, so that a file is never written with another content.
+
+        Args:
+            objects: The objects.
+
+        Raises:
+            LakeError: The lake cannot be written.
+        """
+        with explain("write", self._root):
+            for each in objects:
+                if each.text is not None:
+                    folder = each.collection_id.partition(":")[2]
+                    path = f"{self._root}/set_aside/collection={folder}/{each.key}.json"
+                    atomic_write.put_bytes(self._files, path, each.text)
 
     def discard(self, collection: str, name: str) -> None:
         """Remove a collection's files with this name, if there are any.

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.records.observation import Observation, Source
+from stripe_sync.records.set_aside import SetAside
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ class Batch:
         created_events: Whether a new record gets a change event without a Stripe event.
         expected_hashes: Payload hashes of the stored records that observations were derived from,
             by collection id and upstream id; None where no record was stored.
+        set_aside: What was read with the observations and cannot be stored as a record.
     """
 
     sync_id: UUID
@@ -102,6 +104,7 @@ class Batch:
     poll: PollCheckpoint | None = None
     created_events: bool = True
     expected_hashes: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
+    set_aside: Sequence[SetAside] = ()
 
 
 @dataclass(slots=True)

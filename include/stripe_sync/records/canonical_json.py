@@ -18,6 +18,9 @@ import orjson
 
 JsonObject = dict[str, Any]
 
+MAX_DEPTH = 254
+"""Levels of arrays and objects in canonical JSON: what recursive code can follow."""
+
 _DIGITS = bytes(48 if byte in b"0123456789." else 32 for byte in range(256))
 # A double holds any number of up to 15 digits, an integer of 64 bits any of up to 18.
 _LONG_RUN = b"0" * 17
@@ -50,13 +53,17 @@ def dumps(value: Any) -> bytes:
 
 
 def canonical(value: Any) -> bytes:
-    """Write JSON in canonical form: compact UTF-8, keys sorted at every level."""
+    """Write JSON in canonical form: compact UTF-8, keys sorted at every level.
+
+    Raises:
+        ValueError: It is nested more than ``MAX_DEPTH`` levels deep.
+    """
     try:
         # The copy has the length of the text; the object that orjson returns keeps a buffer of
         # eight times that, too much for thousands of texts that wait to be loaded.
         return bytes(memoryview(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)))
     except TypeError:
-        return _dumps_exactly(value, sort_keys=True)
+        return _dumps_exactly(value, sort_keys=True, depth=MAX_DEPTH)
 
 
 def payload_hash(canonical_json: bytes) -> str:
@@ -102,15 +109,23 @@ class _Text(str):
     __slots__ = ()
 
 
-def _dumps_exactly(value: Any, *, sort_keys: bool) -> bytes:
-    """Write JSON of any depth, from what ``loads`` returns."""
+_LEVELS = {"{": 1, "[": 1, "}": -1, "]": -1}
+
+
+def _dumps_exactly(value: Any, *, sort_keys: bool, depth: int | None = None) -> bytes:
+    """Write JSON of any depth, or of at most this one, from what ``loads`` returns."""
     parts: list[str] = []
+    level = 0
     # In reverse order: the next one to write is the last.
     todo: list[Any] = [value]
     while todo:
         each = todo.pop()
         if isinstance(each, _Text):
             parts.append(each)
+            level += _LEVELS.get(each, 0)
+            if depth is not None and level > depth:
+                message = f"nested more than {depth} levels deep"
+                raise ValueError(message)
         elif isinstance(each, dict):
             keys = sorted(each) if sort_keys else list(each)
             todo.append(_Text("}"))

@@ -10,6 +10,18 @@ from uuid import UUID, uuid5
 NAMESPACE = UUID("6f1d3a52-61f5-5d0b-9b6e-0c2f4c1e7a10")
 
 
+MAX_LENGTH = 1_000
+"""Characters of an id or key: what an index of the warehouse can hold."""
+
+
+def is_storable(name: str) -> bool:
+    """Whether an id or key can be stored and indexed."""
+    if not name or len(name) > MAX_LENGTH or "\0" in name:
+        return False
+    # Halves of surrogate pairs have no UTF-8.
+    return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
 def sync_id(name: str) -> UUID:
     """Id of the sync with this name."""
     return uuid5(NAMESPACE, f"sync:{name}")

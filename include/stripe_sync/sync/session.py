@@ -105,6 +105,14 @@ class Session:
     catalog: Catalog
 
     @cached_property
+    def sensitive_fields(self) -> frozenset[str]:
+        """Names of the fields that are redacted, wherever an object has them."""
+        if not self.settings.redact:
+            return frozenset()
+        paths = (path for each in self.catalog.values() for path in each.sensitive)
+        return frozenset(path.rpartition(".")[2] for path in paths)
+
+    @cached_property
     def context(self) -> ReadContext:
         """The sync, from the side of those who read from Stripe."""
         return ReadContext(

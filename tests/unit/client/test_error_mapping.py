@@ -95,9 +95,9 @@ async def test_a_final_refusal_has_its_own_error_and_is_not_sent_again(
         (error(500, type="api_error", message="Sorry"), errors.StripeUnavailable),
         (Answer(503, b"<html>Bad gateway</html>"), errors.StripeUnavailable),
         (Answer(502, b""), errors.StripeUnavailable),
-        (Answer(200, b'{"object": "li'), errors.StripeUnreachable),
-        (Answer(200, b""), errors.StripeUnreachable),
-        (Answer(200, b"[]"), errors.StripeUnreachable),
+        (Answer(200, b'{"object": "li'), errors.UnusableAnswer),
+        (Answer(200, b""), errors.UnusableAnswer),
+        (Answer(200, b"[]"), errors.UnusableAnswer),
     ],
 )
 async def test_a_passing_trouble_that_lasts_is_raised_after_all_attempts(

@@ -6,11 +6,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from stripe_sync.client import Priority
-from stripe_sync.errors import CursorVanished
+from stripe_sync.client import Priority, RetryPolicy
+from stripe_sync.errors import CursorVanished, NoProgress, StripeUnavailable, UnusableAnswer
+from stripe_sync.extract.lists.page_size import PageSize
 from stripe_sync.extract.pagination import ListPage, ListRequest, paginate
 from stripe_sync.extract.requester import Requester
-from unit.client.scripted_stripe import Answer, Bench, error, found, scripted
+from unit.client.scripted_stripe import RESET, Answer, Bench, error, found, scripted
 
 pytestmark = pytest.mark.anyio
 
@@ -66,11 +67,111 @@ async def test_filters_expansions_version_and_path_go_with_every_page() -> None:
         assert sent.headers["Stripe-Version"] == "2020-08-27"
 
 
-async def test_an_empty_page_is_the_end_whatever_has_more_is() -> None:
-    async with scripted(page("a", has_more=True), page(has_more=True)) as bench:
+async def test_an_empty_page_that_claims_to_have_more_is_asked_for_again() -> None:
+    async with scripted(page("a", has_more=True), page(has_more=True), page("b")) as bench:
         pages = await read(bench)
-    assert names(pages) == [["a"], []]
-    assert not pages[-1].has_more
+    assert names(pages) == [["a"], ["b"]]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        b"{}",
+        b"[]",
+        b"null",
+        b'{"error": {"type": "api_error", "message": "Sorry"}}',
+        b'{"object": "list", "data": null, "has_more": false}',
+        b'{"object": "list", "data": {}, "has_more": false}',
+        b'{"object": "list", "data": []}',
+        b'{"object": "list", "data": [], "has_more": null}',
+        b'{"object": "list", "data": [], "has_more": "false"}',
+        b'{"object": "list", "data": [], "has_more": true}',
+        b'{"object": "list", "data": [{"id": "a',
+        b"<html>",
+    ],
+)
+async def test_an_answer_that_is_no_page_did_not_come(wrong: bytes) -> None:
+    async with scripted(Answer(200, wrong), page("a")) as bench:
+        assert names(await read(bench)) == [["a"]]
+    async with scripted(Answer(200, wrong)) as bench:
+        with pytest.raises(UnusableAnswer, match="GET /v1/customers: no whole answer from"):
+            await read(bench)
+
+
+@pytest.mark.parametrize("trouble", [error(500), error(503), Answer(200, b"{"), RESET])
+async def test_a_page_that_does_not_arrive_is_asked_for_with_half_the_limit(
+    trouble: Answer,
+) -> None:
+    script = page("a", has_more=True), trouble, trouble, trouble, page("b", has_more=True)
+    async with scripted(*script, page("c", has_more=True), page("d")) as bench:
+        pages = await read(bench)
+    assert names(pages) == [["a"], ["b"], ["c"], ["d"]]
+    sent = [(query.get("starting_after", [""])[0], query["limit"][0]) for query in queries(bench)]
+    assert sent == [
+        ("", "100"),
+        ("a", "100"),
+        ("a", "50"),
+        ("a", "25"),
+        ("a", "12"),
+        ("b", "24"),
+        ("c", "48"),
+    ]
+
+
+async def test_the_limit_goes_down_to_one_and_grows_again() -> None:
+    troubles = [error(500)] * 6
+    pages = [page(str(number), has_more=number < 8) for number in range(9)]
+    async with scripted(*troubles, *pages) as bench:
+        await read(bench)
+    limits = [int(query["limit"][0]) for query in queries(bench)]
+    assert limits == [100, 50, 25, 12, 6, 3, 1, 2, 4, 8, 16, 32, 64, 100, 100]
+
+
+async def test_a_single_object_that_does_not_arrive_is_retried_then_an_error() -> None:
+    async with scripted(error(500), retry=RetryPolicy(attempts=3)) as bench:
+        with pytest.raises(StripeUnavailable):
+            await read(bench)
+    limits = [int(query["limit"][0]) for query in queries(bench)]
+    assert limits == [100, 50, 25, 12, 6, 3, 1, 1, 1]
+
+
+async def test_a_size_that_fails_again_waits_for_more_pages() -> None:
+    size = PageSize()
+    size.shrink(100)
+    size.grow(50)
+    assert size.limit == 100
+    size.shrink(100)
+    size.grow(50)
+    assert size.limit == 50
+    size.grow(50)
+    assert size.limit == 100
+
+
+async def test_a_server_that_ignores_cursors_is_an_error_and_no_loop() -> None:
+    async with scripted(page("a", "b", has_more=True)) as bench:
+        with pytest.raises(NoProgress, match="the page after b begins before it"):
+            await read(bench)
+    assert len(bench.server.requests) == 2
+
+
+async def test_pages_that_come_again_are_an_error_and_no_loop() -> None:
+    first, second = page("a", has_more=True), page("b", has_more=True)
+    async with scripted(first, second, first, second) as bench:
+        with pytest.raises(NoProgress, match="the pages up to a come again"):
+            await read(bench)
+
+
+async def test_a_page_without_any_id_is_an_error_and_no_loop() -> None:
+    odd = found({"object": "list", "data": [{"object": "customer"}, None, 5], "has_more": True})
+    async with scripted(odd) as bench:
+        with pytest.raises(NoProgress, match="no object of a page has an id"):
+            await read(bench)
+
+
+async def test_a_list_whose_cursors_vanish_each_time_is_an_error_and_no_loop() -> None:
+    async with scripted(*[page("a", has_more=True), VANISHED] * 50) as bench:
+        with pytest.raises(CursorVanished):
+            await read(bench)
 
 
 async def test_a_deleted_cursor_restarts_the_list() -> None:

@@ -25,13 +25,21 @@ LONG = 12345678901234567890123456789
         b'{"name":"half \\ud83d of a pair"}',
         b'{"name":"\\u0000"}',
         '{"name":"ü\\\\ud800"}'.encode(),
-        b'{"a":' + b"[" * 900 + b"]" * 900 + b"}",
+        b'{"a":' + b"[" * 250 + b"]" * 250 + b"}",
     ],
 )
 def test_a_canonical_text_is_kept_exactly(text: bytes) -> None:
     value = canonical_json.loads(text)
     assert canonical_json.canonical(value) == text
     assert canonical_json.dumps(value) == text
+
+
+def test_a_text_that_is_nested_deeply_can_be_written_but_has_no_canonical_form() -> None:
+    text = b'{"a":' + b"[" * 900 + b"]" * 900 + b"}"
+    value = canonical_json.loads(text)
+    assert canonical_json.dumps(value) == text
+    with pytest.raises(ValueError, match="254 levels"):
+        canonical_json.canonical(value)
 
 
 def test_integers_keep_all_digits_and_stay_integers() -> None:

@@ -18,7 +18,8 @@ from stripe_sync.extract.extractors.source_objects import (
     RecordExtractor,
     SourceObject,
 )
-from stripe_sync.extract.pagination import PAGE_SIZE, ListRequest, paginate
+from stripe_sync.extract.lists.page_size import PAGE_SIZE
+from stripe_sync.extract.pagination import ListRequest, id_of, paginate
 from stripe_sync.records import Observation
 from stripe_sync.records.canonical_json import JsonObject
 
@@ -68,19 +69,19 @@ class ChildListExtractor(CollectionExtractor):
         return list(await asyncio.gather(*(self._child_list(parent) for parent in parents)))
 
     def _normalize(self, child_list: ChildList, stored: Sequence[str]) -> list[Observation]:
-        observations, parent_id = [], child_list.parent_id
+        observations: list[Observation] = []
+        parent_id = child_list.parent_id
         missing = set(stored)
         for child in child_list.children:
             created = self.collection.created(child.obj)
             missing.discard(self.normalizer.upstream_id(child.obj, parent_id))
             if self.since is None or created is None or created >= self.since:
-                observations.append(
-                    self.normalizer.normalize(
-                        child.obj,
-                        observed_at=child.observed_at,
-                        api_version=child.api_version,
-                        parent_id=parent_id,
-                    )
+                observations += self.context.observe(
+                    self.collection,
+                    child.obj,
+                    observed_at=child.observed_at,
+                    api_version=child.api_version,
+                    parent_id=parent_id,
                 )
         if child_list.complete_at:
             observations += [
@@ -106,8 +107,8 @@ class ChildListExtractor(CollectionExtractor):
             embedded = _embedded_list(parent, call)
             times.append(None if children is None else parent.observed_at if embedded else asked_at)
             for child in children or ():
-                if self.is_object(child.obj):
-                    found.setdefault(self.normalizer.upstream_id(child.obj, parent.id), child)
+                if key := self.key_of(child.obj, parent):
+                    found.setdefault(key, child)
         known = [at for at in times if at]
         complete_at = min(known) if len(known) == len(times) else None
         return ChildList(parent.id, list(found.values()), complete_at)
@@ -157,7 +158,7 @@ class ChildListExtractor(CollectionExtractor):
             page_size=PAGE_SIZE if call.paged else None,
         )
         found = list(children)
-        after = children[-1].obj["id"] if children else None
+        after = id_of(children[-1].obj) if children else None
         async for page in paginate(self.context.requester, request, after=after):
             if page.restarted:
                 found = []

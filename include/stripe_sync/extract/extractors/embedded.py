@@ -22,8 +22,8 @@ class ObjectExtractor(CollectionExtractor):
 
     async def __call__(self, sources: Sequence[SourceObject]) -> list[list[Observation]]:
         """One observation for each object."""
-        normalize = self.normalizer.normalize
-        return [[normalize(source.obj, observed_at=source.observed_at)] for source in sources]
+        observe, own = self.context.observe, self.collection
+        return [observe(own, source.obj, observed_at=source.observed_at) for source in sources]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +48,18 @@ class EmbeddedExtractor(CollectionExtractor):
         for each in self.fields:
             self.known.update(ids_at(source.obj, each.field))
             for value in values_at(source.obj, each.field.split(".")):
-                if self.is_object(value):
-                    found.setdefault(self.normalizer.upstream_id(value, source.id), value)
+                if key := self.key_of(value, source):
+                    found.setdefault(key, value)
         return [
-            self.normalizer.normalize(
+            observation
+            for upstream_id, value in found.items()
+            for observation in self.context.observe(
+                self.collection,
                 value,
                 upstream_id=upstream_id,
                 observed_at=source.observed_at,
                 api_version=source.api_version,
             )
-            for upstream_id, value in found.items()
         ]
 
 
@@ -74,8 +76,10 @@ class EventPayloadExtractor(CollectionExtractor):
         if not self.is_object(obj):
             return []
         version = event.obj.get("api_version")
-        return [
-            self.normalizer.normalize(
-                obj, observed_at=event.observed_at, api_version=version, fallback=True
-            )
-        ]
+        return self.context.observe(
+            self.collection,
+            obj,
+            observed_at=event.observed_at,
+            api_version=version,
+            fallback=True,
+        )

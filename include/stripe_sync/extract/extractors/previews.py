@@ -56,17 +56,27 @@ class PreviewExtractor(CollectionExtractor):
     def _normalize(self, parent_id: str, preview: SourceObject) -> list[Observation]:
         at = preview.observed_at
         # Before the preview itself, whose normalization may redact the lines.
+        observe = self.context.observe
         lines = [
-            self.context.normalizer(derived).normalize(
-                line, upstream_id=f"{parent_id}:{number}", parent_id=parent_id, observed_at=at
-            )
+            observation
             for derived, path in self._lines()
             for number, line in enumerate(values_at(preview.obj, path))
+            for observation in observe(
+                derived,
+                line,
+                upstream_id=f"{parent_id}:{number}",
+                parent_id=parent_id,
+                observed_at=at,
+            )
         ]
-        whole = self.normalizer.normalize(
-            preview.obj, upstream_id=parent_id, parent_id=parent_id, observed_at=at
+        whole = observe(
+            self.collection,
+            preview.obj,
+            upstream_id=parent_id,
+            parent_id=parent_id,
+            observed_at=at,
         )
-        return [whole, *lines]
+        return [*whole, *lines]
 
     def _lines(self) -> Iterator[tuple[Collection, list[str]]]:
         """The collections of lines, with their path in a preview."""

@@ -39,7 +39,7 @@ class ReferenceExtractor(CollectionExtractor):
         retrieved = iter(
             await asyncio.gather(*(self._retrieve(name) for names in unknown for name in names))
         )
-        return [[o for o in (next(retrieved) for _ in names) if o] for names in unknown]
+        return [[o for _ in names for o in next(retrieved)] for names in unknown]
 
     def _unknown(self, source: SourceObject) -> list[str]:
         names = dict.fromkeys(references_to(self.collection, source.obj, self.paths))
@@ -47,19 +47,19 @@ class ReferenceExtractor(CollectionExtractor):
         self.known.update(unknown)
         return unknown
 
-    async def _retrieve(self, name: str) -> Observation | None:
+    async def _retrieve(self, name: str) -> list[Observation]:
         request = self.collection.retrieve_request({"id": name})
         if request is None:
-            return None
+            return []
         requester = self.context.requester
         observed_at = requester.clock.now()
         try:
             obj = await requester.get(*request, api_version=self.collection.api_version)
         except NotFound:
-            return None
+            return []
         if not self.is_object(obj):
-            return None
-        return self.normalizer.normalize(obj, observed_at=observed_at)
+            return []
+        return self.context.observe(self.collection, obj, observed_at=observed_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ a list, the warehouse or Stripe events.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,10 +15,14 @@ from typing import Any, Protocol
 
 from stripe_sync.catalog import Collection
 from stripe_sync.catalog.calls import reference
+from stripe_sync.errors import MalformedObject, StripeSyncError
 from stripe_sync.extract.context import ReadContext
 from stripe_sync.extract.normalize import Normalizer
 from stripe_sync.records import Observation
 from stripe_sync.records.canonical_json import JsonObject
+from stripe_sync.records.set_aside import SetAsideObjects
+
+log = logging.getLogger(__name__)
 
 
 # As with observations, frozen would cost a noticeable part of reading a list.
@@ -72,6 +77,23 @@ class CollectionExtractor:
         """Normalizes the extracted objects."""
         return self.context.normalizer(self.collection)
 
+    def key_of(self, value: Any, owner: SourceObject) -> str | None:
+        """Key of an object of the collection; None for anything else.
+
+        An object without a key is set aside.
+
+        Args:
+            value: An object, or what stands for it.
+            owner: The object that contains it or that it is listed for.
+        """
+        if not self.is_object(value):
+            return None
+        try:
+            return self.normalizer.upstream_id(value, owner.id)
+        except MalformedObject as error:
+            self.context.set_aside(self.collection, value, error, observed_at=owner.observed_at)
+            return None
+
     def is_object(self, value: Any) -> bool:
         """Whether a value is an object of the collection, not an id or a deleted object's stub."""
         return (
@@ -79,6 +101,43 @@ class CollectionExtractor:
             and value.get("object") == self.collection.object
             and not value.get("deleted")
         )
+
+
+async def extract_each(
+    extractor: RecordExtractor,
+    sources: Sequence[SourceObject],
+    collection_id: str,
+    set_aside: SetAsideObjects,
+) -> list[list[Observation]]:
+    """Apply an extractor to objects; one that it cannot deal with costs only itself.
+
+    Args:
+        extractor: The extractor.
+        sources: The objects.
+        collection_id: Their collection.
+        set_aside: Takes the objects that the extractor fails for, whatever its exception.
+
+    Raises:
+        StripeSyncError: A request failed, or the warehouse.
+    """
+    try:
+        return await extractor(sources)
+    except StripeSyncError as error:
+        if not isinstance(error, MalformedObject):
+            raise
+        problem: Exception = error
+    except Exception as error:  # noqa: BLE001 - an odd object may break any line
+        problem = error
+    if len(sources) > 1:
+        found = []
+        for source in sources:
+            found += await extract_each(extractor, [source], collection_id, set_aside)
+        return found
+    for source in sources:
+        log.info("An object of %s is set aside", collection_id, exc_info=problem)
+        reason = f"{type(problem).__name__}: {problem}"
+        set_aside.add(collection_id, source.obj, reason, observed_at=source.observed_at)
+    return [[] for _ in sources]
 
 
 def values_at(value: Any, path: Sequence[str]) -> list[Any]:

@@ -20,8 +20,9 @@ from typing import Protocol
 from stripe_sync.client import Permit
 from stripe_sync.errors import CursorVanished
 from stripe_sync.extract.lists.created_ranges import Segment, second_after
+from stripe_sync.extract.lists.page_size import PAGE_SIZE
 from stripe_sync.extract.lists.pages import Item, ListReader, Page
-from stripe_sync.extract.pagination import PAGE_SIZE, paginate
+from stripe_sync.extract.pagination import paginate
 from stripe_sync.records.canonical_json import JsonObject
 
 IN_FLIGHT = 16

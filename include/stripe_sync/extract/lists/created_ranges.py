@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import ceil
 
+from stripe_sync.errors import NoProgress
+from stripe_sync.extract.lists.page_size import PAGE_SIZE
 from stripe_sync.extract.lists.pages import Item, Page
-from stripe_sync.extract.pagination import PAGE_SIZE
+from stripe_sync.extract.pagination import MAX_RESTARTS
 from stripe_sync.records.canonical_json import JsonObject
 
 EARLIEST = 1_262_304_000
@@ -32,6 +34,8 @@ class Segment:
     done: bool = False
     reading: bool = False
     one_second: bool = False  # cannot be split: emitted page by page, ties have no order
+    cursors: set[str] = field(default_factory=set)  # all of its pages, since it last lost one
+    lost_cursors: int = 0
 
     @property
     def readable(self) -> bool:
@@ -51,23 +55,41 @@ class Segment:
         return params
 
     def take(self, page: Page) -> None:
-        """Add the next page."""
+        """Add the next page.
+
+        Raises:
+            NoProgress: Its pages repeat.
+        """
         self.pages += 1
         self.items += page.items
         self.size += page.size
-        # A page may be empty and still have more behind it only if Stripe dropped its items.
-        self.done = not page.has_more or not page.items
-        if page.items:
-            newest, oldest = page.items[0].created, page.items[-1].created
-            self.cursor = page.items[-1].id
-            if oldest is not None and newest is not None:
-                self.reached = oldest
-                self.flat = newest == oldest
-                self.per_second = len(page.items) / max(newest - oldest, 1)
+        self.done = not page.has_more
+        if page.cursor in self.cursors:
+            message = f"the pages up to {page.cursor} come again: the list never ends"
+            raise NoProgress(message)
+        if page.cursor:
+            self.cursor = page.cursor
+            self.cursors.add(page.cursor)
+        times = [item.created for item in page.items if item.created is not None]
+        if times:
+            self.reached = times[-1]
+            # A single object does not show how dense the list is.
+            if len(times) > 1 or not page.has_more:
+                self.flat = times[0] == times[-1]
+                self.per_second = len(times) / max(times[0] - times[-1], 1)
 
     def lose_cursor(self) -> None:
-        """Continue by time after the object at the cursor was deleted; its second is read again."""
+        """Continue by time after the object at the cursor was deleted; its second is read again.
+
+        Raises:
+            NoProgress: Stripe accepts none of its cursors.
+        """
+        self.lost_cursors += 1
+        if self.lost_cursors > MAX_RESTARTS:
+            message = f"Stripe does not accept {self.cursor} as a cursor, nor {MAX_RESTARTS} others"
+            raise NoProgress(message)
         self.cursor = None
+        self.cursors.clear()
         if self.reached is not None:
             self.end = self.reached + 1
 

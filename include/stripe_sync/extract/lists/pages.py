@@ -8,11 +8,17 @@ from typing import Any
 
 from stripe_sync.catalog import Collection
 from stripe_sync.client import Permit
+from stripe_sync.clock import is_moment
 from stripe_sync.extract.complete_lists import complete_lists
-from stripe_sync.extract.extractors.source_objects import RecordExtractor, SourceObject
-from stripe_sync.extract.pagination import ListPage, ListRequest, fetch_page
+from stripe_sync.extract.extractors.source_objects import (
+    RecordExtractor,
+    SourceObject,
+    extract_each,
+)
+from stripe_sync.extract.pagination import ListPage, ListRequest, fetch_page, id_of
 from stripe_sync.extract.requester import Requester
 from stripe_sync.records import Observation
+from stripe_sync.records.canonical_json import JsonObject
 
 _ITEM_BYTES = 700
 """Memory of an observation beside its payload, roughly."""
@@ -42,11 +48,18 @@ class Page:
         items: In Stripe's order, newest first.
         has_more: Whether there are older ones.
         size: Bytes that the items take in memory, roughly.
+        last_id: Id of its last object, where that is not among the items.
     """
 
     items: list[Item]
     has_more: bool
     size: int = 0
+    last_id: str | None = None
+
+    @property
+    def cursor(self) -> str | None:
+        """Cursor of the next page; None for an empty page."""
+        return self.last_id or (self.items[-1].id if self.items else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +96,43 @@ class ListReader:
         Raises:
             StripeError: As the client raises it.
         """
-        request = self.request
+        request, last_id = self.request, page.last_id
+        objects = self._usable(page)
         if self.complete:
             await complete_lists(
-                self.requester, page.objects, request.api_version, expand=request.expand
+                self.requester, objects, request.api_version, expand=request.expand
             )
         # Taken before extraction, which redacts the objects in place.
-        keys = [(obj["id"], self.collection.created(obj)) for obj in page.objects]
-        found = await self.extractor([SourceObject(obj, page.observed_at) for obj in page.objects])
+        keys = [(obj["id"], self.collection.created(obj)) for obj in objects]
+        found = await extract_each(
+            self.extractor,
+            [SourceObject(obj, page.observed_at) for obj in objects],
+            self.collection.id,
+            self.requester.set_aside,
+        )
         items = [
             Item(name, created, tuple(observations))
             for (name, created), observations in zip(keys, found, strict=True)
         ]
         size = sum(len(o.payload_json) + _ITEM_BYTES for item in items for o in item.observations)
-        return Page(items, page.has_more, size)
+        return Page(items, page.has_more, size, last_id)
+
+    def _usable(self, page: ListPage) -> list[JsonObject]:
+        """The objects of a page that have an id and a time that a calendar has."""
+        usable = []
+        for obj in page.objects:
+            if problem := self._problem_of(obj):
+                self.requester.set_aside.add(
+                    self.collection.id, obj, problem, observed_at=page.observed_at
+                )
+            else:
+                usable.append(obj)
+        return usable
+
+    def _problem_of(self, obj: Any) -> str | None:
+        if id_of(obj) is None:
+            return "it is no object with an id"
+        created = self.collection.created(obj)
+        if created is not None and not is_moment(created):
+            return f"its time of creation is {created}"
+        return None

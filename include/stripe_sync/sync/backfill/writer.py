@@ -27,6 +27,7 @@ from stripe_sync.records import (
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.sync.progress import Progress, ProgressTracker, percent_covered
 from stripe_sync.sync.session import Session
+from stripe_sync.sync.set_aside import taken
 
 CHUNK_OBJECTS = 2_000
 """Objects per transaction: large enough to be cheap, short enough for a poller beside it."""
@@ -147,30 +148,33 @@ class ChunkWriter:
         own = self._collection.id
         self.objects += sum(o.collection_id == own and not o.deleted for o in observations)
         progress = self.progress()
-        batch = Batch(
-            sync_id=self._session.sync.id,
-            resource_id=self._session.sync.resource_id,
-            source=Source.BACKFILL,
-            observations=observations,
-            created_events=self._session.settings.created_events,
-            checkpoint=Checkpoint(
-                collection_id=own,
-                generation=self._generation,
-                chunk=self._chunk,
-                cursor={
-                    **self._cursor,
-                    **self._options,
-                    "bound": self.bound,
-                    "earliest": self._earliest,
-                },
-                objects=self.objects,
-                requests=self.requests,
-                percent=progress.percent,
-                objects_per_second=progress.objects_per_second,
-                seconds_left=progress.seconds_left,
-            ),
+        checkpoint = Checkpoint(
+            collection_id=own,
+            generation=self._generation,
+            chunk=self._chunk,
+            cursor={
+                **self._cursor,
+                **self._options,
+                "bound": self.bound,
+                "earliest": self._earliest,
+            },
+            objects=self.objects,
+            requests=self.requests,
+            percent=progress.percent,
+            objects_per_second=progress.objects_per_second,
+            seconds_left=progress.seconds_left,
         )
-        result = await asyncio.to_thread(self._writer.load, batch, self._write_lake)
+        async with taken(self._session) as set_aside:
+            batch = Batch(
+                sync_id=self._session.sync.id,
+                resource_id=self._session.sync.resource_id,
+                source=Source.BACKFILL,
+                observations=observations,
+                created_events=self._session.settings.created_events,
+                checkpoint=checkpoint,
+                set_aside=set_aside,
+            )
+            result = await asyncio.to_thread(self._writer.load, batch, self._write_lake)
         self.totals.created += result.created
         self.totals.updated += result.updated
         self.totals.unchanged += result.unchanged + result.stale

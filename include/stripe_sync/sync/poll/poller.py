@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from stripe_sync.clock import from_unix
@@ -15,6 +14,7 @@ from stripe_sync.errors import (
     ConfigurationError,
     PermissionDenied,
     StripeError,
+    StripeSyncError,
     SyncBusy,
 )
 from stripe_sync.extract.event_feed import EventFeed, newest_created
@@ -27,6 +27,7 @@ from stripe_sync.sync.poll.pending_fetches import PendingFetches
 from stripe_sync.sync.poll.process_events import EventProcessor, ProcessedEvents
 from stripe_sync.sync.poll.report import PollBatch, PollReport, PollResult, latency_histogram
 from stripe_sync.sync.session import Session
+from stripe_sync.sync.set_aside import taken
 from stripe_sync.warehouse.state.polls import Heartbeat
 from stripe_sync.warehouse.state.retention_gaps import RETENTION, is_gap
 from stripe_sync.warehouse.writing.batch_writer import BatchWriter
@@ -112,6 +113,8 @@ class Poller:
             log.warning("Poll of %s failed, trying again: %s", self._sync.name, error)
             return PollResult()
         events = self._processor.in_order(batch.events)
+        if not events and self._session.context.requester.set_aside:
+            await self._commit(ProcessedEvents([]))
         for start in range(0, len(events), BATCH_EVENTS):
             await self._apply(events[start : start + BATCH_EVENTS], batch.answered_at)
         if not batch.behind:
@@ -181,6 +184,7 @@ class Poller:
             cutoff=cutoff,
             watermark=cursor.get("watermark"),
             missed_since=cursor.get("failing_since"),
+            set_aside=session.context.requester.set_aside,
         )
         since = from_unix(event_feed.lookback_start)
         processed = await asyncio.to_thread(polls.processed_since, self._sync.id, since=since)
@@ -210,18 +214,40 @@ class Poller:
         warehouse.read_allotment.count_transactions(self._sync.id, now)
 
     async def _apply(self, events: list[JsonObject], answered_at: datetime) -> None:
+        """Apply Stripe events; one that breaks the code costs only itself."""
+        try:
+            await self._apply_together(events, answered_at)
+        except StripeSyncError:
+            raise
+        except Exception as error:
+            middle = len(events) // 2
+            if middle:
+                await self._apply(events[:middle], answered_at)
+                await self._apply(events[middle:], answered_at)
+                return
+            log.exception("A Stripe event of %s is set aside", self._sync.name)
+            reason = f"{type(error).__name__}: {error}"
+            self._processor.set_aside(events[0], reason, observed_at=answered_at)
+            self._event_feed.mark_seen(events)
+            await self._commit(ProcessedEvents([]), cursor=self._cursor())
+            self._event_feed.mark_committed(events)
+
+    async def _apply_together(self, events: list[JsonObject], answered_at: datetime) -> None:
         while True:
             processed = await self._processor.process(events, answered_at)
             self._event_feed.mark_seen(events)
             self._failed_events.update(events, processed.failed, processed.unfinished)
-            cursor = {"watermark": self._event_feed.watermark, **self._failed_events.cursor}
             try:
-                await self._commit(processed, _stored(events, processed), cursor)
+                await self._commit(processed, _stored(events, processed), self._cursor())
                 break
             except ConcurrentUpdate as error:
                 # A newer state was stored after the event payloads were compared with it.
                 log.info("Applying Stripe events of %s again: %s", self._sync.name, error)
         self._event_feed.mark_committed(events)
+
+    def _cursor(self) -> JsonObject:
+        """Where a later poller continues."""
+        return {"watermark": self._event_feed.watermark, **self._failed_events.cursor}
 
     def _retry_failed_events(self) -> None:
         """Try failed events again, while polling goes on."""
@@ -233,13 +259,18 @@ class Poller:
 
     async def _apply_again(self, events: list[JsonObject]) -> None:
         events = self._processor.in_order(events)
-        processed = await self._processor.process(events, self._session.clock.now())
         try:
+            processed = await self._processor.process(events, self._session.clock.now())
             # The cursor stays: until the next batch, a later poller reads these events once more.
             await self._commit(processed, _stored(events, processed))
         except ConcurrentUpdate as error:
             log.info("Failed Stripe events of %s are tried again: %s", self._sync.name, error)
-            processed = replace(processed, failed=events)
+            processed = ProcessedEvents([], failed=events)
+        except StripeSyncError:
+            raise
+        except Exception:
+            log.exception("Failed Stripe events of %s are tried again", self._sync.name)
+            processed = ProcessedEvents([], failed=events)
         self._failed_events.update(events, processed.failed, processed.unfinished)
 
     async def _commit(
@@ -258,22 +289,25 @@ class Poller:
         await self._mark_forbidden(processed)
         now = self._session.clock.now()
         lags = [(now - from_unix(event["created"])).total_seconds() for event in done]
-        batch = Batch(
-            sync_id=self._sync.id,
-            resource_id=self._sync.resource_id,
-            source=Source.POLL,
-            observations=processed.observations,
-            poll=PollCheckpoint(
-                cursor=cursor,
-                stripe_events=len(lags),
-                latencies=latency_histogram(lags),
-                pending=processed.deferred,
-                fetched=processed.fetched if self._pending_fetches else (),
-                owner=self._owner,
-            ),
-            expected_hashes=processed.expected_hashes,
+        checkpoint = PollCheckpoint(
+            cursor=cursor,
+            stripe_events=len(lags),
+            latencies=latency_histogram(lags),
+            pending=processed.deferred,
+            fetched=processed.fetched if self._pending_fetches else (),
+            owner=self._owner,
         )
-        result = await asyncio.to_thread(self._writer.load, batch)
+        async with taken(self._session) as set_aside:
+            batch = Batch(
+                sync_id=self._sync.id,
+                resource_id=self._sync.resource_id,
+                source=Source.POLL,
+                observations=processed.observations,
+                poll=checkpoint,
+                expected_hashes=processed.expected_hashes,
+                set_aside=set_aside,
+            )
+            result = await asyncio.to_thread(self._writer.load, batch)
         self._pending_fetches.update(processed, self._session.clock.now())
         self._lake_follower.add_pending(result.events)
         committed = PollBatch(

@@ -28,6 +28,7 @@ from stripe_sync.client.retry import LIVE_RETRY
 from stripe_sync.clock import from_unix
 from stripe_sync.errors import (
     InvalidRequest,
+    MalformedObject,
     NotFound,
     PermissionDenied,
     StripeError,
@@ -144,7 +145,7 @@ class EventProcessor:
         """Stripe events in stream order: oldest first, within a second creation, then deletion."""
 
         def key(event: JsonObject) -> tuple[int, int, int]:
-            routed = self._session.catalog.route(event["data"]["object"].get("object", ""))
+            routed = self._session.catalog.route(str(event["data"]["object"].get("object")))
             return stream_order(event, routed[0] if routed else None)
 
         return sorted(events, key=key)
@@ -184,11 +185,19 @@ class EventProcessor:
         ]
         await self._fetch_all(objects)
         substreams = await self._substreams.find((), _fetched_objects(objects))
-        observations = [
-            observation
-            for changed in objects
-            if (observation := state_observation(changed, self._normalizer(changed)))
-        ]
+        observations = []
+        for changed in objects:
+            try:
+                state = state_observation(changed, self._normalizer(changed))
+            except MalformedObject as error:
+                self._session.context.set_aside(
+                    changed.collection,
+                    changed.state,
+                    error,
+                    observed_at=changed.observed_at or self._session.clock.now(),
+                )
+            else:
+                observations += [state] if state else []
         done = [changed for changed in objects if not changed.failed]
         return ProcessedEvents(
             observations=[*observations, *substreams.observations],
@@ -204,7 +213,7 @@ class EventProcessor:
         fingerprints: set[UUID | None] = set()
         for event in events:
             payload = event["data"]["object"]
-            for collection in self._session.catalog.route(payload.get("object", "")):
+            for collection in self._session.catalog.route(str(payload.get("object"))):
                 if collection.ignores(event["type"]):
                     continue
                 try:
@@ -348,17 +357,35 @@ class EventProcessor:
         for event in events:
             if event["id"] in failed:
                 continue
-            observations.append(self._event_record(event))
-            for changed in changed_by_event.get(event["id"], ()):
-                observation = change_observation(
-                    changed,
-                    event,
-                    self._normalizer(changed),
-                    answered_at=answered_at,
-                    api_version=self._session.settings.api_version,
-                )
-                observations.append(observation)
+            try:
+                observations += self._observe(event, changed_by_event, answered_at)
+            except MalformedObject as error:
+                self.set_aside(event, error, observed_at=answered_at)
         return observations
+
+    def _observe(
+        self,
+        event: JsonObject,
+        changed_by_event: Mapping[str, Sequence[ChangedObject]],
+        answered_at: datetime,
+    ) -> list[Observation]:
+        """The Stripe event as a record, then each of its changes."""
+        changes = [
+            change_observation(
+                changed,
+                event,
+                self._normalizer(changed),
+                answered_at=answered_at,
+                api_version=self._session.settings.api_version,
+            )
+            for changed in changed_by_event.get(event["id"], ())
+        ]
+        return [self._event_record(event), *changes]
+
+    def set_aside(self, event: JsonObject, reason: object, *, observed_at: datetime) -> None:
+        """Set a Stripe event aside that cannot be processed."""
+        stripe_events = self._session.catalog[STRIPE_EVENTS]
+        self._session.context.set_aside(stripe_events, event, reason, observed_at=observed_at)
 
     def _event_record(self, event: JsonObject) -> Observation:
         """The Stripe event itself, as a record of the collection of Stripe events."""

@@ -82,12 +82,12 @@ class MissingObjectCheck:
             if not any(predicate.matches(state.payload) for predicate in collection.unlisted)
         )
         checks = (self._verify(collection, each, missing[each.upstream_id]) for each in listed)
-        return list(await asyncio.gather(*checks))
+        return [observation for found in await asyncio.gather(*checks) for observation in found]
 
     async def _verify(
         self, collection: Collection, stored: StoredObject, missing_at: datetime
-    ) -> Observation:
-        normalizer, name = self._session.normalizer(collection), stored.upstream_id
+    ) -> list[Observation]:
+        context, name = self._session.context, stored.upstream_id
         request = collection.retrieve_request(stored.payload)
         if request is not None:
             missing_at = self._session.clock.now()
@@ -98,6 +98,11 @@ class MissingObjectCheck:
             except NotFound:
                 obj = {"deleted": True}
             if not obj.get("deleted"):
+                if obj.get("object") != collection.object:
+                    reason = f"Stripe returned it for {name}"
+                    context.set_aside(collection, obj, reason, observed_at=missing_at)
+                    return []
                 await complete_lists(self._requester, [obj], version)
-                return normalizer.normalize(obj, observed_at=missing_at, upstream_id=name)
-        return normalizer.tombstone(name, observed_at=missing_at, parent_id=stored.parent_id)
+                return context.observe(collection, obj, observed_at=missing_at, upstream_id=name)
+        normalizer = context.normalizer(collection)
+        return [normalizer.tombstone(name, observed_at=missing_at, parent_id=stored.parent_id)]

@@ -28,6 +28,7 @@ from stripe_sync.sync.progress import Progress, ProgressTracker
 from stripe_sync.sync.reconcile.deletions import MissingObjectCheck, why_deletes_unknown
 from stripe_sync.sync.reconcile.schedule import WHOLE
 from stripe_sync.sync.session import Session, open_session
+from stripe_sync.sync.set_aside import taken
 from stripe_sync.warehouse.state.reconciles import ReconcileResult
 
 CHUNK_OBJECTS = 2_000
@@ -213,11 +214,14 @@ class _Run:
             await self._load(await check.verify(collection, part))
 
     async def _load(self, observations: list[Observation]) -> None:
-        if not observations:
+        if not observations and not self._session.context.requester.set_aside:
             return
         sync = self._session.sync
-        batch = Batch(sync.id, sync.resource_id, Source.RECONCILE, observations)
-        result = await asyncio.to_thread(self._writer.load, batch)
+        async with taken(self._session) as set_aside:
+            batch = Batch(
+                sync.id, sync.resource_id, Source.RECONCILE, observations, set_aside=set_aside
+            )
+            result = await asyncio.to_thread(self._writer.load, batch)
         totals = self._totals
         totals.created += result.created
         totals.updated += result.updated

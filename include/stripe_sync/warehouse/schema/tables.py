@@ -33,7 +33,9 @@ records = sa.Table(
     sa.Column("resource_id", pg.UUID, nullable=False, comment="The Stripe account and mode"),
     sa.Column("deleted", sa.Boolean, nullable=False, comment="Gone from Stripe"),
     sa.Column("payload", pg.JSONB, nullable=False, comment="The object; NUL is stored as U+FFFD"),
-    sa.Column("payload_exact", pg.TEXT, comment="JSON text of the object, only where jsonb alters it"),
+    sa.Column(
+        "payload_exact", pg.TEXT, comment="JSON text of the object, only where jsonb alters it"
+    ),
     sa.Column(
         "payload_hash", pg.TEXT, nullable=False, comment="Base64 of the MD5 of the canonical JSON"
     ),
@@ -220,6 +222,22 @@ reconcile_state = sa.Table(
     sa.Column("message", pg.TEXT, comment="Reason of an incomplete or failed reconcile"),
     schema=CONTROL_SCHEMA,
     comment="Result of each collection's last reconcile, by lookback",
+)
+
+set_aside = sa.Table(
+    "set_aside",
+    metadata,
+    sync_key(),
+    sa.Column("collection_id", KEY, primary_key=True, comment="stripe:customer"),
+    sa.Column("key", KEY, primary_key=True, comment="Hash of the text; name of its lake file"),
+    sa.Column("upstream_id", KEY, comment="Stripe's id of the object, where it has one"),
+    sa.Column("reason", pg.TEXT, nullable=False, comment="Why it cannot be stored as a record"),
+    sa.Column("text", pg.TEXT, comment="Its JSON text; null: Stripe did not return it"),
+    sa.Column("observed_at", MOMENT, nullable=False, comment="When it was requested"),
+    sa.Column("set_aside_at", MOMENT, nullable=False, server_default=sa.func.now()),
+    sa.Column("code_version", pg.TEXT, nullable=False, comment="Version that could not store it"),
+    schema=CONTROL_SCHEMA,
+    comment="Objects and Stripe events that cannot be stored as records",
 )
 
 lake_position = sa.Table(

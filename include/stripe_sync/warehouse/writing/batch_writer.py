@@ -32,6 +32,7 @@ from stripe_sync.warehouse.locks import lock_key
 from stripe_sync.warehouse.writing import lookup
 from stripe_sync.warehouse.writing.checkpoints import save_backfill, save_poll
 from stripe_sync.warehouse.writing.processed_events import find_processed, save_processed
+from stripe_sync.warehouse.writing.set_aside import save_set_aside
 from stripe_sync.warehouse.writing.staging import (
     COPY_STAGE,
     CREATE_STAGE,
@@ -201,6 +202,7 @@ class BatchWriter:
                         for block in copy_blocks(changes, emitted):
                             copy.write(block)
             save_processed(cursor, batch)
+            save_set_aside(cursor, batch)
             self._save_checkpoints(cursor, batch, result.events)
             transaction_id = None
             if changes.events:

@@ -21,8 +21,8 @@ from stripe_sync.extract.lists.concurrent_ranges import (
     WindowedList,
 )
 from stripe_sync.extract.lists.created_ranges import MAX_PARTS
+from stripe_sync.extract.lists.page_size import PAGE_SIZE
 from stripe_sync.extract.lists.pages import Item, Page
-from stripe_sync.extract.pagination import PAGE_SIZE
 
 NOW = 1_790_000_000
 YEAR = 31_536_000

@@ -35,6 +35,7 @@ def upgrade() -> None:
     _create_poll_state()
     _create_processed_events()
     _create_pending_fetches_and_gaps()
+    _create_set_aside()
     _create_rate_limit()
     _tune_payload_columns()
 
@@ -48,6 +49,7 @@ def downgrade() -> None:
         "pacing",
         "stripe_reads",
         "retention_gaps",
+        "set_aside",
         "pending_fetches",
         "processed_events",
         "poll_latency",
@@ -324,6 +326,22 @@ def _create_pending_fetches_and_gaps() -> None:
         _column("ended_at", _MOMENT, "First poll after the gap"),
         _column("reason", _TEXT, "Why Stripe events are missing"),
         _nullable("reconciled_at", _MOMENT, "When all collections were reconciled since"),
+    )
+
+
+def _create_set_aside() -> None:
+    _create_sync_table(
+        "set_aside",
+        "Objects and Stripe events that cannot be stored as records",
+        ("collection_id", "key"),
+        _column("collection_id", _KEY, "stripe:customer"),
+        _column("key", _KEY, "Hash of the text; name of its lake file"),
+        _nullable("upstream_id", _KEY, "Stripe's id of the object, where it has one"),
+        _column("reason", _TEXT, "Why it cannot be stored as a record"),
+        _nullable("text", _TEXT, "Its JSON text; null: Stripe did not return it"),
+        _column("observed_at", _MOMENT, "When it was requested"),
+        _column("set_aside_at", _MOMENT, default=sa.func.now()),
+        _column("code_version", _TEXT, "Version that could not store it"),
     )
 
 

@@ -1,0 +1,34 @@
+"""The envelope of an answer: whether a body with status 200 is what the endpoint returns.
+
+A proxy, a load balancer or another server may answer with JSON that is something else. Such an
+answer did not come: it is asked for again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def problem_of(body: Any, *, is_page: bool) -> str | None:
+    """What is wrong with the body of a successful answer; None where nothing is.
+
+    Args:
+        body: The parsed body.
+        is_page: Whether it should be a page of a list.
+    """
+    if not isinstance(body, dict):
+        return "JSON, but not an object"
+    if isinstance(body.get("error"), dict) and "object" not in body:
+        return f"an error object with status 200: {body['error'].get('message')}"
+    return _problem_of_page(body) if is_page else None
+
+
+def _problem_of_page(body: dict[str, Any]) -> str | None:
+    objects, has_more = body.get("data"), body.get("has_more")
+    if not isinstance(objects, list):
+        return "no page of a list: data is no array"
+    if not isinstance(has_more, bool):
+        return "no page of a list: has_more is neither true nor false"
+    if has_more and not objects:
+        return "a page without objects that is not the last one"
+    return None
