@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from stripe_sync.sync.event_loop import run_to_end
 from stripe_sync.sync.poll.report import PollBatch, PollHealth, PollReport
-from stripe_sync.sync.poll.supervisor import INTERVAL, Connect, PollSupervisor, Shard
+from stripe_sync.sync.poll.supervisor import (
+    INTERVAL,
+    Connect,
+    PollSupervisor,
+    Shard,
+)
 
 
 class BackgroundPolling:
@@ -91,7 +96,7 @@ class BackgroundPolling:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._supervisor.run(self._warehouse_url))
+            run_to_end(self._supervisor.run(self._warehouse_url))
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             self._error = error
 

@@ -14,10 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from stripe_sync.client.scrub_secrets import scrubbed
 from stripe_sync.clock import Clock, SystemClock
 from stripe_sync.errors import StripeSyncError, SyncBusy
 from stripe_sync.records import ids
 from stripe_sync.sync.connections import Connections
+from stripe_sync.sync.event_loop import run_to_end
 from stripe_sync.sync.poll.cadence import Cadence
 from stripe_sync.sync.poll.lease import LEASE_SECONDS, new_owner
 from stripe_sync.sync.poll.poller import Poller
@@ -32,6 +34,9 @@ INTERVAL = 0.5
 
 WRITERS = 4
 """Transactions of all syncs together that run at a time."""
+
+STOP_SECONDS = 20.0
+"""Longest time that pollers may take to stop; what hangs longer is cancelled."""
 
 SYNC_LIST_SECONDS = 5.0
 """Seconds until a sync that was added, paused or removed is started or stopped."""
@@ -91,7 +96,7 @@ def poll_for(
     supervisor = PollSupervisor(
         connect, syncs, shard or Shard(), interval=interval, on_batch=on_batch
     )
-    return asyncio.run(supervisor.run(warehouse_url, seconds))
+    return run_to_end(supervisor.run(warehouse_url, seconds))
 
 
 @dataclass(slots=True)
@@ -100,6 +105,7 @@ class _PolledSync:
 
     Attributes:
         task: Runs the poller; None between an error and the next try.
+        failure: Why the task ended, until that is recorded.
         stopping: Set to end the task after the poll under way.
         poller: The poller; None until it has the lease.
         error: Why the sync cannot be polled; None while it is.
@@ -108,9 +114,10 @@ class _PolledSync:
     """
 
     task: asyncio.Task[None] | None = None
+    failure: Exception | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     poller: Poller | None = None
-    error: StripeSyncError | None = None
+    error: Exception | None = None
     retry_at: float = 0.0
     report: PollReport = field(default_factory=PollReport)
 
@@ -203,6 +210,16 @@ class PollSupervisor:
         )
 
     async def _run(self, warehouse_url: str, seconds: float) -> None:
+        limit = None if math.isinf(seconds) else seconds + 2 * STOP_SECONDS
+        try:
+            async with asyncio.timeout(limit) as deadline:
+                await self._poll_all(warehouse_url, seconds)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            log.exception("Polling did not end in time and was cancelled")
+
+    async def _poll_all(self, warehouse_url: str, seconds: float) -> None:
         async with open_shared_resources(warehouse_url, self._clock) as shared:
             writer = shared.warehouse.writer(self._clock, connections=WRITERS)
             renewing = asyncio.create_task(self._renew_leases(shared))
@@ -268,6 +285,24 @@ class PollSupervisor:
         writer: BatchWriter,
         phase: float,
     ) -> None:
+        """Run the poller of a sync to its end; no exception of it ends another's polling."""
+        try:
+            await self._poll(name, sync, shared, writer, phase)
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            raise
+        except Exception as error:  # noqa: BLE001 - recorded and tried again
+            sync.failure = error
+        except BaseException as error:  # noqa: BLE001 - SystemExit would end the loop of all
+            sync.failure = RuntimeError(f"{type(error).__name__}: {error}")
+
+    async def _poll(
+        self,
+        name: str,
+        sync: _PolledSync,
+        shared: SharedResources,
+        writer: BatchWriter,
+        phase: float,
+    ) -> None:
         connections = await asyncio.to_thread(self._connect, name)
         async with open_session(connections, name, clock=self._clock, common=shared) as session:
             poller = Poller(
@@ -307,23 +342,26 @@ class PollSupervisor:
             due = now if result.more else max(due + cadence.seconds, now)
 
     async def _reap(self, shared: SharedResources, name: str, sync: _PolledSync) -> None:
-        """Record how a poller's task ended, if it did.
-
-        Raises:
-            Exception: It ended with an error that is none of this product.
-        """
+        """Record how a poller's task ended, if it did."""
         if sync.task is None or not sync.task.done():
             return
-        error = sync.task.exception()
-        sync.task = None
+        error, sync.failure, sync.task = sync.failure, None, None
+        if error is None:
+            return
+        sync.error = error
+        sync.retry_at = self._clock.monotonic() + RETRY_SECONDS
         if isinstance(error, StripeSyncError):
-            sync.error = error
-            sync.retry_at = self._clock.monotonic() + RETRY_SECONDS
+            message = str(error)
             log.warning("Sync %s cannot be polled: %s", name, error)
-            if not isinstance(error, SyncBusy):
-                await asyncio.to_thread(shared.warehouse.polls.set_message, name, str(error))
-        elif error is not None:
-            raise error
+        else:
+            message = f"{type(error).__name__}: {scrubbed(str(error))}"
+            log.error("Sync %s cannot be polled", name, exc_info=error)
+        if isinstance(error, SyncBusy):
+            return
+        try:
+            await asyncio.to_thread(shared.warehouse.polls.set_message, name, message)
+        except StripeSyncError as failure:
+            log.warning("The error of sync %s could not be stored: %s", name, failure)
 
     def _raise_if_none_polled(self) -> None:
         """Raise the error of the first sync, unless one of the syncs can be polled."""
@@ -338,15 +376,15 @@ class PollSupervisor:
             pollers = [sync.poller for sync in self._polled.values() if sync.poller]
             if not pollers:
                 continue
-            heartbeats = [poller.heartbeat() for poller in pollers]
             try:
+                heartbeats = [poller.heartbeat() for poller in pollers]
                 renewed = await asyncio.to_thread(
                     shared.warehouse.polls.renew_leases,
                     self._owner,
                     heartbeats,
                     seconds=LEASE_SECONDS,
                 )
-            except StripeSyncError as error:
+            except Exception as error:  # noqa: BLE001 - the next one is tried whatever it is
                 # Commits check the lease, so a poller that lost it stops at its next commit.
                 log.warning("The leases could not be renewed: %s", error)
                 continue
@@ -357,8 +395,7 @@ class PollSupervisor:
     async def _stop_poller(self, shared: SharedResources, name: str) -> None:
         sync = self._polled[name]
         sync.stopping.set()
-        if sync.task is not None:
-            await asyncio.wait([sync.task])
+        await self._end(sync)
         with self._lock:
             del self._polled[name]
             self._removed.add(sync.report)
@@ -367,8 +404,19 @@ class PollSupervisor:
     async def _stop_all(self, shared: SharedResources) -> None:
         for sync in self._polled.values():
             sync.stopping.set()
-        tasks = [sync.task for sync in self._polled.values() if sync.task]
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._end(*self._polled.values())
         for name, sync in self._polled.items():
             await self._reap(shared, name, sync)
+
+    @staticmethod
+    async def _end(*syncs: _PolledSync) -> None:
+        """Wait for pollers that are stopping; cancel those that hang."""
+        tasks = [sync.task for sync in syncs if sync.task]
+        if not tasks:
+            return
+        _, hanging = await asyncio.wait(tasks, timeout=STOP_SECONDS)
+        for task in hanging:
+            task.cancel()
+        if hanging:
+            log.error("%s pollers did not stop in time and were cancelled", len(hanging))
+            await asyncio.wait(hanging, timeout=STOP_SECONDS / 4)
