@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import psycopg
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from integration.sync.poll.accounts import SYNCS, Accounts, until
 from stripe_sync.errors import AuthenticationError, ConfigurationError
 from stripe_sync.records import ids
+from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.poll.supervisor import Shard, poll_for
 
 
@@ -52,6 +54,36 @@ def test_a_sync_that_fails_does_not_delay_the_others(accounts: Accounts) -> None
     poll_for(accounts.connect, accounts.harness.connections.warehouse_url, seconds=1.5)
     assert accounts.names("south") == {"south"}
     assert message() is None
+
+
+def test_no_exception_of_one_sync_ends_the_polling_of_others(accounts: Accounts) -> None:
+    class Odd(Accounts):
+        """South and west fail in ways that nobody has thought of."""
+
+        def __init__(self) -> None:
+            self.harness = accounts.harness
+
+        def connect(self, name: str) -> Connections:
+            if name == "south":
+                sys.exit("a library that ends the process")
+            if name == "west":
+                raise ExceptionGroup("several", [KeyError("data"), RecursionError("too deep")])
+            return super().connect(name)
+
+    odd = Odd()
+
+    async def run() -> None:
+        async with odd.supervised() as supervisor:
+            await until(lambda: len(supervisor.health().failing) == 2)
+            await asyncio.to_thread(odd.change, "north", "north")
+            await until(lambda: odd.names("north") == {"north"})
+
+    asyncio.run(run())
+    messages = accounts.harness.sql(
+        "SELECT message FROM stripe_sync.poll_state WHERE message IS NOT NULL ORDER BY 1"
+    )
+    assert "ExceptionGroup" in messages[0][0]
+    assert "SystemExit" in messages[1][0]
 
 
 def test_a_run_ends_when_no_sync_can_be_polled(accounts: Accounts) -> None:
