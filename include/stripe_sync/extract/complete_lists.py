@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from urllib.parse import parse_qsl, urlsplit
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
-from stripe_sync.extract.pagination import ListRequest, paginate
+from stripe_sync.errors import MalformedObject
+from stripe_sync.extract.pagination import ListRequest, id_of, paginate
 from stripe_sync.extract.requester import Requester
 from stripe_sync.records.canonical_json import JsonObject
+
+MAX_LEVELS = 4
+"""Levels of objects in objects that are searched for lists: invoice, charges, refunds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _CutList:
+    """A list that Stripe cut.
+
+    Attributes:
+        items: The list.
+        request: Reads it.
+        expand: Fields that are expanded in its items.
+        level: How many objects contain it.
+    """
+
+    items: JsonObject
+    request: ListRequest
+    expand: tuple[str, ...]
+    level: int
 
 
 async def complete_lists(
@@ -17,54 +40,98 @@ async def complete_lists(
     api_version: str | None = None,
     *,
     expand: Sequence[str] = (),
+    from_start: bool = False,
 ) -> None:
-    """Complete the lists embedded at the top level of objects, which Stripe cuts at 10, in place.
+    """Complete the lists inside of objects, which Stripe cuts at 10, in place.
+
+    These are lists in fields of the objects, of objects that they contain, and of the items of
+    their lists.
 
     Args:
         requester: Sends the requests. The caller must hold none of its slots.
         objects: Objects as Stripe sent them.
         api_version: Stripe-Version, None for the client's own.
         expand: Fields that are expanded in the objects, ``lines.data.discounts``.
+        from_start: Whether the items of cut lists have ids that Stripe does not know any more, so
+            that the lists are read from their beginning.
 
     Raises:
+        MalformedObject: A list is cut and does not say where the rest is.
         StripeError: As the client raises it.
     """
     cut = [
-        _complete(requester, obj, name, api_version, expand)
+        found
         for obj in objects
-        for name, value in obj.items()
-        if type(value) is dict
-        and value.get("object") == "list"
-        and value.get("has_more")
-        # Without the object's id, which only previews lack, the url lists those of all objects.
-        and obj.get("id", "") in value["url"]
+        for found in _cut_lists(obj, tuple(expand), api_version, MAX_LEVELS)
     ]
     if cut:
-        await asyncio.gather(*cut)
+        await asyncio.gather(*(_complete(requester, each, from_start=from_start) for each in cut))
 
 
-async def _complete(
-    requester: Requester,
-    obj: JsonObject,
-    field_name: str,
+async def _complete(requester: Requester, cut: _CutList, *, from_start: bool) -> None:
+    known = [] if from_start else cut.items["data"]
+    items = list(known)
+    after = id_of(known[-1]) if known else None
+    async for page in paginate(requester, cut.request, after=after):
+        if page.restarted or after is None:
+            items, after = [], ""
+        items += page.objects
+    cut.items["data"], cut.items["has_more"] = items, False
+    inner = [
+        found
+        for item in items
+        if isinstance(item, dict)
+        for found in _cut_lists(item, cut.expand, cut.request.api_version, cut.level)
+    ]
+    if inner:
+        await asyncio.gather(*(_complete(requester, each, from_start=False) for each in inner))
+
+
+def _cut_lists(
+    obj: JsonObject, expand: tuple[str, ...], api_version: str | None, levels: int
+) -> Iterator[_CutList]:
+    """The lists in an object that are cut, except for those in the items of cut lists."""
+    for name, value in obj.items():
+        kind = value.get("object") if type(value) is dict else None
+        if kind is None or not levels:
+            continue
+        if kind != "list":
+            below = _below(expand, f"{name}.")
+            yield from _cut_lists(value, below, api_version, levels - 1)
+            continue
+        below = _below(expand, f"{name}.data.")
+        if value.get("has_more"):
+            if request := _request(obj, name, value, below, api_version):
+                yield _CutList(value, request, below, levels - 1)
+            continue
+        for item in value.get("data") or ():
+            if isinstance(item, dict):
+                yield from _cut_lists(item, below, api_version, levels - 1)
+
+
+def _request(
+    owner: JsonObject,
+    name: str,
+    cut: JsonObject,
+    expand: tuple[str, ...],
     api_version: str | None,
-    expand: Sequence[str],
-) -> None:
-    embedded, owner_id = obj[field_name], obj.get("id")
-    url = urlsplit(embedded["url"])
+) -> ListRequest | None:
+    """The request for a list; None where its url does not name its owner: it lists all objects."""
+    address, data = cut.get("url"), cut.get("data")
+    if not isinstance(address, str) or not isinstance(data, list):
+        message = f"its list {name} is cut and does not say where the rest is"
+        raise MalformedObject(message)
+    url, owner_id = urlsplit(address), owner.get("id")
+    parts = [unquote(part) for part in url.path.split("/")]
+    filters = dict(parse_qsl(url.query))
+    # Only previews of some versions have no id.
+    if owner_id is not None and owner_id not in {*parts, *filters.values()}:
+        return None
     # Rate limits count by template, so the object's id becomes a placeholder again.
-    path = "/".join("{id}" if part == owner_id else part for part in url.path.split("/"))
-    below = f"{field_name}.data."
-    request = ListRequest(
-        path,
-        {"id": str(owner_id)} if "{id}" in path else None,
-        dict(parse_qsl(url.query)),
-        tuple(each.removeprefix(below) for each in expand if each.startswith(below)),
-        api_version,
-    )
-    after = embedded["data"][-1]["id"] if embedded["data"] else None
-    async for page in paginate(requester, request, after=after):
-        if page.restarted:
-            embedded["data"] = []
-        embedded["data"] += page.objects
-        embedded["has_more"] = page.has_more
+    path = "/".join("{id}" if part == owner_id else part for part in parts)
+    ids = {"id": str(owner_id)} if "{id}" in path else None
+    return ListRequest(path, ids, filters, expand, api_version)
+
+
+def _below(expand: Sequence[Any], prefix: str) -> tuple[str, ...]:
+    return tuple(each.removeprefix(prefix) for each in expand if each.startswith(prefix))

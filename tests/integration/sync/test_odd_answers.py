@@ -34,6 +34,7 @@ KEPT_EXACTLY = {
     "cus_big": b'{"created":%d,"id":"cus_big","n":1E+400,"object":"customer"}' % NOW,
 }
 
+TODAY = to_unix(SystemClock().now())
 EVENT = '"object":"event","type":"customer.updated","api_version":null'
 CUSTOMER = '{"id":"cus_x","object":"customer"}'
 ODD_EVENTS = {
@@ -46,7 +47,7 @@ ODD_EVENTS = {
     "milliseconds": f'{{"id":"evt_5",{EVENT},"created":{NOW}000,"data":{{"object":{CUSTOMER}}}}}',
     "previous values are a list": f'{{"id":"evt_6",{EVENT},"created":{NOW},"data":{{"object":'
     f'{CUSTOMER},"previous_attributes":[]}}}}',
-    "900 levels": f'{{"id":"evt_7",{EVENT},"created":{to_unix(SystemClock().now())},"data":{{"object":'
+    "900 levels": f'{{"id":"evt_7",{EVENT},"created":{TODAY},"data":{{"object":'
     f'{{"id":"cus_x","object":"customer","x":{"[" * 900}{"]" * 900}}}}}}}',
 }
 

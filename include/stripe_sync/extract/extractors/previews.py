@@ -115,7 +115,8 @@ class PreviewExtractor(CollectionExtractor):
                 log.info("No preview for %s: %s", source.id, error)
             return None, error.code == self.call.none_code
         try:
-            await complete_lists(self.context.requester, [obj])
+            # Each answer gives the lines new ids, which are no cursors.
+            await complete_lists(self.context.requester, [obj], from_start=True)
         except (InvalidRequest, NotFound) as error:
             log.warning("A list of the preview for %s stays incomplete: %s", source.id, error)
         return SourceObject(obj, observed_at), True

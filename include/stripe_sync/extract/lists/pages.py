@@ -9,6 +9,7 @@ from typing import Any
 from stripe_sync.catalog import Collection
 from stripe_sync.client import Permit
 from stripe_sync.clock import is_moment
+from stripe_sync.errors import MalformedObject
 from stripe_sync.extract.complete_lists import complete_lists
 from stripe_sync.extract.extractors.source_objects import (
     RecordExtractor,
@@ -96,12 +97,9 @@ class ListReader:
         Raises:
             StripeError: As the client raises it.
         """
-        request, last_id = self.request, page.last_id
-        objects = self._usable(page)
+        last_id, objects = page.last_id, self._usable(page)
         if self.complete:
-            await complete_lists(
-                self.requester, objects, request.api_version, expand=request.expand
-            )
+            objects = await self._completed(objects, page)
         # Taken before extraction, which redacts the objects in place.
         keys = [(obj["id"], self.collection.created(obj)) for obj in objects]
         found = await extract_each(
@@ -116,6 +114,20 @@ class ListReader:
         ]
         size = sum(len(o.payload_json) + _ITEM_BYTES for item in items for o in item.observations)
         return Page(items, page.has_more, size, last_id)
+
+    async def _completed(self, objects: list[JsonObject], page: ListPage) -> list[JsonObject]:
+        """The objects with whole lists, without those whose lists cannot be completed."""
+        version, expand = self.request.api_version, self.request.expand
+        try:
+            await complete_lists(self.requester, objects, version, expand=expand)
+        except MalformedObject as error:
+            if len(objects) > 1:
+                return [o for obj in objects for o in await self._completed([obj], page)]
+            self.requester.set_aside.add(
+                self.collection.id, objects[0], str(error), observed_at=page.observed_at
+            )
+            return []
+        return objects
 
     def _usable(self, page: ListPage) -> list[JsonObject]:
         """The objects of a page that have an id and a time that a calendar has."""

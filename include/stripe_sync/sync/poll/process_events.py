@@ -330,7 +330,12 @@ class EventProcessor:
             StripeError: For a pending fetch, which stays in the queue.
         """
         try:
-            await complete_lists(self._requester, [state], changed.collection.api_version)
+            await complete_lists(
+                self._requester,
+                [state],
+                changed.collection.api_version,
+                expand=changed.collection.expand,
+            )
         except StripeError as error:
             if not changed.events:
                 raise

@@ -102,7 +102,7 @@ class MissingObjectCheck:
                     reason = f"Stripe returned it for {name}"
                     context.set_aside(collection, obj, reason, observed_at=missing_at)
                     return []
-                await complete_lists(self._requester, [obj], version)
+                await complete_lists(self._requester, [obj], version, expand=collection.expand)
                 return context.observe(collection, obj, observed_at=missing_at, upstream_id=name)
         normalizer = context.normalizer(collection)
         return [normalizer.tombstone(name, observed_at=missing_at, parent_id=stored.parent_id)]
