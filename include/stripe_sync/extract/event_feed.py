@@ -339,7 +339,10 @@ class EventCatchUp:
 async def _pages(requester: Requester, start: int, end: int | None = None) -> _Pages:
     """Pages, newest first, of the events created in [start, end)."""
     created = {"gte": start} if end is None else {"gte": start, "lt": end}
-    async for page in paginate(requester, ListRequest(EVENTS_PATH, params={"created": created})):
+    request = ListRequest(
+        EVENTS_PATH, params={"created": created}, by_time=True, collection_id=STRIPE_EVENTS
+    )
+    async for page in paginate(requester, request):
         yield replace(page, objects=_usable(requester, page))
 
 

@@ -8,22 +8,32 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from stripe_sync.client import Permit
+from stripe_sync.clock import from_unix, is_moment, to_unix
 from stripe_sync.errors import (
     CursorVanished,
     EventCursorExpired,
     NoProgress,
+    StripeError,
     StripeUnavailable,
     UnusableAnswer,
 )
 from stripe_sync.extract.lists.page_size import PAGE_SIZE, PageSize
+from stripe_sync.extract.lists.pass_over import find_unreadable
 from stripe_sync.extract.requester import Requester
+from stripe_sync.records.canonical_json import JsonObject
 
 log = logging.getLogger(__name__)
+
+EARLIEST = 1_262_304_000
+"""2010-01-01, before Stripe existed."""
+
+_DAY = 86_400
+_NEVER = 1 << 62
 
 MAX_RESTARTS = 20
 """Times that a list begins again because the object at its cursor was deleted."""
@@ -40,6 +50,8 @@ class ListRequest:
         expand: Fields to expand in the objects, without ``data.``.
         api_version: Stripe-Version, None for the client's own.
         page_size: Objects per page, None where the endpoint takes no ``limit``.
+        by_time: Whether it can be filtered by time of creation.
+        collection_id: Collection that objects which Stripe cannot return are counted for.
     """
 
     path: str
@@ -48,6 +60,8 @@ class ListRequest:
     expand: tuple[str, ...] = ()
     api_version: str | None = None
     page_size: int | None = PAGE_SIZE
+    by_time: bool = False
+    collection_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +74,16 @@ class ListPage:
         observed_at: When the request was sent.
         restarted: Whether the list begins again with this page, because the object at the cursor
             was deleted. Discard the pages before it, or store their objects a second time.
+        before: Unix seconds; the next page begins with older objects, without a cursor, because
+            Stripe cannot return the object after this page. None where the last object is the
+            cursor.
     """
 
     objects: list[Any]
     has_more: bool
     observed_at: datetime
     restarted: bool = False
+    before: int | None = None
 
     @property
     def last_id(self) -> str | None:
@@ -80,14 +98,18 @@ async def fetch_page(
     cursor: Mapping[str, Any] | None = None,
     *,
     permit: Permit | None = None,
+    reached: int | None = None,
 ) -> ListPage:
     """Read one page; where it does not arrive, a page of half as many objects, down to one.
+
+    A single object that does not arrive is passed over, where the list can be filtered by time.
 
     Args:
         requester: Sends the request.
         request: The list.
         cursor: ``starting_after``, and filters beside those of the list.
         permit: As in ``Requester.get_page``.
+        reached: Unix seconds at which the object at the cursor was created.
 
     Raises:
         CursorVanished: The object at ``starting_after`` was deleted.
@@ -101,8 +123,12 @@ async def fetch_page(
         limit = size.limit
         params = {**(cursor or {}), "limit": limit}
         try:
-            page = await _ask(requester, request, params, permit, may_shrink=limit > 1)
+            # Where an object is known to be unreadable, patience does not help.
+            may_shrink = limit > 1 or bool(requester.unreadable.get(request.path))
+            page = await _ask(requester, request, params, permit, may_shrink=may_shrink)
         except (StripeUnavailable, UnusableAnswer) as error:
+            if limit == 1 and request.by_time:
+                return await _pass_over(requester, request, cursor or {}, reached, error)
             if limit == 1:
                 raise
             log.info("Asking for fewer than %s objects of %s: %s", limit, request.path, error)
@@ -143,6 +169,55 @@ async def _ask(
     return page
 
 
+async def _pass_over(
+    requester: Requester,
+    request: ListRequest,
+    cursor: Mapping[str, Any],
+    reached: int | None,
+    error: StripeError,
+) -> ListPage:
+    """The page after an object that Stripe cannot return.
+
+    Raises:
+        StripeError: Nothing arrives at all: the object is not the cause.
+    """
+    observed_at = requester.clock.now()
+    bounds = {**request.params.get("created", {}), **cursor.get("created", {})}
+    start = bounds.get("gte", EARLIEST)
+    end = min(bounds.get("lt", to_unix(observed_at) + _DAY), reached or _NEVER)
+
+    async def read(first: int, last: int, above: str | None) -> list[Any] | None:
+        params: JsonObject = {"created": {"gte": first, "lt": last}, "limit": 1}
+        if above:
+            params["ending_before"] = above
+        try:
+            return (await _ask(requester, request, params, None, may_shrink=True)).objects
+        except (StripeUnavailable, UnusableAnswer):
+            return None
+
+    known = requester.unreadable.setdefault(request.path, set())
+    found = await find_unreadable(read, start, end, cursor.get("starting_after"), known)
+    if found is None:
+        raise error
+    known.add(found.created)
+    reason = (
+        f"Stripe cannot return the object of {request.path} that was created at"
+        f" {from_unix(found.created).isoformat()}: {error}"
+    )
+    lost = {"object": request.path, "created": found.created}
+    requester.set_aside.add(
+        request.collection_id, lost, reason, observed_at=observed_at, missing=True
+    )
+    has_more = found.created > start
+    return ListPage(found.older, has_more, observed_at, before=found.created)
+
+
+def _created(page: ListPage) -> int | None:
+    """When the last object of a page was created."""
+    created = page.objects[-1].get("created") if page.last_id else None
+    return created if is_moment(created) else None
+
+
 def id_of(obj: Any) -> str | None:
     """The id of an object in a list; None for what is no object with an id."""
     found = obj.get("id") if isinstance(obj, dict) else None
@@ -169,11 +244,11 @@ async def paginate(
     """
     restarted, restarts = False, 0
     cursors: set[str] = set()
+    reached: int | None = None
     while True:
+        cursor: JsonObject = {"starting_after": after} if after else {}
         try:
-            page = await fetch_page(
-                requester, request, {"starting_after": after} if after else None
-            )
+            page = await fetch_page(requester, request, cursor, reached=reached)
         except CursorVanished:
             if after is None:
                 raise
@@ -185,9 +260,15 @@ async def paginate(
             continue
         except EventCursorExpired:
             page = ListPage([], has_more=False, observed_at=requester.clock.now())
-        yield ListPage(page.objects, page.has_more, page.observed_at, restarted)
+        yield replace(page, restarted=restarted)
         if not page.has_more:
             return
+        reached = _created(page) or reached
+        if page.before is not None:
+            bounds = {**request.params.get("created", {}), "lt": page.before}
+            request = replace(request, params={**request.params, "created": bounds})
+            after, restarted, reached = None, False, page.before
+            continue
         after, restarted = page.last_id, False
         if after in cursors:
             message = f"{request.path}: the pages up to {after} come again: the list never ends"

@@ -114,7 +114,12 @@ class Listing:
     def _partition(self, call: ListCall, params: Mapping[str, str], since: int | None) -> Partition:
         filters = {**call.params, **params}
         request = ListRequest(
-            call.path, params=filters, expand=self.expand, api_version=self.api_version
+            call.path,
+            params=filters,
+            expand=self.expand,
+            api_version=self.api_version,
+            by_time=call.created_filter,
+            collection_id=self.collection.id,
         )
         reader = ListReader(self.requester, self.collection, request, self.extractor, self.complete)
 

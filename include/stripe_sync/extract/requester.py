@@ -30,6 +30,7 @@ class Requester:
         retry: Number of attempts and waits of each request; None for the client's own.
         page_sizes: How many objects per page each list can be asked for at present, by its path.
         set_aside: What Stripe returned and cannot be stored.
+        unreadable: Unix seconds of creation of objects that Stripe cannot return, by path.
     """
 
     api: StripeApi
@@ -39,6 +40,7 @@ class Requester:
     retry: RetryPolicy | None = None
     page_sizes: dict[str, PageSize] = field(default_factory=dict)
     set_aside: SetAsideObjects = field(default_factory=SetAsideObjects)
+    unreadable: dict[str, set[int]] = field(default_factory=dict)
 
     async def get(
         self,

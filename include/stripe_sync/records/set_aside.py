@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -39,14 +39,22 @@ class SetAsideObjects:
     """Collects what is to be set aside until a transaction stores it."""
 
     def __init__(self) -> None:
-        self._found: list[tuple[str, Any, str, datetime]] = []
+        self._found: list[tuple[str, Any, str, datetime, bool]] = []
         self._not_stored: list[SetAside] = []
         self._keys: set[str] = set()
 
     def __bool__(self) -> bool:
         return bool(self._found or self._not_stored)
 
-    def add(self, collection_id: str, obj: Any, reason: str, *, observed_at: datetime) -> None:
+    def add(
+        self,
+        collection_id: str,
+        obj: Any,
+        reason: str,
+        *,
+        observed_at: datetime,
+        missing: bool = False,
+    ) -> None:
         """Set an object aside.
 
         Args:
@@ -54,8 +62,9 @@ class SetAsideObjects:
             obj: What Stripe returned, parsed.
             reason: Why it cannot be stored.
             observed_at: When the request for it was sent.
+            missing: Whether Stripe did not return it, so that ``obj`` only says which one it is.
         """
-        self._found.append((collection_id, obj, reason, observed_at))
+        self._found.append((collection_id, obj, reason, observed_at, missing))
 
     def take(self, sensitive: Container[str]) -> list[SetAside]:
         """What was added since the last call, without what was taken before.
@@ -65,9 +74,11 @@ class SetAsideObjects:
         """
         found, self._found = self._found, []
         taken, self._not_stored = self._not_stored, []
-        for collection_id, obj, reason, observed_at in found:
+        for collection_id, obj, reason, observed_at, missing in found:
             _redact(obj, sensitive)
             each = _set_aside(collection_id, obj, reason, observed_at)
+            if missing:
+                each = replace(each, text=None)
             if each.key not in self._keys:
                 self._keys.add(each.key)
                 taken.append(each)

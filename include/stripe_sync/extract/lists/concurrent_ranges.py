@@ -47,7 +47,9 @@ class PageReader(Protocol):
         """Wait until a page may be read."""
         ...
 
-    async def read(self, cursor: JsonObject, permit: Permit | None = None) -> Page:
+    async def read(
+        self, cursor: JsonObject, permit: Permit | None = None, *, reached: int | None = None
+    ) -> Page:
         """Read the page at these filters and this cursor; with a permit, at once."""
         ...
 
@@ -185,7 +187,7 @@ class WindowedList:
         segment = next(segment for segment in self._segments if segment.readable)
         segment.reading = True
         try:
-            page = await self._reader.read(segment.params(), permit)
+            page = await self._reader.read(segment.params(), permit, reached=segment.reached)
         except CursorVanished:
             segment.lose_cursor()
             page = await self._reader.read(segment.params())
@@ -213,5 +215,5 @@ async def cursor_list(reader: ListReader, after: str | None) -> AsyncGenerator[S
         StripeError: As the client raises it; the slices before stay valid.
     """
     async for page in paginate(reader.requester, reader.request, after=after):
-        items = (await reader.extract(page)).items
-        yield Slice(items, {"after": items[-1].id} if page.has_more else None)
+        read = await reader.extract(page)
+        yield Slice(read.items, {"after": read.cursor} if page.has_more else None)

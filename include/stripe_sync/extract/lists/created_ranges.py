@@ -8,11 +8,8 @@ from math import ceil
 from stripe_sync.errors import NoProgress
 from stripe_sync.extract.lists.page_size import PAGE_SIZE
 from stripe_sync.extract.lists.pages import Item, Page
-from stripe_sync.extract.pagination import MAX_RESTARTS
+from stripe_sync.extract.pagination import EARLIEST, MAX_RESTARTS
 from stripe_sync.records.canonical_json import JsonObject
-
-EARLIEST = 1_262_304_000
-"""2010-01-01, before Stripe existed. Only used to size segments, never as a filter."""
 
 MAX_PARTS = 8
 """Largest number of parts that a segment is split into at a time."""
@@ -64,6 +61,9 @@ class Segment:
         self.items += page.items
         self.size += page.size
         self.done = not page.has_more
+        if page.before is not None:
+            self.pass_over(page.before)
+            return
         if page.cursor in self.cursors:
             message = f"the pages up to {page.cursor} come again: the list never ends"
             raise NoProgress(message)
@@ -77,6 +77,12 @@ class Segment:
             if len(times) > 1 or not page.has_more:
                 self.flat = times[0] == times[-1]
                 self.per_second = len(times) / max(times[0] - times[-1], 1)
+
+    def pass_over(self, before: int) -> None:
+        """Continue with what is older, without a cursor: Stripe cannot return the next object."""
+        self.cursor, self.end, self.reached = None, before, before
+        self.flat, self.one_second = False, False
+        self.done = self.start is not None and before <= self.start
 
     def lose_cursor(self) -> None:
         """Continue by time after the object at the cursor was deleted; its second is read again.

@@ -50,12 +50,14 @@ class Page:
         has_more: Whether there are older ones.
         size: Bytes that the items take in memory, roughly.
         last_id: Id of its last object, where that is not among the items.
+        before: As in ``ListPage``.
     """
 
     items: list[Item]
     has_more: bool
     size: int = 0
     last_id: str | None = None
+    before: int | None = None
 
     @property
     def cursor(self) -> str | None:
@@ -86,9 +88,13 @@ class ListReader:
         priority = self.requester.priority
         return await self.requester.api.permit(self.request.path, priority=priority)
 
-    async def read(self, cursor: Mapping[str, Any], permit: Permit | None = None) -> Page:
+    async def read(
+        self, cursor: Mapping[str, Any], permit: Permit | None = None, *, reached: int | None = None
+    ) -> Page:
         """Read one page; the arguments and errors of ``fetch_page``."""
-        page = await fetch_page(self.requester, self.request, cursor, permit=permit)
+        page = await fetch_page(
+            self.requester, self.request, cursor, permit=permit, reached=reached
+        )
         return await self.extract(page)
 
     async def extract(self, page: ListPage) -> Page:
@@ -113,7 +119,7 @@ class ListReader:
             for (name, created), observations in zip(keys, found, strict=True)
         ]
         size = sum(len(o.payload_json) + _ITEM_BYTES for item in items for o in item.observations)
-        return Page(items, page.has_more, size, last_id)
+        return Page(items, page.has_more, size, last_id, page.before)
 
     async def _completed(self, objects: list[JsonObject], page: ListPage) -> list[JsonObject]:
         """The objects with whole lists, without those whose lists cannot be completed."""

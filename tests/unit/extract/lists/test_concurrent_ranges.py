@@ -51,7 +51,9 @@ class ListInMemory:
                 await asyncio.sleep(0)
         return Permit()
 
-    async def read(self, params: dict[str, Any], permit: Permit | None = None) -> Page:
+    async def read(
+        self, params: dict[str, Any], permit: Permit | None = None, *, reached: int | None = None
+    ) -> Page:
         self.requests += 1
         if self._random:
             for _ in range(self._random.randrange(4)):
@@ -189,7 +191,13 @@ def test_no_more_segments_are_begun_than_the_permits_allow_to_read_at_a_time() -
             await self.permits.acquire()
             return Permit()
 
-        async def read(self, params: dict[str, Any], permit: Permit | None = None) -> Page:
+        async def read(
+            self,
+            params: dict[str, Any],
+            permit: Permit | None = None,
+            *,
+            reached: int | None = None,
+        ) -> Page:
             for _ in range(10):
                 await asyncio.sleep(0)
             self.permits.release()
@@ -209,7 +217,13 @@ def test_since_leaves_out_what_is_older() -> None:
 
 def test_a_cursor_whose_object_was_deleted_loses_nothing() -> None:
     class Vanishing(ListInMemory):
-        async def read(self, params: dict[str, Any], permit: Permit | None = None) -> Page:
+        async def read(
+            self,
+            params: dict[str, Any],
+            permit: Permit | None = None,
+            *,
+            reached: int | None = None,
+        ) -> Page:
             after = params.get("starting_after")
             if after and self.requests % 7 == 3:
                 self.removed.add(after)
@@ -222,7 +236,13 @@ def test_a_cursor_whose_object_was_deleted_loses_nothing() -> None:
 
 def test_an_error_ends_the_reading_and_leaves_no_request_behind() -> None:
     class Failing(ListInMemory):
-        async def read(self, params: dict[str, Any], permit: Permit | None = None) -> Page:
+        async def read(
+            self,
+            params: dict[str, Any],
+            permit: Permit | None = None,
+            *,
+            reached: int | None = None,
+        ) -> Page:
             if self.requests == 20:
                 raise ConnectionError("no network")
             return await super().read(params, permit)
