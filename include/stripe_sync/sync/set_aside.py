@@ -1,16 +1,30 @@
-"""What Stripe returned and cannot be stored as a record: its text is stored beside the records."""
+"""What Stripe returned and cannot be stored as a record: its text is stored beside the records.
+
+A later version of this code tries it again, when it begins to poll the sync.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
+from stripe_sync.catalog import STRIPE_EVENTS, Retrieval
+from stripe_sync.extract.event_feed import problem_of_event
+from stripe_sync.records import Batch, Observation, Source, canonical_json
+from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.records.set_aside import SetAside
 from stripe_sync.sync.session import Session
+from stripe_sync.warehouse.writing.batch_writer import BatchWriter
 
 log = logging.getLogger(__name__)
+
+RETRIES = 1_000
+"""Objects and Stripe events that are tried again at a time."""
+
+Apply = Callable[[list[JsonObject]], Awaitable[None]]
+"""Applies Stripe events, oldest first."""
 
 
 @asynccontextmanager
@@ -35,3 +49,59 @@ async def taken(session: Session) -> AsyncIterator[list[SetAside]]:
         log.warning(
             "%s %s is set aside: %s", each.collection_id, each.upstream_id or each.key, each.reason
         )
+
+
+async def retry_set_aside(session: Session, writer: BatchWriter, apply: Apply) -> None:
+    """Try again what another version of this code could not store.
+
+    Objects of nested collections are left to the next read of their parents.
+
+    Args:
+        session: The open sync.
+        writer: Writes to the warehouse.
+        apply: Applies Stripe events.
+
+    Raises:
+        StripeSyncError: As of polling; what was not tried is tried the next time.
+    """
+    store, sync_id = session.warehouse.set_aside, session.sync.id
+    await asyncio.to_thread(store.delete_stored, sync_id)
+    found = await asyncio.to_thread(store.of_other_versions, sync_id, RETRIES)
+    if not found:
+        return
+    events = [each for each in found if each.collection_id == STRIPE_EVENTS]
+    objects = [each for each in found if each.collection_id != STRIPE_EVENTS]
+    observations = _observe(session, objects)
+    async with taken(session) as set_aside:
+        batch = Batch(
+            sync_id,
+            session.sync.resource_id,
+            Source.RECONCILE,
+            observations,
+            set_aside=set_aside,
+        )
+        await asyncio.to_thread(writer.load, batch)
+    await apply(_usable_events(session, events))
+    await asyncio.to_thread(store.delete_tried, sync_id, found)
+    log.info("%s objects that were set aside are tried again", len(found))
+
+
+def _observe(session: Session, objects: Sequence[SetAside]) -> list[Observation]:
+    observations: list[Observation] = []
+    for each in objects:
+        collection = session.catalog.get(each.collection_id)
+        if collection and collection.retrieval is Retrieval.TOP_LEVEL_LIST:
+            obj = canonical_json.loads(each.text or b"null")
+            observations += session.context.observe(collection, obj, observed_at=each.observed_at)
+    return observations
+
+
+def _usable_events(session: Session, events: Sequence[SetAside]) -> list[JsonObject]:
+    usable, stripe_events = [], session.catalog[STRIPE_EVENTS]
+    for each in events:
+        event = canonical_json.loads(each.text or b"null")
+        if problem := problem_of_event(event):
+            session.context.set_aside(stripe_events, event, problem, observed_at=each.observed_at)
+        else:
+            usable.append(event)
+    return usable

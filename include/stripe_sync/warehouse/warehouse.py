@@ -18,6 +18,7 @@ from stripe_sync.warehouse.state.read_allotment import ReadAllotment
 from stripe_sync.warehouse.state.reconciles import Reconciles
 from stripe_sync.warehouse.state.retention import Retention
 from stripe_sync.warehouse.state.retention_gaps import Gaps
+from stripe_sync.warehouse.state.set_aside import SetAsides
 from stripe_sync.warehouse.state.syncs import Syncs
 from stripe_sync.warehouse.writing.batch_writer import BatchWriter
 
@@ -36,6 +37,7 @@ class Warehouse:
         polls: Poll state: cutoff, cursor, lease, processed Stripe events, pending fetches.
         gaps: Periods whose Stripe events are missing.
         reconciles: Results of reconciles.
+        set_aside: Objects and Stripe events that cannot be stored as records.
         read_allotment: Charges that Stripe's read allotment depends on.
         records: Stored records by key, by parent, or page by page.
         streams: Records and change events in the order of ``seq``.
@@ -55,6 +57,7 @@ class Warehouse:
         self.polls = Polls(engine)
         self.gaps = Gaps(engine)
         self.reconciles = Reconciles(engine)
+        self.set_aside = SetAsides(engine)
         self.read_allotment = ReadAllotment(engine)
         self.records = RecordQueries(engine)
         self.streams = Streams(engine)

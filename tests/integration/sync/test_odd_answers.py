@@ -128,3 +128,36 @@ def test_a_list_answered_with_something_else_is_named_and_nothing_is_lost(
     [report] = sync.backfill("customer")
     assert (report.status, report.objects) == ("done", 1)
     assert sync.record(created.id)["payload"]["name"] == "usual"
+
+
+def test_a_later_version_tries_again_what_was_set_aside(
+    odd: tuple[OddStripe, SyncHarness],
+) -> None:
+    proxy, sync = odd
+    created = sync.stripe.v1.customers.create({"name": "usual"})
+    proxy.change = adding("/v1/customers", ODD_CUSTOMERS["milliseconds"])
+    sync.backfill("customer")
+    now = to_unix(SystemClock().now())
+    changed = {"id": created.id, "object": "customer", "name": "usual"}
+    event = {"id": "evt_late", "object": "event", "type": "customer.updated", "created": now}
+    event |= {"api_version": None, "data": {"object": changed}}
+    usable = {
+        "stripe:customer": {"id": "cus_now", "object": "customer", "created": NOW},
+        "stripe:event": event,
+    }
+    for collection_id, obj in usable.items():
+        sync.sql(
+            "INSERT INTO stripe_sync.set_aside (sync_id, collection_id, key, reason, text,"
+            " observed_at, code_version) SELECT id, %s, 'key', 'odd', %s, now(), 'old' FROM"
+            " stripe_sync.syncs RETURNING key",
+            collection_id,
+            canonical_json.dumps(obj).decode(),
+        )
+    sync.sql("UPDATE stripe_sync.set_aside SET code_version = 'old' RETURNING key")
+
+    sync.poll()
+
+    assert sync.record("cus_now")["payload"]["created"] == NOW
+    assert "evt_late" in [row["stripe_event_id"] for row in sync.events(created.id)]
+    left = sync.sql("SELECT upstream_id, code_version FROM stripe_sync.set_aside")
+    assert [(name, version != "old") for name, version in left] == [("cus_ms", True)]

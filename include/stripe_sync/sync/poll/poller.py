@@ -27,7 +27,7 @@ from stripe_sync.sync.poll.pending_fetches import PendingFetches
 from stripe_sync.sync.poll.process_events import EventProcessor, ProcessedEvents
 from stripe_sync.sync.poll.report import PollBatch, PollReport, PollResult, latency_histogram
 from stripe_sync.sync.session import Session
-from stripe_sync.sync.set_aside import taken
+from stripe_sync.sync.set_aside import retry_set_aside, taken
 from stripe_sync.warehouse.state.polls import Heartbeat
 from stripe_sync.warehouse.state.retention_gaps import RETENTION, is_gap
 from stripe_sync.warehouse.writing.batch_writer import BatchWriter
@@ -193,7 +193,15 @@ class Poller:
         event_feed.add_processed(processed)
         self._event_feed = event_feed
         await self._pending_fetches.start()
+        await retry_set_aside(session, self._writer, self._apply_again)
         self._run_in_background(asyncio.to_thread(self._prune))
+
+    async def _apply_again(self, events: list[JsonObject]) -> None:
+        """Apply Stripe events that were set aside; also without any, to store what still is."""
+        if events:
+            await self._apply(self._processor.in_order(events), self._session.clock.now())
+        elif self._session.context.requester.set_aside:
+            await self._commit(ProcessedEvents([]), [])
 
     async def _open_gap(self, began_at: datetime, ended_at: datetime) -> None:
         """Record that Stripe events are missing; reconcile reads everything again."""
