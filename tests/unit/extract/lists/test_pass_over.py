@@ -14,8 +14,8 @@ from stripe_sync.catalog import load_catalog
 from stripe_sync.client import Permit, Priority, StripeApi
 from stripe_sync.errors import StripeUnavailable, UnusableAnswer
 from stripe_sync.extract.extractors.source_objects import SourceObject
+from stripe_sync.extract.lists.concurrent_ranges import WindowedList
 from stripe_sync.extract.lists.pages import ListReader
-from stripe_sync.extract.lists.windows import WindowedList
 from stripe_sync.extract.pagination import ListRequest, paginate
 from stripe_sync.extract.requester import Requester
 from stripe_sync.records import Observation
