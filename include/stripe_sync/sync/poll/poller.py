@@ -201,7 +201,7 @@ class Poller:
         if events:
             await self._apply(self._processor.in_order(events), self._session.clock.now())
         elif self._session.context.requester.set_aside:
-            await self._commit(ProcessedEvents([]), [])
+            await self._commit(ProcessedEvents([]))
 
     async def _open_gap(self, began_at: datetime, ended_at: datetime) -> None:
         """Record that Stripe events are missing; reconcile reads everything again."""
@@ -263,9 +263,9 @@ class Poller:
             retry, self._retry = self._retry, None
             retry.result()
         if self._retry is None and (due := self._failed_events.due()):
-            self._retry = asyncio.create_task(self._apply_again(due))
+            self._retry = asyncio.create_task(self._retry_events(due))
 
-    async def _apply_again(self, events: list[JsonObject]) -> None:
+    async def _retry_events(self, events: list[JsonObject]) -> None:
         events = self._processor.in_order(events)
         try:
             processed = await self._processor.process(events, self._session.clock.now())

@@ -316,7 +316,13 @@ class EventProcessor:
                 changed.event_only = collection.retrieval is Retrieval.EMBEDDED
             except InvalidRequest as error:
                 # Stripe refuses this object for good: the payloads of its events are all there is.
-                log.warning("%s %s is stored from its Stripe events: %s", *changed.key, error)
+                self._session.context.requester.set_aside.add(
+                    collection.id,
+                    {"id": changed.upstream_id},
+                    f"stored from its Stripe events: {error}",
+                    observed_at=changed.observed_at,
+                    missing=True,
+                )
                 changed.event_only = True
             except StripeError as error:
                 changed.error = error
