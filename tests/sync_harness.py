@@ -76,7 +76,7 @@ class SyncHarness:
     async def polling(self, clock: Clock | None = None) -> AsyncIterator[Poller]:
         """A poller that has started."""
         async with open_session(self.connections, SYNC, clock=clock) as session:
-            writer = session.warehouse.writer(clock)
+            writer = session.warehouse.writer()
             poller = Poller(session, writer, owner=new_owner())
             try:
                 await poller.start()
@@ -148,6 +148,16 @@ class SyncHarness:
             """
         )
         assert wrong == []
+        back_in_time = self.sql(
+            """
+            SELECT upstream_id FROM (
+                SELECT upstream_id, upstream_updated_at < lag(upstream_updated_at) OVER (
+                    PARTITION BY sync_id, collection_id, upstream_id ORDER BY seq) AS earlier
+                FROM stripe_raw.events) AS events
+            WHERE earlier
+            """
+        )
+        assert back_in_time == []
         doubled = self.sql(
             "SELECT stripe_event_id, collection_id FROM stripe_raw.events"
             " WHERE stripe_event_id IS NOT NULL GROUP BY 1, 2 HAVING count(*) > 1"

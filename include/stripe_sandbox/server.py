@@ -99,6 +99,7 @@ def make_server(app: SandboxApp) -> uvicorn.Server:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=2,
         server_header=False,
+        date_header=False,  # Date is the sandbox's time, which may be moved
     )
     return uvicorn.Server(config)
 

@@ -32,6 +32,8 @@ Every message names the cause and, where there is one, the remedy. No message ca
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 
 class StripeSyncError(Exception):
     """Root of all errors raised by this project."""
@@ -162,7 +164,16 @@ class SyncBusy(WarehouseError):
 
 
 class ConcurrentUpdate(WarehouseError):
-    """A record is no longer in the state that a batch expects; nothing of the batch is stored."""
+    """A record is no longer in the state that a batch expects; nothing of the batch is stored.
+
+    Args:
+        message: What changed.
+        keys: Collection and upstream ids of the records whose state is to be fetched again.
+    """
+
+    def __init__(self, message: str, keys: Collection[tuple[str, str]] = ()) -> None:
+        super().__init__(message)
+        self.keys = keys
 
 
 class LakeError(StripeSyncError):

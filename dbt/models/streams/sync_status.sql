@@ -144,6 +144,8 @@ select
                         || ' reason and text in stripe_sync.set_aside'
             end,
             case
+                when poll.gap_began_at is not null and poll.gap_ended_at is null
+                    then poll.reason || ': grant rak_event_read, then all collections are reconciled'
                 when poll.gap_began_at is not null and poll.gap_reconciled_at is null
                     then poll.reason || ': all collections are being reconciled'
             end,

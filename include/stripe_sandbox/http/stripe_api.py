@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import Any
 
 import orjson
@@ -55,7 +56,11 @@ class StripeApi:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request (ASGI)."""
         request_id = self.state.new_id("req_", 14)
-        headers = {"request-id": request_id, "stripe-version": self.state.settings.api_version}
+        headers = {
+            "date": formatdate(self.state.clock.now(), usegmt=True),
+            "request-id": request_id,
+            "stripe-version": self.state.settings.api_version,
+        }
         body = await asgi_io.read_body(receive)
         try:
             call = self._parse(scope, body, request_id)

@@ -22,6 +22,7 @@ from stripe_sync.client.error_mapping import (
 from stripe_sync.client.rate_limit.limits import Priority, RateLimiter
 from stripe_sync.client.request import StripeRequest
 from stripe_sync.client.retry import RetryPolicy
+from stripe_sync.client.stripe_clock import StripeClock
 from stripe_sync.client.transport import NoConnection, PassedBody, Transport
 from stripe_sync.clock import Clock, SystemClock
 from stripe_sync.errors import (
@@ -77,6 +78,11 @@ class StripeApi:
         rate_limiter: Asked before each attempt; closed together with this.
         retry: Number of attempts and waits.
         clock: Sleeps between attempts.
+        stripe_clock: What is known of Stripe's clock; None for nothing yet.
+
+    Attributes:
+        stats: What was sent.
+        stripe_clock: Stripe's clock, read from each answer.
     """
 
     def __init__(
@@ -87,6 +93,7 @@ class StripeApi:
         rate_limiter: RateLimiter,
         retry: RetryPolicy | None = None,
         clock: Clock | None = None,
+        stripe_clock: StripeClock | None = None,
     ) -> None:
         self.stats = RequestStats()
         self._credential = credential
@@ -94,6 +101,7 @@ class StripeApi:
         self._rate_limiter = rate_limiter
         self._retry = retry or RetryPolicy()
         self._clock = clock or SystemClock()
+        self.stripe_clock = stripe_clock or StripeClock(self._clock)
         self._transport: Transport | None = None
         self._sdk: stripe.StripeClient | None = None
 
@@ -274,6 +282,7 @@ class StripeApi:
             message = "a StripeApi sends requests inside its 'async with' block only"
             raise ConfigurationError(message)
         self.stats.requests += 1
+        sent = self.stripe_clock.monotonic()
         try:
             async with asyncio.timeout(seconds):
                 response = await self._sdk.raw_request_async(
@@ -288,8 +297,10 @@ class StripeApi:
         except stripe.APIConnectionError as error:
             return unusable_answer(call.endpoint, self._credential.host, str(error.user_message))
         except stripe.StripeError as error:
+            self.stripe_clock.add(error.headers or {}, sent=sent)
             failure = from_error_answer(call.endpoint, error)
         else:
+            self.stripe_clock.add(response.headers, sent=sent)
             return self._parse(call, response)
         if isinstance(failure.error, RateLimited):
             self.stats.rate_limited += 1

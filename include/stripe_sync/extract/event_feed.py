@@ -8,6 +8,9 @@ read before. Three ways of reading together miss nothing:
 - ``LookbackScan`` reads the lookback again and again, a few pages at a time, where it does not fit
   on the first page.
 - ``EventCatchUp`` reads missed minutes or weeks, oldest first, in windows of bounded size.
+
+All times are Stripe's own (``StripeClock``). A Stripe event may be dated in the future; the
+cursor never goes past the moment at which it was asked for, or what follows would be left out.
 """
 
 from __future__ import annotations
@@ -16,11 +19,12 @@ import asyncio
 from collections.abc import AsyncGenerator, Container
 from dataclasses import dataclass, replace
 from datetime import datetime
+from math import ceil
 from typing import Any
 
 from stripe_sync.catalog import STRIPE_EVENTS
 from stripe_sync.client import Priority, StripeApi
-from stripe_sync.clock import Clock, is_moment, to_unix
+from stripe_sync.clock import Clock, is_moment
 from stripe_sync.extract.lists.page_size import PAGE_SIZE
 from stripe_sync.extract.pagination import ListPage, ListRequest, id_of, paginate
 from stripe_sync.extract.requester import Requester
@@ -61,6 +65,7 @@ class EventBatch:
         events: Oldest first.
         asked_at: When the first request was sent.
         answered_at: When its answer was there: a request sent later returns no older state.
+        stripe_date: ``Date`` of that answer, in Unix seconds.
         behind: Whether there are more that were not read yet.
         complete: Whether the whole lookback was read.
     """
@@ -68,6 +73,7 @@ class EventBatch:
     events: list[JsonObject]
     asked_at: datetime
     answered_at: datetime
+    stripe_date: int
     behind: bool = False
     complete: bool = True
 
@@ -80,7 +86,7 @@ class EventFeed:
 
     Args:
         api: The client.
-        clock: The time of requests.
+        clock: The time of requests, but not of Stripe events.
         cutoff: Unix seconds; events created earlier are left out.
         watermark: ``watermark`` of an earlier feed; None for the cutoff.
         missed_since: Unix seconds from which an earlier feed left out events; None for none.
@@ -106,6 +112,7 @@ class EventFeed:
         self._clock = clock
         self._cutoff = cutoff
         self.watermark = max(watermark or 0, cutoff)
+        self._stripe_date = self.watermark
         self._scan = LookbackScan(self._requester)
         self._scan_step: asyncio.Task[list[JsonObject]] | None = None
         self._catch_up: EventCatchUp | None = None
@@ -126,21 +133,14 @@ class EventFeed:
         Raises:
             StripeError: As the client raises it; the next call reads the same.
         """
-        if self._catch_up is None:
-            batch = await _fetch_newest(
-                self._requester, processed=self._processed, start=self.lookback_start
-            )
-            if not batch.behind:
-                return batch if batch.complete else await self._with_late(batch)
-            self._catch_up = EventCatchUp(self._requester, self.lookback_start)
-        batch = await self._catch_up.step(self._processed)
-        if not batch.behind:
-            self._catch_up = None
+        batch = await self._fetch()
+        self._stripe_date = batch.stripe_date
         return batch
 
     def mark_seen(self, events: list[JsonObject]) -> None:
         """Move the watermark over events of a batch, before it is committed with them."""
-        self.watermark = max([self.watermark, *(int(event["created"]) for event in events)])
+        newest = max((_created(event) for event in events), default=0)
+        self.watermark = max(self.watermark, min(newest, self._stripe_date))
         self.lookback_start = max(self.watermark - LOOKBACK, self._cutoff)
 
     def mark_committed(self, events: list[JsonObject]) -> None:
@@ -160,6 +160,19 @@ class EventFeed:
         if self._scan_step is not None:
             self._scan_step.cancel()
             await asyncio.gather(self._scan_step, return_exceptions=True)
+
+    async def _fetch(self) -> EventBatch:
+        if self._catch_up is None:
+            batch = await _fetch_newest(
+                self._requester, processed=self._processed, start=self.lookback_start
+            )
+            if not batch.behind:
+                return batch if batch.complete else await self._with_late(batch)
+            self._catch_up = EventCatchUp(self._requester, self.lookback_start)
+        batch = await self._catch_up.step(self._processed)
+        if not batch.behind:
+            self._catch_up = None
+        return batch
 
     async def _with_late(self, batch: EventBatch) -> EventBatch:
         """Add the late events that the scan found since the last poll, and start its next step.
@@ -187,12 +200,14 @@ class EventFeed:
 async def newest_created(api: StripeApi, priority: Priority = Priority.LIVE) -> int:
     """``created`` of the newest Stripe event, 0 when there is none within retention.
 
+    Never ahead of the moment of the request, though a Stripe event may be.
+
     Raises:
         StripeError: As the client raises it.
     """
     page = await api.get_page(EVENTS_PATH, params={"limit": NEWEST}, priority=priority)
     usable = (event for event in page["data"] if problem_of_event(event) is None)
-    return next((_created(event) for event in usable), 0)
+    return min(next((_created(event) for event in usable), 0), api.stripe_clock.date)
 
 
 async def _fetch_newest(
@@ -209,21 +224,23 @@ async def _fetch_newest(
         StripeError: As the client raises it.
     """
     asked_at = answered_at = requester.clock.now()
+    stripe_date = 0
     new: list[JsonObject] = []
     pages = 0
     async for page in _pages(requester, start):
         pages += 1
         if pages == 1:
             answered_at = requester.clock.now()
+            stripe_date = requester.api.stripe_clock.date
         new += [event for event in page.objects if event["id"] not in processed]
         if not page.has_more:
-            return EventBatch(_oldest_first(new), asked_at, answered_at)
+            return EventBatch(_oldest_first(new), asked_at, answered_at, stripe_date)
         # Below a processed event only late ones can be new; the lookback scan finds those.
         if page.objects and page.objects[-1]["id"] in processed:
             break
         if pages == MAX_PAGES:
-            return EventBatch([], asked_at, answered_at, behind=True, complete=False)
-    return EventBatch(_oldest_first(new), asked_at, answered_at, complete=False)
+            return EventBatch([], asked_at, answered_at, stripe_date, behind=True, complete=False)
+    return EventBatch(_oldest_first(new), asked_at, answered_at, stripe_date, complete=False)
 
 
 class LookbackScan:
@@ -236,7 +253,7 @@ class LookbackScan:
     def __init__(self, requester: Requester) -> None:
         self._requester = requester
         self._pages: _Pages | None = None
-        self._began_at = 0
+        self._began_at = 0.0
         self._duration = 0
 
     def start(self, lookback_start: int) -> int:
@@ -257,7 +274,7 @@ class LookbackScan:
             StripeError: As the client raises it; the scan then begins anew.
         """
         if self._pages is None:
-            self._began_at = to_unix(self._requester.clock.now())
+            self._began_at = self._requester.clock.monotonic()
             self._pages = _pages(self._requester, start)
         new: list[JsonObject] = []
         try:
@@ -274,8 +291,7 @@ class LookbackScan:
 
     async def _end(self) -> None:
         if self._pages is not None:
-            now = to_unix(self._requester.clock.now())
-            self._duration = max(0, now - self._began_at)
+            self._duration = ceil(self._requester.clock.monotonic() - self._began_at)
             await self._pages.aclose()
             self._pages = None
 
@@ -284,13 +300,13 @@ class EventCatchUp:
     """Reads missed events, oldest first, in windows of time as wide as a few pages hold.
 
     Args:
-        requester: Sends the requests; its clock is the time up to which events were missed.
+        requester: Sends the requests; events were missed up to Stripe's time at each.
         start: Unix seconds from which events were missed.
     """
 
     def __init__(self, requester: Requester, start: int) -> None:
         self._requester = requester
-        self._start = max(start, to_unix(requester.clock.now()) - MAX_AGE)
+        self._start = max(start, requester.api.stripe_clock.now() - MAX_AGE)
         self._width = MAX_WINDOW
 
     async def step(self, processed: Container[str]) -> EventBatch:
@@ -307,8 +323,8 @@ class EventCatchUp:
         """
         clock = self._requester.clock
         while True:
-            asked_at = clock.now()
-            end = min(self._start + self._width, to_unix(asked_at) + 1)
+            asked_at, now = clock.now(), self._requester.api.stripe_clock.now()
+            end = min(self._start + self._width, max(now, self._start) + 1)
             events = await self._window(end)
             answered_at = clock.now()
             if events is None:
@@ -318,10 +334,17 @@ class EventCatchUp:
             if len(events) < PAGE_SIZE * MAX_PAGES // 4:
                 self._width = min(MAX_WINDOW, self._width * 2)
             new = [event for event in events if event["id"] not in processed]
-            behind = end <= to_unix(asked_at)
+            behind = end <= now
             if new or not behind:
                 break
-        return EventBatch(_oldest_first(new), asked_at, answered_at, behind, complete=not behind)
+        return EventBatch(
+            _oldest_first(new),
+            asked_at,
+            answered_at,
+            self._requester.api.stripe_clock.date,
+            behind,
+            complete=not behind,
+        )
 
     async def _window(self, end: int) -> list[JsonObject] | None:
         """All events created before ``end``; None where they are too many for one window."""

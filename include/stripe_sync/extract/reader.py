@@ -34,7 +34,7 @@ from stripe_sync.extract.extractors.source_objects import (
 from stripe_sync.extract.lists.concurrent_ranges import Slice
 from stripe_sync.extract.partitions import read_partitions
 from stripe_sync.extract.relations import Relations
-from stripe_sync.records import Observation, canonical_json
+from stripe_sync.records import ChangeType, Observation, canonical_json
 from stripe_sync.records.canonical_json import JsonObject
 
 
@@ -191,7 +191,16 @@ class CollectionReader:
                 # A list in the Stripe event may be older than the event, and is cut.
                 embedded = {call.embedded for call in calls}
                 obj = {name: value for name, value in parent.items() if name not in embedded}
+                if self._is_preview_parent_deleted(reported):
+                    obj["deleted"] = True
                 yield extractor, [SourceObject(obj, self._context.requester.clock.now())], reported
+
+    def _is_preview_parent_deleted(self, events: Sequence[JsonObject]) -> bool:
+        """Whether Stripe events report the deletion of an object that has a preview here."""
+        if self._collection.preview is None:
+            return False
+        change_of = self._context.catalog.parent(self._collection.preview.parent).change_of
+        return any(change_of(event["type"]) is ChangeType.DELETED for event in events)
 
     def _refresh(self, calls: Sequence[ListCall], *, parent_is_known: bool) -> RecordExtractor:
         if not calls and self._collection.preview:

@@ -94,6 +94,8 @@ class Batch:
         expected_hashes: Payload hashes of the stored records that observations were derived from,
             by collection id and upstream id; None where no record was stored.
         set_aside: What was read with the observations and cannot be stored as a record.
+        refetch: Whether the caller fetches again what may be older than the stored state: the batch
+            is then refused. Else such a state is left out.
     """
 
     sync_id: UUID
@@ -105,6 +107,7 @@ class Batch:
     created_events: bool = True
     expected_hashes: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
     set_aside: Sequence[SetAside] = ()
+    refetch: bool = False
 
 
 @dataclass(slots=True)

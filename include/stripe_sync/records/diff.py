@@ -4,21 +4,23 @@ Two rules keep records and change events in agreement:
 
 1. A record is the fold of its change events. The newest change event has the record's payload, and
    the record is deleted exactly when that event has the type ``deleted``.
-2. A state never replaces one that was observed later. A late Stripe event still gets its change
-   event, with the newer state as its data: of type ``updated``, or ``deleted`` where the record is
-   deleted, so that it never restores the record.
+2. A state never replaces one that was observed later, by the database's clock. A late Stripe event
+   still gets its change event, with the newer state as its data: of type ``updated``, or
+   ``deleted`` where the record is deleted, so that it never restores the record.
 
 A Stripe event makes one change event, but for two cases that would count a change twice: the
 creation of an object whose record exists (a backfill or an earlier Stripe event created it), and
 the deletion of an object whose record is deleted. Some ids are used again after a deletion
 (``StripeEvent.object_created``): the new object's first event ends the old object's record.
+
+``upstream_updated_at`` never goes back, from one change event of a record to the next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from stripe_sync.records import (
     Batch,
@@ -33,9 +35,12 @@ from stripe_sync.records import (
 )
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.records.old_values import old_values
+from stripe_sync.records.overlap import is_doubtful
 
 RecordKey = tuple[str, str]
 """Collection id and upstream id."""
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +51,14 @@ class Changes:
         records: Newest state of every record with a change event.
         events: Change events in stream order.
         result: Counts; ``last_seq`` is not known yet.
+        doubtful: Keys of records of which it is not certain whether the stored state is newer than
+            the observed one: the two requests overlapped.
     """
 
     records: list[RecordRow]
     events: list[EventRow]
     result: LoadResult
+    doubtful: list[RecordKey] = field(default_factory=list)
 
 
 def decide(
@@ -66,12 +74,12 @@ def decide(
         stored: The stored records among those observed; payloads may be empty except for the keys
             that ``needing_payload`` returns.
         processed: Ids of those of its Stripe events that were processed before.
-        now: ``updated_at`` and ``created_at`` of the rows.
+        now: The database's time: ``updated_at`` and ``created_at`` of the rows.
     """
     fold = _Fold(batch, stored, processed, now)
     for observation in batch.observations:
         fold.add(observation)
-    return Changes(fold.records(), fold.events, fold.result)
+    return Changes(fold.records(), fold.events, fold.result, list(fold.doubtful))
 
 
 def needing_payload(
@@ -113,6 +121,7 @@ class _Fold:
         self._observed_at: dict[RecordKey, datetime] = {}
         self._written: dict[RecordKey, None] = {}
         self.events: list[EventRow] = []
+        self.doubtful: dict[RecordKey, None] = {}
         self.result = LoadResult()
 
     def records(self) -> list[RecordRow]:
@@ -122,11 +131,13 @@ class _Fold:
         key = (observation.collection_id, observation.upstream_id)
         record = self._current.get(key)
         if observation.stripe_event is None:
+            self._note_doubt(key, observation, record)
             self._add_state(key, observation, record)
         elif observation.stripe_event.id in self._processed:
             self.result.unchanged += 1
         else:
             self._processed.add(observation.stripe_event.id)
+            self._note_doubt(key, observation, record)
             self._add_stripe_event(key, observation, observation.stripe_event, record)
 
     def _add_state(
@@ -205,8 +216,23 @@ class _Fold:
             stale=True,
         )
 
+    def _note_doubt(
+        self, key: RecordKey, observation: Observation, record: RecordRow | None
+    ) -> None:
+        """Note a state that may be older or newer than the stored one."""
+        if (
+            record is not None
+            and key not in self._observed_at
+            and not observation.deleted
+            and not _is_same_state(observation, record)
+            and is_doubtful(observation, record, self._batch.source, self._now)
+        ):
+            self.doubtful[key] = None
+
     def _last_observed_at(self, key: RecordKey, record: RecordRow) -> datetime:
-        return self._observed_at.get(key, record.observed_at)
+        # A time ahead of the database's clock is one of another clock: it proves no order.
+        stored = record.observed_at if record.observed_at <= self._now else _NEVER
+        return self._observed_at.get(key, stored)
 
     def _is_stale(self, key: RecordKey, observation: Observation, record: RecordRow) -> bool:
         last = self._last_observed_at(key, record)
@@ -229,7 +255,7 @@ class _Fold:
     ) -> None:
         """Append one change event and update the record to it."""
         stripe_event = observation.stripe_event
-        changed_at = stripe_event.created if stripe_event else observation.upstream_updated_at
+        changed_at = _changed_at(observation, record)
         if record is None:
             new = self._new_record(key, observation, changed_at)
         else:
@@ -278,7 +304,7 @@ class _Fold:
             payload_json=state.payload_json,
             payload_hash=state.payload_hash,
             updated_at=self._now,
-            upstream_updated_at=max(record.upstream_updated_at, changed_at),
+            upstream_updated_at=changed_at,
             updated_idx=record.updated_idx + 1,
             observed_at=observed_at,
             api_version=state.api_version,
@@ -323,6 +349,18 @@ class _Fold:
             result.updated += 1
         else:
             result.deleted += 1
+
+
+def _changed_at(observation: Observation, record: RecordRow | None) -> datetime:
+    """When Stripe made a change, as far as known; never before the change that is stored."""
+    if observation.stripe_event:
+        changed_at = observation.stripe_event.created
+    else:
+        changed_at = observation.upstream_updated_at
+        if record is not None and changed_at <= record.upstream_updated_at:
+            # The object's own times do not show the change: it was there when it was observed.
+            changed_at = observation.observed_at
+    return changed_at if record is None else max(record.upstream_updated_at, changed_at)
 
 
 def _is_same_state(observation: Observation, record: RecordRow) -> bool:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from stripe_sync.client import NoRateLimit, Priority, StripeApi
+from stripe_sync.client.stripe_clock import StripeClock
 from stripe_sync.errors import ConfigurationError, PermissionDenied
 from stripe_sync.records import ids
 from stripe_sync.sync.connections import Connections
 from stripe_sync.warehouse import Sync
 
 
-async def fetch_own_account(connections: Connections) -> str | None:
-    """The account id of the key; None when the key may not read it."""
+async def fetch_own_account(connections: Connections, stripe_clock: StripeClock) -> str | None:
+    """The account id of the key; None when the key may not read it. Reads Stripe's clock, too."""
     async with StripeApi(
         connections.credential,
         api_version=connections.settings.api_version,
         rate_limiter=NoRateLimit(),
+        stripe_clock=stripe_clock,
     ) as api:
         try:
             return str((await api.get("/v1/account", priority=Priority.LIVE))["id"])

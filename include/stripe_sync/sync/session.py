@@ -7,11 +7,13 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 
 from stripe_sync.catalog import Catalog, Collection
 from stripe_sync.client import SharedBudget, SharedRateLimiter, StripeApi
-from stripe_sync.clock import Clock, SystemClock
+from stripe_sync.client.stripe_clock import StripeClock
+from stripe_sync.clock import Clock, SystemClock, WarehouseClock
 from stripe_sync.extract.context import ReadContext
 from stripe_sync.extract.normalize import Normalizer
 from stripe_sync.extract.reader import CollectionReader
@@ -92,7 +94,7 @@ class Session:
         api: The client of its account.
         warehouse: The warehouse.
         lake: Its part of the lake.
-        clock: The clock of everything in it.
+        clock: The warehouse's clock.
         catalog: Its collections.
     """
 
@@ -124,6 +126,11 @@ class Session:
             stored=WarehouseRecords(self.warehouse, self.sync),
         )
 
+    def stripe_ahead(self) -> timedelta:
+        """How far Stripe's clock is ahead of the warehouse's, or a little more, never less."""
+        stripe_now = self.api.stripe_clock.latest()
+        return timedelta(seconds=stripe_now - self.clock.now().timestamp())
+
     def reader(self, collection: Collection) -> CollectionReader:
         """Reads a collection with the priority of backfills."""
         return CollectionReader(collection, self.context)
@@ -140,10 +147,12 @@ class SharedResources:
     Attributes:
         warehouse: With all migrations applied.
         budget: The rate limits of all accounts.
+        clock: The warehouse's clock.
     """
 
     warehouse: Warehouse
     budget: SharedBudget
+    clock: WarehouseClock
 
 
 @asynccontextmanager
@@ -152,7 +161,7 @@ async def open_shared_resources(warehouse_url: str, clock: Clock) -> AsyncIterat
 
     Args:
         warehouse_url: ``postgresql://…``.
-        clock: The clock of the rate limits.
+        clock: Counts the seconds.
 
     Raises:
         WarehouseError: The warehouse cannot be reached or changed.
@@ -161,7 +170,8 @@ async def open_shared_resources(warehouse_url: str, clock: Clock) -> AsyncIterat
     try:
         with Warehouse(warehouse_url) as warehouse:
             await asyncio.to_thread(warehouse.upgrade)
-            yield SharedResources(warehouse, budget)
+            await budget.read_clock()
+            yield SharedResources(warehouse, budget, WarehouseClock(clock, budget.server_clock))
     finally:
         await budget.aclose()
 
@@ -181,7 +191,7 @@ async def open_session(
         connections: How to reach Stripe, warehouse and lake.
         sync_name: The sync.
         requests_per_second: Largest rate of this session's backfill instead of the sync's own.
-        clock: The clock of everything in it.
+        clock: Counts the seconds; what time it is, the warehouse's clock shows.
         common: Resources that it shares with other sessions, None for its own.
 
     Raises:
@@ -198,7 +208,8 @@ async def open_session(
             common = await stack.enter_async_context(
                 open_shared_resources(connections.warehouse_url, clock)
             )
-        account_id = await fetch_own_account(connections) or f"unknown:{sync_name}"
+        stripe_clock = StripeClock(common.clock)
+        account_id = await fetch_own_account(connections, stripe_clock) or f"unknown:{sync_name}"
         livemode = credential.livemode
         sync = await asyncio.to_thread(
             common.warehouse.syncs.ensure,
@@ -218,7 +229,11 @@ async def open_session(
         )
         api = await stack.enter_async_context(
             StripeApi(
-                credential, api_version=settings.api_version, rate_limiter=rate_limiter, clock=clock
+                credential,
+                api_version=settings.api_version,
+                rate_limiter=rate_limiter,
+                clock=common.clock,
+                stripe_clock=stripe_clock,
             )
         )
-        yield Session(sync, settings, api, common.warehouse, lake, clock, settings.catalog)
+        yield Session(sync, settings, api, common.warehouse, lake, common.clock, settings.catalog)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from stripe_sync.clock import Clock
 from stripe_sync.warehouse.connect import create_engine
 from stripe_sync.warehouse.locks import Locks
 from stripe_sync.warehouse.reading.record_queries import RecordQueries
@@ -87,9 +86,9 @@ class Warehouse:
         """
         upgrade(self.engine)
 
-    def writer(self, clock: Clock | None = None, *, connections: int = 1) -> BatchWriter:
+    def writer(self, *, connections: int = 1) -> BatchWriter:
         """A batch writer with connections of its own; close it when done."""
-        return BatchWriter(self._url, clock, connections=connections)
+        return BatchWriter(self._url, connections=connections)
 
     def close(self) -> None:
         """Close all connections that are not in use."""

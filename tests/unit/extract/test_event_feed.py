@@ -11,7 +11,7 @@ import pytest
 from stripe_sandbox.server import Running
 from stripe_sync.client import Credential, NoRateLimit, Priority, RetryPolicy, StripeApi
 from stripe_sync.clock import SystemClock
-from stripe_sync.errors import InvalidRequest, StripeUnavailable
+from stripe_sync.errors import InvalidRequest, PermissionDenied, StripeUnavailable
 from stripe_sync.extract.event_feed import (
     LOOKBACK,
     MAX_AGE,
@@ -319,3 +319,43 @@ async def test_the_newest_event_is_where_a_first_poll_starts(account: Account) -
     assert await newest_created(account.api) == 0
     await account.append(*series(3, account.now - 9, account.now))
     assert await newest_created(account.api) == account.now - 3
+
+
+async def test_an_event_dated_in_the_future_does_not_move_the_cursor_past_the_present(
+    account: Account,
+) -> None:
+    feed = account.feed()
+    await account.append(event("ahead", account.now + HOUR))
+    assert await poll(feed) == ["evt_ahead"]
+    assert account.now <= feed.cursor["watermark"] <= account.now + PATIENCE
+    later = account.feed(cursor=feed.cursor)
+    later.add_processed({"evt_ahead": account.now + HOUR})
+    await account.append(event("next", account.now))
+    assert await poll(later) == ["evt_next"]
+    assert await poll(later) == []
+
+
+async def test_polling_starts_at_the_present_though_the_newest_event_is_dated_in_the_future(
+    account: Account,
+) -> None:
+    await account.append(event("ahead", account.now + HOUR))
+    assert account.now <= await newest_created(account.api) <= account.now + PATIENCE
+
+
+async def test_the_present_is_stripes_own_date_whatever_this_machine_shows() -> None:
+    date, created = "Sun, 01 Nov 2026 12:00:00 GMT", 1_793_534_400
+    page = listed(event("ahead", created + 5), event("now", created))
+    page.headers["Date"] = date
+    async with scripted(page) as bench:
+        feed = EventFeed(bench.api, bench.clock, cutoff=0, cursor=None)
+        await poll(feed)
+        assert feed.cursor["watermark"] == created
+        assert await newest_created(bench.api) == created
+
+
+async def test_a_refusal_shows_stripes_clock_too() -> None:
+    refused = error(403, {"Date": "Sun, 01 Nov 2026 12:00:00 GMT"}, message="No")
+    async with scripted(refused) as bench:
+        with pytest.raises(PermissionDenied):
+            await newest_created(bench.api)
+        assert bench.api.stripe_clock.date == 1_793_534_400

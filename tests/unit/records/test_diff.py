@@ -5,7 +5,7 @@ from itertools import permutations
 
 import pytest
 
-from stripe_sync.records import ChangeType, Observation, canonical_json, ids
+from stripe_sync.records import ChangeType, Observation, Source, canonical_json, ids
 from stripe_sync.records.diff import Changes, decide, needing_payload
 from unit.records.observations import CUSTOMER, SYNC, at, batch, observation, stripe_event
 
@@ -254,3 +254,59 @@ def test_only_records_that_may_change_need_their_payload() -> None:
     )
     assert needing_payload(asked, stored, {"evt_old"}) == [(CUSTOMER, "cus_2")]
     assert needing_payload(asked, stored, ()) == [(CUSTOMER, "cus_2"), (CUSTOMER, "cus_3")]
+
+
+def read_again(
+    payload: dict[str, object], when: float, *, source: Source, now: float = 100
+) -> Changes:
+    """What was stored at noon, committed three seconds later, is read again."""
+    first = decide(batch(observation({"n": 1})), {}, (), at(3))
+    stored = {(CUSTOMER, "cus_1"): first.records[0]}
+    return decide(batch(observation(payload, when=when), source=source), stored, (), at(now))
+
+
+@pytest.mark.parametrize(
+    ("when", "payload", "doubtful"),
+    [
+        pytest.param(-11, {"n": 2}, False, id="requested long before: older"),
+        pytest.param(-1, {"n": 2}, True, id="requested before, perhaps answered after"),
+        pytest.param(2, {"n": 2}, True, id="requested before the stored state was committed"),
+        pytest.param(2, {"n": 1}, False, id="the same state"),
+        pytest.param(4, {"n": 2}, False, id="requested after: newer"),
+    ],
+)
+def test_a_list_read_while_a_state_was_stored_is_in_doubt(
+    when: float, payload: dict[str, object], doubtful: bool
+) -> None:
+    changes = read_again(payload, when, source=Source.RECONCILE)
+    assert changes.doubtful == ([(CUSTOMER, "cus_1")] if doubtful else [])
+
+
+def test_a_fetch_sent_before_the_stored_one_is_in_doubt() -> None:
+    assert read_again({"n": 2}, -1, source=Source.POLL).doubtful == [(CUSTOMER, "cus_1")]
+    assert read_again({"n": 2}, 1, source=Source.POLL).doubtful == []
+
+
+def test_a_stored_time_ahead_of_the_databases_clock_does_not_keep_new_states_out() -> None:
+    """It was another server's clock, or this one was set back."""
+    changes = read_again({"n": 2}, -60, source=Source.POLL, now=-30)
+    assert (types(changes), changes.doubtful) == ([UPDATED], [])
+    assert changes.records[0].observed_at == at(-60)
+
+
+def test_a_change_that_no_stripe_event_reports_happened_when_it_was_seen() -> None:
+    """The object's own times are those of its creation."""
+    changes = fold(
+        observation({"n": 1}), replace(observation({"n": 2}, when=50), upstream_updated_at=at(-5))
+    )
+    assert [event.upstream_updated_at for event in changes.events] == [at(-5), at(50)]
+    assert changes.records[0].upstream_updated_at == at(50)
+
+
+def test_the_time_of_a_late_change_is_not_before_that_of_the_change_before() -> None:
+    changes = fold(
+        observation({"n": 1}),
+        observation({"n": 3}, when=9, stripe_event=stripe_event("evt_2", created=8)),
+        observation({"n": 3}, when=9, stripe_event=stripe_event("evt_1", created=7)),
+    )
+    assert [event.upstream_updated_at for event in changes.events] == [at(-5), at(8), at(8)]

@@ -81,7 +81,9 @@ def test_records_are_the_fold_of_their_events(
         assert record.updated_at == events[-1].created_at
         assert record.api_version == events[-1].api_version
         assert record.deleted is (events[-1].event_type is ChangeType.DELETED)
-        assert record.upstream_updated_at == max(event.upstream_updated_at for event in events)
+        times = [event.upstream_updated_at for event in events]
+        assert times == sorted(times)
+        assert record.upstream_updated_at == times[-1]
 
 
 @settings(deadline=None)

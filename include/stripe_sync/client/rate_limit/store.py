@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from stripe_sync.client.rate_limit.limits import PacingLimits, Priority
-from stripe_sync.clock import Clock
+from stripe_sync.clock import Clock, ServerClock
 from stripe_sync.errors import ConfigurationError, WarehouseError
 
 WHOLE_ACCOUNT = "*"
@@ -36,6 +36,7 @@ CROSS JOIN LATERAL stripe_sync.reserve_slots(q.account, q.endpoint, q.backfill, 
     q.backfill_limit, q.per_endpoint, %(window)s, q.horizon, %(lead)s) AS r
 ORDER BY q.place
 """
+_CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8"
 _SLOW = "SELECT stripe_sync.slow_pacing(%(account)s, %(scope)s)"
 _MISSING = (psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName)
 _CONNECT_SECONDS = 10
@@ -93,41 +94,15 @@ def _columns(requests: Sequence[_SlotRequest]) -> dict[str, Any]:
     }
 
 
-class ServerClock:
-    """Converts times of the database server into times of the local monotonic clock.
-
-    Each round trip bounds the difference of the two clocks by an interval as wide as the round
-    trip. The estimate moves only when an interval excludes it, so one slow answer does not shift
-    it.
-    """
-
-    def __init__(self) -> None:
-        self._offset: float | None = None
-
-    def add(self, server_now: float, *, sent: float, received: float) -> None:
-        """Add one round trip.
-
-        Args:
-            server_now: The server's time between the other two; epoch seconds.
-            sent: Local clock before the query.
-            received: Local clock after the answer.
-        """
-        least, most = server_now - received, server_now - sent
-        if self._offset is None:
-            self._offset = (least + most) / 2
-        self._offset = min(max(self._offset, least), most)
-
-    def local(self, server_time: float) -> float:
-        """A server time in local monotonic seconds; call ``add`` first."""
-        return server_time - (self._offset or 0.0)
-
-
 class SharedBudget:
     """The budgets of all accounts over one connection, opened on demand and reopened when lost.
 
     Args:
         warehouse_url: ``postgresql://…``.
         clock: Its monotonic clock is the time of slots.
+
+    Attributes:
+        server_clock: The clock of the database server.
 
     Raises:
         ConfigurationError: The URL is not one of PostgreSQL.
@@ -137,10 +112,21 @@ class SharedBudget:
         self._url = warehouse_url
         self._place = _place(warehouse_url)
         self._clock = clock
-        self._server_clock = ServerClock()
+        self.server_clock = ServerClock()
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._one_at_a_time = asyncio.Lock()
         self._requests: list[_SlotRequest] = []
+
+    async def read_clock(self) -> None:
+        """Read the server's clock, which each reservation reads as well.
+
+        Raises:
+            WarehouseError: The warehouse cannot be reached.
+        """
+        async with self._one_at_a_time:
+            [[server_now]], sent = await self._query(_CLOCK, {})
+            received = self._clock.monotonic()
+            self.server_clock.add(server_now, sent=sent, received=received)
 
     async def reserve(
         self, account_key: str, limits: PacingLimits, endpoint: str, priority: Priority, wanted: int
@@ -179,8 +165,8 @@ class SharedBudget:
             raise
         received = self._clock.monotonic()
         for request, (server_now, slots, retry_after, _) in zip(requests, rows, strict=True):
-            self._server_clock.add(server_now, sent=sent, received=received)
-            local = [self._server_clock.local(slot) for slot in slots]
+            self.server_clock.add(server_now, sent=sent, received=received)
+            local = [self.server_clock.local(slot) for slot in slots]
             request.resolve(Reservation(local, retry_after))
 
     async def slow_down(self, account_key: str, scope: str) -> None:

@@ -23,6 +23,9 @@ from stripe_sync.records.canonical_json import JsonObject
 
 log = logging.getLogger(__name__)
 
+_GONE = "resource_missing"
+"""Stripe's error code where an object that a request names does not exist."""
+
 
 @dataclass(frozen=True, slots=True)
 class PreviewExtractor(CollectionExtractor):
@@ -38,7 +41,10 @@ class PreviewExtractor(CollectionExtractor):
     call: PreviewCall
 
     async def __call__(self, sources: Sequence[SourceObject]) -> list[list[Observation]]:
-        """Preview and lines of each object; tombstones of those that Stripe computes no more."""
+        """Preview and lines of each object; tombstones of those that Stripe computes no more.
+
+        An object with ``deleted`` takes no request: its preview goes with it.
+        """
         started = self.context.requester.clock.now()
         previews = await asyncio.gather(*(self._preview(source) for source in sources))
         ids = [source.id for source in sources]
@@ -104,16 +110,19 @@ class PreviewExtractor(CollectionExtractor):
 
     async def _preview(self, source: SourceObject) -> tuple[SourceObject | None, bool]:
         """The preview, and whether it is certain that there is no other."""
-        if any(predicate.matches(source.obj) for predicate in self.call.skip):
+        skipped = any(predicate.matches(source.obj) for predicate in self.call.skip)
+        if skipped or source.obj.get("deleted"):
             return None, True
         observed_at = self.context.requester.clock.now()
         try:
             obj = await self._compute(source.id)
         except (InvalidRequest, NotFound) as error:
-            if error.code != self.call.none_code:
+            is_gone = error.code == _GONE and source.id in str(error)
+            is_certain = is_gone or error.code == self.call.none_code
+            if not is_certain:
                 # An object that Stripe cannot compute anything for must not stop the others.
                 log.info("No preview for %s: %s", source.id, error)
-            return None, error.code == self.call.none_code
+            return None, is_certain
         try:
             # Each answer gives the lines new ids, which are no cursors.
             await complete_lists(self.context.requester, [obj], from_start=True)

@@ -16,7 +16,8 @@ from stripe_sync.catalog.dependencies import (
     host_collections,
     read_order,
 )
-from stripe_sync.errors import PermissionDenied
+from stripe_sync.clock import from_unix
+from stripe_sync.errors import EndpointRetired, PermissionDenied
 from stripe_sync.extract.event_feed import newest_created
 from stripe_sync.extract.lists.concurrent_ranges import Slice
 from stripe_sync.gc_tuning import bulk_mode
@@ -32,6 +33,9 @@ log = logging.getLogger(__name__)
 
 QUEUED_SLICES = 4
 """Slices read ahead of the writer, so that reading does not wait for it."""
+
+UNREADABLE = "Stripe events could not be read when the backfill began"
+"""Reason of the gap after a backfill without Stripe events."""
 
 CREATE_ONLY = "Stripe returns these objects only when they are created: mutations store them"
 """Message of the backfill of a collection that cannot be read."""
@@ -127,17 +131,20 @@ async def _plan(
 async def take_cutoff(session: Session) -> None:
     """Store the time of the newest Stripe event as the cutoff, unless the sync has one.
 
-    A key without permission for Stripe events can still backfill; its sync cannot poll.
+    A key without permission for Stripe events can still backfill; its sync cannot poll. Then the
+    cutoff is the present, by Stripe's clock, and a gap begins that ends with the first poll.
     """
-    if session.warehouse.polls.state(session.sync.id).cutoff is not None:
+    warehouse, sync_id = session.warehouse, session.sync.id
+    if warehouse.polls.state(sync_id).cutoff is not None:
         return
-    asked_at = session.clock.now()
+    asked_at = session.api.stripe_clock.now()
     try:
         cutoff = await newest_created(session.api)
-    except PermissionDenied as error:
+    except (PermissionDenied, EndpointRetired) as error:
         log.warning("Sync %s cannot poll: %s", session.sync.name, error)
-        return
-    session.warehouse.polls.set_cutoff(session.sync.id, cutoff, at=asked_at)
+        cutoff, began_at = asked_at, from_unix(asked_at)
+        warehouse.gaps.open(sync_id, began_at=began_at, ended_at=None, reason=UNREADABLE)
+    warehouse.polls.set_cutoff(sync_id, cutoff, at=from_unix(asked_at))
 
 
 def backfill_collection(

@@ -7,8 +7,8 @@ number, and the next run deletes just those: no object is stored twice, none is 
 
 from __future__ import annotations
 
-import asyncio
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 
 from stripe_sync.catalog import Collection
 from stripe_sync.catalog.dependencies import derived_collections
@@ -26,6 +26,7 @@ from stripe_sync.records import (
 )
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.sync.progress import Progress, ProgressTracker, percent_covered
+from stripe_sync.sync.refetch import load_certain
 from stripe_sync.sync.session import Session
 from stripe_sync.sync.set_aside import taken
 
@@ -34,6 +35,8 @@ CHUNK_OBJECTS = 2_000
 
 CHUNK_SECONDS = 5.0
 """Longest time without a checkpoint."""
+
+_DAY = 86_400
 
 
 class ChunkWriter:
@@ -69,7 +72,7 @@ class ChunkWriter:
         }
         self.bound: int | None = self._options["since"]
         if days is not None:
-            self.bound = to_unix(session.clock.now() - timedelta(days=days))
+            self.bound = session.api.stripe_clock.now() - days * _DAY
         self._generation = 0
         self._chunk = 0
         self._observations: list[Observation] = []
@@ -164,6 +167,7 @@ class ChunkWriter:
             objects_per_second=progress.objects_per_second,
             seconds_left=progress.seconds_left,
         )
+        load = partial(self._writer.load, on_rows=self._write_lake)
         async with taken(self._session) as set_aside:
             batch = Batch(
                 sync_id=self._session.sync.id,
@@ -174,7 +178,7 @@ class ChunkWriter:
                 checkpoint=checkpoint,
                 set_aside=set_aside,
             )
-            result = await asyncio.to_thread(self._writer.load, batch, self._write_lake)
+            result = await load_certain(self._session, load, batch)
         self.totals.created += result.created
         self.totals.updated += result.updated
         self.totals.unchanged += result.unchanged + result.stale
@@ -183,7 +187,7 @@ class ChunkWriter:
     def progress(self) -> Progress:
         """The progress of the run."""
         percent = percent_covered(
-            self._earliest, self._covered, until=to_unix(self._session.clock.now())
+            self._earliest, self._covered, until=self._session.api.stripe_clock.now()
         )
         return self._tracker.read(objects=self.objects, requests=self.requests, percent=percent)
 

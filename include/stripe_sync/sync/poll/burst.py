@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from stripe_sync.catalog import Collection
 from stripe_sync.client import PacingLimits
@@ -63,6 +63,7 @@ def event_state(
     normalizer: Normalizer,
     api_version: str,
     answered_at: datetime,
+    stripe_ahead: timedelta,
 ) -> EventState | None:
     """The newest Stripe event's payload, where it provably equals the answer to a fetch.
 
@@ -73,6 +74,7 @@ def event_state(
         normalizer: Normalizes objects of the collection.
         api_version: Version that the collection is stored in.
         answered_at: When Stripe answered with the events.
+        stripe_ahead: How far Stripe's clock is ahead of the warehouse's, at the most.
 
     Returns:
         None where the proof fails: the object must be fetched.
@@ -88,7 +90,7 @@ def event_state(
         return None
     if stored is None:
         return None if missing else EventState(payload, incomplete=False)
-    if stored.deleted or not _is_newer(events[-1], stored, answered_at):
+    if stored.deleted or not _is_newer(events[-1], stored, answered_at, stripe_ahead):
         return None
     stored_payload = canonical_json.loads(stored.payload_json)
     payload |= {name: stored_payload[name] for name in missing if name in stored_payload}
@@ -106,6 +108,7 @@ def patched_state(
     *,
     normalizer: Normalizer,
     answered_at: datetime,
+    stripe_ahead: timedelta,
 ) -> EventState | None:
     """The stored state with the values that Stripe events changed, whatever their API version.
 
@@ -119,6 +122,7 @@ def patched_state(
         stored: The stored record.
         normalizer: Normalizes objects of the collection.
         answered_at: When Stripe answered with the events.
+        stripe_ahead: How far Stripe's clock is ahead of the warehouse's, at the most.
 
     Returns:
         None where a changed value is not proven: the object must be fetched. The state counts as
@@ -129,7 +133,7 @@ def patched_state(
         or stored.deleted
         or _has_deletion(collection, events)
         or not _is_newest(events)
-        or not _is_newer(events[-1], stored, answered_at)
+        or not _is_newer(events[-1], stored, answered_at, stripe_ahead)
         or not all(event["data"].get("previous_attributes") for event in events)
     ):
         return None
@@ -179,10 +183,14 @@ def _is_newest(events: Sequence[JsonObject]) -> bool:
     return all(event["created"] < events[-1]["created"] for event in events[:-1])
 
 
-def _is_newer(event: JsonObject, stored: RecordRow, answered_at: datetime) -> bool:
-    """Whether an event is newer than the stored state, by Stripe's clock and by this machine's."""
-    stored_at = max(stored.observed_at, stored.upstream_updated_at)
-    return min(from_unix(event["created"]), answered_at) > stored_at
+def _is_newer(
+    event: JsonObject, stored: RecordRow, answered_at: datetime, stripe_ahead: timedelta
+) -> bool:
+    """Whether an event is newer than the stored state, by Stripe's clock and by the warehouse's."""
+    created = from_unix(event["created"])
+    # In the warehouse's time it happened then at the earliest.
+    happened_at = min(created - stripe_ahead, answered_at)
+    return created > stored.upstream_updated_at and happened_at > stored.observed_at
 
 
 def _differs_as_reported(

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from itertools import count
 
 from stripe_sync.clock import from_unix
 from stripe_sync.errors import (
@@ -26,6 +27,7 @@ from stripe_sync.sync.poll.lease import LEASE_SECONDS, acquire_lease
 from stripe_sync.sync.poll.pending_fetches import PendingFetches
 from stripe_sync.sync.poll.process_events import EventProcessor, ProcessedEvents
 from stripe_sync.sync.poll.report import PollBatch, PollReport, PollResult, latency_histogram
+from stripe_sync.sync.refetch import REFETCHES
 from stripe_sync.sync.session import Session
 from stripe_sync.sync.set_aside import retry_set_aside, taken
 from stripe_sync.warehouse.state.polls import Heartbeat
@@ -71,6 +73,9 @@ class Poller:
         self._retry: asyncio.Task[None] | None = None
         self._background_tasks: set[asyncio.Future[object]] = set()
         self._polled_at: datetime | None = None
+        self._events_until: datetime | None = None
+        # Of the last poller; None from the first answer on.
+        self._resumed_from: datetime | None = None
         self._lease_lost = False
         self._polls = 0
         self._counted = (0, 0, 0)
@@ -112,6 +117,7 @@ class Poller:
             self.report.failures += 1
             log.warning("Poll of %s failed, trying again: %s", self._sync.name, error)
             return PollResult()
+        await self._note_gaps(from_unix(batch.stripe_date))
         events = self._processor.in_order(batch.events)
         if not events and self._session.context.requester.set_aside:
             await self._commit(ProcessedEvents([]))
@@ -119,6 +125,7 @@ class Poller:
             await self._apply(events[start : start + BATCH_EVENTS], batch.answered_at)
         if not batch.behind:
             self._polled_at = batch.asked_at
+            self._events_until = from_unix(batch.stripe_date)
         self._retry_failed_events()
         if self._lake_follower.is_due() and not self._background_tasks:
             self._run_in_background(asyncio.to_thread(self._lake_follower.flush))
@@ -148,6 +155,7 @@ class Poller:
             requests=requests,
             rate_limited=rate_limited,
             polled_at=self._polled_at,
+            events_until=self._events_until,
         )
 
     async def stop(self) -> None:
@@ -171,12 +179,12 @@ class Poller:
     async def _resume(self) -> None:
         session, polls = self._session, self._session.warehouse.polls
         state = await asyncio.to_thread(polls.state, self._sync.id)
-        asked_at, cutoff = session.clock.now(), state.cutoff
+        cutoff, self._resumed_from = state.cutoff, state.events_until
         if cutoff is None:
+            asked_at = from_unix(session.api.stripe_clock.now())
             created = await newest_created(session.api)
             cutoff = await asyncio.to_thread(polls.set_cutoff, self._sync.id, created, at=asked_at)
-        elif state.polled_at and is_gap(state.polled_at, asked_at):
-            await self._open_gap(state.polled_at, asked_at)
+            self._resumed_from = asked_at
         cursor = state.cursor or {}
         event_feed = EventFeed(
             session.api,
@@ -203,17 +211,24 @@ class Poller:
         elif self._session.context.requester.set_aside:
             await self._commit(ProcessedEvents([]))
 
-    async def _open_gap(self, began_at: datetime, ended_at: datetime) -> None:
-        """Record that Stripe events are missing; reconcile reads everything again."""
-        days = (ended_at - began_at).days
+    async def _note_gaps(self, now: datetime) -> None:
+        """After the first answer: record which Stripe events are missing, by Stripe's clock.
+
+        Reconcile reads everything again then.
+        """
+        began_at, self._resumed_from = self._resumed_from, None
+        if began_at is None:
+            return
+        gaps, sync_id = self._session.warehouse.gaps, self._sync.id
+        await asyncio.to_thread(gaps.end, sync_id, ended_at=now)
+        if not is_gap(began_at, now):
+            return
+        days = (now - began_at).days
         reason = f"not polled for {days} days, and Stripe keeps its events for {RETENTION.days}"
         log.warning(
             "Sync %s was %s: stripe_reconcile will read everything again", self._sync.name, reason
         )
-        open_gap = self._session.warehouse.gaps.open
-        await asyncio.to_thread(
-            open_gap, self._sync.id, began_at=began_at, ended_at=ended_at, reason=reason
-        )
+        await asyncio.to_thread(gaps.open, sync_id, began_at=began_at, ended_at=now, reason=reason)
 
     def _prune(self) -> None:
         """Delete what has left retention, count transactions for the read allotment."""
@@ -241,15 +256,20 @@ class Poller:
             self._event_feed.mark_committed(events)
 
     async def _apply_together(self, events: list[JsonObject], answered_at: datetime) -> None:
-        while True:
+        for attempt in count():
             processed = await self._processor.process(events, answered_at)
             self._event_feed.mark_seen(events)
             self._failed_events.update(events, processed.failed, processed.unfinished)
             try:
-                await self._commit(processed, _stored(events, processed), self._cursor())
+                await self._commit(
+                    processed,
+                    _stored(events, processed),
+                    self._cursor(),
+                    refetch=attempt < REFETCHES,
+                )
                 break
             except ConcurrentUpdate as error:
-                # A newer state was stored after the event payloads were compared with it.
+                # Another process stored a state meanwhile: fetch the present one.
                 log.info("Applying Stripe events of %s again: %s", self._sync.name, error)
         self._event_feed.mark_committed(events)
 
@@ -286,6 +306,8 @@ class Poller:
         processed: ProcessedEvents,
         done: Sequence[JsonObject] = (),
         cursor: JsonObject | None = None,
+        *,
+        refetch: bool = False,
     ) -> LoadResult:
         """Store observations and the cursor in one transaction.
 
@@ -293,10 +315,11 @@ class Poller:
             processed: The observations.
             done: The Stripe events among them.
             cursor: Where a later poller continues; None keeps the stored cursor.
+            refetch: As in ``Batch``.
         """
         await self._mark_forbidden(processed)
-        now = self._session.clock.now()
-        lags = [(now - from_unix(event["created"])).total_seconds() for event in done]
+        seconds_since = self._session.api.stripe_clock.seconds_since
+        lags = [seconds_since(int(event["created"])) for event in done]
         checkpoint = PollCheckpoint(
             cursor=cursor,
             stripe_events=len(lags),
@@ -314,6 +337,7 @@ class Poller:
                 poll=checkpoint,
                 expected_hashes=processed.expected_hashes,
                 set_aside=set_aside,
+                refetch=refetch,
             )
             result = await asyncio.to_thread(self._writer.load, batch)
         self._pending_fetches.update(processed, self._session.clock.now())

@@ -265,8 +265,14 @@ class EventProcessor:
             normalizer=normalizer,
             api_version=version,
             answered_at=answered_at,
+            stripe_ahead=self._session.stripe_ahead(),
         ) or burst.patched_state(
-            collection, changed.events, record, normalizer=normalizer, answered_at=answered_at
+            collection,
+            changed.events,
+            record,
+            normalizer=normalizer,
+            answered_at=answered_at,
+            stripe_ahead=self._session.stripe_ahead(),
         )
         if found is None:
             return False
@@ -439,7 +445,7 @@ def change_observation(
         state = None
     return normalizer.normalize(
         copied(event["data"]["object"] if state is None else state),
-        observed_at=changed.observed_at or min(parsed.created, answered_at),
+        observed_at=changed.observed_at or answered_at,
         deleted=deleted,
         stripe_event=parsed,
         fallback=changed.event_only and event.get("api_version") != api_version,

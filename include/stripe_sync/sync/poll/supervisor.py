@@ -221,7 +221,7 @@ class PollSupervisor:
 
     async def _poll_all(self, warehouse_url: str, seconds: float) -> None:
         async with open_shared_resources(warehouse_url, self._clock) as shared:
-            writer = shared.warehouse.writer(self._clock, connections=WRITERS)
+            writer = shared.warehouse.writer(connections=WRITERS)
             renewing = asyncio.create_task(self._renew_leases(shared))
             try:
                 await self._supervise(shared, writer, seconds)

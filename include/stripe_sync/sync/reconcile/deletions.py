@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from stripe_sync.catalog import STRIPE_EVENTS, Collection, Retrieval
-from stripe_sync.errors import NotFound
-from stripe_sync.extract.complete_lists import complete_lists
+from stripe_sync.catalog import STRIPE_EVENTS, Collection, PreviewCall, Retrieval
+from stripe_sync.extract.extractors.previews import PreviewExtractor
+from stripe_sync.extract.extractors.source_objects import SourceObject
 from stripe_sync.extract.requester import Requester
 from stripe_sync.records import Observation, StoredObject
+from stripe_sync.sync.refetch import retrieve
 from stripe_sync.sync.session import Session
 
 _NO_LIST = {
@@ -28,9 +29,9 @@ def why_deletes_unknown(
     """Why a stored object that a read does not return may exist; None where it is missing.
 
     Top-level lists show it for the whole collection, nested lists and previews for each parent that
-    was read; objects of deleted parents stay. A missing object is deleted only if it cannot be
-    retrieved either: closed reviews, detached payment methods and customers of test clocks exist,
-    though lists leave them out.
+    was read; objects of deleted parents stay, but for previews. A missing object is deleted only if
+    it cannot be retrieved either: closed reviews, detached payment methods and customers of test
+    clocks exist, though lists leave them out.
 
     Args:
         collection: The collection.
@@ -84,25 +85,47 @@ class MissingObjectCheck:
         checks = (self._verify(collection, each, missing[each.upstream_id]) for each in listed)
         return [observation for found in await asyncio.gather(*checks) for observation in found]
 
+    async def verify_previews(
+        self, collection: Collection, call: PreviewCall, keys: Sequence[str]
+    ) -> list[Observation]:
+        """Previews of objects that a read did not return, and their lines: computed once more.
+
+        Those of objects whose records are deleted become tombstones without a request.
+
+        Args:
+            collection: Their collection.
+            call: Its request.
+            keys: Their keys, which are those of the objects that they are computed for.
+
+        Raises:
+            StripeError: As the client raises it.
+        """
+        parents = await asyncio.to_thread(
+            self._session.warehouse.records.rows,
+            self._session.sync.id,
+            [(call.parent, key) for key in keys],
+        )
+        now = self._session.clock.now()
+        sources = []
+        for key in keys:
+            parent = parents.get((call.parent, key))
+            deleted = parent is not None and parent.deleted
+            sources.append(SourceObject({"id": key, "deleted": deleted}, now))
+        extractor = PreviewExtractor(self._session.context, collection, call)
+        return [observation for each in await extractor(sources) for observation in each]
+
     async def _verify(
         self, collection: Collection, stored: StoredObject, missing_at: datetime
     ) -> list[Observation]:
         context, name = self._session.context, stored.upstream_id
-        request = collection.retrieve_request(stored.payload)
-        if request is not None:
+        if collection.retrieve_request(stored.payload) is not None:
             missing_at = self._session.clock.now()
-            expand = {"expand": list(collection.expand)} if collection.expand else None
-            version = collection.api_version
-            try:
-                obj = await self._requester.get(*request, expand, api_version=version)
-            except NotFound:
-                obj = {"deleted": True}
-            if not obj.get("deleted"):
-                if obj.get("object") != collection.object:
-                    reason = f"Stripe returned it for {name}"
-                    context.set_aside(collection, obj, reason, observed_at=missing_at)
-                    return []
-                await complete_lists(self._requester, [obj], version, expand=collection.expand)
+            obj = await retrieve(self._requester, collection, stored.payload)
+            if obj is not None and obj.get("object") != collection.object:
+                reason = f"Stripe returned it for {name}"
+                context.set_aside(collection, obj, reason, observed_at=missing_at)
+                return []
+            if obj is not None:
                 return context.observe(collection, obj, observed_at=missing_at, upstream_id=name)
         normalizer = context.normalizer(collection)
         return [normalizer.tombstone(name, observed_at=missing_at, parent_id=stored.parent_id)]

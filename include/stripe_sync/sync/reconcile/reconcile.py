@@ -7,16 +7,16 @@ time; what reconcile finds before polling becomes a change event of its own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from math import ceil
 
-from stripe_sync.catalog import Collection, Retrieval
+from stripe_sync.catalog import Collection, PreviewCall, Retrieval
 from stripe_sync.catalog.dependencies import has_window
-from stripe_sync.clock import Clock, to_unix
+from stripe_sync.clock import Clock
 from stripe_sync.errors import ConfigurationError
 from stripe_sync.extract.lists.concurrent_ranges import Slice
 from stripe_sync.gc_tuning import bulk_mode
@@ -27,6 +27,7 @@ from stripe_sync.sync.outcome import Outcome, finish_run
 from stripe_sync.sync.progress import Progress, ProgressTracker
 from stripe_sync.sync.reconcile.deletions import MissingObjectCheck, why_deletes_unknown
 from stripe_sync.sync.reconcile.schedule import WHOLE
+from stripe_sync.sync.refetch import load_certain
 from stripe_sync.sync.session import Session, open_session
 from stripe_sync.sync.set_aside import taken
 from stripe_sync.warehouse.state.reconciles import ReconcileResult
@@ -39,6 +40,8 @@ VERIFIED_OBJECTS = 200
 
 KEYS = 10_000
 """Stored keys that are read at a time."""
+
+_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ def reconcile_collection(
         window: Age of the oldest objects to read, or, for nested lists, of their oldest parents;
             nothing is marked as deleted then. None for all objects.
         progress: Called after each transaction.
-        clock: The clock, None for the system's.
+        clock: Counts the seconds, None for the system's.
 
     Raises:
         ConfigurationError: The collection cannot be read by time, or the window is empty.
@@ -136,6 +139,7 @@ class _Run:
     ) -> None:
         self._session = session
         self._collection = collection
+        self._call = collection.preview
         self._window = window
         self._bound = _bound(session, collection)
         self._deletes_unknown = why_deletes_unknown(collection, window=window, bound=self._bound)
@@ -172,7 +176,8 @@ class _Run:
         reader = self._session.reader(self._collection)
         if self._window is None:
             return reader.full(since=self._bound)
-        return reader.window(max(to_unix(self._began - self._window), self._bound or 0))
+        since = self._session.api.stripe_clock.now() - int(self._window.total_seconds())
+        return reader.window(max(since, self._bound or 0))
 
     def _current(self, read: Slice) -> Iterator[Observation]:
         """The objects of a slice that exist; its tombstones are verified in the end."""
@@ -191,7 +196,7 @@ class _Run:
             # A child may have been read below another parent.
             missing = {key: at for key, at in tombstones.items() if key not in self._read_keys}
             await self._verify(self._session.catalog[collection_id], missing)
-        if self._collection.retrieval is not Retrieval.TOP_LEVEL_LIST:
+        if self._collection.retrieval is not Retrieval.TOP_LEVEL_LIST and not self._call:
             return
         after, keys = "", [""]
         while keys:
@@ -204,8 +209,17 @@ class _Run:
                 limit=KEYS,
             )
             after = keys[-1] if keys else after
-            missing = dict.fromkeys((k for k in keys if k not in self._read_keys), self._began)
-            await self._verify(self._collection, missing)
+            unread = [key for key in keys if key not in self._read_keys]
+            if self._call:
+                await self._verify_previews(self._call, unread)
+            else:
+                await self._verify(self._collection, dict.fromkeys(unread, self._began))
+
+    async def _verify_previews(self, call: PreviewCall, keys: Sequence[str]) -> None:
+        check = MissingObjectCheck(self._session)
+        for start in range(0, len(keys), VERIFIED_OBJECTS):
+            part = keys[start : start + VERIFIED_OBJECTS]
+            await self._load(await check.verify_previews(self._collection, call, part))
 
     async def _verify(self, collection: Collection, missing: Mapping[str, datetime]) -> None:
         check = MissingObjectCheck(self._session)
@@ -221,7 +235,7 @@ class _Run:
             batch = Batch(
                 sync.id, sync.resource_id, Source.RECONCILE, observations, set_aside=set_aside
             )
-            result = await asyncio.to_thread(self._writer.load, batch)
+            result = await load_certain(self._session, self._writer.load, batch)
         totals = self._totals
         totals.created += result.created
         totals.updated += result.updated
@@ -276,4 +290,4 @@ def _bound(session: Session, collection: Collection) -> int | None:
         bound: int | None = state.cursor["bound"]
         return bound
     days = session.settings.max_age_days
-    return None if days is None else to_unix(session.clock.now() - timedelta(days=days))
+    return None if days is None else session.api.stripe_clock.now() - days * _DAY

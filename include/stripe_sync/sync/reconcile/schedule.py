@@ -65,7 +65,12 @@ def plan_due(connections: Connections, sync_name: str, now: datetime) -> list[Du
         due, gap_is_repaired = [], True
         for collection in read_order(catalog, catalog.values()):
             state = states.get(collection.id)
-            if state is None or not state.status.is_complete or not _is_scheduled(collection):
+            if state is None or not _is_scheduled(collection):
+                continue
+            if not state.status.is_complete:
+                # A backfill that began before the gap ended is read again when it is complete.
+                began_before = gap and state.started_at and state.started_at < gap
+                gap_is_repaired &= not (began_before and state.status.is_unfinished)
                 continue
             reads = PastReads.of(state, times.get(collection.id, {}))
             window = due_window(collection.reread_schedule, reads, now)
@@ -74,7 +79,7 @@ def plan_due(connections: Connections, sync_name: str, now: datetime) -> list[Du
             if window is not None:
                 due.append(DueRead(collection.name, window or None))
         if gap and gap_is_repaired:
-            warehouse.gaps.close(sync.id, ended_until=gap, at=now)
+            warehouse.gaps.close(sync.id, noted_until=gap)
     return due
 
 

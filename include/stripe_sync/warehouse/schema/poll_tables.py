@@ -23,6 +23,7 @@ poll_state = sa.Table(
     ),
     sa.Column("cursor", pg.JSONB, comment="Where polling resumes; null: at the cutoff"),
     sa.Column("polled_at", MOMENT, comment="Time of the last poll that Stripe answered"),
+    sa.Column("events_until", MOMENT, comment="The time of that poll by Stripe's clock"),
     counter("polls", "Number of polls"),
     counter("requests", "Number of requests by polling, fetches included"),
     counter("rate_limited", "Number of 429 responses to those requests"),
@@ -94,12 +95,22 @@ retention_gaps = sa.Table(
     "retention_gaps",
     metadata,
     sync_key(),
-    sa.Column("began_at", MOMENT, primary_key=True, comment="Last poll before the gap"),
-    sa.Column("ended_at", MOMENT, nullable=False, comment="First poll after the gap"),
+    sa.Column(
+        "began_at",
+        MOMENT,
+        primary_key=True,
+        comment="Last poll before the gap, by Stripe's clock, or first backfill",
+    ),
+    sa.Column("ended_at", MOMENT, comment="First poll after the gap; null: not polled yet"),
     sa.Column("reason", pg.TEXT, nullable=False, comment="Why Stripe events are missing"),
+    sa.Column(
+        "noted_at",
+        MOMENT,
+        comment="When the gap had ended, by the warehouse's clock: what was read since is complete",
+    ),
     sa.Column("reconciled_at", MOMENT, comment="When all collections were reconciled since"),
     schema=CONTROL_SCHEMA,
-    comment="Periods whose Stripe events Stripe had deleted before they were polled",
+    comment="Periods whose Stripe events could not be polled, or not before Stripe deleted them",
 )
 
 stripe_reads = sa.Table(

@@ -85,7 +85,12 @@ events = sa.Table(
     ),
     sa.Column("data_exact", pg.TEXT, comment="JSON text of the object, only where jsonb alters it"),
     sa.Column("created_at", MOMENT, nullable=False, comment="When the change event was stored"),
-    sa.Column("upstream_updated_at", MOMENT, nullable=False, comment="When Stripe made the change"),
+    sa.Column(
+        "upstream_updated_at",
+        MOMENT,
+        nullable=False,
+        comment="When Stripe made the change; never before the change event before",
+    ),
     sa.Column("source", pg.TEXT, nullable=False, comment="backfill, poll, mutation or reconcile"),
     sa.Column("stripe_event_id", pg.TEXT, comment="Stripe event that reported the change, if any"),
     sa.Column("api_version", pg.TEXT, nullable=False, comment="Version the data is rendered in"),

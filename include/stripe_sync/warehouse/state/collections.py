@@ -42,7 +42,7 @@ class CollectionState:
         objects_per_second: Speed of the last run.
         eta: When the run will be done; None where unknown or when none is running.
         seconds: Duration of the last run.
-        started_at: When the last run started.
+        started_at: When the last generation started: everything was read since.
         finished_at: When it ended; None while it runs.
         updated_at: When the row last changed.
     """
@@ -138,11 +138,11 @@ class Collections:
             "objects_per_second": None,
             "eta": None,
             "seconds": None,
-            "started_at": sa.func.now(),
             "finished_at": None,
         }
         if not resumed:
             values |= {
+                "started_at": sa.func.now(),
                 "chunk": 0,
                 "cursor": sa.null(),
                 "objects": 0,

@@ -36,12 +36,13 @@ class PollState:
     Attributes:
         cutoff: Unix seconds from which polling starts; None before the first backfill or poll.
         cursor: Where polling resumes; None: at the cutoff.
-        polled_at: Last poll that Stripe answered, or when the cutoff was taken.
+        events_until: Last poll that Stripe answered, or when the cutoff was taken, by Stripe's
+            clock.
     """
 
     cutoff: int | None
     cursor: JsonObject | None
-    polled_at: datetime | None
+    events_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ class Heartbeat:
         polls: Polls made.
         requests: Requests made.
         rate_limited: 429 responses.
-        polled_at: Last poll that Stripe answered; None for none.
+        polled_at: Last poll that Stripe answered, by the warehouse's clock; None for none.
+        events_until: The same poll by Stripe's clock.
     """
 
     sync_id: UUID
@@ -61,6 +63,7 @@ class Heartbeat:
     requests: int
     rate_limited: int
     polled_at: datetime | None
+    events_until: datetime | None
 
 
 class Polls:
@@ -75,7 +78,7 @@ class Polls:
         Raises:
             WarehouseError: The sync does not exist, or the warehouse cannot be reached.
         """
-        query = sa.select(_table.c.cutoff, _table.c.cursor, _table.c.polled_at)
+        query = sa.select(_table.c.cutoff, _table.c.cursor, _table.c.events_until)
         with explain(self.engine.url), self.engine.connect() as connection:
             row = connection.execute(query.where(_table.c.sync_id == sync_id)).first()
         if row is None:
@@ -88,7 +91,7 @@ class Polls:
         Args:
             sync_id: The sync.
             cutoff: Unix seconds: ``created`` of the newest Stripe event at that time.
-            at: When that was read: no later Stripe event has been missed.
+            at: When that was read, by Stripe's clock: no later Stripe event has been missed.
 
         Returns:
             The stored cutoff.
@@ -99,6 +102,7 @@ class Polls:
             .values(
                 cutoff=sa.func.coalesce(_table.c.cutoff, from_unix(cutoff)),
                 polled_at=sa.func.coalesce(_table.c.polled_at, at),
+                events_until=sa.func.coalesce(_table.c.events_until, at),
             )
             .returning(_table.c.cutoff)
         )
@@ -215,10 +219,12 @@ UPDATE stripe_sync.poll_state AS p SET
     lease_until = clock_timestamp() + make_interval(secs => :seconds),
     polls = p.polls + h.polls, requests = p.requests + h.requests,
     rate_limited = p.rate_limited + h.rate_limited,
-    polled_at = greatest(p.polled_at, h.polled_at)
+    polled_at = greatest(p.polled_at, h.polled_at),
+    events_until = greatest(p.events_until, h.events_until)
 FROM unnest(cast(:sync_id AS uuid[]), cast(:polls AS bigint[]), cast(:requests AS bigint[]),
-    cast(:rate_limited AS bigint[]), cast(:polled_at AS timestamptz[]))
-    AS h (sync_id, polls, requests, rate_limited, polled_at)
+    cast(:rate_limited AS bigint[]), cast(:polled_at AS timestamptz[]),
+    cast(:events_until AS timestamptz[]))
+    AS h (sync_id, polls, requests, rate_limited, polled_at, events_until)
 WHERE p.sync_id = h.sync_id AND p.lease_owner = :owner
 RETURNING p.sync_id
 """)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
@@ -23,7 +24,6 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from stripe_sync.clock import Clock, SystemClock
 from stripe_sync.errors import ConcurrentUpdate, SyncBusy, WarehouseError
 from stripe_sync.records import Batch, EventRow, LoadResult, RecordRow
 from stripe_sync.records.diff import Changes, decide, needing_payload
@@ -51,7 +51,10 @@ _MAX_WAIT_SECONDS = 2.0
 # How long to ask whether a transaction was committed whose COMMIT got no answer.
 _COMMIT_STATUS_SECONDS = 30.0
 
-_LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key"
+# The time comes with the locks: the clock of the server is the one clock of all writers.
+_LOCK = """
+SELECT pg_advisory_xact_lock(key), clock_timestamp() FROM unnest(%s::bigint[]) AS key
+"""
 
 
 class _TransactionLost(Exception):
@@ -81,19 +84,17 @@ class BatchWriter:
 
     Args:
         url: The warehouse.
-        clock: Gives ``created_at`` and ``updated_at``.
         connections: Size of the pool; a thread that finds no free connection waits for one.
 
     Raises:
         ConfigurationError: The URL is not one of PostgreSQL.
     """
 
-    def __init__(self, url: str, clock: Clock | None = None, *, connections: int = 1) -> None:
+    def __init__(self, url: str, *, connections: int = 1) -> None:
         # SQLAlchemy's pool connects in the calling thread, so that a refused connection is an
         # immediate error with its cause (psycopg_pool connects in workers and only times out).
         self._engine = create_engine(url, connections=connections, kept_open=connections)
         sa.event.listen(self._engine, "connect", _prepare)
-        self._clock = clock or SystemClock()
 
     def __enter__(self) -> Self:
         return self
@@ -123,7 +124,8 @@ class BatchWriter:
 
         Raises:
             SyncBusy: Another poller holds the lease that the batch was polled under.
-            ConcurrentUpdate: A stored record differs from the one that the batch was made from.
+            ConcurrentUpdate: A stored record differs from the one that the batch was made from, or
+                is to be fetched again (``Batch.refetch``).
             WarehouseError: The warehouse cannot be reached or refuses the batch, or the sync does
                 not exist.
         """
@@ -192,8 +194,8 @@ class BatchWriter:
     ) -> tuple[LoadResult, str | None]:
         """Everything but the commit; returns the counts and the id of the transaction."""
         with connection.cursor() as cursor:
-            _lock_collections(cursor, batch)
-            changes = self._compare(cursor, batch)
+            now = _lock_collections(cursor, batch)
+            changes = _compare(cursor, batch, now)
             emitted = emitted_events(changes, created_events=batch.created_events)
             result = changes.result
             with _run_concurrently(on_rows, changes.records, emitted):
@@ -203,31 +205,11 @@ class BatchWriter:
                             copy.write(block)
             save_processed(cursor, batch)
             save_set_aside(cursor, batch)
-            self._save_checkpoints(cursor, batch, result.events)
+            _save_checkpoints(cursor, batch, result.events, now)
             transaction_id = None
             if changes.events:
                 result.last_seq, transaction_id = _merge(cursor, batch, changes)
         return result, transaction_id
-
-    def _compare(self, cursor: lookup.Cursor, batch: Batch) -> Changes:
-        keys = dict.fromkeys((o.collection_id, o.upstream_id) for o in batch.observations)
-        keys |= dict.fromkeys(batch.expected_hashes)
-        stripe_events = [o.stripe_event for o in batch.observations if o.stripe_event]
-        stored = lookup.find_records(cursor, batch.sync_id, keys)
-        lookup.check_expected(batch, stored)
-        processed = find_processed(cursor, batch.sync_id, stripe_events)
-        needed = needing_payload(batch, stored, processed)
-        stored = lookup.with_payloads(cursor, batch.sync_id, stored, needed)
-        return decide(batch, stored, processed, self._clock.now())
-
-    def _save_checkpoints(self, cursor: lookup.Cursor, batch: Batch, changes: int) -> None:
-        now = self._clock.now()
-        if batch.checkpoint is not None:
-            save_backfill(cursor, batch.sync_id, batch.checkpoint, now)
-        poll = batch.poll
-        if poll is not None and not save_poll(cursor, batch.sync_id, poll, changes, now):
-            msg = "another process polls this sync now; this one has to stop"
-            raise SyncBusy(msg) if poll.owner else _unknown_sync(batch.sync_id)
 
     def _was_committed(self, transaction_id: str) -> bool:
         retrying = Retrying(
@@ -265,13 +247,44 @@ def _run_concurrently(
         call.result()
 
 
-def _lock_collections(cursor: lookup.Cursor, batch: Batch) -> None:
+def _lock_collections(cursor: lookup.Cursor, batch: Batch) -> datetime:
+    """Lock the collections of a batch; returns the server's time after that."""
     collections = {observation.collection_id for observation in batch.observations}
     if batch.checkpoint is not None:
         collections.add(batch.checkpoint.collection_id)
     # All transactions lock in the same order, so they cannot deadlock.
     keys = sorted(lock_key("load", batch.sync_id, collection) for collection in collections)
     cursor.execute(_LOCK, (keys,))
+    times: list[datetime] = [row[1] for row in cursor]
+    if not times:
+        cursor.execute("SELECT clock_timestamp()")
+        times = [row[0] for row in cursor]
+    return times[-1]
+
+
+def _compare(cursor: lookup.Cursor, batch: Batch, now: datetime) -> Changes:
+    keys = dict.fromkeys((o.collection_id, o.upstream_id) for o in batch.observations)
+    keys |= dict.fromkeys(batch.expected_hashes)
+    stripe_events = [o.stripe_event for o in batch.observations if o.stripe_event]
+    stored = lookup.find_records(cursor, batch.sync_id, keys)
+    lookup.check_expected(batch, stored)
+    processed = find_processed(cursor, batch.sync_id, stripe_events)
+    needed = needing_payload(batch, stored, processed)
+    stored = lookup.with_payloads(cursor, batch.sync_id, stored, needed)
+    changes = decide(batch, stored, processed, now)
+    if batch.refetch and changes.doubtful:
+        msg = f"{len(changes.doubtful)} records were stored while a batch was read"
+        raise ConcurrentUpdate(msg, changes.doubtful)
+    return changes
+
+
+def _save_checkpoints(cursor: lookup.Cursor, batch: Batch, changes: int, now: datetime) -> None:
+    if batch.checkpoint is not None:
+        save_backfill(cursor, batch.sync_id, batch.checkpoint, now)
+    poll = batch.poll
+    if poll is not None and not save_poll(cursor, batch.sync_id, poll, changes, now):
+        msg = "another process polls this sync now; this one has to stop"
+        raise SyncBusy(msg) if poll.owner else _unknown_sync(batch.sync_id)
 
 
 def _merge(cursor: lookup.Cursor, batch: Batch, changes: Changes) -> tuple[int, str]:

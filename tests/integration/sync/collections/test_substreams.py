@@ -305,6 +305,48 @@ def test_a_preview_that_is_no_longer_due_is_deleted(shop: SyncHarness) -> None:
     )[0][0]
 
 
+def stored_previews(shop: SyncHarness, customer: str) -> list[tuple[str, bool]]:
+    """The previews of a customer and its subscriptions, and whether they are deleted."""
+    return shop.sql(
+        "SELECT upstream_id, deleted FROM stripe_raw.records"
+        " WHERE collection_id LIKE 'stripe:upcoming_%%_invoice' AND payload->>'customer' = %s",
+        customer,
+    )
+
+
+def customer_with_preview(shop: SyncHarness) -> str:
+    [[customer]] = shop.sql(
+        "SELECT upstream_id FROM stripe_raw.records WHERE NOT deleted"
+        " AND collection_id = 'stripe:upcoming_customer_invoice' ORDER BY 1 LIMIT 1"
+    )
+    found: str = customer
+    return found
+
+
+def test_previews_of_a_deleted_customer_are_deleted_with_it(shop: SyncHarness) -> None:
+    customer = customer_with_preview(shop)
+    assert {deleted for _, deleted in stored_previews(shop, customer)} == {False}
+    shop.stripe.v1.customers.delete(customer)
+    shop.poll()
+    found = stored_previews(shop, customer)
+    assert customer in {key for key, _ in found}
+    assert {deleted for _, deleted in found} == {True}
+    for key, _ in found:
+        assert children(shop, "upcoming_line_item", key) == {}
+    shop.assert_streams_agree()
+
+
+def test_a_reconcile_deletes_the_previews_of_deleted_customers(shop: SyncHarness) -> None:
+    """Before polling finds their Stripe events, as if those were lost."""
+    customer = customer_with_preview(shop)
+    shop.stripe.v1.customers.delete(customer)
+    names = "customer", "subscription", "upcoming_customer_invoice", "upcoming_subscription_invoice"
+    for name in names:
+        reconcile_collection(shop.connections, SYNC, name)
+    assert {deleted for _, deleted in stored_previews(shop, customer)} == {True}
+    shop.assert_streams_agree()
+
+
 def test_portal_sessions_come_from_stripe_events_alone(shop: SyncHarness) -> None:
     customer = first(shop, "customer", test_clock=None)
     made = ask(shop, "post", "/v1/billing_portal/sessions", customer=customer["id"])

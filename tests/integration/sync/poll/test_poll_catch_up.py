@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from stripe_sync.clock import SystemClock
 from stripe_sync.sync.reconcile.reconcile import reconcile_collection
 from stripe_sync.sync.reconcile.schedule import plan_due
 from sync_harness import SYNC, SyncHarness, unthrottled
@@ -15,16 +14,6 @@ from sync_harness import SYNC, SyncHarness, unthrottled
 HOUR = 3_600
 PATIENCE = 60.0
 """Seconds to wait for something that will happen."""
-
-
-class LaterClock(SystemClock):
-    """A clock that is ahead."""
-
-    def __init__(self, ahead: timedelta) -> None:
-        self._ahead = ahead
-
-    def now(self) -> datetime:
-        return super().now() + self._ahead
 
 
 @pytest.fixture
@@ -109,7 +98,7 @@ def test_a_month_without_polling_is_a_gap_that_reconcile_closes(shop: SyncHarnes
     month = timedelta(days=31)
     control.clock(advance=month.total_seconds())
     seen = shop.stripe.v1.customers.create({"name": "seen"})
-    shop.poll(5, clock=LaterClock(month))
+    shop.poll(5)
 
     assert shop.record(kept.id)["payload"]["name"] == "kept"
     assert shop.record(seen.id)["payload"]["name"] == "seen"
@@ -119,14 +108,14 @@ def test_a_month_without_polling_is_a_gap_that_reconcile_closes(shop: SyncHarnes
     )
     assert shop.sql(gap) == [(True, True)]
 
-    now = datetime.now(UTC) + month
+    now = datetime.now(UTC)
     due = plan_due(shop.connections, SYNC, now)
     assert {(each.collection, each.window_days) for each in due} == {
         ("customer", None),
         ("product", None),
     }
     for each in due:
-        reconcile_collection(shop.connections, SYNC, each.collection, clock=LaterClock(month))
+        reconcile_collection(shop.connections, SYNC, each.collection)
     assert shop.record(kept.id)["payload"]["name"] == "changed"
     assert shop.record(gone.id)["deleted"]
     assert shop.record(missed.id)["payload"]["name"] == "missed"
@@ -134,13 +123,13 @@ def test_a_month_without_polling_is_a_gap_that_reconcile_closes(shop: SyncHarnes
 
     assert plan_due(shop.connections, SYNC, now) == []
     assert shop.sql(gap) == [(True, False)]
-    shop.poll(clock=LaterClock(month))
+    shop.poll()
     assert len(shop.sql(gap)) == 1
 
 
 def test_a_sync_without_changes_for_a_month_has_no_gap(shop: SyncHarness) -> None:
     """It was polled all the time."""
-    weeks = [timedelta(days=days) for days in (15, 31, 45)]
-    for ahead in weeks:
-        shop.poll(clock=LaterClock(ahead))
+    for _ in range(3):
+        shop.sandbox.control.clock(advance=timedelta(days=15).total_seconds())
+        shop.poll()
     assert shop.sql("SELECT count(*) FROM stripe_sync.retention_gaps") == [(0,)]

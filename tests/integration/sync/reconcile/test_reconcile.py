@@ -15,6 +15,7 @@ from stripe_sandbox.server import running
 from stripe_sync.catalog import Retrieval, load_catalog
 from stripe_sync.clock import SystemClock
 from stripe_sync.errors import ConfigurationError, StripeUnavailable, SyncBusy
+from stripe_sync.records import CollectionStatus
 from stripe_sync.sync.lake_follower import LakeFollower
 from stripe_sync.sync.poll.supervisor import poll_for
 from stripe_sync.sync.reconcile.deletions import why_deletes_unknown
@@ -379,6 +380,31 @@ class TestPlan:
         )
         reconcile(quick, "balance_transaction", days=1)
         assert self.due(quick, SystemClock().now()) == {}
+
+    def test_a_gap_stays_open_until_a_backfill_that_began_in_it_was_read_again(
+        self, quick: SyncHarness
+    ) -> None:
+        now = SystemClock().now()
+        self.backfilled(quick, now - timedelta(hours=2), "customer", "coupon")
+        with Warehouse(quick.connections.warehouse_url) as warehouse:
+            sync = warehouse.syncs.get(SYNC)
+            month = timedelta(days=31)
+            warehouse.gaps.open(sync.id, began_at=now - month, ended_at=now, reason="a test")
+            state = warehouse.collections.state(sync.id, "stripe:customer")
+            assert state
+            generation = state.generation
+            warehouse.collections.start(
+                sync.id, "stripe:customer", generation=generation, resumed=True
+            )
+            assert self.due(quick, now) == {"coupon": None}
+            reconcile(quick, "coupon")
+            assert self.due(quick, now) == {}
+            assert warehouse.gaps.newest_open(sync.id)
+            warehouse.collections.finish(sync.id, "stripe:customer", CollectionStatus.DONE)
+            assert self.due(quick, now) == {"customer": None}
+            reconcile(quick, "customer")
+            assert self.due(quick, now) == {}
+            assert warehouse.gaps.newest_open(sync.id) is None
 
     def test_chosen_collections_come_parents_first_whether_due_or_not(self) -> None:
         assert plan_chosen(FAST, ["stripe:person", "customer"], None) == [

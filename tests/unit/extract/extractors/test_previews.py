@@ -68,6 +68,27 @@ async def test_a_skipped_parent_takes_no_request_and_its_preview_is_deleted() ->
         assert made.targets == []
 
 
+async def test_the_preview_of_a_deleted_parent_is_deleted_without_a_request() -> None:
+    async with reads(preview("tmp_1")) as made:
+        store(made, lines=1)
+        assert keys(await extract(made, {"id": "sub_1", "deleted": True})) == [
+            ["-sub_1", "-sub_1:0"]
+        ]
+        assert made.targets == []
+
+
+@pytest.mark.parametrize(
+    ("missing", "expected"), [("sub_1", ["-sub_1", "-sub_1:0"]), ("price_1", [])]
+)
+async def test_a_preview_is_deleted_where_stripe_does_not_know_its_parent_any_more(
+    missing: str, expected: list[str]
+) -> None:
+    gone = error(404, code="resource_missing", message=f"No such object: '{missing}'")
+    async with reads(gone) as made:
+        store(made, lines=1)
+        assert keys(await extract(made, SUBSCRIPTION)) == [expected]
+
+
 async def test_a_preview_that_stripe_cannot_compute_deletes_nothing() -> None:
     async with reads(error(400, message="Something else")) as made:
         store(made, lines=1)

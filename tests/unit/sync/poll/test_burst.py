@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -46,6 +46,7 @@ def event_state(
         normalizer=normalizer_of(collection),
         api_version=VERSION,
         answered_at=answered_at,
+        stripe_ahead=timedelta(0),
     )
 
 
@@ -193,7 +194,12 @@ def test_the_burst_threshold_is_what_the_rate_limits_allow(fetches: list[int], f
 
 def patched_state(*events: Doc, record: RecordRow | None = BEFORE) -> EventState | None:
     return burst.patched_state(
-        PRODUCT, events, record, normalizer=normalizer_of(PRODUCT), answered_at=at(60)
+        PRODUCT,
+        events,
+        record,
+        normalizer=normalizer_of(PRODUCT),
+        answered_at=at(60),
+        stripe_ahead=timedelta(0),
     )
 
 

@@ -147,7 +147,11 @@ def _create_events() -> None:
         _column("data", _JSON, "The object after the change; NUL is U+FFFD"),
         _nullable("data_exact", _TEXT, "JSON text of the object, only where jsonb alters it"),
         _column("created_at", _MOMENT, "When the change event was stored"),
-        _column("upstream_updated_at", _MOMENT, "When Stripe made the change"),
+        _column(
+            "upstream_updated_at",
+            _MOMENT,
+            "When Stripe made the change; never before the change event before",
+        ),
         _column("source", _TEXT, "backfill, poll, mutation or reconcile"),
         _nullable("stripe_event_id", _TEXT, "Stripe event that reported the change, if any"),
         _column("api_version", _TEXT, "Version the data is rendered in"),
@@ -257,6 +261,7 @@ def _create_poll_state() -> None:
         ),
         _nullable("cursor", _JSON, "Where polling resumes; null: at the cutoff"),
         _nullable("polled_at", _MOMENT, "Time of the last poll that Stripe answered"),
+        _nullable("events_until", _MOMENT, "The time of that poll by Stripe's clock"),
         _counter("polls", "Number of polls"),
         _counter("requests", "Number of requests by polling, fetches included"),
         _counter("rate_limited", "Number of 429 responses to those requests"),
@@ -320,11 +325,18 @@ def _create_pending_fetches_and_gaps() -> None:
     )
     _create_sync_table(
         "retention_gaps",
-        "Periods whose Stripe events Stripe had deleted before they were polled",
+        "Periods whose Stripe events could not be polled, or not before Stripe deleted them",
         ("began_at",),
-        _column("began_at", _MOMENT, "Last poll before the gap"),
-        _column("ended_at", _MOMENT, "First poll after the gap"),
+        _column(
+            "began_at", _MOMENT, "Last poll before the gap, by Stripe's clock, or first backfill"
+        ),
+        _nullable("ended_at", _MOMENT, "First poll after the gap; null: not polled yet"),
         _column("reason", _TEXT, "Why Stripe events are missing"),
+        _nullable(
+            "noted_at",
+            _MOMENT,
+            "When the gap had ended, by the warehouse's clock: what was read since is complete",
+        ),
         _nullable("reconciled_at", _MOMENT, "When all collections were reconciled since"),
     )
 

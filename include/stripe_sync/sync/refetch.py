@@ -1,0 +1,105 @@
+"""Fetch again what may be older than the stored state.
+
+Where a list was read while a poller stored a change of one of its objects, the two requests may
+have overlapped, and nothing shows which of the two states is the newer one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from dataclasses import replace
+
+from stripe_sync.catalog import Collection as StripeCollection
+from stripe_sync.errors import ConcurrentUpdate, NotFound
+from stripe_sync.extract.complete_lists import complete_lists
+from stripe_sync.extract.requester import Requester
+from stripe_sync.records import Batch, LoadResult, Observation
+from stripe_sync.records.canonical_json import JsonObject
+from stripe_sync.sync.session import Session
+
+log = logging.getLogger(__name__)
+
+REFETCHES = 2
+"""Times that doubtful states are fetched again for one batch; then they are left out."""
+
+
+async def retrieve(
+    requester: Requester, collection: StripeCollection, obj: JsonObject
+) -> JsonObject | None:
+    """Retrieve one object by its own endpoint, with complete lists.
+
+    Args:
+        requester: Sends the requests.
+        collection: Its collection.
+        obj: The object, or the fields that its retrieve request needs.
+
+    Returns:
+        The object; None where it is gone, or where the collection has no such endpoint.
+
+    Raises:
+        StripeError: As the client raises it.
+    """
+    request = collection.retrieve_request(obj)
+    if request is None:
+        return None
+    expand = {"expand": list(collection.expand)} if collection.expand else None
+    version = collection.api_version
+    try:
+        found = await requester.get(*request, expand, api_version=version)
+    except NotFound:
+        return None
+    if found.get("deleted"):
+        return None
+    await complete_lists(requester, [found], version, expand=collection.expand)
+    return found
+
+
+async def load_certain(
+    session: Session, load: Callable[[Batch], LoadResult], batch: Batch
+) -> LoadResult:
+    """Load what a list returned; fetch again what may be older than the stored state.
+
+    Args:
+        session: The open sync.
+        load: Loads a batch; called in a thread.
+        batch: What was read.
+
+    Raises:
+        StripeError: As the client raises it.
+        WarehouseError: As ``load`` raises it.
+    """
+    for _ in range(REFETCHES):
+        try:
+            return await asyncio.to_thread(load, replace(batch, refetch=True))
+        except ConcurrentUpdate as error:
+            log.info("Fetching again: %s", error)
+            batch = replace(batch, observations=await _refetched(session, batch, error.keys))
+    return await asyncio.to_thread(load, batch)
+
+
+async def _refetched(
+    session: Session, batch: Batch, keys: Collection[tuple[str, str]]
+) -> list[Observation]:
+    """The observations of a batch, those of ``keys`` as Stripe returns them now.
+
+    Gone ones are left out, for the deletion to be found as others are, and those that cannot be
+    retrieved: they are read again with their parents when those change.
+    """
+    requester, doubtful = Requester(session.api, session.clock), set(keys)
+
+    async def current(observation: Observation) -> list[Observation]:
+        if (observation.collection_id, observation.upstream_id) not in doubtful:
+            return [observation]
+        collection = session.catalog[observation.collection_id]
+        observed_at = session.clock.now()
+        found = await retrieve(requester, collection, observation.payload)
+        if found is None:
+            return []
+        return session.context.observe(
+            collection, found, observed_at=observed_at, upstream_id=observation.upstream_id
+        )
+
+    found = await asyncio.gather(*(current(each) for each in batch.observations))
+    return [observation for each in found for observation in each]
