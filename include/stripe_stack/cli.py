@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -18,10 +19,10 @@ from stripe_stack.airflow.environment import (
     warehouse_url,
 )
 from stripe_stack.errors import StackError
-from stripe_stack.postgres import psql_environment
 from stripe_stack.processes import stop_on_signals
-from stripe_stack.settings import ROOT, read_settings
+from stripe_stack.settings import ROOT, exempt_loopback_from_proxies, read_settings
 from stripe_stack.stack import DAGS, Stack, postgres_of, running
+from stripe_sync import libpq
 from stripe_sync.dbt_runner import dbt_command, dbt_environment
 
 app = typer.Typer(
@@ -60,8 +61,9 @@ def psql(context: typer.Context) -> None:
     """Open the warehouse in psql, which gets further arguments."""
     settings = read_settings()
     with postgres_of(settings) as (postgres, _):
-        url, environment = psql_environment(warehouse_url(settings, postgres))
-        _run([postgres.psql(), url, *context.args], environment)
+        parameters = libpq.connection_parameters(warehouse_url(settings, postgres))
+        with libpq.environment(parameters) as variables:
+            _run([postgres.psql(), *context.args], {**os.environ, **variables})
 
 
 @app.command("airflow", context_settings=_PASS_ON)
@@ -86,6 +88,7 @@ def docs() -> None:
 def main() -> None:
     """Run the command line; an error is one line and the exit code 1."""
     stop_on_signals()
+    exempt_loopback_from_proxies()
     try:
         app()
     except StackError as error:

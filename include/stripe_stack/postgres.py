@@ -8,7 +8,6 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
 
 import psycopg
 
@@ -139,11 +138,3 @@ def _server(folder: Path) -> PostgresServer:
     except (OSError, RuntimeError) as error:
         msg = f"PostgreSQL cannot use {folder}: {error}"
         raise StackError(msg) from error
-
-
-def psql_environment(url: str) -> tuple[str, dict[str, str]]:
-    """A URL without its password, and an environment with it, which ``ps`` does not list."""
-    info = psycopg.conninfo.conninfo_to_dict(url)
-    password = str(info.pop("password", ""))
-    rest: dict[str, Any] = dict(info)
-    return psycopg.conninfo.make_conninfo(**rest), {**os.environ, "PGPASSWORD": password}

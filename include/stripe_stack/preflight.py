@@ -11,6 +11,7 @@ import psycopg
 import stripe_sync
 from stripe_stack.errors import StackError
 from stripe_stack.settings import Settings
+from stripe_sync import libpq
 
 
 def check_ports(ports: Mapping[str, int]) -> None:
@@ -66,9 +67,10 @@ def check_warehouse(settings: Settings) -> None:
     if settings.warehouse_url is None:
         return
     try:
-        psycopg.connect(settings.warehouse_url.get_secret_value(), connect_timeout=5).close()
+        url = settings.warehouse_url.get_secret_value()
+        psycopg.connect(**libpq.connect_arguments(url)).close()
     except psycopg.Error as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = " ".join(str(error).split())
         msg = (
             f"The warehouse in WAREHOUSE_URL cannot be used: {reason}. "
             "Start it, set WAREHOUSE_URL right, or leave it out for the embedded one."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 from pathlib import Path
@@ -12,12 +13,16 @@ from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationErr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stripe_stack.errors import StackError
+from stripe_sync import libpq
+from stripe_sync.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[2]
 """The project's folder: the stack runs from a checkout."""
 
 STRIPE_API_BASE = "https://api.stripe.com"
 SANDBOX_KEY = "sk_test_sandbox"
+
+_NO_PROXY = ("NO_PROXY", "no_proxy")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 _NoneWhenEmpty = BeforeValidator(lambda value: value or None)
@@ -71,9 +76,11 @@ class Settings(BaseSettings):
     @field_validator("warehouse_url")
     @classmethod
     def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and not value.get_secret_value().startswith("postgresql://"):
-            msg = "must look like postgresql://user:password@host:5432/database"
-            raise ValueError(msg)
+        if value:
+            try:
+                libpq.connection_parameters(value.get_secret_value())
+            except ConfigurationError as error:
+                raise ValueError(str(error)) from error
         return value
 
     @property
@@ -142,6 +149,13 @@ def stack_secrets(stack_dir: Path) -> Secrets:
     file.touch(mode=0o600)
     file.write_text(made.model_dump_json(indent=2))
     return made
+
+
+def exempt_loopback_from_proxies() -> None:
+    """Have the HTTP clients of this process and its children reach the stack without a proxy."""
+    known = {os.environ.get(name, "") for name in _NO_PROXY}
+    hosts = ",".join(sorted(filter(None, {*known, "127.0.0.1", "localhost"})))
+    os.environ.update(dict.fromkeys(_NO_PROXY, hosts))
 
 
 def free_port() -> int:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from stripe_sync.catalog import Catalog, Collection, load_catalog
     from stripe_sync.client import Credential
     from stripe_sync.dbt_runner import dbt_command, dbt_environment
+    from stripe_sync.libpq import render_warehouse_url
     from stripe_sync.records import CollectionStatus
     from stripe_sync.sync.backfill.backfill import (
         BackfillPlan,
@@ -142,6 +143,7 @@ __all__ = [
     "reconcile_collection",
     "reload",
     "reload_collection",
+    "render_warehouse_url",
     "status",
 ]
 
@@ -149,6 +151,7 @@ _MODULES = {
     "catalog": ("Catalog", "Collection", "load_catalog"),
     "client": ("Credential",),
     "records": ("CollectionStatus",),
+    "libpq": ("render_warehouse_url",),
     "dbt_runner": ("dbt_command", "dbt_environment"),
     "sync.backfill.backfill": (
         "BackfillPlan",

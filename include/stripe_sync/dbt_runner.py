@@ -8,16 +8,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
-
-from stripe_sync.errors import ConfigurationError
+from stripe_sync import libpq
+from stripe_sync.errors import StripeSyncError
 from stripe_sync.gc_tuning import bulk_mode
+from stripe_sync.records import canonical_json
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
 
-_NAMES = ("host", "port", "user", "password", "dbname", "sslmode")
+_PROFILE = ("host", "port", "user", "password", "dbname", "application_name", "connect_timeout")
+"""The parameters that the profile needs; the others reach dbt's driver by libpq's own ways."""
+
+_PARAMETERS = "STRIPE_DBT_PARAMETERS"
+
+VIEWS_SCHEMA = "stripe"
+"""The schema in ``dbt/profiles.yml``."""
+
 _STEPS = {
     "build": ["build"],
     "docs": ["docs", "generate", "--static"],
@@ -46,16 +52,16 @@ def dbt_environment(warehouse_url: str, scratch: Path) -> dict[str, str]:
         This process's environment with dbt's variables added.
 
     Raises:
-        ConfigurationError: The URL is not one of PostgreSQL.
+        ConfigurationError: The URL is not one of PostgreSQL, or has a wrong parameter.
     """
-    try:
-        parts = conninfo_to_dict(warehouse_url)
-    except ProgrammingError as error:
-        msg = "the warehouse's URL must look like postgresql://user:password@host:5432/database"
-        raise ConfigurationError(msg) from error
+    parameters = libpq.connection_parameters(warehouse_url)
+    rest = {name: value for name, value in parameters.items() if name not in _PROFILE}
+    known = {"host": ""} | libpq.defaults() | parameters
+    known.setdefault("dbname", known["user"])
     return {
         **os.environ,
-        **{f"STRIPE_DBT_{name.upper()}": str(parts[name]) for name in _NAMES if parts.get(name)},
+        **{f"STRIPE_DBT_{name.upper()}": known[name] for name in _PROFILE if name in known},
+        _PARAMETERS: canonical_json.dumps(rest).decode(),
         "DBT_TARGET_PATH": str(scratch / "target"),
         "DBT_LOG_PATH": str(scratch / "logs"),
         "DBT_LOG_LEVEL_FILE": "none",  # standard output is enough
@@ -65,20 +71,47 @@ def dbt_environment(warehouse_url: str, scratch: Path) -> dict[str, str]:
 
 
 def main(project: str, *steps: str) -> int:
-    """Run dbt in this process; returns its exit code.
+    """Run dbt in this process; returns its exit code, 1 if a right is missing.
 
     All steps share one import of dbt and one parse of the project, which take longest.
     """
     from dbt.cli.main import dbtRunner
 
     folders = ["--project-dir", project, "--profiles-dir", project]
-    with bulk_mode():
+    parameters = canonical_json.loads(os.environ.pop(_PARAMETERS))
+    try:
+        _check_rights(parameters)
+    except StripeSyncError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    with bulk_mode(), libpq.environment(parameters) as variables:
+        os.environ.update(variables)
         parsed = dbtRunner().invoke(["parse", *folders])
         dbt = dbtRunner(manifest=cast("Manifest", parsed.result))
         return int(
             not parsed.success
             or not all(dbt.invoke([*_command(step, steps), *folders]).success for step in steps)
         )
+
+
+def _check_rights(parameters: dict[str, str]) -> None:
+    """Check that the role may create the views.
+
+    Args:
+        parameters: Those that the environment does not have under names of the profile.
+
+    Raises:
+        WarehouseError: It may not, or the warehouse cannot be reached.
+    """
+    from stripe_sync.warehouse.connect import create_engine, explain
+    from stripe_sync.warehouse.schema.rights import check_views
+
+    variables = {name: os.environ.get(f"STRIPE_DBT_{name.upper()}") for name in _PROFILE}
+    given = {name: value for name, value in variables.items() if value}
+    engine = create_engine(libpq.render_warehouse_url(parameters | given))
+    with explain(engine.url), engine.connect() as connection:
+        check_views(connection, VIEWS_SCHEMA)
+    engine.dispose()
 
 
 def _command(step: str, steps: Sequence[str]) -> list[str]:

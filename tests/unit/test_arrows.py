@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 # What every package of stripe_sync may use.
-COMMON = {"errors", "clock", "gc_tuning", "version"}
+COMMON = {"errors", "clock", "gc_tuning", "version", "libpq"}
 LOWEST = {"client", "catalog", "records"}
 MAY_USE = {
     "records": set(),

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import psycopg
-
 from stripe_stack.postgres import Postgres
 from stripe_stack.settings import ROOT, Secrets, Settings
+from stripe_sync import libpq
 from stripe_sync.records import canonical_json
 
 USER = "admin"
@@ -67,9 +66,7 @@ def warehouse_url(settings: Settings, postgres: Postgres) -> str:
 
 
 def _connections(settings: Settings, postgres: Postgres) -> dict[str, str]:
-    warehouse: dict[str, Any] = dict(
-        psycopg.conninfo.conninfo_to_dict(warehouse_url(settings, postgres))
-    )
+    warehouse: dict[str, Any] = dict(libpq.connection_parameters(warehouse_url(settings, postgres)))
     connections = {
         "STRIPE_DEFAULT": {
             "conn_type": "stripe",

@@ -106,7 +106,7 @@ class StripeApi:
         self._sdk: stripe.StripeClient | None = None
 
     async def __aenter__(self) -> Self:
-        self._transport = Transport(self._retry.timeouts)
+        self._transport = Transport(self._retry.timeouts, self._credential)
         self._sdk = stripe.StripeClient(
             self._credential.api_key,
             stripe_account=self._credential.account,

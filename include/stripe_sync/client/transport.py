@@ -6,13 +6,15 @@ import logging
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 import stripe
 from yarl import URL
 
+from stripe_sync.client import network
+from stripe_sync.client.credential import Credential
 from stripe_sync.client.scrub_secrets import scrubbed
 from stripe_sync.records import canonical_json
 from stripe_sync.version import __version__
@@ -21,6 +23,7 @@ CONNECTIONS = 100
 _READ_BUFFER_BYTES = 1 << 18
 _SUCCESS = range(200, 300)
 _EXCERPT_CHARACTERS = 200
+_PROXY_LOGIN = "put its user and password into HTTPS_PROXY: http://user:password@host:port"
 
 # Both are process-wide settings of the SDK. Telemetry would add a header with facts about the
 # machine to each request; the app info names the caller in Stripe's own logs.
@@ -70,11 +73,21 @@ class Transport(stripe.AIOHTTPClient):
     """The SDK's asynchronous transport over one keep-alive session.
 
     Must be created while the event loop runs.
+
+    Args:
+        timeouts: Limits of one attempt.
+        credential: Has the address of the API, for which the environment may name a proxy.
+
+    Raises:
+        ConfigurationError: The environment's proxy or certificate authorities cannot be used.
     """
 
-    def __init__(self, timeouts: Timeouts) -> None:
+    def __init__(self, timeouts: Timeouts, credential: Credential) -> None:
+        # Read once: aiohttp's own way reads the environment and ~/.netrc in threads for each
+        # request, and a netrc entry would take the place of the key.
+        self._proxy_url = network.proxy_for(credential)
         self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=_ssl_context()),
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=network.ssl_context()),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect),
             read_bufsize=_READ_BUFFER_BYTES,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -100,6 +113,7 @@ class Transport(stripe.AIOHTTPClient):
                 headers=headers,
                 data=post_data,
                 allow_redirects=False,
+                proxy=self._proxy_url,
             ) as response:
                 body = await response.read()
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
@@ -120,12 +134,6 @@ class Transport(stripe.AIOHTTPClient):
         await self._http.close()
 
 
-@cache
-def _ssl_context() -> ssl.SSLContext:
-    """The certificate authorities are the SDK's own, as with any other of its transports."""
-    return ssl.create_default_context(cafile=stripe.ca_bundle_path)
-
-
 async def _without_resend(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
@@ -139,7 +147,15 @@ async def _without_resend(
 def _describe(error: Exception) -> str:
     if type(error) is aiohttp.ClientConnectionError:
         return str(error)
-    return f"{type(error).__name__}: {error}"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        # Its own text has the whole address of the proxy.
+        text = f"the proxy answered {error.status} {error.message}"
+        needs_login = error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
+        return f"{text}; {_PROXY_LOGIN}" if needs_login else text
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)):
+        return f"{text}; {network.CA_REMEDY}"
+    return text
 
 
 def _error_body(body: bytes) -> bytes:

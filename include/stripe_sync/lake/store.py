@@ -18,6 +18,8 @@ from stripe_sync.records.set_aside import SetAside
 if TYPE_CHECKING:
     import pandas as pd
 
+_NOT_OF_DRIVERS = ("builtins", "stripe_sync")
+
 
 class Lake:
     """The Parquet files of one sync.
@@ -40,13 +42,14 @@ class Lake:
         sync_name: The sync.
 
     Raises:
-        LakeError: No driver is installed for such a URL.
+        LakeError: No driver is installed for such a URL, or it cannot be used.
     """
 
     def __init__(self, url: str, sync_name: str) -> None:
         try:
-            # Other processes write too, so cached listings would be out of date.
-            self._files, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+            with explain("open", url.partition("?")[0]):
+                # Other processes write too, so cached listings would be out of date.
+                self._files, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
         except (ImportError, ValueError) as error:
             scheme = url.partition("://")[0]
             msg = (
@@ -253,10 +256,16 @@ def _by_day(events: Sequence[EventRow]) -> dict[str, list[EventRow]]:
 
 @contextmanager
 def explain(verb: str, location: str) -> Iterator[None]:
-    """Turn an error into one that names the location and the remedy."""
+    """Turn an error of a driver into one that names the location and the remedy.
+
+    Drivers of object stores raise classes of their own (botocore's, Google's, Azure's), so all are
+    meant that are neither Python's nor ours.
+    """
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
+    except Exception as error:
+        if not isinstance(error, OSError) and type(error).__module__.startswith(_NOT_OF_DRIVERS):
+            raise
         msg = (
             f"cannot {verb} the lake at {location}: {error}; check that it exists and that "
             "this process may use it"

@@ -61,52 +61,54 @@ class LakeFollower:
             LakeError: The lake cannot be written; the next flush writes the same.
             WarehouseError: The warehouse cannot be read.
         """
-        warehouse, sync_id = self._session.warehouse, self._session.sync.id
-        with warehouse.locks.lake(sync_id) as lock_connection:
-            written = self._copy_parts(lock_connection)
+        written = 0
+        while (part := self._copy_part()) is not None:
+            written += part
         self._pending = 0
         self._flushed_at = self._session.clock.monotonic()
         return written
 
-    def _copy_parts(self, lock_connection: Connection) -> int:
-        written = 0
-        while (batch := self._next_part()).last_seq > batch.after:
+    def _copy_part(self) -> int | None:
+        """Append the next part and return its size; None when the lake has the whole stream.
+
+        Position and lock end with one commit, so a follower that has lost its lock moves nothing.
+        """
+        warehouse, sync_id = self._session.warehouse, self._session.sync.id
+        with warehouse.locks.lake(sync_id) as lock_connection:
+            batch = self._next_part(warehouse.lake_position.get(sync_id))
+            if batch.last_seq <= batch.after:
+                return None
             if batch.events:
                 part = Part(batch.after + 1, batch.last_seq)
                 try:
                     self._session.lake.append_part(part, batch.records, batch.events)
                 except LakeAhead:
-                    return written + self._catch_up(lock_connection)
-            self._advance(batch, lock_connection)
-            written += len(batch.events)
-        return written
+                    return self._catch_up(batch.after, lock_connection)
+            warehouse.lake_position.advance(sync_id, batch.last_seq, lock_connection)
+            return len(batch.events)
 
-    def _catch_up(self, lock_connection: Connection) -> int:
+    def _catch_up(self, after: int, lock_connection: Connection) -> int:
         """Append the change events whose ids the lake lacks, after its last position."""
+        warehouse, sync_id = self._session.warehouse, self._session.sync.id
         lake_reader = LakeReader(self._session.lake)
         position = lake_reader.watermarks().position
         written = 0
-        while (batch := self._next_part()).last_seq > batch.after:
+        while (batch := self._next_part(after)).last_seq > after:
             missing = _missing_from_lake(lake_reader, batch.events)
             if missing:
                 position += 1
                 keys = {(event.collection_id, event.upstream_id) for event in missing}
                 records = [r for r in batch.records if (r.collection_id, r.upstream_id) in keys]
                 self._session.lake.append_part(Part(position, position), records, missing)
-            self._advance(batch, lock_connection)
+            after = batch.last_seq
             written += len(missing)
-        self._session.warehouse.streams.skip_to(self._session.sync.id, position)
+        warehouse.streams.skip_to(sync_id, position)
+        warehouse.lake_position.advance(sync_id, after, lock_connection)
         return written
 
-    def _next_part(self) -> StreamPart:
-        warehouse, sync_id = self._session.warehouse, self._session.sync.id
-        after = warehouse.lake_position.get(sync_id)
-        return warehouse.streams.next_part(sync_id, after=after, limit=FLUSH_ROWS)
-
-    def _advance(self, part: StreamPart, lock_connection: Connection) -> None:
-        # A follower that lost its lock connection fails here, and the next one repeats the part.
-        self._session.warehouse.lake_position.advance(
-            self._session.sync.id, part.last_seq, lock_connection
+    def _next_part(self, after: int) -> StreamPart:
+        return self._session.warehouse.streams.next_part(
+            self._session.sync.id, after=after, limit=FLUSH_ROWS
         )
 
 

@@ -1,4 +1,4 @@
-"""Advisory locks: work that only one process may do at a time."""
+"""Advisory locks of transactions: work that only one process may do at a time."""
 
 from __future__ import annotations
 
@@ -20,8 +20,21 @@ def lock_key(*parts: object) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), signed=True)
 
 
+# While a lock is held, the connection waits in its transaction, for hours in a backfill; without a
+# snapshot, so that it keeps nothing from being vacuumed. A setting of another version is left out.
+_WITHOUT_TIMEOUTS = sa.text("""
+SELECT set_config(name, '0', true) FROM unnest(ARRAY['statement_timeout', 'lock_timeout',
+    'idle_in_transaction_session_timeout', 'transaction_timeout']) AS name
+WHERE current_setting(name, true) IS NOT NULL
+""")
+
+
 class Locks:
-    """Takes locks for the current process."""
+    """Takes locks for the current process.
+
+    A lock belongs to a transaction, since a pooler gives a session to others after each one. The
+    transaction has a connection of its own, so the lock ends with the process.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -30,15 +43,15 @@ class Locks:
     def backfill(self, sync_id: UUID, collection_id: str) -> Iterator[None]:
         """Lock one collection of a sync for a backfill, without waiting.
 
-        The lock belongs to a connection of its own, so it ends with the process.
-
         Raises:
             SyncBusy: Another process holds it.
             WarehouseError: The warehouse cannot be reached.
         """
         key = lock_key("backfill", sync_id, collection_id)
-        with self._connection() as connection:
-            if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(key))):
+        with self._transaction() as connection:
+            with explain(self.engine.url):
+                locked = connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(key)))
+            if not locked:
                 msg = (
                     f"another process is backfilling {collection_id} of this sync; "
                     "wait until it ends, or stop it and run again"
@@ -51,13 +64,16 @@ class Locks:
         """Lock a sync's stream for writing it to the lake; waits for the current holder.
 
         Yields:
-            The connection that holds the lock.
+            The connection that holds the lock. What is written over it is committed when the block
+            is left without an exception, and the lock ends with the commit.
 
         Raises:
             WarehouseError: The warehouse cannot be reached.
         """
         with self._wait_for("lake", sync_id) as connection:
             yield connection
+            with explain(self.engine.url):
+                connection.commit()
 
     @contextmanager
     def load(self, sync_id: UUID, collection_id: str) -> Iterator[None]:
@@ -71,19 +87,23 @@ class Locks:
 
     @contextmanager
     def _wait_for(self, *parts: object) -> Iterator[sa.Connection]:
-        with self._connection() as connection:
+        with self._transaction() as connection:
             with explain(self.engine.url):
-                connection.execute(sa.select(sa.func.pg_advisory_lock(lock_key(*parts))))
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key(*parts))))
             yield connection
 
     @contextmanager
-    def _connection(self) -> Iterator[sa.Connection]:
-        """A connection that is closed, and its locks released, after the block."""
+    def _transaction(self) -> Iterator[sa.Connection]:
+        """A connection in a transaction without timeouts, rolled back after the block."""
         with explain(self.engine.url):
-            connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            connection = self.engine.connect()
         try:
+            with explain(self.engine.url):
+                connection.execute(_WITHOUT_TIMEOUTS)
             yield connection
         finally:
-            # Closing it for good releases the lock, whatever the state of the connection.
-            connection.invalidate()
+            try:
+                connection.rollback()
+            except sa.exc.DBAPIError:  # the connection was lost, and the lock with it
+                connection.invalidate()
             connection.close()

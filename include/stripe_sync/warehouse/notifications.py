@@ -6,6 +6,7 @@ The statement that adds change events to a stream notifies the channel with its 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from uuid import UUID
 
 import psycopg
 
+from stripe_sync.libpq import BACKEND_PID, connect_arguments, keep_session
 from stripe_sync.warehouse.connect import explain, parse_url
 
 CHANNEL = "stripe_sync"
@@ -30,6 +32,13 @@ SELECT collection_id, count(*) FROM stripe_raw.events
 WHERE sync_id = %s AND seq > %s AND seq <= %s GROUP BY collection_id ORDER BY collection_id
 """
 _TIMEOUT_SECONDS = 60.0
+_READ_SECONDS = 2.0
+_POOLED = (
+    "The warehouse is behind a connection pooler, where LISTEN does not work: reading the stream "
+    "positions every %s seconds instead. A direct connection reports changes at once."
+)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,9 @@ class StreamNotification:
 async def listen_streams(url: str, *, seconds: float) -> AsyncIterator[StreamNotification]:
     """Yield what is added to the streams from now on.
 
+    Through a transaction pooler LISTEN has no effect: the positions are read every few seconds
+    instead, and a warning says so.
+
     Args:
         url: The warehouse.
         seconds: How long to collect further changes after the first one.
@@ -59,17 +71,23 @@ async def listen_streams(url: str, *, seconds: float) -> AsyncIterator[StreamNot
     Raises:
         WarehouseError: The warehouse cannot be reached, or has no tables yet.
     """
-    parsed = parse_url(url)
-    dsn = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
-    with explain(parsed):
-        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
-            await connection.execute(f"LISTEN {CHANNEL}")
+    with explain(parse_url(url)):
+        async with await psycopg.AsyncConnection.connect(
+            **connect_arguments(url), autocommit=True
+        ) as connection:
+            ((pid,),) = await _rows(connection, BACKEND_PID)
+            direct = keep_session(connection, pid)
+            if direct:
+                await connection.execute(f"LISTEN {CHANNEL}")
+            else:
+                log.warning(_POOLED, _READ_SECONDS)
             positions = {sync_id: seq for _, sync_id, seq in await _rows(connection, _POSITIONS)}
             while True:
-                notifies = connection.notifies(timeout=_TIMEOUT_SECONDS, stop_after=1)
-                if not [notify async for notify in notifies]:
-                    continue
-                await asyncio.sleep(seconds)
+                if direct:
+                    notifies = connection.notifies(timeout=_TIMEOUT_SECONDS, stop_after=1)
+                    if not [notify async for notify in notifies]:
+                        continue
+                await asyncio.sleep(seconds if direct else max(seconds, _READ_SECONDS))
                 for notification in await _added(connection, positions):
                     yield notification
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
-from sqlalchemy.engine import URL
 
 from stripe_airflow.hooks.extras import extras_of
 from stripe_airflow.hooks.lake import StripeLakeHook
@@ -19,21 +18,8 @@ if TYPE_CHECKING:
 WAREHOUSE_CONN_ID = "stripe_warehouse"
 LAKE_CONN_ID = StripeLakeHook.default_conn_name
 
-_LIBPQ_EXTRAS = frozenset(
-    {
-        "application_name",
-        "connect_timeout",
-        "host",
-        "keepalives",
-        "keepalives_idle",
-        "options",
-        "sslcert",
-        "sslkey",
-        "sslmode",
-        "sslrootcert",
-        "target_session_attrs",
-    }
-)
+_CURSOR_EXTRA = "cursor"
+"""The one extra of a ``postgres`` connection that says nothing about how to connect."""
 
 
 def stripe_conn_id_of(sync: str) -> str:
@@ -53,28 +39,39 @@ def warehouse_url(warehouse_conn_id: str = WAREHOUSE_CONN_ID) -> str:
     """The warehouse's URL (``postgresql://…``) from a connection of type ``postgres``.
 
     Args:
-        warehouse_conn_id: Id of the connection. Of its extras, only libpq's parameters are used.
+        warehouse_conn_id: Id of the connection. Its extras are parameters of libpq.
 
     Raises:
         AirflowNotFoundException: There is no such connection.
-        ConfigurationError: The connection's extras are not a JSON object.
+        ConfigurationError: The connection's extras are not a JSON object, or one of them is not a
+            parameter of libpq or has a wrong value.
     """
+    from stripe_sync import render_warehouse_url
+
     connection = BaseHook.get_connection(warehouse_conn_id)
-    host = connection.host or None
-    query = {
-        key: str(value) for key, value in extras_of(connection).items() if key in _LIBPQ_EXTRAS
+    fields = {
+        "user": connection.login,
+        "password": connection.password,
+        "host": connection.host,
+        "port": connection.port,
+        "dbname": connection.schema,
     }
-    if host and host.startswith("/"):  # the host part of a URL cannot hold a socket's folder
-        query["host"], host = host, None
-    return URL.create(
-        "postgresql",
-        username=connection.login or None,
-        password=connection.password or None,
-        host=host,
-        port=connection.port,
-        database=connection.schema or None,
-        query=query,
-    ).render_as_string(hide_password=False)
+    extras = {
+        name: _text(value)
+        for name, value in extras_of(connection).items()
+        if name != _CURSOR_EXTRA and value not in (None, "")  # "none" is a value of require_auth
+    }
+    given = {name: str(value) for name, value in fields.items() if value}
+    try:
+        return render_warehouse_url(given | extras)
+    except ConfigurationError as error:
+        msg = f"connection {warehouse_conn_id!r}: {error}"
+        raise ConfigurationError(msg) from error
+
+
+def _text(value: object) -> str:
+    """A value as libpq reads it; of true and false it knows 1 and 0 only."""
+    return str(int(value)) if isinstance(value, bool) else str(value)
 
 
 def connections_for(

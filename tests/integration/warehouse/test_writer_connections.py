@@ -10,8 +10,11 @@ from stripe_sync.records import EventRow, RecordRow
 from stripe_sync.warehouse import Warehouse
 from unit.records.observations import batch, observation
 
-# Each connection of a writer has its staging table.
-_CONNECTIONS = "SELECT count(*) FROM pg_class WHERE relname = 'stripe_stage'"
+_SESSIONS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+
+
+def sessions(sql: psycopg.Connection[Any]) -> set[int]:
+    return {pid for (pid,) in sql.execute(_SESSIONS)}
 
 
 def test_threads_share_the_connections_of_a_writer(
@@ -27,6 +30,7 @@ def test_threads_share_the_connections_of_a_writer(
         one = observation(collection_id=collection)
         return writer.load(batch(one), hold if collection != "stripe:refund" else None).events
 
+    others = sessions(sql)
     with ThreadPoolExecutor(3) as pool, warehouse.writer(connections=2) as writer:
         try:
             holding = [pool.submit(load, name) for name in ("stripe:customer", "stripe:charge")]
@@ -35,16 +39,16 @@ def test_threads_share_the_connections_of_a_writer(
         finally:
             go_on.set()
         assert [load.result() for load in (*holding, waiting)] == [1, 1, 1]
-        assert sql.execute(_CONNECTIONS).fetchone() == (2,)
+        assert len(sessions(sql) - others) == 2
 
 
 def test_a_writer_keeps_its_connection_between_loads(
     warehouse: Warehouse, sql: psycopg.Connection[Any]
 ) -> None:
-    pids = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() ORDER BY 1"
+    others = sessions(sql)
     with warehouse.writer() as writer:
         writer.load(batch(observation()))
-        before = sql.execute(pids).fetchall()
+        before = sessions(sql)
         writer.load(batch(observation({"n": 1}, when=1)))
-        assert sql.execute(pids).fetchall() == before
-        assert sql.execute(_CONNECTIONS).fetchone() == (1,)
+        assert sessions(sql) == before
+        assert len(before - others) == 1

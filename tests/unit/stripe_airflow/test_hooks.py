@@ -12,6 +12,7 @@ from stripe_airflow.hooks.lake import StripeLakeHook
 from stripe_airflow.hooks.stripe import StripeHook
 from stripe_sync import SyncSettings
 from stripe_sync.errors import ConfigurationError
+from stripe_sync.libpq import connection_parameters
 from stripe_sync.records.canonical_json import dumps
 
 
@@ -229,6 +230,51 @@ def test_a_postgres_connection_becomes_a_url(
     connection(monkeypatch, "stripe_warehouse", conn_type="postgres", **fields)
 
     assert warehouse_url() == url
+
+
+def test_all_parameters_of_a_postgres_connection_are_in_the_url(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    extra = {
+        "sslrootcert": "/ca.pem",
+        "options": "-c statement_timeout=5000",
+        "channel_binding": "require",
+        "connect_timeout": 7,
+        "keepalives": True,
+        "require_auth": "none",
+        "sslmode": None,
+        "sslcert": "",
+    }
+    fields = {"host": "a,b", "port": 5433, "login": "u", "password": "null", "schema": "wh"}
+    connection(monkeypatch, "stripe_warehouse", conn_type="postgres", **fields, extra=extra)
+
+    assert connection_parameters(warehouse_url()) == {
+        "host": "a,b",
+        "port": "5433",
+        "user": "u",
+        "password": "null",
+        "dbname": "wh",
+        "sslrootcert": "/ca.pem",
+        "options": "-c statement_timeout=5000",
+        "channel_binding": "require",
+        "connect_timeout": "7",
+        "keepalives": "1",
+        "require_auth": "none",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("sslmod", "require"), ("iam", True), ("connect_timeout", "soon")]
+)
+def test_extras_that_are_no_parameters_are_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    fields = {"conn_type": "postgres", "host": "db", "password": "secret", "extra": {name: value}}
+    connection(monkeypatch, "stripe_warehouse", **fields)
+
+    with pytest.raises(ConfigurationError, match=rf"'stripe_warehouse': .*'{name}'") as refused:
+        warehouse_url()
+    assert "secret" not in str(refused.value)
 
 
 def test_the_stripe_connection_can_be_tested_from_the_ui(

@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from stripe_stack.postgres import Postgres, psql_environment
+from stripe_stack.postgres import Postgres
 from stripe_stack.processes import Processes
 from stripe_stack.settings import Secrets, Settings, stack_secrets
 
@@ -41,10 +41,3 @@ def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -
 
     assert stack_secrets(tmp_path) == made
     assert (tmp_path / "secrets.json").stat().st_mode & 0o077 == 0
-
-
-def test_psql_gets_the_password_where_others_do_not_see_it() -> None:
-    target, environment = psql_environment("postgresql://me:secret@db:5433/wh")
-
-    assert "secret" not in target
-    assert environment["PGPASSWORD"] == "secret"

@@ -9,9 +9,10 @@ from typing import Any
 
 import psycopg
 
+from stripe_sync import libpq
 from stripe_sync.client.rate_limit.limits import PacingLimits, Priority
 from stripe_sync.clock import Clock, ServerClock
-from stripe_sync.errors import ConfigurationError, WarehouseError
+from stripe_sync.errors import WarehouseError
 
 WHOLE_ACCOUNT = "*"
 
@@ -24,11 +25,13 @@ _HORIZON = {Priority.LIVE: 0.1, Priority.BACKFILL: 0.03}
 _LEAD = 0.03
 
 # Reserved reads are counted in the same transaction, because Stripe allots reads by the month. All
-# processes lock rows in the same order.
+# processes lock rows in the same order. Settings end with the transaction: through a pooler the
+# session serves others too. What a crash of the server loses is older than the restart takes.
 _RESERVE = """
 SELECT r.server_now, r.slots, r.ask_again_in,
     stripe_sync.count_reads(q.account, q.endpoint, r.slots)
-FROM unnest(%(account)s::text[], %(endpoint)s::text[], %(backfill)s::boolean[],
+FROM (SELECT set_config('synchronous_commit', 'off', true)) AS local,
+    unnest(%(account)s::text[], %(endpoint)s::text[], %(backfill)s::boolean[],
     %(wanted)s::integer[], %(total)s::float8[], %(backfill_limit)s::float8[],
     %(per_endpoint)s::float8[], %(horizon)s::float8[]) WITH ORDINALITY
     AS q (account, endpoint, backfill, wanted, total, backfill_limit, per_endpoint, horizon, place)
@@ -37,11 +40,12 @@ CROSS JOIN LATERAL stripe_sync.reserve_slots(q.account, q.endpoint, q.backfill, 
 ORDER BY q.place
 """
 _CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8"
-_SLOW = "SELECT stripe_sync.slow_pacing(%(account)s, %(scope)s)"
+_SLOW = """
+SELECT set_config('synchronous_commit', 'off', true), set_config('lock_timeout', '10s', true),
+    stripe_sync.slow_pacing(%(account)s, %(scope)s)
+"""
 _MISSING = (psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName)
-_CONNECT_SECONDS = 10
 _Row = tuple[Any, ...]
-_SETTINGS = "SET synchronous_commit = off; SET statement_timeout = '10s'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +102,19 @@ class SharedBudget:
     """The budgets of all accounts over one connection, opened on demand and reopened when lost.
 
     Args:
-        warehouse_url: ``postgresql://…``.
+        url: The warehouse, ``postgresql://…``.
         clock: Its monotonic clock is the time of slots.
 
     Attributes:
         server_clock: The clock of the database server.
 
     Raises:
-        ConfigurationError: The URL is not one of PostgreSQL.
+        ConfigurationError: The URL is not one of PostgreSQL, or has a wrong parameter.
     """
 
-    def __init__(self, warehouse_url: str, clock: Clock) -> None:
-        self._url = warehouse_url
-        self._place = _place(warehouse_url)
+    def __init__(self, url: str, clock: Clock) -> None:
+        self._arguments = libpq.connect_arguments(url)
+        self._place = libpq.describe(self._arguments)
         self._clock = clock
         self.server_clock = ServerClock()
         self._connection: psycopg.AsyncConnection[Any] | None = None
@@ -207,9 +211,10 @@ class SharedBudget:
     async def _query_once(self, query: str, values: Mapping[str, Any]) -> tuple[list[_Row], float]:
         if self._connection is None:
             self._connection = await psycopg.AsyncConnection.connect(
-                self._url, autocommit=True, connect_timeout=_CONNECT_SECONDS
+                **self._arguments, autocommit=True
             )
-            await self._connection.execute(_SETTINGS)
+            ((pid,),) = await (await self._connection.execute(libpq.BACKEND_PID)).fetchall()
+            libpq.keep_session(self._connection, pid)
         sent = self._clock.monotonic()
         cursor = await self._connection.execute(query, values)
         return await cursor.fetchall(), sent
@@ -220,16 +225,3 @@ class SharedBudget:
         if isinstance(error, _MISSING):
             message = f"{message}; run the warehouse's migrations"
         return WarehouseError(message)
-
-
-def _place(url: str) -> str:
-    """Host and database, for messages."""
-    try:
-        known = psycopg.conninfo.conninfo_to_dict(url)
-    except psycopg.Error:
-        known = None
-    if known is None:
-        # Raised without its cause, which repeats the URL with its password.
-        message = "the warehouse URL must look like postgresql://user:password@host:5432/database"
-        raise ConfigurationError(message)
-    return f"{known.get('host', 'localhost')}, database {known.get('dbname', '')!r}"

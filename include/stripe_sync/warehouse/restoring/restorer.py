@@ -67,7 +67,7 @@ WHERE sync_id = %(sync_id)s AND seq = %(seq)s
 """
 
 _CREATE_RECORDS = """
-CREATE TEMPORARY TABLE stripe_restore (LIKE stripe_raw.records) ON COMMIT DELETE ROWS
+CREATE TEMPORARY TABLE stripe_restore (LIKE stripe_raw.records) ON COMMIT DROP
 """
 _RECORD_COLUMNS = (
     "collection_id", "sync_id", "upstream_id", "id", "resource_id", "deleted", "payload",
@@ -146,9 +146,6 @@ class Restorer:
         self._connection = open_connection(url)
         self._common = {"sync_id": sync_id, "resource_id": resource_id}
         self._lock = lock_key("load", sync_id, collection_id)
-        self._connection.execute(CREATE_STAGE)
-        self._connection.execute(_CREATE_RECORDS)
-        self._connection.commit()
 
     def __enter__(self) -> Self:
         return self
@@ -186,6 +183,7 @@ class Restorer:
         """Append events of one source; None, and nothing, when the lake is behind the stream."""
         with _explain(), self._connection.cursor() as cursor:
             cursor.execute(_LOCK, (self._lock,))
+            cursor.execute(CREATE_STAGE)
             with cursor.copy(COPY_STAGE) as copy:
                 for block in copy_blocks(Changes([], events, LoadResult()), events):
                     copy.write(block)
@@ -215,6 +213,7 @@ class Restorer:
         """
         with _explain(), self._connection.cursor() as cursor:
             cursor.execute(_LOCK, (self._lock,))
+            cursor.execute(_CREATE_RECORDS)
             with cursor.copy(_COPY_RECORDS) as copy:
                 for record in records:
                     copy.write_row(list(_values(record)))

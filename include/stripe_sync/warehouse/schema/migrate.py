@@ -20,7 +20,8 @@ from sqlalchemy.engine import Connection, Engine
 from stripe_sync.errors import WarehouseError
 from stripe_sync.warehouse.connect import describe, explain
 from stripe_sync.warehouse.locks import lock_key
-from stripe_sync.warehouse.schema.tables import CONTROL_SCHEMA, RAW_SCHEMA
+from stripe_sync.warehouse.schema import rights
+from stripe_sync.warehouse.schema.tables import CONTROL_SCHEMA
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ VERSION_TABLE = "alembic_version"
 
 _FOLDER = Path(__file__).parent
 _VERSIONS = f"""
-SELECT version_num, (SELECT content_hash FROM {CONTROL_SCHEMA}.sql_functions)
+SELECT version_num, (SELECT content_hash FROM {CONTROL_SCHEMA}.sql_functions), {rights.MAY_WRITE}
 FROM {CONTROL_SCHEMA}.{VERSION_TABLE}
 """
 
@@ -39,32 +40,27 @@ def upgrade(engine: Engine) -> None:
     Any number of processes may call it at once: one upgrades, the others wait for it.
 
     Raises:
-        WarehouseError: The warehouse cannot be reached, its role may not create the schemas, or
-            its tables were made by a newer version of this code.
+        WarehouseError: The warehouse cannot be reached, its role lacks a right (the message has the
+            GRANT), or its tables were made by a newer version of this code.
     """
-    with explain(engine.url), engine.connect() as connection:
-        if _is_current(connection):
-            return
-        # A lock of the session, since migrations may commit.
-        key = lock_key("migrate")
-        connection.execute(sa.select(sa.func.pg_advisory_lock(key)))
-        connection.commit()
-        try:
-            if not _is_current(connection):
-                _upgrade_locked(connection)
-        finally:
-            connection.rollback()
-            connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
-            connection.commit()
+    with explain(engine.url):
+        with engine.connect() as connection:
+            if _is_current(connection):
+                return
+        # One transaction: a pooler may run the next one in another session, without the lock.
+        with engine.begin() as connection:
+            rights.check_write(connection)
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key("migrate"))))
+            _upgrade_locked(connection)
 
 
 def _is_current(connection: Connection) -> bool:
+    """Whether there is nothing to upgrade and no right is missing."""
     try:
         row = connection.execute(sa.text(_VERSIONS)).first()
-    except sa.exc.ProgrammingError:  # no tables yet, or those of another version
-        connection.rollback()
+    except sa.exc.ProgrammingError:  # no tables yet, those of another version, or no right
         return False
-    return row is not None and tuple(row) == (newest_version(), _functions()[1])
+    return row is not None and tuple(row) == (newest_version(), _functions()[1], True)
 
 
 def _upgrade_locked(connection: Connection) -> None:
@@ -76,33 +72,16 @@ def _upgrade_locked(connection: Connection) -> None:
             " upgrade the code"
         )
         raise WarehouseError(msg)
+    if found == newest_version() and _is_current(connection):
+        return
     logger.info("Upgrading the warehouse from version %s to %s", found or "none", newest_version())
-    _create_schemas(connection)
+    rights.check_upgrade(connection)
+    for schema in rights.missing_schemas(connection):
+        connection.execute(sa.schema.CreateSchema(schema))
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     _replace_functions(connection)
-    connection.commit()
-
-
-def _create_schemas(connection: Connection) -> None:
-    present = sa.select(sa.text("nspname")).select_from(sa.text("pg_namespace"))
-    names = set(connection.scalars(present))
-    try:
-        # IF NOT EXISTS needs the right to create even where the schema exists.
-        for schema in (CONTROL_SCHEMA, RAW_SCHEMA):
-            if schema not in names:
-                connection.execute(sa.schema.CreateSchema(schema))
-    except sa.exc.ProgrammingError as error:
-        role = connection.engine.url.username or "the warehouse's role"
-        database = connection.engine.url.database
-        msg = (
-            f"{role} may not create schemas in database {database}; grant it with "
-            f"GRANT CREATE ON DATABASE {database} TO {role}, or let an administrator create "
-            f"the schemas {CONTROL_SCHEMA} and {RAW_SCHEMA} owned by that role"
-        )
-        raise WarehouseError(msg) from error
-    connection.commit()
 
 
 def _replace_functions(connection: Connection) -> None:

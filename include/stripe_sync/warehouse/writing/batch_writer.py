@@ -25,6 +25,7 @@ from tenacity import (
 )
 
 from stripe_sync.errors import ConcurrentUpdate, SyncBusy, WarehouseError
+from stripe_sync.libpq import keeps_session
 from stripe_sync.records import Batch, EventRow, LoadResult, RecordRow
 from stripe_sync.records.diff import Changes, decide, needing_payload
 from stripe_sync.warehouse.connect import cause_of, create_engine, explain
@@ -36,6 +37,7 @@ from stripe_sync.warehouse.writing.set_aside import save_set_aside
 from stripe_sync.warehouse.writing.staging import (
     COPY_STAGE,
     CREATE_STAGE,
+    KEEP_STAGE,
     copy_blocks,
     emitted_events,
 )
@@ -185,7 +187,7 @@ class BatchWriter:
             raise WarehouseError(msg) from error
         try:
             connection.commit()
-        except psycopg.OperationalError as error:
+        except psycopg.Error as error:
             raise _CommitUnanswered(result, transaction_id) from error
         return result
 
@@ -200,6 +202,8 @@ class BatchWriter:
             result = changes.result
             with _run_concurrently(on_rows, changes.records, emitted):
                 if changes.events:
+                    if not keeps_session(connection):
+                        cursor.execute(CREATE_STAGE)
                     with cursor.copy(COPY_STAGE) as copy:
                         for block in copy_blocks(changes, emitted):
                             copy.write(block)
@@ -229,8 +233,9 @@ class BatchWriter:
 def _prepare(connection: Connection, _record: object) -> None:
     # Each statement must see what was committed while it waited for a lock.
     connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-    connection.execute(CREATE_STAGE)
-    connection.commit()
+    if keeps_session(connection):
+        connection.execute(KEEP_STAGE)
+        connection.commit()
 
 
 @contextmanager

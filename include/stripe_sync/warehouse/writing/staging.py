@@ -37,8 +37,12 @@ CREATE TEMPORARY TABLE stripe_stage (
     parent_id text,
     payload_exact text,
     payload jsonb NOT NULL
-) ON COMMIT DELETE ROWS
+) ON COMMIT DROP
 """
+"""For one transaction."""
+
+KEEP_STAGE = CREATE_STAGE.replace("ON COMMIT DROP", "ON COMMIT DELETE ROWS")
+"""For all transactions of a session of our own; saves some milliseconds in each."""
 
 COPY_STAGE = "COPY pg_temp.stripe_stage FROM STDIN"
 

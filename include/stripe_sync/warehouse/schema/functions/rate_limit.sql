@@ -63,6 +63,7 @@ DECLARE
     free float8;
     slot float8;
 BEGIN
+    PERFORM set_config('lock_timeout', '10s', true);
     LOOP
         SELECT * INTO account FROM stripe_sync.pacing
         WHERE account_key = p_account AND scope = '*' FOR UPDATE;

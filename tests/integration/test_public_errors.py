@@ -1,0 +1,140 @@
+"""Every public function fails with an error of this project, whatever a driver raises."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import fsspec
+import psycopg
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+import stripe_sync
+from databases import new_database
+from stripe_sandbox.server import running
+from stripe_sync import Connections, Credential, LakeError, StripeSyncError, WarehouseError
+from stripe_sync.libpq import connection_parameters, render_warehouse_url
+
+Call = Callable[[Connections], object]
+
+
+def _listen(connections: Connections) -> object:
+    async def first() -> object:
+        return await anext(stripe_sync.listen_streams(connections.warehouse_url, seconds=0))
+
+    return asyncio.run(first())
+
+
+CALLS: dict[str, Call] = {
+    "backfill": lambda c: stripe_sync.backfill(c, collections=["customer"]),
+    "backfill_collection": lambda c: stripe_sync.backfill_collection(c, "default", "customer"),
+    "plan_backfill": lambda c: stripe_sync.plan_backfill(c, "default", ["customer"]),
+    "poll": lambda c: stripe_sync.poll(c, seconds=0.01),
+    "poll_syncs": lambda c: stripe_sync.poll_syncs(lambda _: c, c.warehouse_url, seconds=0.01),
+    "reconcile": lambda c: stripe_sync.reconcile(c, collections=["customer"]),
+    "reconcile_collection": lambda c: stripe_sync.reconcile_collection(c, "default", "customer"),
+    "plan_reconcile": stripe_sync.plan_reconcile,
+    "reload": lambda c: stripe_sync.reload(c, collections=["customer"]),
+    "reload_collection": lambda c: stripe_sync.reload_collection(c, "default", "customer"),
+    "plan_reload": lambda c: stripe_sync.plan_reload(c, "default", []),
+    "maintain": stripe_sync.maintain,
+    "status": stripe_sync.status,
+    "list_syncs": lambda c: stripe_sync.list_syncs(c.warehouse_url),
+    "listen_streams": _listen,
+    "dbt_environment": lambda c: stripe_sync.dbt_environment(c.warehouse_url, Path("/scratch")),
+}
+WITHOUT_CONNECTIONS = {
+    *("dbt_command", "fetch_account_id", "load_catalog", "render_warehouse_url"),
+}
+LAKE_ONLY = {"plan_reload", "reload", "reload_collection"}
+OFFLINE = {"dbt_environment"}
+
+
+@pytest.fixture(scope="module")
+def connections(
+    postgres_url: str, migrated: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Connections]:
+    """A sync that works; the tests break one of its connections."""
+    lake = tmp_path_factory.mktemp("lake")
+    with running() as sandbox, new_database(postgres_url, like=migrated) as url:
+        sandbox.control.seed({"customer": 2})
+        works = Connections(Credential(sandbox.api_key, sandbox.base_url), url, str(lake))
+        stripe_sync.backfill(works, collections=["product"])
+        yield works
+
+
+def test_every_public_function_is_called_here() -> None:
+    public = {name: getattr(stripe_sync, name) for name in stripe_sync.__all__}
+    functions = {name for name, value in public.items() if inspect.isroutine(inspect.unwrap(value))}
+    assert functions == CALLS.keys() | WITHOUT_CONNECTIONS
+
+
+@pytest.mark.parametrize("name", sorted(CALLS.keys() - OFFLINE))
+def test_a_warehouse_that_does_not_answer(connections: Connections, name: str) -> None:
+    broken = replace(connections, warehouse_url="postgresql://u:secret@127.0.0.1:1/db")
+    with pytest.raises(StripeSyncError) as caught:
+        CALLS[name](broken)
+    assert "secret" not in str(caught.value)
+    assert name in LAKE_ONLY or "127.0.0.1:1" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted(CALLS.keys()))
+def test_a_warehouse_url_with_a_wrong_parameter(connections: Connections, name: str) -> None:
+    broken = replace(connections, warehouse_url=f"{connections.warehouse_url}&sslmod=require")
+    with pytest.raises(StripeSyncError) as caught:
+        CALLS[name](broken)
+    assert name in LAKE_ONLY or "'sslmod'" in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def stranger_url(connections: Connections) -> Iterator[str]:
+    """The warehouse, as a role without any right."""
+    url = connections.warehouse_url
+    with psycopg.connect(url, autocommit=True) as admin:
+        role = f"stranger_{admin.info.dbname}"
+        admin.execute(f"CREATE ROLE {role} LOGIN")
+        yield render_warehouse_url(connection_parameters(url) | {"user": role})
+        admin.execute(f"DROP ROLE {role}")
+
+
+@pytest.mark.parametrize("name", sorted(CALLS.keys() - OFFLINE))
+def test_a_role_without_rights(connections: Connections, stranger_url: str, name: str) -> None:
+    broken = replace(connections, warehouse_url=stranger_url)
+    with pytest.raises(StripeSyncError) as caught:
+        CALLS[name](broken)
+    assert name in LAKE_ONLY or isinstance(caught.value, WarehouseError)
+
+
+class _ForeignError(Exception):
+    """An error like those of botocore: of a driver's own class."""
+
+
+class _RefusingFiles(MemoryFileSystem):  # type: ignore[misc]
+    """An object store whose driver fails in its own way."""
+
+    protocol = "refusing"
+
+    def _fail(self, *_: object, **__: object) -> None:
+        message = "no credentials"
+        raise _ForeignError(message)
+
+    ls = info = find = exists = open = pipe_file = makedirs = mkdirs = _fail
+
+
+@pytest.mark.parametrize("url", ["refusing://bucket/lake", "nowhere://bucket/lake"])
+@pytest.mark.parametrize("name", ["backfill", "reload", "maintain"])
+def test_a_lake_whose_driver_fails(connections: Connections, name: str, url: str) -> None:
+    fsspec.register_implementation("refusing", _RefusingFiles, clobber=True)
+    with pytest.raises(LakeError) as caught:
+        CALLS[name](replace(connections, lake_url=url))
+    assert str(caught.value)
+
+
+def test_a_lake_that_cannot_be_written(connections: Connections, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(LakeError, match="cannot write the lake"):
+        CALLS["backfill"](replace(connections, lake_url=str(tmp_path / "file" / "lake")))
