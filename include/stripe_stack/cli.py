@@ -81,7 +81,9 @@ def docs() -> None:
     """Build the data docs into dbt/target."""
     settings, project = read_settings(), ROOT / "dbt"
     with postgres_of(settings) as (postgres, _):
-        environment = dbt_environment(warehouse_url(settings, postgres), project)
+        environment = dbt_environment(
+            warehouse_url(settings, postgres), project, settings.stripe_views_schema
+        )
         _run(dbt_command(project, "docs"), environment)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from stripe_sync import libpq
-from stripe_sync.errors import StripeSyncError
+from stripe_sync.errors import ConfigurationError, StripeSyncError
 from stripe_sync.gc_tuning import bulk_mode
 from stripe_sync.records import canonical_json
 
@@ -20,9 +20,8 @@ _PROFILE = ("host", "port", "user", "password", "dbname", "application_name", "c
 """The parameters that the profile needs; the others reach dbt's driver by libpq's own ways."""
 
 _PARAMETERS = "STRIPE_DBT_PARAMETERS"
-
-VIEWS_SCHEMA = "stripe"
-"""The schema in ``dbt/profiles.yml``."""
+_SCHEMA_VARIABLE = "STRIPE_VIEWS_SCHEMA"
+_DEFAULT_SCHEMA = "stripe"
 
 _STEPS = {
     "build": ["build"],
@@ -41,19 +40,30 @@ def dbt_command(project: Path, *steps: str) -> list[str]:
     return [sys.executable, "-m", "stripe_sync.dbt_runner", str(project), *steps]
 
 
-def dbt_environment(warehouse_url: str, scratch: Path) -> dict[str, str]:
+def dbt_environment(
+    warehouse_url: str, scratch: Path, views_schema: str | None = None
+) -> dict[str, str]:
     """The environment of that process; address and password reach dbt in no other way.
 
     Args:
         warehouse_url: ``postgresql://…``.
         scratch: Folder for dbt's own output: ``target`` and ``logs``.
+        views_schema: Schema of the views, created when it does not exist; None for the one in the
+            environment variable ``STRIPE_VIEWS_SCHEMA``, and ``stripe`` without one.
 
     Returns:
         This process's environment with dbt's variables added.
 
     Raises:
-        ConfigurationError: The URL is not one of PostgreSQL, or has a wrong parameter.
+        ConfigurationError: The URL is not one of PostgreSQL, or has a wrong parameter, or the
+            schema is one of the tables.
     """
+    from stripe_sync.warehouse.schema.tables import CONTROL_SCHEMA, RAW_SCHEMA
+
+    views_schema = views_schema or os.environ.get(_SCHEMA_VARIABLE, "")
+    if views_schema in (RAW_SCHEMA, CONTROL_SCHEMA):
+        msg = f"the views cannot be in the schema {views_schema}, which has tables of the sync"
+        raise ConfigurationError(msg)
     parameters = libpq.connection_parameters(warehouse_url)
     rest = {name: value for name, value in parameters.items() if name not in _PROFILE}
     known = {"host": ""} | libpq.defaults() | parameters
@@ -62,6 +72,7 @@ def dbt_environment(warehouse_url: str, scratch: Path) -> dict[str, str]:
         **os.environ,
         **{f"STRIPE_DBT_{name.upper()}": known[name] for name in _PROFILE if name in known},
         _PARAMETERS: canonical_json.dumps(rest).decode(),
+        _SCHEMA_VARIABLE: views_schema,
         "DBT_TARGET_PATH": str(scratch / "target"),
         "DBT_LOG_PATH": str(scratch / "logs"),
         "DBT_LOG_LEVEL_FILE": "none",  # standard output is enough
@@ -110,7 +121,7 @@ def _check_rights(parameters: dict[str, str]) -> None:
     given = {name: value for name, value in variables.items() if value}
     engine = create_engine(libpq.render_warehouse_url(parameters | given))
     with explain(engine.url), engine.connect() as connection:
-        check_views(connection, VIEWS_SCHEMA)
+        check_views(connection, os.environ.get(_SCHEMA_VARIABLE) or _DEFAULT_SCHEMA)
     engine.dispose()
 
 

@@ -46,6 +46,7 @@ def airflow_environment(settings: Settings, secrets: Secrets, postgres: Postgres
         "AIRFLOW_HOME": str(home),
         **{f"AIRFLOW__{key}": str(value) for key, value in options.items()},
         **_connections(settings, postgres),
+        "STRIPE_VIEWS_SCHEMA": settings.stripe_views_schema or "",
         "DO_NOT_TRACK": "1",
         "PYTHONUNBUFFERED": "1",
         # Keeps the checkout off the path, where the package would be found a second time.

@@ -54,6 +54,7 @@ def run_demo(console: Console) -> None:
         stripe_api_base=None,
         stripe_account=None,
         warehouse_url=None,
+        stripe_views_schema=None,
         lake_url=None,
         airflow_port=free_port(),
         sandbox_port=free_port(),

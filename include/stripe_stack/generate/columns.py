@@ -131,7 +131,9 @@ def _hint(
     if field.kind is FieldKind.TIMESTAMP:
         return f"Unix seconds; `{name}{MOMENT_SUFFIX}` has the same time as a timestamp."
     if field.kind is FieldKind.REFERENCE:
-        places = [f"`stripe.{views[target]}`" for target in field.to if target in views]
+        # dbt renders the name of the schema, which is a setting.
+        named = [views[target] for target in field.to if target in views]
+        places = [f"`{{{{ target.schema }}}}.{view}`" for view in named]
         return f"An id, see {', '.join(places)}." if places else "An id."
     return None
 

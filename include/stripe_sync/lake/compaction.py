@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,7 +23,8 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stripe_sync.lake import append, atomic_write
+from stripe_sync.lake import append, atomic_write, file_names
+from stripe_sync.lake.file_names import SUFFIX, BackfillFile, MergedFile, NamedFile
 from stripe_sync.lake.store import Lake, explain
 
 STAGING = ".staging-"
@@ -33,10 +33,6 @@ STAGING = ".staging-"
 _STREAMS = ("records", "events")
 _EXCHANGE = 2
 _WORKING_FOLDER = -100
-
-# Names of one writer's files sort in the order in which they were written.
-_WRITTEN = re.compile(r"(?P<writer>stream|backfill-[a-z0-9_]+)-[0-9-]+\.parquet")
-_MERGED = re.compile(r"merged-(?P<number>\d{6})\.parquet")
 
 
 class Compactor:
@@ -109,13 +105,12 @@ class Compactor:
         return prepared
 
     def _write(self, prepared: Prepared, groups: list[list[Path]]) -> None:
-        used = [int(match["number"]) for match in _matches(_MERGED, prepared.folder)]
+        used = [f.number for f in _named_files(prepared.folder) if isinstance(f, MergedFile)]
         for number, group in enumerate(groups, start=max(used, default=0) + 1):
             prepared.sources |= {path.name: _version(path) for path in group}
             rows = _in_order(pa.concat_tables([_rows(path) for path in group]))
-            atomic_write.put(
-                self._files, str(prepared.staging / f"merged-{number:06d}.parquet"), rows
-            )
+            path = prepared.staging / f"{MergedFile(number).name}{SUFFIX}"
+            atomic_write.create(self._files, str(path), rows)
 
 
 @dataclass
@@ -194,15 +189,22 @@ def _closed_files(folder: Path) -> list[Path]:
     That excludes the newest file of each writer: rows may be appended to it, or it may be discarded
     when its rows were not committed in the warehouse.
     """
-    newest = {match["writer"]: match.string for match in _matches(_WRITTEN, folder)}
-    names = {match.string for match in _matches(_WRITTEN, folder)} - set(newest.values())
-    names |= {match.string for match in _matches(_MERGED, folder)}
-    return [folder / name for name in sorted(names)]
+    files = sorted(_named_files(folder), key=lambda file: file.name)
+    newest: dict[object, NamedFile] = {}
+    for file in files:
+        if not isinstance(file, MergedFile):
+            newest[_writer(file)] = file
+    return [folder / f"{file.name}{SUFFIX}" for file in files if file not in newest.values()]
 
 
-def _matches(pattern: re.Pattern[str], folder: Path) -> list[re.Match[str]]:
-    names = sorted(path.name for path in folder.iterdir())
-    return [match for name in names if (match := pattern.fullmatch(name))]
+def _named_files(folder: Path) -> list[NamedFile]:
+    found = (file_names.parse(path.name) for path in folder.glob(f"*{SUFFIX}"))
+    return [file for file in found if file is not None]
+
+
+def _writer(file: NamedFile) -> object:
+    """What wrote a file, one after the other: the stream, or a collection's backfills."""
+    return (file.collection, file.writer) if isinstance(file, BackfillFile) else "stream"
 
 
 def _rows(path: Path) -> pa.Table:

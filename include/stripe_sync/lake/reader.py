@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,19 +15,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from stripe_sync.lake import file_names
 from stripe_sync.lake.append import tail_of
+from stripe_sync.lake.file_names import SUFFIX, BackfillFile, StreamFile
 from stripe_sync.lake.store import Lake, explain
 from stripe_sync.records import ChangeType, EventRow, RecordRow, Source, canonical_json
 
 _ROWS = 2_000
-_BACKFILL = re.compile(r"backfill-(?P<collection>[a-z0-9_]+)-(?P<generation>\d{6})-\d{8}")
 _FILE = re.compile(r"/(?:records|events)/collection=([^/]+)/")
-_STREAM = re.compile(r"stream-\d{20}")
 
 
 @dataclass(frozen=True, slots=True)
 class LakeWatermarks:
-    """The highest numbers in file names and footers; they must not be given out again.
+    """The highest numbers in file names and footers; the next ones follow them.
 
     Attributes:
         generations: Last backfill generation of each collection, by short name.
@@ -82,12 +81,11 @@ class LakeReader:
         generations: dict[str, int] = {}
         position = 0
         for path in self._paths():
-            name = posixpath.basename(path).removesuffix(".parquet")
-            if match := _BACKFILL.fullmatch(name):
-                collection, generation = match["collection"], int(match["generation"])
-                generations[collection] = max(generation, generations.get(collection, 0))
-            elif _STREAM.fullmatch(name):
-                position = max(position, tail_of(path, self._metadata(path)).part.last)
+            match file_names.parse(path):
+                case BackfillFile(collection, generation):
+                    generations[collection] = max(generation, generations.get(collection, 0))
+                case StreamFile():
+                    position = max(position, tail_of(path, self._metadata(path)).part.last)
         return LakeWatermarks(generations, position)
 
     def owner(self) -> LakeOwner | None:
@@ -174,7 +172,7 @@ class LakeReader:
     def _paths(self, below: str = "") -> list[str]:
         with explain("read", self._root):
             found: list[str] = self._files.find(f"{self._root}/{below}")
-        return [path for path in found if path.endswith(".parquet") and _FILE.search(path)]
+        return [path for path in found if path.endswith(SUFFIX) and _FILE.search(path)]
 
     def _read(self, path: str, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         with explain("read", path), self._files.open(path, "rb") as source:

@@ -11,7 +11,8 @@ import fsspec
 import pyarrow as pa
 
 from stripe_sync.errors import LakeError
-from stripe_sync.lake import append, atomic_write, schema
+from stripe_sync.lake import append, atomic_write, file_names, schema
+from stripe_sync.lake.file_names import SUFFIX, BackfillFile
 from stripe_sync.records import EventRow, RecordRow
 from stripe_sync.records.set_aside import SetAside
 
@@ -27,8 +28,7 @@ class Lake:
     ``<lake>/<sync>/records/collection=<c>/<name>.parquet`` has record versions and
     ``<lake>/<sync>/events/collection=<c>/date=<day>/<name>.parquet`` change events by the UTC day
     of ``created_at``. ``<lake>/<sync>/set_aside`` has what cannot be stored as a record. Readers
-    never see half a file. Only one process at a time may write under a file name of a collection:
-    hold the backfill lock or the lake lock.
+    never see half a file. No writer replaces a file that it did not write.
 
     Examples:
         The current state of all customers, and their history, as data frames::
@@ -65,39 +65,65 @@ class Lake:
         return self._files, self._root
 
     def write_chunk(
-        self, name: str, records: Sequence[RecordRow], events: Sequence[EventRow]
+        self,
+        name: str,
+        records: Sequence[RecordRow],
+        events: Sequence[EventRow],
+        written: set[str] | None = None,
     ) -> None:
-        """Write rows under a file name, in place of an earlier file with that name.
-
-        Writes only collections with rows; ``discard`` removes the files of others.
+        """Write rows to new files with this name; only collections with rows get one.
 
         Args:
             name: File name without extension.
             records: Record versions.
             events: Change events.
+            written: Paths that an earlier attempt at this same chunk has written: they are removed
+                first. Afterwards it has the paths of this attempt, also when that failed.
 
         Raises:
-            LakeError: The lake cannot be written.
+            LakeError: The lake cannot be written, or has a file with this name and other content.
         """
+        written = set() if written is None else written
+        tables = {
+            f"{self._records(collection)}/{name}{SUFFIX}": schema.records_table(rows)
+            for collection, rows in _by_collection(records).items()
+        }
+        for collection, found in _by_collection(events).items():
+            for day, rows in _by_day(found).items():
+                path = f"{self._events(collection)}/date={day}/{name}{SUFFIX}"
+                tables[path] = schema.events_table(rows)
         with explain("write", self._root):
-            for collection, rows in _by_collection(records).items():
-                path = f"{self._records(collection)}/{name}.parquet"
-                atomic_write.put(self._files, path, schema.records_table(rows))
-            for collection, found in _by_collection(events).items():
-                days = _by_day(found)
-                paths = {
-                    f"{self._events(collection)}/date={day}/{name}.parquet": day for day in days
-                }
-                for path, day in paths.items():
-                    atomic_write.put(self._files, path, schema.events_table(days[day]))
-                self._remove(set(self._event_files(collection, name)) - paths.keys())
+            while written:
+                self._files.rm_file(written.pop())
+            for path, table in tables.items():
+                atomic_write.create(self._files, path, table)
+                written.add(path)
+
+    def backfill_files(self, collection: str, folders: Iterable[str]) -> list[BackfillFile]:
+        """The files that backfills of one collection wrote, of any warehouse.
+
+        Args:
+            collection: Short name of the collection that was read.
+            folders: Short names of the collections that its chunks have rows of.
+
+        Raises:
+            LakeError: The lake cannot be read.
+        """
+        with explain("read", self._root):
+            paths = [
+                path
+                for folder in folders
+                for path in self._files.glob(f"{self._records(folder)}/backfill-{collection}-*")
+            ]
+        found = {file_names.parse(path) for path in paths}
+        return [f for f in found if isinstance(f, BackfillFile) and f.collection == collection]
 
     def append_part(
         self, part: append.Part, records: Sequence[RecordRow], events: Sequence[EventRow]
     ) -> None:
         """Append a part of the stream; hold the lake lock.
 
-        Appending the same part again replaces the rows of the earlier attempt.
+        Appending the same part again adds the rows that the earlier attempt lacks.
 
         Args:
             part: The part.
@@ -134,20 +160,20 @@ class Lake:
                 if each.text is not None:
                     folder = each.collection_id.partition(":")[2]
                     path = f"{self._root}/set_aside/collection={folder}/{each.key}.json"
-                    atomic_write.put_bytes(self._files, path, each.text)
+                    atomic_write.create_bytes(self._files, path, each.text)
 
     def discard(self, collection: str, name: str) -> None:
         """Remove a collection's files with this name, if there are any.
 
         Args:
             collection: Short name, ``customer``.
-            name: File name without extension.
+            name: File name without extension, of a chunk that this warehouse did not commit.
 
         Raises:
             LakeError: The lake cannot be written.
         """
         with explain("write", self._root):
-            files = [f"{self._records(collection)}/{name}.parquet"]
+            files = [f"{self._records(collection)}/{name}{SUFFIX}"]
             self._remove([file for file in files if self._files.exists(file)])
             self._remove(self._event_files(collection, name))
 
@@ -228,7 +254,7 @@ class Lake:
         return f"{self._root}/events/collection={collection}"
 
     def _event_files(self, collection: str, name: str) -> list[str]:
-        found: list[str] = self._files.glob(f"{self._events(collection)}/date=*/{name}.parquet")
+        found: list[str] = self._files.glob(f"{self._events(collection)}/date=*/{name}{SUFFIX}")
         return found
 
     def _remove(self, files: Iterable[str]) -> None:
@@ -263,6 +289,12 @@ def explain(verb: str, location: str) -> Iterator[None]:
     """
     try:
         yield
+    except FileExistsError as error:
+        msg = (
+            f"cannot {verb} the lake at {location}: {error}; if another warehouse writes to this "
+            "folder, give each its own"
+        )
+        raise LakeError(msg) from error
     except Exception as error:
         if not isinstance(error, OSError) and type(error).__module__.startswith(_NOT_OF_DRIVERS):
             raise

@@ -2,9 +2,9 @@
 
 Backfills write their own lake files. Change events of polling, reconciles and mutations are read
 back from the stream in order of ``seq``, one part at a time, and appended to the lake; the lake
-position moves after that. A process that dies in between leaves a part that the next one replaces:
+position moves after that. A process that dies in between leaves a part that the next one completes:
 a part is identified by the position of its first change event (``lake/append.py``). Followers of
-one sync take turns.
+one sync take turns; one that lost its lock meanwhile fails, and changes nothing.
 
 A warehouse that was restored from a backup is behind the lake. The follower then writes only the
 change events whose ids the lake lacks, and moves the stream past the positions that the lake uses.

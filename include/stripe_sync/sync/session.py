@@ -14,11 +14,12 @@ from stripe_sync.catalog import Catalog, Collection
 from stripe_sync.client import SharedBudget, SharedRateLimiter, StripeApi
 from stripe_sync.client.stripe_clock import StripeClock
 from stripe_sync.clock import Clock, SystemClock, WarehouseClock
+from stripe_sync.errors import ConfigurationError
 from stripe_sync.extract.context import ReadContext
 from stripe_sync.extract.normalize import Normalizer
 from stripe_sync.extract.reader import CollectionReader
 from stripe_sync.extract.requester import Requester
-from stripe_sync.lake import Lake
+from stripe_sync.lake import Lake, LakeReader
 from stripe_sync.records import Condition, StoredObject, ids
 from stripe_sync.sync.account_check import check_account, fetch_own_account
 from stripe_sync.sync.connections import Connections, SyncSettings
@@ -196,7 +197,8 @@ async def open_session(
 
     Raises:
         AuthenticationError: Stripe refuses the key.
-        ConfigurationError: The sync belongs to another account or mode than the key.
+        ConfigurationError: The sync belongs to another account or mode than the key, or the lake
+            has files of it that the warehouse does not know.
         WarehouseError: The warehouse cannot be reached or changed.
         LakeError: The lake cannot be reached.
     """
@@ -208,6 +210,7 @@ async def open_session(
             common = await stack.enter_async_context(
                 open_shared_resources(connections.warehouse_url, clock)
             )
+        await asyncio.to_thread(_check_lake_is_known, common.warehouse, lake, sync_name)
         stripe_clock = StripeClock(common.clock)
         account_id = await fetch_own_account(connections, stripe_clock) or f"unknown:{sync_name}"
         livemode = credential.livemode
@@ -237,3 +240,19 @@ async def open_session(
             )
         )
         yield Session(sync, settings, api, common.warehouse, lake, common.clock, settings.catalog)
+
+
+def _check_lake_is_known(warehouse: Warehouse, lake: Lake, sync_name: str) -> None:
+    """Refuse to begin a history that the lake has already.
+
+    The second history would number the versions of each record from 1 again, and its change events
+    would have the ids of others.
+    """
+    if warehouse.syncs.find(sync_name) is None and LakeReader(lake).collections():
+        folder = lake.location[1]
+        msg = (
+            f"the lake has files of sync {sync_name} in {folder}, but the warehouse does not know "
+            "this sync: rebuild the warehouse from them with the DAG stripe_reload, or choose "
+            "another lake or another name for the sync"
+        )
+        raise ConfigurationError(msg)

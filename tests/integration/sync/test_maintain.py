@@ -19,6 +19,7 @@ from stripe_sandbox.server import Running
 from stripe_sync import list_syncs
 from stripe_sync.clock import SystemClock
 from stripe_sync.errors import ConfigurationError
+from stripe_sync.lake import BackfillFile, file_names
 from stripe_sync.sync.connections import SyncSettings
 from stripe_sync.sync.maintain import CollectionMaintenance, maintain_sync
 from stripe_sync.sync.reload import plan_reload, reload_collection
@@ -226,8 +227,10 @@ def test_between_the_attempts_of_a_backfill_nothing_is_lost_or_doubled(
 
 def has_uncommitted_file(harness: SyncHarness) -> bool:
     lake, root = harness.lake.location
-    newest = max(lake.glob(f"{root}/records/collection=customer/backfill-*.parquet"), default="0")
-    return int(Path(newest).stem[-8:]) > harness.state("customer")["chunk"]
+    paths = lake.glob(f"{root}/records/collection=customer/backfill-*")
+    found = [file_names.parse(path) for path in paths]
+    newest = max((file.chunk for file in found if isinstance(file, BackfillFile)), default=0)
+    return newest > harness.state("customer")["chunk"]
 
 
 def test_old_events_leave_the_warehouse_but_not_the_lake(harness: SyncHarness) -> None:

@@ -15,6 +15,7 @@ from integration.sync.sync_processes import Work, follow_stream, reload_collecti
 from stripe_sandbox.server import Running
 from stripe_sync.client import Credential
 from stripe_sync.errors import ConfigurationError, SyncBusy
+from stripe_sync.lake import LakeReader
 from stripe_sync.records import Batch, Source
 from stripe_sync.sync.progress import Progress
 from stripe_sync.sync.reload import plan_reload
@@ -172,6 +173,79 @@ def test_a_backfill_after_it_leaves_the_lake_as_it_was(
     going_on.backfill("customer")
     assert harness.lake.events("customer").to_dict("records")[:3] == before
     assert len(harness.lake.records("customer")) == 4
+
+
+@pytest.fixture
+def fresh(harness: SyncHarness, postgres_url: str) -> Iterator[SyncHarness]:
+    """The same lake and Stripe account, and an empty warehouse."""
+    with new_database(postgres_url) as url:
+        yield replace(harness, connections=replace(harness.connections, warehouse_url=url))
+
+
+def lake_files(harness: SyncHarness) -> dict[Path, bytes]:
+    """All files of the lake."""
+    folder = Path(harness.connections.lake_url)
+    return {path: path.read_bytes() for path in folder.rglob("*.parquet")}
+
+
+DOTTED = ("checkout.session", "issuing.card", "customer")
+
+
+def test_a_warehouse_that_does_not_know_the_lakes_sync_is_refused_until_it_is_reloaded(
+    harness: SyncHarness, fresh: SyncHarness
+) -> None:
+    harness.sandbox.control.demo()
+    harness.backfill(*DOTTED)
+    before = lake_files(harness)
+    with pytest.raises(ConfigurationError, match="stripe_reload"):
+        fresh.plan(*DOTTED)
+    with pytest.raises(ConfigurationError, match="stripe_reload"):
+        fresh.poll()
+    assert fresh.sql("SELECT count(*) FROM stripe_sync.syncs") == [(0,)]
+    # One collection was reloaded, the others not yet.
+    plan_reload(fresh.connections, SYNC)
+    reload_collection(fresh.connections, SYNC, DOTTED[0])
+    with pytest.raises(ConfigurationError, match="stripe_reload"):
+        fresh.backfill(DOTTED[1])
+    reload(fresh)
+    fresh.backfill(*DOTTED)
+    assert lake_files(harness) == before
+    assert rows(fresh, "records") == rows(harness, "records") != []
+
+
+def test_a_backfill_after_a_reload_writes_over_no_file(
+    harness: SyncHarness, fresh: SyncHarness
+) -> None:
+    harness.sandbox.control.demo()
+    harness.backfill(*DOTTED)
+    generations = LakeReader(harness.lake).watermarks().generations
+    before = lake_files(harness)
+    reload(fresh)
+    harness.sandbox.control.seed({"checkout.session": 2, "issuing.card": 2, "customer": 2})
+    fresh.backfill(*DOTTED)
+    after = lake_files(harness)
+    assert {path: after[path] for path in before} == before
+    assert len({path.parent.name for path in after.keys() - before.keys()}) == 4
+    later = LakeReader(harness.lake).watermarks().generations
+    assert all(later[name] > generations[name] for name in DOTTED)
+
+
+def test_a_warehouse_from_a_backup_writes_over_no_file_and_removes_none(
+    harness: SyncHarness, postgres_url: str
+) -> None:
+    harness.sandbox.control.seed({"checkout.session": 2, "customer": 2})
+    harness.backfill("checkout.session", "customer")
+    with new_database(postgres_url, like=harness.connections.warehouse_url) as url:
+        older = replace(harness, connections=replace(harness.connections, warehouse_url=url))
+        for _ in range(2):  # the generations that the backup lacks
+            harness.sandbox.control.seed({"checkout.session": 2, "customer": 2})
+            harness.backfill("checkout.session", "customer")
+        before = lake_files(harness)
+        harness.sandbox.control.seed({"checkout.session": 2, "customer": 2})
+        older.backfill("checkout.session", "customer")
+        after = lake_files(harness)
+    assert {path: after[path] for path in before} == before
+    assert len(after) > len(before)
 
 
 def test_an_interrupted_reload_goes_on(harness: SyncHarness, rebuilt: SyncHarness) -> None:

@@ -117,3 +117,19 @@ def test_a_role_that_may_not_create_schemas_gets_the_remedy(empty_database_url: 
         finally:
             admin.execute(f"DROP OWNED BY {role} CASCADE")
             admin.execute(f"DROP ROLE {role}")
+
+
+def test_tables_of_others_are_refused_before_anything_is_created(empty_database_url: str) -> None:
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA stripe_raw")
+        connection.execute("CREATE TABLE stripe_raw.records (theirs text)")
+        with (
+            Warehouse(empty_database_url) as warehouse,
+            pytest.raises(WarehouseError, match=r"stripe_raw\.records; nothing was changed"),
+        ):
+            warehouse.upgrade()
+        found = connection.execute(
+            "SELECT nspname, relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace"
+            " WHERE nspname LIKE 'stripe%' AND relkind = 'r'"
+        ).fetchall()
+    assert found == [("stripe_raw", "records")]

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
+from fsspec import AbstractFileSystem
+from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from stripe_sync.errors import LakeAhead
 from stripe_sync.lake import Lake, LakeReader, Part, atomic_write
 from stripe_sync.lake import append as append_module
-from stripe_sync.lake.schema import EVENTS, RECORDS
+from stripe_sync.lake.schema import EVENTS, RECORDS, records_table
 from stripe_sync.records.diff import Changes, decide
 from unit.lake.test_lake import DAY, files, lake, url
 from unit.records.observations import NOON, batch, observation
@@ -66,6 +68,14 @@ def test_a_retried_first_part_replaces_its_file(lake: Lake) -> None:
     assert stored(lake) == [["cus_1", "cus_2"]] * 2
 
 
+def test_a_shorter_retry_removes_no_row(lake: Lake) -> None:
+    append(lake, 1, 1, "cus_1")
+    append(lake, 2, 4, "cus_2", "cus_3")
+    append(lake, 2, 4, "cus_2")
+    append(lake, 2, 5, "cus_4")
+    assert [sorted(names) for names in stored(lake)] == [["cus_1", "cus_2", "cus_3", "cus_4"]] * 2
+
+
 def test_a_part_written_to_some_folders_is_completed(lake: Lake) -> None:
     append(lake, 1, 1, "cus_1")
     half = rows("cus_2")
@@ -107,7 +117,7 @@ def test_a_part_that_filled_its_file_is_replaced_there(tmp_path: Path) -> None:
     assert stored(lake) == [["first", *many, "last"]] * 2
 
 
-@pytest.mark.parametrize("part", [Part(1, 1), Part(5, 5), Part(7, 7)])
+@pytest.mark.parametrize("part", [Part(1, 1), Part(5, 5), Part(7, 7), Part(8, 9)])
 def test_an_older_part_than_the_lake_has_is_refused(lake: Lake, part: Part) -> None:
     append(lake, 1, 6, "cus_1")
     append(lake, 7, 8, "cus_2")
@@ -205,8 +215,65 @@ def bucket() -> Iterator[Bucket]:
 
 
 def test_an_object_store_gets_each_file_in_one_upload(bucket: Bucket) -> None:
-    table = pa.table({"n": [1, 2]})
-    atomic_write.put(bucket, "/lake/file.parquet", table)
-    atomic_write.put(bucket, "/lake/file.parquet", table.slice(1))
-    assert bucket.find("/lake") == ["/lake/file.parquet"]
-    assert pq.read_table(pa.BufferReader(bucket.cat_file("/lake/file.parquet"))) == table.slice(1)
+    path, table = "/lake/file.parquet", pa.table({"n": [1, 2]})
+    atomic_write.create(bucket, path, table)
+    version = atomic_write.version_of(bucket, path)
+    atomic_write.replace(bucket, path, table.slice(1), version)
+    assert bucket.find("/lake") == [path]
+    assert pq.read_table(pa.BufferReader(bucket.cat_file(path))) == table.slice(1)
+
+
+class SlowDisk(LocalFileSystem):
+    """A disk on which something happens between the reading and the writing of a file."""
+
+    cachable = False
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        super().__init__()
+        self.meanwhile = meanwhile
+
+    def cat_file(self, *args: Any, **options: Any) -> bytes:
+        content: bytes = super().cat_file(*args, **options)
+        self.meanwhile()
+        return content
+
+
+class SlowBucket(Bucket):
+    """An object store with the same."""
+
+    cachable = False
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        super().__init__()
+        self.meanwhile = meanwhile
+
+    def cat_file(self, *args: Any, **options: Any) -> bytes:
+        content: bytes = super().cat_file(*args, **options)
+        self.meanwhile()
+        return content
+
+
+@pytest.mark.parametrize("store", [SlowDisk, SlowBucket])
+def test_a_follower_that_fell_behind_replaces_nothing(
+    store: type[SlowDisk | SlowBucket], tmp_path: Path
+) -> None:
+    """Its lock was lost while it read the newest file, and the next follower took over."""
+    folder = str(tmp_path)
+
+    def append_to(files: AbstractFileSystem, first: int, last: int, *names: str) -> None:
+        table = records_table(rows(*names).records)
+        append_module.append(files, folder, Part(first, last), table)
+
+    def take_over() -> None:
+        append_to(next_follower, 2, 3, "cus_2", "cus_3")
+        append_to(next_follower, 4, 4, "cus_4")
+
+    next_follower = store(lambda: None)
+    append_to(next_follower, 1, 1, "cus_1")
+    with pytest.raises(OSError, match="another process has changed"):
+        append_to(store(take_over), 2, 2, "cus_2")
+    [path] = next_follower.find(folder)
+    table = pq.read_table(pa.BufferReader(next_follower.cat_file(path)))
+    assert table["upstream_id"].to_pylist() == ["cus_1", "cus_2", "cus_3", "cus_4"]
+    for name in next_follower.find(folder):
+        next_follower.rm_file(name)

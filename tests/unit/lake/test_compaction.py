@@ -13,7 +13,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from stripe_sync.lake import Compactor, Lake, LakeReader, Part, remove_leftovers
+from stripe_sync.lake import BackfillFile, Compactor, Lake, LakeReader, Part, remove_leftovers
 from stripe_sync.lake.compaction import Prepared
 from stripe_sync.lake.schema import EVENTS, RECORDS
 from stripe_sync.records.diff import Changes, decide
@@ -31,9 +31,23 @@ def rows(*names: str, now: datetime = NOON) -> Changes:
     return decide(batch(*(observation(upstream_id=name) for name in names)), {}, (), now)
 
 
-def chunk(lake: Lake, number: int, *names: str, now: datetime = NOON, writer: str = "x") -> None:
+def chunk(lake: Lake, number: int, *names: str, now: datetime = NOON, of: str = "x") -> None:
     found = rows(*names, now=now)
-    lake.write_chunk(f"backfill-{writer}-000001-{number:08d}", found.records, found.events)
+    lake.write_chunk(chunk_name(number, of), found.records, found.events)
+
+
+def chunk_name(number: int, of: str = "x") -> str:
+    return BackfillFile(of, 1, number, "0123abcd").name
+
+
+def chunk_file(number: int, of: str = "x") -> str:
+    return f"{chunk_name(number, of)}.parquet"
+
+
+def write_again(lake: Lake, number: int, *names: str) -> None:
+    """What a writer does that retries its chunk."""
+    lake.discard("customer", chunk_name(number))
+    chunk(lake, number, *names)
 
 
 def compact(lake: Lake, collection: str = "customer") -> list[Prepared]:
@@ -61,7 +75,7 @@ def test_small_files_are_merged_except_the_newest(lake: Lake, tmp_path: Path) ->
     before = [read(tmp_path, shape) for shape in (RECORDS, EVENTS)]
     assert [(len(done.sources), done.merged_count) for done in compact(lake)] == [(4, 1), (4, 1)]
     assert [read(tmp_path, shape) for shape in (RECORDS, EVENTS)] == before
-    left = ["backfill-x-000001-00000005.parquet", "merged-000001.parquet"]
+    left = [chunk_file(5), "merged-000001.parquet"]
     folder = tmp_path / "main" / "records" / "collection=customer"
     assert names_of(folder) == left
     assert names_of(tmp_path / "main/events/collection=customer/date=2026-03-01") == left
@@ -76,7 +90,7 @@ def test_merged_files_are_merged_again_under_a_new_name(lake: Lake, tmp_path: Pa
         chunk(lake, number, f"cus_{number}")
     compact(lake)
     folder = tmp_path / "main" / "records" / "collection=customer"
-    assert names_of(folder) == ["backfill-x-000001-00000005.parquet", "merged-000002.parquet"]
+    assert names_of(folder) == [chunk_file(5), "merged-000002.parquet"]
     assert compact(lake) == []
     assert read(tmp_path, RECORDS) == [f"cus_{number}" for number in range(1, 6)]
 
@@ -84,13 +98,13 @@ def test_merged_files_are_merged_again_under_a_new_name(lake: Lake, tmp_path: Pa
 def test_the_newest_file_of_each_writer_is_not_merged(lake: Lake, tmp_path: Path) -> None:
     for number in range(1, 4):
         chunk(lake, number, f"cus_{number}")
-        chunk(lake, number, f"cus_{number}y", writer="y_z")
+        chunk(lake, number, f"cus_{number}y", of="y.z_a")
     found = rows("cus_8")
     lake.append_part(Part(1, 1), found.records, found.events)
     compact(lake)
     assert names_of(tmp_path / "main" / "records" / "collection=customer") == [
-        "backfill-x-000001-00000003.parquet",
-        "backfill-y_z-000001-00000003.parquet",
+        chunk_file(3),
+        chunk_file(3, "y.z_a"),
         "merged-000001.parquet",
         "stream-00000000000000000001.parquet",
     ]
@@ -106,8 +120,8 @@ def test_large_files_and_foreign_files_are_not_merged(lake: Lake, tmp_path: Path
     for number in range(2, 5):
         chunk(lake, number, f"cus_new_{number}")
     folder = tmp_path / "main" / "records" / "collection=customer"
-    (folder / "backfill-x-000001-00000002.parquet").rename(folder / "of-somebody.parquet")
-    (folder / "backfill-x-000001-00000003.parquet").rename(folder / "else.parquet")
+    (folder / chunk_file(2)).rename(folder / "of-somebody.parquet")
+    (folder / chunk_file(3)).rename(folder / "else.parquet")
     [events] = compact(lake)
     assert events.folder.name == "date=2026-03-01"
     assert len(names_of(folder)) == 4
@@ -147,7 +161,7 @@ def test_merged_events_are_read_in_the_order_of_created_at(lake: Lake) -> None:
 
 def test_compaction_keeps_the_watermarks(lake: Lake) -> None:
     for number in range(1, 4):
-        chunk(lake, number, f"cus_{number}", writer="customer")
+        chunk(lake, number, f"cus_{number}", of="customer")
         found = rows(f"cus_s{number}")
         lake.write_chunk(f"stream-{number:020d}", found.records, found.events)
     before = LakeReader(lake).watermarks()
@@ -164,7 +178,7 @@ def test_files_that_changed_meanwhile_are_not_replaced(lake: Lake, tmp_path: Pat
     first, second = compactor.prepare(folder), compactor.prepare(folder)
     assert first is not None
     assert second is not None
-    chunk(lake, 2, "cus_2", "cus_2b")
+    write_again(lake, 2, "cus_2", "cus_2b")
     assert not first.install()
     first.discard()
     again = compactor.prepare(folder)
@@ -193,7 +207,7 @@ def test_files_written_meanwhile_are_kept(lake: Lake, tmp_path: Path) -> None:
     folder = tmp_path / "main" / "records" / "collection=customer"
     prepared = Compactor(lake).prepare(folder)
     assert prepared is not None
-    chunk(lake, 3, "cus_3", "cus_3b")
+    write_again(lake, 3, "cus_3", "cus_3b")
     chunk(lake, 4, "cus_4")
     assert prepared.install()
     assert read(tmp_path, RECORDS) == ["cus_1", "cus_2", "cus_3", "cus_3b", "cus_4"]
@@ -212,7 +226,7 @@ def test_a_reader_that_listed_merged_files_gets_not_found(lake: Lake, tmp_path: 
 def test_a_listing_has_all_old_files_or_all_new_ones(lake: Lake, tmp_path: Path) -> None:
     for number in range(1, 202):
         found = rows(f"cus_{number}")
-        lake.write_chunk(f"backfill-x-000001-{number:08d}", found.records, [])
+        lake.write_chunk(chunk_name(number), found.records, [])
     folder = tmp_path / "main" / "records" / "collection=customer"
     prepared = Compactor(lake).prepare(folder)
     assert prepared is not None

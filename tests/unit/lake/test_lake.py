@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,9 +26,15 @@ def changes(observations: Sequence[Observation], now: datetime = NOON) -> Change
     return decide(batch(*observations), {}, (), now)
 
 
-def write(lake: Lake, name: str, *observations: Observation, now: datetime = NOON) -> Changes:
+def write(
+    lake: Lake,
+    name: str,
+    *observations: Observation,
+    now: datetime = NOON,
+    written: set[str] | None = None,
+) -> Changes:
     rows = changes(observations, now)
-    lake.write_chunk(name, rows.records, rows.events)
+    lake.write_chunk(name, rows.records, rows.events, written)
     return rows
 
 
@@ -51,6 +58,11 @@ def lake(url: str) -> Lake:
 def files(url: str) -> list[str]:
     system, root = fsspec.core.url_to_fs(url)
     return sorted(path.removeprefix(root).lstrip("/") for path in system.find(root))
+
+
+def contents(url: str) -> dict[str, bytes]:
+    system, root = fsspec.core.url_to_fs(url)
+    return {path: system.cat_file(path) for path in system.find(root)}
 
 
 def test_files_have_the_paths_of_the_contract(lake: Lake, url: str) -> None:
@@ -94,10 +106,12 @@ def test_rows_are_read_back_without_loss(lake: Lake) -> None:
     assert [row["changes"] for row in events] == [None, r'{"n":"\u0000"}', None]
 
 
-def test_a_chunk_written_again_replaces_its_files(lake: Lake, url: str) -> None:
-    write(lake, "chunk-1", observation(), observation(upstream_id="cus_2"))
+def test_a_retried_chunk_replaces_only_what_it_wrote_itself(lake: Lake, url: str) -> None:
+    written: set[str] = set()
+    write(lake, "chunk-1", observation(), observation(upstream_id="cus_2"), written=written)
     write(lake, "chunk-2", observation(upstream_id="cus_9"))
-    write(lake, "chunk-1", observation(upstream_id="cus_3"), now=NOON + DAY)
+    again = observation(upstream_id="cus_3")
+    write(lake, "chunk-1", again, now=NOON + DAY, written=written)
     assert files(url) == [
         "main/events/collection=customer/date=2026-03-01/chunk-2.parquet",
         "main/events/collection=customer/date=2026-03-02/chunk-1.parquet",
@@ -105,6 +119,40 @@ def test_a_chunk_written_again_replaces_its_files(lake: Lake, url: str) -> None:
         "main/records/collection=customer/chunk-2.parquet",
     ]
     assert sorted(lake.records("customer")["upstream_id"]) == ["cus_3", "cus_9"]
+
+
+def test_another_writers_file_is_never_replaced(lake: Lake, url: str) -> None:
+    write(lake, "chunk-1", observation(), observation(upstream_id="cus_2"))
+    before = contents(url)
+    written: set[str] = set()
+    for _ in range(2):  # a retry does not take the file for its own
+        with pytest.raises(LakeError, match=r"chunk-1\.parquet exists already"):
+            write(Lake(url, "main"), "chunk-1", observation(upstream_id="cus_3"), written=written)
+    assert contents(url) == before
+
+
+def test_the_same_rows_may_be_written_twice(lake: Lake, url: str) -> None:
+    """An object store's client repeats an upload whose answer was lost."""
+    write(lake, "chunk-1", observation())
+    before = contents(url)
+    write(Lake(url, "main"), "chunk-1", observation())
+    assert contents(url) == before
+
+
+def test_of_two_writers_of_one_name_one_is_refused(lake: Lake, url: str) -> None:
+    def attempt(number: int) -> bool:
+        many = [observation(upstream_id=f"cus_{number}_{n}") for n in range(200)]
+        try:
+            write(Lake(url, "main"), f"chunk-{number // 4}", *many)
+        except LakeError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as threads:
+        done = list(threads.map(attempt, range(40)))
+    assert [sum(done[n : n + 4]) for n in range(0, 40, 4)] == [1] * 10
+    winners = {name.rpartition("_")[0] for name in lake.records()["upstream_id"]}
+    assert winners == {f"cus_{number}" for number, won in enumerate(done) if won}
 
 
 def test_events_of_two_days_are_in_two_folders(lake: Lake, url: str) -> None:

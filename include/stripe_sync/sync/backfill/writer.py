@@ -2,18 +2,23 @@
 
 The number of a chunk is committed in the transaction that stores it, and is part of the names of
 its files. A process that dies between file and transaction leaves at most the files of the next
-number, and the next run deletes just those: no object is stored twice, none is lost.
+number, and the next run deletes just those: no object is stored twice, none is lost. A new
+generation is higher than those of the warehouse and of the lake: the warehouse may be younger than
+the lake, or was restored from a backup.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
 from stripe_sync.catalog import Collection
 from stripe_sync.catalog.dependencies import derived_collections
 from stripe_sync.clock import to_unix
+from stripe_sync.errors import ConfigurationError
 from stripe_sync.extract.lists.concurrent_ranges import Slice
+from stripe_sync.lake import BackfillFile
 from stripe_sync.records import (
     Batch,
     Checkpoint,
@@ -29,6 +34,7 @@ from stripe_sync.sync.progress import Progress, ProgressTracker, percent_covered
 from stripe_sync.sync.refetch import load_certain
 from stripe_sync.sync.session import Session
 from stripe_sync.sync.set_aside import taken
+from stripe_sync.warehouse.state.collections import CollectionState
 
 CHUNK_OBJECTS = 2_000
 """Objects per transaction: large enough to be cheap, short enough for a poller beside it."""
@@ -75,6 +81,8 @@ class ChunkWriter:
             self.bound = session.api.stripe_clock.now() - days * _DAY
         self._generation = 0
         self._chunk = 0
+        self._lake_writer = session.warehouse.lake_position.writer(session.sync.id)
+        self._written: set[str] = set()
         self._observations: list[Observation] = []
         self._cursor: JsonObject = {}
         self._covered: int | None = None
@@ -96,27 +104,65 @@ class ChunkWriter:
 
         Returns:
             The cursor to read from; empty for the beginning.
+
+        Raises:
+            ConfigurationError: The lake has the collection's history, and the warehouse does not.
         """
         warehouse, sync_id = self._session.warehouse, self._session.sync.id
         collection = self._collection
         state = warehouse.collections.state(sync_id, collection.id)
+        names = [each.name for each in derived_collections(self._session.catalog, collection)]
+        names.append(collection.name)
+        in_lake = self._session.lake.backfill_files(collection.name, names)
+        self._check_reloaded(in_lake)
         cursor: JsonObject = {}
-        if state:
-            unfinished = self._file_name(state.generation, state.chunk + 1)
-            for each in (collection, *derived_collections(self._session.catalog, collection)):
-                self._session.lake.discard(each.name, unfinished)
+        if (
+            state
+            and self._discard_unfinished(state, names, in_lake)
+            and self._resumable(state.status, state.cursor)
+        ):
+            cursor = state.cursor or {}
             self._generation, self._chunk = state.generation, state.chunk
-            if self._resumable(state.status, state.cursor):
-                cursor = state.cursor or {}
-                self.objects, self._earlier_requests = state.objects, state.requests
-                self._earliest, self.bound = cursor.get("earliest"), cursor.get("bound")
-                self._tracker.begin(state.objects, state.percent)
-        if not cursor:
-            self._generation, self._chunk = self._generation + 1, 0
+            self.objects, self._earlier_requests = state.objects, state.requests
+            self._earliest, self.bound = cursor.get("earliest"), cursor.get("bound")
+            self._tracker.begin(state.objects, state.percent)
+        else:
+            used = [file.generation for file in in_lake]
+            self._generation = max([*used, state.generation if state else 0]) + 1
+            self._chunk = 0
         warehouse.collections.start(
             sync_id, collection.id, generation=self._generation, resumed=bool(cursor)
         )
         return cursor
+
+    def _check_reloaded(self, in_lake: Sequence[BackfillFile]) -> None:
+        """Refuse to begin a second history of records, whose versions would begin at 1 again."""
+        warehouse, sync_id = self._session.warehouse, self._session.sync.id
+        foreign = any(file.writer != self._lake_writer for file in in_lake)
+        if foreign and warehouse.records.is_empty(sync_id, self._collection.id):
+            msg = (
+                f"the lake has files of {self._collection.name} that another warehouse wrote, and "
+                "this warehouse has no record of it: reload it with the DAG stripe_reload, or "
+                "choose another lake or another name for the sync"
+            )
+            raise ConfigurationError(msg)
+
+    def _discard_unfinished(
+        self, state: CollectionState, names: Sequence[str], in_lake: Sequence[BackfillFile]
+    ) -> bool:
+        """Remove the files of the chunk that was not committed.
+
+        Returns:
+            Whether this warehouse is as new as the lake. One that was restored from a backup is
+            older than its own later files: those of the next chunk are whole, and stay.
+        """
+        unfinished = self._file(state.generation, state.chunk + 1)
+        own = [file for file in in_lake if file.writer == self._lake_writer]
+        if own and max(own) > unfinished:
+            return False
+        for name in names:
+            self._session.lake.discard(name, unfinished.name)
+        return True
 
     def _resumable(self, status: CollectionStatus, cursor: JsonObject | None) -> bool:
         if not status.is_unfinished or not cursor:
@@ -147,6 +193,7 @@ class ChunkWriter:
         """Write a chunk: data and cursor in one transaction."""
         observations, self._observations = self._observations, []
         self._chunk += 1
+        self._written = set()
         # Without derived collections and deletions.
         own = self._collection.id
         self.objects += sum(o.collection_id == own and not o.deleted for o in observations)
@@ -197,8 +244,8 @@ class ChunkWriter:
 
     def _write_lake(self, records: list[RecordRow], events: list[EventRow]) -> None:
         if records or events:
-            name = self._file_name(self._generation, self._chunk)
-            self._session.lake.write_chunk(name, records, events)
+            file = self._file(self._generation, self._chunk)
+            self._session.lake.write_chunk(file.name, records, events, self._written)
 
-    def _file_name(self, generation: int, chunk: int) -> str:
-        return f"backfill-{self._collection.name}-{generation:06d}-{chunk:08d}"
+    def _file(self, generation: int, chunk: int) -> BackfillFile:
+        return BackfillFile(self._collection.name, generation, chunk, self._lake_writer)

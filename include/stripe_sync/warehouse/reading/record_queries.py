@@ -80,6 +80,14 @@ class RecordQueries:
         with explain(self.engine.url), self.engine.connect() as connection:
             return connection.scalar(query) or 0
 
+    def is_empty(self, sync_id: UUID, collection_id: str) -> bool:
+        """Whether a collection has no record, not even a deleted one."""
+        query = sa.select(_records.c.id).where(
+            _records.c.collection_id == collection_id, _records.c.sync_id == sync_id
+        )
+        with explain(self.engine.url), self.engine.connect() as connection:
+            return connection.scalar(query.limit(1)) is None
+
     def existing(self, sync_id: UUID, collection_id: str, upstream_ids: Sequence[str]) -> set[str]:
         """The keys that have a record, deleted or not."""
         query = sa.select(_records.c.upstream_id).where(

@@ -21,7 +21,7 @@ from stripe_sync.errors import WarehouseError
 from stripe_sync.warehouse.connect import describe, explain
 from stripe_sync.warehouse.locks import lock_key
 from stripe_sync.warehouse.schema import rights
-from stripe_sync.warehouse.schema.tables import CONTROL_SCHEMA
+from stripe_sync.warehouse.schema.tables import CONTROL_SCHEMA, metadata
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +74,8 @@ def _upgrade_locked(connection: Connection) -> None:
         raise WarehouseError(msg)
     if found == newest_version() and _is_current(connection):
         return
+    if found is None:
+        _refuse_foreign_tables(connection)
     logger.info("Upgrading the warehouse from version %s to %s", found or "none", newest_version())
     rights.check_upgrade(connection)
     for schema in rights.missing_schemas(connection):
@@ -82,6 +84,20 @@ def _upgrade_locked(connection: Connection) -> None:
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     _replace_functions(connection)
+
+
+def _refuse_foreign_tables(connection: Connection) -> None:
+    """Fail before anything is created if others have relations with the names of our tables."""
+    found = [
+        name for name in metadata.tables if connection.scalar(sa.select(sa.func.to_regclass(name)))
+    ]
+    if found:
+        msg = (
+            f"the warehouse at {describe(connection.engine.url)} has relations that this product "
+            f"did not make, under the names of its tables: {', '.join(found)}; nothing was changed."
+            " Rename them, or use another database"
+        )
+        raise WarehouseError(msg)
 
 
 def _replace_functions(connection: Connection) -> None:

@@ -250,6 +250,28 @@ lake_position = sa.Table(
     metadata,
     sync_key(),
     counter("seq", "The lake has all change events up to here, except those of backfills"),
+    sa.Column(
+        "writer",
+        pg.TEXT,
+        nullable=False,
+        server_default=sa.text("left(gen_random_uuid()::text, 8)"),
+        comment="This warehouse in the names of the lake files of backfills",
+    ),
     schema=CONTROL_SCHEMA,
     comment="Stream position that the lake has reached",
+)
+
+stream_watchers = sa.Table(
+    "stream_watchers",
+    metadata,
+    sa.Column("name", pg.TEXT, primary_key=True, comment="Name of the watcher"),
+    sa.Column(
+        "positions",
+        pg.JSONB,
+        nullable=False,
+        comment="Stream position up to which it has reported, by sync id",
+    ),
+    sa.Column("updated_at", MOMENT, nullable=False, server_default=sa.func.now()),
+    schema=CONTROL_SCHEMA,
+    comment="How far each watcher of the streams has reported",
 )

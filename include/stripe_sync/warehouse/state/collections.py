@@ -198,7 +198,7 @@ class Collections:
         """Start the next backfills with generations higher than these.
 
         A backfill begins by deleting unfinished lake files of the stored generation. So that
-        generation, too, must be higher than those of the lake's files.
+        generation, too, is higher than those of the lake's files.
 
         Args:
             sync_id: The sync.

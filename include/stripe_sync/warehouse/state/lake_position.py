@@ -26,6 +26,15 @@ class LakePosition:
             seq = connection.scalar(sa.select(_table.c.seq).where(_table.c.sync_id == sync_id))
         return int(seq or 0)
 
+    def writer(self, sync_id: UUID) -> str:
+        """What the lake files of this warehouse's backfills have in their names.
+
+        8 random hexadecimal digits, chosen when the sync was created.
+        """
+        query = sa.select(_table.c.writer).where(_table.c.sync_id == sync_id)
+        with explain(self.engine.url), self.engine.connect() as connection:
+            return str(connection.scalar(query))
+
     def advance(self, sync_id: UUID, seq: int, lock_connection: Connection) -> None:
         """Move the position forward; a lower position changes nothing.
 

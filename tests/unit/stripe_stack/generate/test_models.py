@@ -82,7 +82,7 @@ def test_descriptions_contain_units_targets_and_redaction(glossary: Glossary) ->
     columns = {column.name: column for column in view_columns(THING, fields, glossary, VIEWS)}
     assert columns["amount"].description.endswith("In the minor unit of `currency`.")
     assert "Unix seconds" in columns["created"].description
-    assert "`stripe.customers`" in columns["customer"].description
+    assert "`{{ target.schema }}.customers`" in columns["customer"].description
     assert "Redacted" in columns["secret"].description
 
 

@@ -56,6 +56,7 @@ def downgrade() -> None:
         "poll_state",
         "reconcile_state",
         "collection_state",
+        "stream_watchers",
         "lake_position",
         "stream_position",
         "syncs",
@@ -201,6 +202,21 @@ def _create_syncs() -> None:
         "Stream position that the lake has reached",
         (),
         _counter("seq", "The lake has all change events up to here, except those of backfills"),
+        _column(
+            "writer",
+            _TEXT,
+            "This warehouse in the names of the lake files of backfills",
+            sa.text("left(gen_random_uuid()::text, 8)"),
+        ),
+    )
+    op.create_table(
+        "stream_watchers",
+        _column("name", _TEXT, "Name of the watcher"),
+        _column("positions", _JSON, "Stream position up to which it has reported, by sync id"),
+        _column("updated_at", _MOMENT, None, sa.func.now()),
+        sa.PrimaryKeyConstraint("name"),
+        schema=_CONTROL,
+        comment="How far each watcher of the streams has reported",
     )
 
 
