@@ -2,9 +2,10 @@
 
 It runs continuously, in runs of five minutes: unpause it once `stripe_backfill` has run. A run may
 be stopped at any time; the next one continues. It polls all active syncs; a sync that is added,
-paused or removed is noticed within seconds, and one that fails does not delay the others. If none
-can be polled in five runs in a row (a revoked key, for example), the DAG pauses itself: fix the
-cause and unpause it.
+paused or removed is noticed within seconds, and one that fails does not delay the others. The task
+waits for the end of an outage of Stripe or the warehouse, however long it is. If no sync can be
+polled (a revoked key, for example), the run fails at its end with the reason, and the next run
+tries again: fix the cause, and polling continues without a hand on the DAG.
 
 **By hand:** unpause it in the UI, or on the command line:
 
@@ -34,7 +35,7 @@ from stripe_airflow.sensors.stripe_events import StripeEventSensor
     schedule="@continuous",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     max_active_runs=1,
-    max_consecutive_failed_dag_runs=5,
+    max_consecutive_failed_dag_runs=0,  # an outage of any length must not pause it
     params={"syncs": syncs_param()},
     render_template_as_native_obj=True,
     tags=["stripe", "extract"],

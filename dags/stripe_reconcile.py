@@ -1,10 +1,13 @@
 """Reads collections again whose changes raise no Stripe event, and repairs records that differ.
 
-Every 15 minutes it reads the collections that are due: recent objects of collections whose changes
-raise no Stripe event, some whole collections every night, all collections on Sunday nights (03:00
-UTC). Mostly nothing is due. Differences become change events with source `reconcile`; an object
-that is missing in Stripe's list is deleted after Stripe has answered 404 for it. The task `report`
-logs the drift of each collection; `stripe.sync_status` has the newest.
+Every 15 minutes it reads what is due of all active syncs: recent objects of collections whose
+changes raise no Stripe event, some whole collections every night, all collections on Sunday nights
+(03:00 UTC). Mostly nothing is due. Differences become change events with source `reconcile`; an
+object that is missing in Stripe's list is deleted after Stripe has answered 404 for it.
+
+The task `report` logs the drift of each collection; `stripe.sync_status` has the newest. It fails
+with the reason if a collection was not read again, or if a sync is not up to date (not polled, a
+refused key, a collection whose backfill failed): the same as `stripe-sync check` prints.
 
 **By hand:** *Trigger* in the UI shows a form. On the command line:
 
@@ -23,9 +26,8 @@ from airflow.sdk import CronTriggerTimetable, TriggerRule, dag, task
 
 from stripe_airflow.operators.reconcile import StripeReconcileOperator
 from stripe_airflow.params import reconcile_params
-from stripe_airflow.pools import BACKFILL_POOL
 from stripe_airflow.retries import STRIPE_RETRY_POLICY
-from stripe_airflow.runs.reconcile import plan_reconcile_run, summarize_run
+from stripe_airflow.runs.reconcile import MAPPED_TASK_KWARGS, plan_reconcile_run, summarize_run
 
 
 @dag(
@@ -38,18 +40,19 @@ from stripe_airflow.runs.reconcile import plan_reconcile_run, summarize_run
 )
 def stripe_reconcile() -> None:
     @task(retry_policy=STRIPE_RETRY_POLICY, show_return_value_in_logs=False)
-    def plan(params: Any = None) -> list[dict[str, Any]]:
-        return plan_reconcile_run(params)
+    def plan(params: Any = None, ti: Any = None) -> list[dict[str, Any]]:
+        due, failed = plan_reconcile_run(params)
+        ti.xcom_push("failed", failed)
+        return due
 
     @task(trigger_rule=TriggerRule.ALL_DONE, retries=0, show_return_value_in_logs=False)
-    def report(planned: Any, reports: Any) -> list[Any]:
-        return summarize_run(planned, reports)
+    def report(planned: Any, reports: Any, params: Any = None, ti: Any = None) -> list[Any]:
+        failed = ti.xcom_pull(task_ids="plan", key="failed")
+        return summarize_run(params, planned, failed, reports)
 
     planned = plan()
-    reconcile = StripeReconcileOperator.partial(
-        task_id="reconcile", pool=BACKFILL_POOL, map_index_template="{{ task.collection }}"
-    ).expand_kwargs(planned)
-    report(planned, reconcile.output)
+    reconcile = StripeReconcileOperator.partial(task_id="reconcile", **MAPPED_TASK_KWARGS)
+    report(planned, reconcile.expand_kwargs(planned).output)
 
 
 stripe_reconcile()

@@ -36,8 +36,8 @@ def check_ports(ports: Mapping[str, int]) -> None:
                 raise StackError(msg) from error
 
 
-def check_account(settings: Settings) -> str:
-    """Request the account from Stripe. Returns its id.
+def check_account(settings: Settings) -> str | None:
+    """Request the account from Stripe. Returns its id, None if the key may not read it.
 
     Raises:
         StackError: Stripe refuses the key or cannot be reached.

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from stripe_sync.sync.reload import ReloadReport, plan_reload, reload_collection
     from stripe_sync.use_cases import (
         backfill,
+        check_syncs,
         fetch_account_id,
         list_syncs,
         maintain,
@@ -75,7 +76,7 @@ if TYPE_CHECKING:
         reload,
         status,
     )
-    from stripe_sync.warehouse import CollectionState
+    from stripe_sync.warehouse import CollectionState, SyncProblem
     from stripe_sync.warehouse.notifications import StreamNotification, listen_streams
 
 __all__ = [
@@ -121,12 +122,14 @@ __all__ = [
     "StripeUnavailable",
     "StripeUnreachable",
     "SyncBusy",
+    "SyncProblem",
     "SyncSettings",
     "UnusableAnswer",
     "WarehouseError",
     "__version__",
     "backfill",
     "backfill_collection",
+    "check_syncs",
     "dbt_command",
     "dbt_environment",
     "fetch_account_id",
@@ -170,6 +173,7 @@ _MODULES = {
     "sync.reload": ("ReloadReport", "plan_reload", "reload_collection"),
     "use_cases": (
         "backfill",
+        "check_syncs",
         "fetch_account_id",
         "list_syncs",
         "maintain",
@@ -179,7 +183,7 @@ _MODULES = {
         "reload",
         "status",
     ),
-    "warehouse": ("CollectionState",),
+    "warehouse": ("CollectionState", "SyncProblem"),
     "warehouse.notifications": ("StreamNotification", "listen_streams"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

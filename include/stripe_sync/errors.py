@@ -76,19 +76,25 @@ class AuthenticationError(StripeError):
 
 
 class PermissionDenied(StripeError):
-    """403: the key may not do this; ``permission`` is the ``rak_…`` name that it lacks."""
+    """403: the key may not do this.
+
+    ``permission`` is the ``rak_…`` name that it lacks, ``account`` the account that it is for, as
+    far as the answer names them.
+    """
 
     def __init__(
         self,
         message: str,
         *,
         permission: str | None = None,
+        account: str | None = None,
         status: int | None = 403,
         code: str | None = None,
         request_id: str | None = None,
     ) -> None:
         super().__init__(message, status=status, code=code, request_id=request_id)
         self.permission = permission
+        self.account = account
 
 
 class InvalidRequest(StripeError):
@@ -182,3 +188,7 @@ class LakeError(StripeSyncError):
 
 class LakeAhead(LakeError):
     """The lake holds change events that the warehouse lacks."""
+
+
+PERMANENT = (AuthenticationError, PermissionDenied, ConfigurationError, CatalogError)
+"""Errors that stay until somebody changes a key, a permission or a setting; others may pass."""

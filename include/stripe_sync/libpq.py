@@ -33,6 +33,7 @@ _ALSO_IN_URLS = "ssl"
 
 _PORT = "5432"
 _CONNECT_SECONDS = "10"
+_LOST_MILLISECONDS = 30_000
 _APPLICATION_NAME = "stripe_sync"
 _PREPARE_THRESHOLD = 5  # the driver's default
 
@@ -88,6 +89,9 @@ def connect_arguments(url: str) -> dict[str, Any]:
         "client_encoding": "UTF8",
         "prepare_threshold": None,
     }
+    # When the server's host is lost, a connection fails within these times instead of after a
+    # quarter of an hour.
+    defaults["tcp_user_timeout"] = _LOST_MILLISECONDS
     if "PGCONNECT_TIMEOUT" not in os.environ:
         defaults["connect_timeout"] = _CONNECT_SECONDS
     return defaults | connection_parameters(url)

@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from stripe_sync.catalog import PINNED_API_VERSION
-from stripe_sync.client import Credential, NoRateLimit, Priority, RetryPolicy, StripeApi, Timeouts
+from stripe_sync.client import Credential, NoRateLimit, RetryPolicy, StripeApi, Timeouts
 from stripe_sync.clock import SystemClock
 from stripe_sync.errors import StripeSyncError
+from stripe_sync.sync.account_check import fetch_account
 from stripe_sync.sync.backfill.backfill import BackfillReport, backfill_collection, plan_backfill
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.maintain import MaintainReport, maintain_sync
@@ -25,7 +26,7 @@ from stripe_sync.sync.progress import Progress
 from stripe_sync.sync.reconcile.reconcile import ReconcileReport, reconcile_collection
 from stripe_sync.sync.reconcile.schedule import DueRead, plan_chosen, plan_due
 from stripe_sync.sync.reload import ReloadReport, plan_reload, reload_collection
-from stripe_sync.warehouse import CollectionState, Warehouse
+from stripe_sync.warehouse import CollectionState, SyncProblem, Warehouse
 
 Item = TypeVar("Item")
 Report = TypeVar("Report")
@@ -277,11 +278,12 @@ def status(connections: Connections, sync: str = "default") -> list[CollectionSt
         return list(warehouse.collections.states(sync))
 
 
-def list_syncs(warehouse_url: str) -> list[str]:
+def list_syncs(warehouse_url: str, *, active: bool = False) -> list[str]:
     """Names of all syncs of a warehouse; none when it has no tables yet.
 
     Args:
         warehouse_url: ``postgresql://…``.
+        active: Leave out paused syncs.
 
     Raises:
         WarehouseError: The warehouse cannot be reached.
@@ -293,21 +295,46 @@ def list_syncs(warehouse_url: str) -> list[str]:
     """
     with Warehouse(warehouse_url) as warehouse:
         warehouse.upgrade()
-        return [sync.name for sync in warehouse.syncs.all()]
+        syncs = warehouse.syncs.all()
+        return [sync.name for sync in syncs if sync.status == "active" or not active]
 
 
-def fetch_account_id(credential: Credential) -> str:
+def check_syncs(warehouse_url: str) -> list[SyncProblem]:
+    """Find out whether all active syncs are up to date. Changes nothing, asks Stripe nothing.
+
+    A sync that was not polled for a minute, that Stripe refuses, or that has a collection whose
+    backfill failed, is not.
+
+    Args:
+        warehouse_url: ``postgresql://…``.
+
+    Returns:
+        The reasons, by sync; empty when all is well.
+
+    Raises:
+        WarehouseError: The warehouse cannot be reached, or has no tables.
+
+    Example:
+        >>> from stripe_sync import check_syncs
+        >>> check_syncs(connections.warehouse_url)
+        []
+    """
+    with Warehouse(warehouse_url) as warehouse:
+        return warehouse.problems.all()
+
+
+def fetch_account_id(credential: Credential) -> str | None:
     """Ask Stripe for the account of a key, which proves that the key works.
 
     Args:
         credential: The key. A request that fails is sent once more; each attempt ends after 10 s.
 
     Returns:
-        ``acct_…``.
+        ``acct_…``; None if nothing that the key may read has it.
 
     Raises:
         AuthenticationError: Stripe refuses the key.
-        PermissionDenied: The key may not read its account.
+        PermissionDenied: The key has no access to the connected account.
         StripeError: Stripe cannot be reached.
 
     Example:
@@ -316,7 +343,7 @@ def fetch_account_id(credential: Credential) -> str:
         True
     """
 
-    async def fetch() -> str:
+    async def fetch() -> str | None:
         retry = RetryPolicy(attempts=2, total=15, timeouts=Timeouts(connect=5, total=10))
         async with StripeApi(
             credential,
@@ -324,7 +351,7 @@ def fetch_account_id(credential: Credential) -> str:
             rate_limiter=NoRateLimit(),
             retry=retry,
         ) as api:
-            return str((await api.get("/v1/account", priority=Priority.LIVE))["id"])
+            return await fetch_account(api, credential)
 
     return asyncio.run(fetch())
 

@@ -66,7 +66,7 @@ def backfill_params() -> dict[str, Param]:
 def reconcile_params() -> dict[str, Param]:
     """Parameters of a reconcile run."""
     return {
-        "sync": sync_param(),
+        "sync": _optional_sync_param("The sync to reconcile. Empty: all active syncs."),
         "collections": _collections_param(
             "Collections to read again. Empty: those that are due; with days to look back, all that"
             " can be read by creation time."
@@ -98,15 +98,13 @@ def reload_params() -> dict[str, Param]:
 
 def maintain_params() -> dict[str, Param]:
     """Parameters of a maintenance run."""
-    return {
-        "sync": Param(
-            None,
-            type=["null", "string"],
-            pattern=_SYNC_NAME,
-            title="Sync",
-            description="The sync to maintain. Empty: all syncs.",
-        )
-    }
+    return {"sync": _optional_sync_param("The sync to maintain. Empty: all syncs.")}
+
+
+def _optional_sync_param(description: str) -> Param:
+    return Param(
+        None, type=["null", "string"], pattern=_SYNC_NAME, title="Sync", description=description
+    )
 
 
 def _collections_param(description: str) -> Param:

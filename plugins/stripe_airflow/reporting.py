@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 _SECONDS_BETWEEN_LINES = 5.0
 _MINUTE = 60
-_LEFT_ALIGNED = ("collection", "status", "message")
+_LEFT_ALIGNED = ("sync", "collection", "status", "message")
 
 
 class ProgressLog:

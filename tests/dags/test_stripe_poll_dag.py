@@ -13,9 +13,11 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from stripe_sync.errors import AuthenticationError
 from stripe_sync.records.canonical_json import dumps
+from warehouse_switch import warehouse_switch
 
 pytestmark = pytest.mark.usefixtures("connections")
 
@@ -82,6 +84,11 @@ def leases(warehouse_url: str) -> int:
     return count(warehouse_url, query)
 
 
+def waits(polling: Any) -> bool:
+    """Whether polling ended with an error, and begins again after a wait."""
+    return polling._error is not None
+
+
 def test_a_run_applies_the_changes_while_it_lasts(sandbox: Any, warehouse_url: str) -> None:
     run_until(lambda: leases(warehouse_url) == 1, sensor())  # sets the cutoff
     change_customer(sandbox, "Paul Atreides")
@@ -115,12 +122,68 @@ def test_the_stripe_connection_can_be_chosen(
     assert report["polls"] >= 1
 
 
-def test_a_revoked_key_fails_the_task(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_revoked_key_fails_the_task_at_the_end_of_its_run(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not before: a continuous DAG that fails at once starts its next run at once."""
     fields = {"conn_type": "stripe", "password": "sk_test_revoked", "host": sandbox.base_url}
     monkeypatch.setenv("AIRFLOW_CONN_STRIPE_DEFAULT", dumps(fields).decode())
+    polling = sensor()
 
-    with pytest.raises(AuthenticationError):
-        sensor().execute({})
+    def end() -> None:
+        polling.run_seconds = 0
+
+    with once(lambda: waits(polling), end), pytest.raises(AuthenticationError):
+        polling.execute({})
+
+
+def test_polling_begins_when_the_key_is_mended(
+    sandbox: Any, warehouse_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = {"conn_type": "stripe", "password": "sk_test_new", "host": sandbox.base_url}
+    monkeypatch.setenv("AIRFLOW_CONN_STRIPE_DEFAULT", dumps(fields).decode())
+
+    polling = sensor()
+
+    with once(lambda: waits(polling), lambda: sandbox.control.add_key("sk_test_new")):
+        report = run_until(lambda: leases(warehouse_url) == 1, polling)
+
+    assert report["polls"] >= 1
+
+
+def test_polling_begins_when_the_warehouse_can_be_reached(
+    sandbox: Any, warehouse_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with warehouse_switch(warehouse_url) as switch:
+        name = conninfo_to_dict(warehouse_url)["dbname"]
+        fields = {"conn_type": "postgres", "host": str(switch.folder), "login": "postgres"}
+        connection = dumps(fields | {"schema": name}).decode()
+        monkeypatch.setenv("AIRFLOW_CONN_STRIPE_WAREHOUSE", connection)
+        switch.off()
+        polling = sensor()
+
+        def is_down() -> bool:
+            return polling._polling is not None and polling._polling.health().warehouse_error
+
+        with once(is_down, switch.on):
+            report = run_until(lambda: leases(warehouse_url) == 1, polling)
+
+    assert report["polls"] >= 1
+
+
+def test_a_missing_connection_fails_the_task_at_the_end_of_its_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    monkeypatch.delenv("AIRFLOW_CONN_STRIPE_WAREHOUSE")
+    polling = sensor()
+
+    def end() -> None:
+        polling.run_seconds = 0
+
+    with once(lambda: waits(polling), end), pytest.raises(AirflowNotFoundException):
+        polling.execute({})
 
 
 def test_a_run_longer_than_timeout_fails_as_for_every_sensor(warehouse_url: str) -> None:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+import psycopg
 import pytest
+from airflow.sdk.exceptions import AirflowException
+
+from stripe_airflow.hooks.connections import connections_for
+from stripe_airflow.runs.reconcile import plan_reconcile_run, summarize_run
+from stripe_sync import backfill
+from stripe_sync.records.canonical_json import dumps, loads
 
 pytestmark = pytest.mark.usefixtures("airflow_database", "connections")
 
@@ -21,8 +29,125 @@ def run(dag: Any, **conf: Any) -> tuple[str, dict[str, list[Any]]]:
     return str(dag_run.state), instances
 
 
-def test_a_run_with_nothing_due_succeeds_and_reads_nothing(dags: dict[str, Any]) -> None:
-    state, tasks = run(dags["stripe_reconcile"])
+# Of a scheduled run; parameters of the test before would hold otherwise.
+DUE = {"sync": None, "collections": [], "window": None, "everything": False}
+
+
+def execute(warehouse_url: str, statement: str) -> None:
+    with psycopg.connect(warehouse_url) as connection:
+        connection.execute(statement.encode())
+
+
+@pytest.fixture
+def eu_and_us(sandbox: Any, warehouse_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two syncs of two accounts, backfilled a month ago, polled to the end; none is ``default``."""
+    default = loads(os.environ["AIRFLOW_CONN_STRIPE_DEFAULT"].encode())
+    monkeypatch.delenv("AIRFLOW_CONN_STRIPE_DEFAULT")
+    for sync in ("eu", "us"):
+        account, key = f"acct_{sync}", f"sk_test_{sync}"
+        sandbox.control.add_account(account)
+        sandbox.control.add_key(key, account=account)
+        sandbox.control.seed({"product": 2}, account=account)
+        connection = dumps(default | {"password": key}).decode()
+        monkeypatch.setenv(f"AIRFLOW_CONN_STRIPE_{sync.upper()}", connection)
+        backfill(connections_for(sync), sync, ["product"])
+    month_ago = "now() - interval '30 days'"
+    execute(
+        warehouse_url,
+        f"UPDATE stripe_sync.collection_state SET started_at = {month_ago};"
+        " UPDATE stripe_sync.poll_state SET polled_at = now() + interval '1 hour'",
+    )
+
+
+def break_a_product(sandbox: Any, sync: str) -> None:
+    """Change a product without a Stripe event."""
+    [product, _] = sandbox.control.objects("product", account=f"acct_{sync}")
+    sandbox.control.mutate("product", product["id"], {"name": "new"}, account=f"acct_{sync}")
+
+
+def test_a_scheduled_run_reads_what_is_due_of_all_active_syncs(
+    dags: dict[str, Any], sandbox: Any, warehouse_url: str, eu_and_us: None
+) -> None:
+    for sync in ("eu", "us"):
+        break_a_product(sandbox, sync)
+
+    state, tasks = run(dags["stripe_reconcile"], **DUE)
+
+    rows = tasks["report"][0].xcom_pull(task_ids="report")
+    assert state == "success"
+    assert [(row["sync"], row["collection"], row["drift"]) for row in rows] == [
+        ("eu", "product", 1),
+        ("us", "product", 1),
+    ]
+    assert {task.rendered_map_index for task in tasks["reconcile"]} == {
+        "eu: product",
+        "us: product",
+    }
+
+
+def test_a_gap_of_any_sync_is_repaired(warehouse_url: str, eu_and_us: None) -> None:
+    execute(
+        warehouse_url,
+        "UPDATE stripe_sync.collection_state SET started_at = now() - interval '1 second';"
+        "INSERT INTO stripe_sync.retention_gaps (sync_id, began_at, ended_at, reason)"
+        " SELECT id, now() - interval '40 days', now(), 'a gap' FROM stripe_sync.syncs"
+        " WHERE name = 'us'",
+    )
+    due = {"sync": "us", "collection": "product", "window_days": None}
+    assert plan_reconcile_run(DUE) == ([due], {})
+
+
+def test_a_sync_that_fails_holds_no_other_and_is_named(
+    dags: dict[str, Any], sandbox: Any, eu_and_us: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AIRFLOW_CONN_STRIPE_EU")
+    break_a_product(sandbox, "us")
+
+    state, tasks = run(dags["stripe_reconcile"], **DUE)
+
+    assert state == "failed"
+    assert {(task.task_id, str(task.state)) for name in tasks for task in tasks[name]} == {
+        ("plan", "success"),
+        ("reconcile", "success"),
+        ("report", "failed"),
+    }
+    [report] = [task.xcom_pull(task_ids="reconcile") for task in tasks["report"]]
+    assert [(row["sync"], row["drift"]) for row in report] == [("us", 1)]
+    failed = tasks["report"][0].xcom_pull(task_ids="plan", key="failed")
+    assert list(failed) == ["eu"]
+    assert "lacks a connection" in failed["eu"]
+
+
+def test_a_paused_sync_is_left_out(warehouse_url: str, eu_and_us: None) -> None:
+    execute(warehouse_url, "UPDATE stripe_sync.syncs SET status = 'paused' WHERE name = 'eu'")
+
+    tasks, failed = plan_reconcile_run(DUE)
+
+    assert ([task["sync"] for task in tasks], failed) == (["us"], {})
+
+
+def test_the_report_names_the_syncs_that_are_not_polled(
+    warehouse_url: str, eu_and_us: None
+) -> None:
+    execute(
+        warehouse_url,
+        "UPDATE stripe_sync.poll_state SET polled_at = now() - interval '1 hour'"
+        " WHERE sync_id = (SELECT id FROM stripe_sync.syncs WHERE name = 'us')",
+    )
+
+    with pytest.raises(AirflowException, match=r"^sync us: not polled since [^;]*$"):
+        summarize_run(DUE, [], None, None)
+    assert summarize_run({**DUE, "sync": "eu"}, [], None, None) == []
+    # A run of chosen collections reports whether it has read them.
+    assert summarize_run({**DUE, "collections": ["product"]}, [], None, None) == []
+
+
+def test_a_run_without_any_sync_succeeds_and_reads_nothing(
+    dags: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AIRFLOW_CONN_STRIPE_DEFAULT")
+
+    state, tasks = run(dags["stripe_reconcile"], **DUE)
 
     assert state == "success"
     assert {str(task.state) for task in tasks["reconcile"]} == {"skipped"}
@@ -42,7 +167,10 @@ def test_chosen_collections_are_repaired_and_their_drift_is_listed(
 
     rows = tasks["report"][0].xcom_pull(task_ids="report")
     assert state == "success"
-    assert {task.rendered_map_index for task in tasks["reconcile"]} == {"customer", "product"}
+    assert {task.rendered_map_index for task in tasks["reconcile"]} == {
+        "default: customer",
+        "default: product",
+    }
     found = [(row["collection"], row["drift"], row["repaired"], row["deleted"]) for row in rows]
     assert found == [("customer", 2, 1, 1), ("product", 0, 0, 0)]
 
@@ -58,15 +186,17 @@ def test_a_window_limits_what_is_read(dags: dict[str, Any], sandbox: Any) -> Non
 
 
 def test_the_report_names_the_collections_that_failed() -> None:
-    from airflow.sdk.exceptions import AirflowException
-
-    from stripe_airflow.runs.reconcile import summarize_run
-
-    plan = [{"collection": "customer"}, {"collection": "product"}]
-    with pytest.raises(AirflowException, match="1 of 2 collections were not read again: product"):
-        summarize_run(plan, [{"collection": "customer", "status": "done"}])
+    plan = [{"sync": "eu", "collection": "customer"}, {"sync": "us", "collection": "customer"}]
+    done = [{"sync": "eu", "collection": "customer", "status": "done"}]
+    chosen = {**DUE, "collections": ["customer"]}
+    with pytest.raises(
+        AirflowException, match=r"^1 of 2 collections were not read again: us: customer$"
+    ):
+        summarize_run(chosen, plan, {}, done)
+    with pytest.raises(AirflowException, match="sync us was not reconciled: no connection"):
+        summarize_run(chosen, plan[:1], {"us": "no connection"}, done)
     with pytest.raises(AirflowException, match="'plan' failed"):
-        summarize_run(None, None)
+        summarize_run(chosen, None, None, None)
 
 
 def test_it_runs_every_15_minutes(dags: dict[str, Any]) -> None:

@@ -84,6 +84,34 @@ def test_status_names_the_sync_and_the_missing_permission(warehouse: Warehouse) 
     }
 
 
+def test_a_sync_that_is_not_polled_has_a_warning_whatever_the_cause(warehouse: Warehouse) -> None:
+    def warnings() -> set[str | None]:
+        rows = warehouse.execute("SELECT warning FROM stripe.sync_status").fetchall()
+        return {row["warning"] for row in rows}
+
+    def update(table: str, values: str) -> None:
+        warehouse.execute(f"UPDATE stripe_sync.{table} SET {values}".encode())
+
+    warehouse.execute(
+        "INSERT INTO stripe_sync.poll_state (sync_id, polled_at, message)"
+        " SELECT id, now(), null FROM stripe_sync.syncs"
+    )
+    assert warnings() == {None}
+    update("poll_state", "polled_at = now() - interval '1 hour'")
+    [silent] = warnings()
+    assert silent is not None
+    assert silent.startswith("not polled since ")
+    update("poll_state", "message = 'the key is wrong'")
+    assert warnings() == {f"the key is wrong; {silent}"}
+    update("poll_state", "message = null, polled_at = null")
+    update("syncs", "created_at = now() - interval '1 day'")
+    [never] = warnings()
+    assert never is not None
+    assert never.startswith("not polled since ")
+    update("syncs", "status = 'paused'")
+    assert warnings() == {None}
+
+
 def test_every_view_and_column_has_a_comment(warehouse: Warehouse) -> None:
     rows = warehouse.execute(
         """

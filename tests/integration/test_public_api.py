@@ -82,6 +82,7 @@ def test_the_examples_of_docstrings_run(sandbox: Running, connections: Connectio
     order = (
         "backfill",
         "poll",
+        "check_syncs",
         "reconcile",
         "reload",
         "maintain",

@@ -20,6 +20,7 @@ MAY_USE = {
     "lake": LOWEST,
     "extract": LOWEST,
     "sync": {"extract", "lake", "warehouse"} | LOWEST,
+    "cli": {"use_cases", "sync", "warehouse"} | LOWEST,
 }
 
 

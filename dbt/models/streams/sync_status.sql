@@ -138,6 +138,9 @@ select
         concat_ws(
             '; ',
             poll.message,
+            stripe_sync.not_polled_warning(
+                syncs.status, syncs.settings, syncs.created_at, poll.polled_at
+            ),
             case
                 when all_set_aside.objects > 0
                     then all_set_aside.objects || ' objects cannot be stored and are set aside: see'

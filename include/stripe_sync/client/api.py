@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,7 +24,7 @@ from stripe_sync.client.rate_limit.limits import Priority, RateLimiter
 from stripe_sync.client.request import StripeRequest
 from stripe_sync.client.retry import RetryPolicy
 from stripe_sync.client.stripe_clock import StripeClock
-from stripe_sync.client.transport import NoConnection, PassedBody, Transport
+from stripe_sync.client.transport import NoConnection, PassedBody, Transport, before_send
 from stripe_sync.clock import Clock, SystemClock
 from stripe_sync.errors import (
     ConfigurationError,
@@ -33,6 +34,10 @@ from stripe_sync.errors import (
 )
 from stripe_sync.records import canonical_json
 from stripe_sync.records.canonical_json import JsonObject
+
+# A request that is written later than this after its permit asks for another one. Together with the
+# lateness that the rate limiter allows, it is less than the jitter that its window absorbs.
+_MAX_SEND_DELAY = 0.01
 
 _IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
 
@@ -54,8 +59,14 @@ class RequestStats:
 
 @dataclass(slots=True)
 class Permit:
-    """Permission to send one request now; good for one attempt, without waiting in between."""
+    """Permission to send one request now; good for one attempt, without waiting in between.
 
+    Attributes:
+        granted_at: Monotonic seconds.
+        used: Whether an attempt was made with it.
+    """
+
+    granted_at: float = 0.0
     used: bool = False
 
 
@@ -136,7 +147,7 @@ class StripeApi:
             priority: Live requests are served first.
         """
         await self._rate_limiter.acquire(f"GET {template}", priority)
-        return Permit()
+        return Permit(self._clock.monotonic())
 
     async def get(
         self,
@@ -277,12 +288,14 @@ class StripeApi:
     ) -> _Answer | AttemptFailure:
         if permit.used:
             await self._rate_limiter.acquire(call.endpoint, call.priority)
+            permit.granted_at = self._clock.monotonic()
         permit.used = True
         if self._sdk is None:
             message = "a StripeApi sends requests inside its 'async with' block only"
             raise ConfigurationError(message)
         self.stats.requests += 1
         sent = self.stripe_clock.monotonic()
+        before_send.set(partial(self._renew_permit, call.endpoint, permit))
         try:
             async with asyncio.timeout(seconds):
                 response = await self._sdk.raw_request_async(
@@ -306,6 +319,16 @@ class StripeApi:
             self.stats.rate_limited += 1
             await self._rate_limiter.slow_down(call.endpoint, failure.error.reason)
         return failure
+
+    async def _renew_permit(self, endpoint: str, permit: Permit) -> None:
+        """Wait for another slot if opening the connection took longer than the permit is good.
+
+        Used late, slots would bunch up, and a second would have more requests than the limit. The
+        request has waited for its turn before, so it goes before backfills now.
+        """
+        while self._clock.monotonic() - permit.granted_at > _MAX_SEND_DELAY:
+            await self._rate_limiter.acquire(endpoint, Priority.LIVE)
+            permit.granted_at = self._clock.monotonic()
 
     def _parse(self, call: StripeRequest, response: Any) -> _Answer | AttemptFailure:
         passed: PassedBody = response.body

@@ -14,6 +14,8 @@ from stripe_sync import errors
 from stripe_sync.client.scrub_secrets import scrubbed
 
 _PERMISSION = re.compile(r"\brak_\w+", re.ASCII)
+# Both texts of a 403 name the account that the key is for, and so may the address of its log entry.
+_ACCOUNT = re.compile(r"(?:on account '|//dashboard\.stripe\.com/)(acct_\w+)", re.ASCII)
 _CURSOR_PARAMS = ("starting_after", "ending_before")
 _REASON_HEADER = "Stripe-Rate-Limited-Reason"
 _UNKNOWN_REASON = "global-rate"
@@ -46,6 +48,7 @@ class _ErrorAnswer:
     param: str | None
     text: str
     headers: Mapping[str, str]
+    log_url: str = ""
 
     @property
     def request_id(self) -> str | None:
@@ -119,6 +122,7 @@ def _parse(endpoint: str, failed: stripe.StripeError) -> _ErrorAnswer:
         param=fields.get("param"),
         text=scrubbed(str(fields.get("message") or "nothing")),
         headers=failed.headers or {},
+        log_url=str(fields.get("request_log_url")),
     )
 
 
@@ -225,11 +229,13 @@ def _invalid(answer: _ErrorAnswer) -> errors.StripeError:
 def _forbidden(answer: _ErrorAnswer) -> errors.StripeError:
     match = _PERMISSION.search(answer.text)
     permission = match.group() if match else None
+    account = _ACCOUNT.search(answer.text) or _ACCOUNT.search(answer.log_url)
     return answer.error(
         errors.PermissionDenied,
         f"the API key lacks {permission or 'a permission'}",
         _permission_remedy(answer, permission),
         permission=permission,
+        account=account[1] if account else None,
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from http import HTTPStatus
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -24,6 +26,9 @@ _READ_BUFFER_BYTES = 1 << 18
 _SUCCESS = range(200, 300)
 _EXCERPT_CHARACTERS = 200
 _PROXY_LOGIN = "put its user and password into HTTPS_PROXY: http://user:password@host:port"
+
+before_send: ContextVar[Callable[[], Awaitable[None]] | None] = ContextVar("before_send")
+"""Awaited when the connection of a request is open, just before the request is written to it."""
 
 # Both are process-wide settings of the SDK. Telemetry would add a header with facts about the
 # machine to each request; the app info names the caller in Stripe's own logs.
@@ -92,6 +97,7 @@ class Transport(stripe.AIOHTTPClient):
             read_bufsize=_READ_BUFFER_BYTES,
             cookie_jar=aiohttp.DummyCookieJar(),
             middlewares=[_without_resend],
+            trace_configs=[_trace_connections()],
         )
         super().__init__(session=self._http)
 
@@ -114,6 +120,7 @@ class Transport(stripe.AIOHTTPClient):
                 data=post_data,
                 allow_redirects=False,
                 proxy=self._proxy_url,
+                trace_request_ctx=before_send.get(None),
             ) as response:
                 body = await response.read()
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
@@ -132,6 +139,17 @@ class Transport(stripe.AIOHTTPClient):
     async def close_async(self) -> None:
         """Close the session and its connections."""
         await self._http.close()
+
+
+def _trace_connections() -> aiohttp.TraceConfig:
+    async def on_connection(_session: object, context: SimpleNamespace, _params: object) -> None:
+        if context.trace_request_ctx is not None:
+            await context.trace_request_ctx()
+
+    traces = aiohttp.TraceConfig()
+    traces.on_connection_create_end.append(on_connection)
+    traces.on_connection_reuseconn.append(on_connection)
+    return traces
 
 
 async def _without_resend(

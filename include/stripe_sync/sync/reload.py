@@ -14,6 +14,7 @@ from stripe_sync.errors import ConfigurationError, SyncBusy
 from stripe_sync.gc_tuning import bulk_mode
 from stripe_sync.lake import Lake, LakeReader
 from stripe_sync.records import CollectionStatus, RecordRow, ids
+from stripe_sync.sync.account_check import unknown_account
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.lake_follower import LakeFollower
 from stripe_sync.sync.poll.lease import LEASE_SECONDS
@@ -195,7 +196,7 @@ def _open(connections: Connections, sync_name: str) -> Iterator[tuple[Session, L
         warehouse.upgrade()
         sync = warehouse.syncs.find(sync_name) or warehouse.syncs.ensure(
             sync_name,
-            account_id=credential.account or f"unknown:{sync_name}",
+            account_id=unknown_account(credential),
             resource_id=owner.resource_id,
             livemode=credential.livemode,
             api_version=settings.api_version,

@@ -20,8 +20,8 @@ from stripe_sync.extract.normalize import Normalizer
 from stripe_sync.extract.reader import CollectionReader
 from stripe_sync.extract.requester import Requester
 from stripe_sync.lake import Lake, LakeReader
-from stripe_sync.records import Condition, StoredObject, ids
-from stripe_sync.sync.account_check import check_account, fetch_own_account
+from stripe_sync.records import Condition, StoredObject
+from stripe_sync.sync.account_check import account_key, open_sync
 from stripe_sync.sync.connections import Connections, SyncSettings
 from stripe_sync.warehouse import Sync, Warehouse
 
@@ -212,22 +212,18 @@ async def open_session(
             )
         await asyncio.to_thread(_check_lake_is_known, common.warehouse, lake, sync_name)
         stripe_clock = StripeClock(common.clock)
-        account_id = await fetch_own_account(connections, stripe_clock) or f"unknown:{sync_name}"
-        livemode = credential.livemode
-        sync = await asyncio.to_thread(
-            common.warehouse.syncs.ensure,
+        sync = await open_sync(
+            connections,
             sync_name,
-            account_id=account_id,
-            resource_id=ids.resource_id(account_id, livemode=livemode),
-            livemode=livemode,
-            api_version=settings.api_version,
-            settings=settings.model_dump(mode="json"),
+            warehouse=common.warehouse,
+            budget=common.budget,
+            clock=common.clock,
+            stripe_clock=stripe_clock,
         )
-        check_account(sync, account_id, livemode=livemode)
         rate_limiter = SharedRateLimiter(
             common.budget,
-            f"{account_id}:{'live' if livemode else 'test'}",
-            settings.limits(livemode=livemode, backfill=requests_per_second),
+            account_key(sync.account_id, livemode=sync.livemode),
+            settings.limits(livemode=sync.livemode, backfill=requests_per_second),
             clock,
         )
         api = await stack.enter_async_context(

@@ -13,6 +13,7 @@ from stripe_sync.warehouse.schema.migrate import upgrade
 from stripe_sync.warehouse.state.collections import Collections
 from stripe_sync.warehouse.state.lake_position import LakePosition
 from stripe_sync.warehouse.state.polls import Polls
+from stripe_sync.warehouse.state.problems import Problems
 from stripe_sync.warehouse.state.read_allotment import ReadAllotment
 from stripe_sync.warehouse.state.reconciles import Reconciles
 from stripe_sync.warehouse.state.retention import Retention
@@ -34,6 +35,7 @@ class Warehouse:
         syncs: One Stripe account and mode each.
         collections: Backfill state of each collection.
         polls: Poll state: cutoff, cursor, lease, processed Stripe events, pending fetches.
+        problems: Why syncs are not up to date.
         gaps: Periods whose Stripe events are missing.
         reconciles: Results of reconciles.
         set_aside: Objects and Stripe events that cannot be stored as records.
@@ -54,6 +56,7 @@ class Warehouse:
         self.syncs = Syncs(engine)
         self.collections = Collections(engine, self.syncs)
         self.polls = Polls(engine)
+        self.problems = Problems(engine)
         self.gaps = Gaps(engine)
         self.reconciles = Reconciles(engine)
         self.set_aside = SetAsides(engine)

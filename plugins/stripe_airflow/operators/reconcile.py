@@ -32,7 +32,8 @@ class StripeReconcileOperator(StripeSyncOperator):
             ``warehouse_conn_id``, ``lake_conn_id``.
 
     Returns:
-        The report as a dict: status, message, objects, requests, seconds, drift and its parts.
+        The report as a dict: sync, status, message, objects, requests, seconds, drift and its
+        parts.
 
     Raises:
         ConfigurationError: ``window_days`` is not a whole number of at least 1.
@@ -81,4 +82,4 @@ class StripeReconcileOperator(StripeSyncOperator):
             report.deleted,
             f" ({report.message})" if report.message else "",
         )
-        return asdict(report)
+        return {"sync": self.sync, **asdict(report)}

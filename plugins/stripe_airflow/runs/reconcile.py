@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowException
 
-from stripe_airflow.hooks.connections import connections_for
+from stripe_airflow.hooks.connections import connections_for, warehouse_url
+from stripe_airflow.pools import BACKFILL_POOL
 from stripe_airflow.reporting import format_table
 
 log = logging.getLogger(__name__)
 
+MAPPED_TASK_KWARGS: dict[str, Any] = {
+    "pool": BACKFILL_POOL,
+    "map_index_template": "{{ task.sync }}: {{ task.collection }}",
+}
+"""Arguments of the mapped tasks, one task for each sync and collection."""
+
 _COLUMNS = (
+    "sync",
     "collection",
     "status",
     "window_days",
@@ -28,22 +36,41 @@ _COLUMNS = (
     "message",
 )
 
+Task = dict[str, Any]
+"""Arguments of the reconcile operator for one collection of one sync."""
 
-def plan_reconcile_run(params: Mapping[str, Any]) -> list[dict[str, Any]]:
+
+def plan_reconcile_run(params: Mapping[str, Any]) -> tuple[list[Task], dict[str, str]]:
     """List the collections to read again: the chosen ones, or those that are due.
 
     Args:
-        params: The DAG's parameters: sync, collections, window, everything.
+        params: The DAG's parameters: sync (None for all active syncs), collections, window,
+            everything.
 
     Returns:
-        Arguments of :class:`StripeReconcileOperator`, one dict for each collection.
+        Tasks of all syncs, and by name the errors of the syncs that could not be planned.
 
     Raises:
-        ConfigurationError: A collection is unknown.
+        WarehouseError: The list of syncs cannot be read.
     """
+    from stripe_sync import list_syncs
+
+    chosen = params["sync"]
+    tasks: list[Task] = []
+    failed: dict[str, str] = {}
+    for sync in [chosen] if chosen else list_syncs(warehouse_url(), active=True):
+        try:
+            tasks += _plan_sync(sync, params)
+        except Exception as error:
+            # Whatever it is, it concerns this sync only: the others are read again.
+            log.exception("Sync %s cannot be reconciled", sync)
+            failed[sync] = str(error)
+    return tasks, failed
+
+
+def _plan_sync(sync: str, params: Mapping[str, Any]) -> list[Task]:
     from stripe_sync import plan_reconcile
 
-    sync = params["sync"]
     due_reads = plan_reconcile(
         connections_for(sync),
         sync,
@@ -51,35 +78,67 @@ def plan_reconcile_run(params: Mapping[str, Any]) -> list[dict[str, Any]]:
         window_days=params["window"],
         everything=params["everything"],
     )
-    log.info("To read again: %s", ", ".join(due.collection for due in due_reads) or "nothing")
+    names = ", ".join(due.collection for due in due_reads)
+    log.info("To read again of sync %s: %s", sync, names or "nothing")
     return [{"sync": sync, **asdict(due)} for due in due_reads]
 
 
 def summarize_run(
-    plan: Iterable[Mapping[str, Any]] | None, reports: Iterable[Mapping[str, Any]] | None
+    params: Mapping[str, Any],
+    plan: Iterable[Mapping[str, Any]] | None,
+    failed: Mapping[str, str] | None,
+    reports: Iterable[Mapping[str, Any]] | None,
 ) -> list[dict[str, Any]]:
-    """Log one line for each collection; fail if any of them was not read again.
+    """Log one line for each collection; fail if one was not read again, or a sync is not well.
 
     Args:
-        plan: The result of :func:`plan_reconcile_run`; None if it failed.
+        params: The DAG's parameters. The syncs are checked in runs that read what is due, not in
+            those of chosen collections.
+        plan: Tasks of :func:`plan_reconcile_run`; None if it failed.
+        failed: Its errors by sync; None for none.
         reports: Results of the tasks that succeeded; None if none did.
 
     Returns:
         The reports, in the order of the plan.
 
     Raises:
-        AirflowException: Names the collections that failed.
+        AirflowException: Names the collections that failed, and the syncs that are not up to date
+            with the reasons.
     """
-    if plan is None:
-        msg = "nothing was read again: the task 'plan' failed, see its log"
-        raise AirflowException(msg)
-    by_name = {report["collection"]: dict(report) for report in reports or ()}
-    names = [str(task["collection"]) for task in plan]
-    failed = {"status": "failed", "message": "see the log of its task"}
-    rows = [by_name.get(name, {"collection": name, **failed}) for name in names]
+    rows = list(_rows(plan or (), reports or ()))
     log.info("Reconcile of %s collections\n%s", len(rows), format_table(rows, _COLUMNS))
-    missing = [name for name in names if name not in by_name]
+    problems = [
+        f"sync {sync} was not reconciled: {error}" for sync, error in (failed or {}).items()
+    ]
+    if plan is None:
+        problems.append("nothing was read again: the task 'plan' failed, see its log")
+    missing = [f"{row['sync']}: {row['collection']}" for row in rows if row["status"] == "failed"]
     if missing:
-        msg = f"{len(missing)} of {len(rows)} collections were not read again: {', '.join(missing)}"
-        raise AirflowException(msg)
+        share = f"{len(missing)} of {len(rows)} collections"
+        problems.append(f"{share} were not read again: {', '.join(missing)}")
+    if not (params["collections"] or params["window"] or params["everything"]):
+        problems += _problems_of_syncs(params["sync"])
+    if problems:
+        raise AirflowException("; ".join(problems))
     return rows
+
+
+def _rows(
+    plan: Iterable[Mapping[str, Any]], reports: Iterable[Mapping[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    by_name = {(report["sync"], report["collection"]): dict(report) for report in reports}
+    failed = {"status": "failed", "message": "see the log of its task"}
+    for task in plan:
+        name = {"sync": task["sync"], "collection": task["collection"]}
+        yield by_name.get((task["sync"], task["collection"]), name | failed)
+
+
+def _problems_of_syncs(sync: str | None) -> Sequence[str]:
+    """What ``stripe-sync check`` prints."""
+    from stripe_sync import StripeSyncError, check_syncs
+
+    try:
+        problems = check_syncs(warehouse_url())
+    except StripeSyncError as error:
+        return [f"the syncs cannot be checked: {error}"]
+    return [str(problem) for problem in problems if sync in (None, problem.sync)]

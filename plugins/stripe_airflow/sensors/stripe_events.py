@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 STOP_SECONDS = 60.0
 """How long the end of a run waits for open transactions and the lake."""
 
+_FIRST_WAIT_SECONDS = 1.0
+_LONGEST_WAIT_SECONDS = 60.0
+
 _RUN_SECONDS = at_least("run_seconds", 0)
 _POLL_INTERVAL = above_zero("poll_interval")
 _SHARD = whole("shard", 0)
@@ -38,6 +41,10 @@ class StripeEventSensor(StripeOperator, BaseSensorOperator):
     over. ``poke_interval``, ``timeout``, ``soft_fail`` and metrics work as for every sensor. A
     continuous DAG thus has a few hundred runs a day instead of one for each poll. The cursor is
     committed with the data, so a run may be stopped at any time.
+
+    The task waits for the end of an outage, and when no sync can be polled (a revoked key, a
+    missing connection) it starts polling again after growing waits. It fails only when the run is
+    over: a continuous DAG that fails at once would start the next run at once.
 
     One task polls many syncs. If there are too many, map the sensor over ``shard``.
 
@@ -58,8 +65,8 @@ class StripeEventSensor(StripeOperator, BaseSensorOperator):
         The report as a dict: polls, requests, Stripe events, changes, lag in seconds.
 
     Raises:
-        ConfigurationError: A number is out of its range.
-        StripeSyncError: None of the syncs can be polled.
+        ConfigurationError: An argument is invalid.
+        StripeSyncError: None of the syncs could be polled when the run was over.
     """
 
     template_fields: Sequence[str] = (
@@ -95,15 +102,14 @@ class StripeEventSensor(StripeOperator, BaseSensorOperator):
         self.shards = shards
         self.run_seconds = run_seconds
         self.poll_interval = _POLL_INTERVAL.parse(poll_interval)
-        self._polling: BackgroundPolling | None = None
-        self._started_at = 0.0
+        self._reset()
 
     def execute(self, context: Context) -> Any:
         """Poke until the run is over; the first poke starts polling. Stop polling.
 
         It starts within a poke, so that ``never_fail`` and ``silent_fail`` apply to its errors.
         """
-        self._polling = None
+        self._reset()
         with self.interruptible():
             try:
                 return super().execute(context)
@@ -111,38 +117,80 @@ class StripeEventSensor(StripeOperator, BaseSensorOperator):
                 self._stop_after_error()
                 raise
 
+    def _reset(self) -> None:
+        self._polling: BackgroundPolling | None = None
+        self._error: Exception | None = None
+        self._started_at: float | None = None
+        self._start_at = 0.0
+        self._wait = _FIRST_WAIT_SECONDS
+
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Check that polling runs; succeed once the run is over.
 
         Raises:
-            StripeSyncError: None of the syncs can be polled, or polling ended by itself.
+            ConfigurationError: An argument is invalid.
+            StripeSyncError: None of the syncs could be polled when the run was over.
         """
-        polling = self._polling or self._start()
-        health = polling.health()
-        self._log_report(health.report, health.failing)
-        if not health.running:
-            msg = "polling ended before the run was over: run the task again, it continues"
-            raise StripeSyncError(msg)
-        if time.monotonic() - self._started_at < _RUN_SECONDS.parse(self.run_seconds):
+        syncs, now = self._parse_syncs(), time.monotonic()
+        self._started_at = self._started_at or now
+        over = now - self._started_at >= _RUN_SECONDS.parse(self.run_seconds)
+        try:
+            done = self._poke(syncs, now, over=over)
+        except Exception as error:
+            if over:
+                raise
+            self._polling, self._error = None, error
+            self._start_at = now + self._wait
+            self.log.exception("No sync can be polled, next try in %.0f s", self._wait)
+            self._wait = min(2 * self._wait, _LONGEST_WAIT_SECONDS)
             return False
-        report = polling.stop(timeout=STOP_SECONDS)
+        return done
+
+    def _poke(self, syncs: list[str], now: float, *, over: bool) -> bool | PokeReturnValue:
+        if self._polling is None:
+            if self._error and over:
+                raise self._error
+            if now < self._start_at:
+                return False
+            self._polling = self._start(syncs)
+        self._check(self._polling)
+        if not over:
+            return False
+        report = self._polling.stop(timeout=STOP_SECONDS)
         self._log_report(report, {})
         return PokeReturnValue(is_done=True, xcom_value=summarize(report))
 
-    def _start(self) -> BackgroundPolling:
-        from stripe_sync import BackgroundPolling, Shard
+    def _check(self, polling: BackgroundPolling) -> None:
+        """Log the health of polling.
 
+        Raises:
+            StripeSyncError: None of the syncs can be polled, or polling ended by itself.
+        """
+        health = polling.health()
+        self._log_report(health.report, health.failing)
+        if health.warehouse_error:
+            self.log.warning("Waiting for the warehouse: %s", health.warehouse_error)
+        if not health.running:
+            msg = "polling ended before the run was over: run the task again, it continues"
+            raise StripeSyncError(msg)
+
+    def _parse_syncs(self) -> list[str]:
         syncs = parse_syncs(self.syncs)
         if self.stripe_conn_id and len(syncs) != 1:
             msg = "stripe_conn_id is the connection of one sync: name exactly one in 'syncs'"
             raise ConfigurationError(msg)
+        return syncs
+
+    def _start(self, syncs: list[str]) -> BackgroundPolling:
+        from stripe_sync import BackgroundPolling, Shard
+
         self.log.info(
             "Polling %s every %s s for %s s",
             ", ".join(syncs) or "all active syncs",
             self.poll_interval,
             self.run_seconds,
         )
-        self._polling = BackgroundPolling(
+        polling = BackgroundPolling(
             self._connect,
             warehouse_url(self.warehouse_conn_id),
             syncs=syncs,
@@ -150,9 +198,8 @@ class StripeEventSensor(StripeOperator, BaseSensorOperator):
             interval=self.poll_interval,
             on_batch=self._log_batch,
         )
-        self._polling.start()
-        self._started_at = time.monotonic()
-        return self._polling
+        polling.start()
+        return polling
 
     def _stop_after_error(self) -> None:
         if self._polling is None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from stripe_sync.client import Credential, Priority, RetryPolicy, StripeApi
+from stripe_sync.clock import Clock
 from stripe_sync.records import canonical_json
 
 KEY = "sk_test_51NeverShownAnywhere"
@@ -140,19 +141,27 @@ class Bench:
 
 @asynccontextmanager
 async def scripted(
-    *script: Answer, account: str | None = None, retry: RetryPolicy | None = None
+    *script: Answer,
+    account: str | None = None,
+    retry: RetryPolicy | None = None,
+    rate_limiter: RecordingPacer | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Bench]:
     stripe = ScriptedStripe(list(script))
     server = await asyncio.start_server(stripe.serve, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
     credential = Credential(KEY, f"http://{host}:{port}", account)
-    rate_limiter, clock = RecordingPacer(), WaitlessClock()
+    rate_limiter, waitless = rate_limiter or RecordingPacer(), WaitlessClock()
     api = StripeApi(
-        credential, api_version=VERSION, rate_limiter=rate_limiter, retry=retry, clock=clock
+        credential,
+        api_version=VERSION,
+        rate_limiter=rate_limiter,
+        retry=retry,
+        clock=clock or waitless,
     )
     try:
         async with api:
-            yield Bench(f"{host}:{port}", api, stripe, rate_limiter, clock)
+            yield Bench(f"{host}:{port}", api, stripe, rate_limiter, waitless)
     finally:
         server.close()
         await server.wait_closed()

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import asyncio
+import time
 from urllib.parse import unquote
 
 import pytest
 
 from stripe_sync.client import Priority
+from stripe_sync.clock import SystemClock
 from stripe_sync.errors import ConfigurationError, InvalidRequest
-from unit.client.scripted_stripe import KEY, VERSION, error, found, scripted
+from unit.client.scripted_stripe import KEY, VERSION, RecordingPacer, error, found, scripted
 
 pytestmark = pytest.mark.anyio
 
@@ -142,3 +145,30 @@ async def test_nothing_is_sent_outside_the_block() -> None:
         pass
     with pytest.raises(ConfigurationError, match="async with"):
         await bench.api.get("/v1/customers", priority=Priority.LIVE)
+
+
+async def test_a_request_that_would_be_sent_late_waits_for_another_slot() -> None:
+    """What counts is when a request is sent: late ones would bunch up."""
+
+    class StallingPacer(RecordingPacer):
+        """Lets the event loop stall after the first permit, while the connection is opened."""
+
+        async def acquire(self, endpoint: str, priority: Priority) -> None:
+            if not self.acquired:
+                asyncio.get_running_loop().call_soon(time.sleep, 0.05)
+            await super().acquire(endpoint, priority)
+
+    async with scripted(found({}), rate_limiter=StallingPacer(), clock=SystemClock()) as bench:
+        await bench.api.get("/v1/events", priority=Priority.BACKFILL)
+    assert bench.rate_limiter.acquired[:2] == [
+        ("GET /v1/events", Priority.BACKFILL),
+        ("GET /v1/events", Priority.LIVE),
+    ]
+    assert len(bench.server.requests) == 1
+
+
+async def test_a_request_that_is_sent_at_once_takes_one_slot() -> None:
+    async with scripted(found({})) as bench:
+        for _ in range(3):
+            await bench.api.get("/v1/events", priority=Priority.BACKFILL)
+    assert bench.rate_limiter.acquired == [("GET /v1/events", Priority.BACKFILL)] * 3

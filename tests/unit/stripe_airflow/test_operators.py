@@ -211,7 +211,7 @@ def test_the_sensor_fails_when_polling_ended_by_itself(monkeypatch: pytest.Monke
     monkeypatch.setenv("AIRFLOW_CONN_STRIPE_WAREHOUSE", "postgres://db/wh")
 
     with pytest.raises(StripeSyncError, match="polling ended before the run was over"):
-        operator(StripeEventSensor).execute({})
+        operator(StripeEventSensor, run_seconds=0).execute({})
 
 
 def test_never_fail_applies_to_errors_of_the_start() -> None:

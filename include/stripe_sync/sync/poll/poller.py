@@ -116,7 +116,7 @@ class Poller:
             # Nothing was applied, so nothing is lost: the next poll reads the same again.
             self.report.failures += 1
             log.warning("Poll of %s failed, trying again: %s", self._sync.name, error)
-            return PollResult()
+            return PollResult(error=error)
         await self._note_gaps(from_unix(batch.stripe_date))
         events = self._processor.in_order(batch.events)
         if not events and self._session.context.requester.set_aside:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from stripe_sync.errors import StripeError
+
 _KEPT_LAGS = 1_000
 _UPPER_BOUNDS = (
     *(0.5 * halves for halves in range(1, 11)),
@@ -43,11 +45,13 @@ class PollResult:
         answered_at: When Stripe answered; None when it did not.
         found: Whether there were new Stripe events.
         more: Whether to poll again at once, because more are likely to be there.
+        error: Why Stripe did not answer; None when it did.
     """
 
     answered_at: datetime | None = None
     found: bool = False
     more: bool = False
+    error: StripeError | None = None
 
 
 @dataclass(slots=True)
@@ -100,6 +104,7 @@ class PollHealth:
         failing: Error message of each sync that cannot be polled at present, by name.
         last_poll_at: When Stripe last answered a poll of any sync; None for never.
         report: Totals so far, a copy.
+        warehouse_error: Why the list of syncs cannot be read at present; None while it can.
     """
 
     running: bool
@@ -108,6 +113,7 @@ class PollHealth:
     failing: Mapping[str, str]
     last_poll_at: datetime | None
     report: PollReport
+    warehouse_error: str | None = None
 
 
 def latency_histogram(lags: Iterable[float]) -> Mapping[float, int]:

@@ -1,7 +1,9 @@
 """Poll many syncs in one process, twice a second each.
 
 Each sync has its own session, cursor and cadence; all share the warehouse's connections. When a
-sync fails, it is tried again later, and the others are polled meanwhile.
+sync fails, it is tried again after growing waits, and the others are polled meanwhile. An outage of
+Stripe, of the warehouse or of the lake is waited out, however long it lasts. A run ends early only
+when every sync has an error that waiting cannot cure, such as a revoked key.
 """
 
 from __future__ import annotations
@@ -10,20 +12,23 @@ import asyncio
 import logging
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from stripe_sync.client.scrub_secrets import scrubbed
 from stripe_sync.clock import Clock, SystemClock
-from stripe_sync.errors import StripeSyncError, SyncBusy
+from stripe_sync.errors import PERMANENT, StripeSyncError, SyncBusy, WarehouseError
 from stripe_sync.records import ids
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.event_loop import run_to_end
+from stripe_sync.sync.outage import Backoff, Outage
 from stripe_sync.sync.poll.cadence import Cadence
 from stripe_sync.sync.poll.lease import LEASE_SECONDS, new_owner
 from stripe_sync.sync.poll.poller import Poller
-from stripe_sync.sync.poll.report import PollBatch, PollHealth, PollReport
+from stripe_sync.sync.poll.report import PollBatch, PollHealth, PollReport, PollResult
 from stripe_sync.sync.session import SharedResources, open_session, open_shared_resources
 from stripe_sync.warehouse.writing.batch_writer import BatchWriter
 
@@ -40,9 +45,6 @@ STOP_SECONDS = 20.0
 
 SYNC_LIST_SECONDS = 5.0
 """Seconds until a sync that was added, paused or removed is started or stopped."""
-
-RETRY_SECONDS = 30.0
-"""Seconds until a sync that failed is tried again."""
 
 _START_PHASES = 20
 _CHECK_SECONDS = 0.5
@@ -90,8 +92,9 @@ def poll_for(
         on_batch: Called after each transaction that changed something.
 
     Raises:
-        StripeSyncError: No sync can be polled; the error of the first. As long as one can be,
-            the errors of the others are logged and stored for ``stripe.sync_status``.
+        StripeSyncError: No sync can be polled, which waiting cannot cure, or none could be at the
+            end; the error of the first. As long as one can be, the errors of the others are
+            logged and stored for ``stripe.sync_status``.
     """
     supervisor = PollSupervisor(
         connect, syncs, shard or Shard(), interval=interval, on_batch=on_batch
@@ -109,7 +112,8 @@ class _PolledSync:
         stopping: Set to end the task after the poll under way.
         poller: The poller; None until it has the lease.
         error: Why the sync cannot be polled; None while it is.
-        retry_at: Monotonic seconds of the next try.
+        is_message_stored: Whether the warehouse has the message of this poller's error, or none.
+        backoff: When it is tried again.
         report: Totals of all its pollers.
     """
 
@@ -118,7 +122,8 @@ class _PolledSync:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     poller: Poller | None = None
     error: Exception | None = None
-    retry_at: float = 0.0
+    is_message_stored: bool = False
+    backoff: Backoff = field(default_factory=Backoff)
     report: PollReport = field(default_factory=PollReport)
 
 
@@ -162,12 +167,13 @@ class PollSupervisor:
         self._removed = PollReport()
         self._last_poll_at: datetime | None = None
         self._error: Exception | None = None
+        self._outage = Outage()
 
     async def run(self, warehouse_url: str, seconds: float = math.inf) -> PollReport:
         """Poll for so many seconds, or until ``stop`` is called.
 
         Raises:
-            StripeSyncError: No sync can be polled.
+            StripeSyncError: As for ``poll_for``.
         """
         with self._lock:
             self._loop = asyncio.get_running_loop()
@@ -207,6 +213,7 @@ class PollSupervisor:
             failing=errors,
             last_poll_at=self._last_poll_at,
             report=report,
+            warehouse_error=str(self._outage.error) if self._outage.error else None,
         )
 
     async def _run(self, warehouse_url: str, seconds: float) -> None:
@@ -220,11 +227,13 @@ class PollSupervisor:
             log.exception("Polling did not end in time and was cancelled")
 
     async def _poll_all(self, warehouse_url: str, seconds: float) -> None:
-        async with open_shared_resources(warehouse_url, self._clock) as shared:
+        end = self._clock.monotonic() + seconds
+        async with AsyncExitStack() as stack:
+            shared = await self._open_warehouse(stack, warehouse_url, end)
             writer = shared.warehouse.writer(connections=WRITERS)
             renewing = asyncio.create_task(self._renew_leases(shared))
             try:
-                await self._supervise(shared, writer, seconds)
+                await self._supervise(shared, writer, end)
                 await self._stop_all(shared)
                 self._raise_if_none_polled()
             finally:
@@ -233,12 +242,34 @@ class PollSupervisor:
                 await asyncio.gather(renewing, return_exceptions=True)
                 writer.close()
 
-    async def _supervise(
-        self, shared: SharedResources, writer: BatchWriter, seconds: float
-    ) -> None:
-        end, left = self._clock.monotonic() + seconds, seconds
+    async def _open_warehouse(
+        self, stack: AsyncExitStack, warehouse_url: str, end: float
+    ) -> SharedResources:
+        """Open the warehouse; wait for it while it cannot be reached.
+
+        Raises:
+            WarehouseError: It cannot be reached when the run ends.
+        """
+        while True:
+            try:
+                resources = open_shared_resources(warehouse_url, self._clock)
+                shared = await stack.enter_async_context(resources)
+            except WarehouseError as error:
+                now = self._clock.monotonic()
+                wait = min(self._outage.add(error, now), end - now)
+                if wait <= 0 or self._stop_requested.is_set():
+                    raise
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop_requested.wait(), wait)
+            else:
+                self._outage.end()
+                return shared
+
+    async def _supervise(self, shared: SharedResources, writer: BatchWriter, end: float) -> None:
+        # However long the warehouse took to open, each sync is tried once.
+        left, names = max(0.0, end - self._clock.monotonic()), set[str]()
         while left >= 0 and not self._stop_requested.is_set():
-            names = await asyncio.to_thread(self._names_to_poll, shared)
+            names = await self._list_names(shared, names)
             for name in self._polled.keys() - names:
                 log.info("Sync %s is no longer active: polling of it ends", name)
                 await self._stop_poller(shared, name)
@@ -247,8 +278,24 @@ class PollSupervisor:
             await self._wait(min(left, SYNC_LIST_SECONDS))
             for name, sync in self._polled.items():
                 await self._reap(shared, name, sync)
-            self._raise_if_none_polled()
+            self._raise_if_none_can_be_polled()
             left = end - self._clock.monotonic()
+
+    async def _list_names(self, shared: SharedResources, known: set[str]) -> set[str]:
+        """Names of the syncs to poll; those known before while the warehouse does not answer."""
+        now = self._clock.monotonic()
+        if not self._outage.backoff.is_due(now):
+            return known
+        try:
+            names = await asyncio.to_thread(self._names_to_poll, shared)
+        except WarehouseError as error:
+            self._outage.add(error, now)
+            return known
+        if self._outage.end():
+            for sync in self._polled.values():
+                if isinstance(sync.error, WarehouseError):
+                    sync.backoff.reset()
+        return names
 
     def _names_to_poll(self, shared: SharedResources) -> set[str]:
         names = set(self._syncs)
@@ -270,7 +317,7 @@ class PollSupervisor:
         """Start the poller of a sync, unless it runs or its next try is not due."""
         with self._lock:
             sync = self._polled.setdefault(name, _PolledSync())
-        if sync.task is not None or self._clock.monotonic() < sync.retry_at:
+        if sync.task is not None or not sync.backoff.is_due(self._clock.monotonic()):
             return
         self._started_pollers += 1
         # Pollers that start together would send their requests together all the time.
@@ -310,16 +357,33 @@ class PollSupervisor:
             )
             await poller.start()
             try:
-                sync.poller, sync.error = poller, None
-                await asyncio.to_thread(shared.warehouse.polls.set_message, name, None)
+                sync.poller, sync.is_message_stored = poller, False
                 cadence = Cadence(session.settings, self._interval)
-                await self._keep_polling(poller, cadence, sync.stopping, phase)
+                on_result = partial(self._note_result, shared, name, sync)
+                await self._keep_polling(poller, cadence, sync.stopping, phase, on_result)
             finally:
                 sync.poller = None
                 await poller.stop()
 
+    async def _note_result(
+        self, shared: SharedResources, name: str, sync: _PolledSync, result: PollResult
+    ) -> None:
+        """Store for ``stripe.sync_status`` when Stripe stops answering, and when it answers."""
+        if result.answered_at:
+            self._last_poll_at = result.answered_at
+            sync.backoff.reset()
+        if not sync.is_message_stored or (sync.error is None) != (result.error is None):
+            message = str(result.error) if result.error else None
+            await asyncio.to_thread(shared.warehouse.polls.set_message, name, message)
+        sync.error, sync.is_message_stored = result.error, True
+
     async def _keep_polling(
-        self, poller: Poller, cadence: Cadence, stopping: asyncio.Event, phase: float
+        self,
+        poller: Poller,
+        cadence: Cadence,
+        stopping: asyncio.Event,
+        phase: float,
+        on_result: Callable[[PollResult], Awaitable[None]],
     ) -> None:
         """Poll at a fixed rate: the duration of one poll does not delay the next.
 
@@ -335,8 +399,7 @@ class PollSupervisor:
             await clock.sleep(min(wait, _CHECK_SECONDS))
             result = await poller.poll()
             polled = True
-            if result.answered_at:
-                self._last_poll_at = result.answered_at
+            await on_result(result)
             cadence.update(found=result.found)
             now = clock.monotonic()
             due = now if result.more else max(due + cadence.seconds, now)
@@ -349,24 +412,32 @@ class PollSupervisor:
         if error is None:
             return
         sync.error = error
-        sync.retry_at = self._clock.monotonic() + RETRY_SECONDS
+        wait = sync.backoff.fail(error, self._clock.monotonic())
         if isinstance(error, StripeSyncError):
             message = str(error)
-            log.warning("Sync %s cannot be polled: %s", name, error)
+            log.warning("Sync %s cannot be polled, next try in %.0f s: %s", name, wait, error)
         else:
             message = f"{type(error).__name__}: {scrubbed(str(error))}"
-            log.error("Sync %s cannot be polled", name, exc_info=error)
-        if isinstance(error, SyncBusy):
-            return
+            log.error("Sync %s cannot be polled, next try in %.0f s", name, wait, exc_info=error)
+        if not isinstance(error, SyncBusy):
+            await self._store_message(shared, name, message)
+
+    async def _store_message(self, shared: SharedResources, name: str, message: str) -> None:
         try:
             await asyncio.to_thread(shared.warehouse.polls.set_message, name, message)
-        except StripeSyncError as failure:
-            log.warning("The error of sync %s could not be stored: %s", name, failure)
+        except WarehouseError as error:
+            log.warning("The error of sync %s could not be stored: %s", name, error)
+
+    def _raise_if_none_can_be_polled(self) -> None:
+        """Raise the error of the first sync if waiting cures none of them."""
+        polled = self._polled.values()
+        if polled and all(s.task is None and isinstance(s.error, PERMANENT) for s in polled):
+            self._raise_if_none_polled()
 
     def _raise_if_none_polled(self) -> None:
-        """Raise the error of the first sync, unless one of the syncs can be polled."""
-        errors = [sync.error for sync in self._polled.values()]
-        if errors and all(errors) and errors[0]:
+        """Raise the error of the first sync, unless one of the syncs is being polled."""
+        errors = [sync.error for sync in self._polled.values()] or [self._outage.error]
+        if all(errors) and errors[0]:
             raise errors[0]
 
     async def _renew_leases(self, shared: SharedResources) -> None:

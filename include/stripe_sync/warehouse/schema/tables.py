@@ -110,7 +110,7 @@ syncs = sa.Table(
     sa.Column("id", pg.UUID, primary_key=True, comment="UUIDv5 of the name"),
     sa.Column("name", pg.TEXT, nullable=False, comment="Name of the sync and of its lake folder"),
     sa.Column("resource_id", pg.UUID, nullable=False, comment="The Stripe account and mode"),
-    sa.Column("account_id", pg.TEXT, nullable=False, comment="acct_…"),
+    sa.Column("account_id", pg.TEXT, nullable=False, comment="acct_…, or unknown:…"),
     sa.Column("livemode", sa.Boolean, nullable=False, comment="Live data rather than test data"),
     sa.Column("api_version", pg.TEXT, nullable=False, comment="Version of all payloads"),
     sa.Column(
@@ -121,6 +121,8 @@ syncs = sa.Table(
     ),
     sa.Column("created_at", MOMENT, nullable=False, server_default=sa.func.now()),
     sa.Column("updated_at", MOMENT, nullable=False, server_default=sa.func.now()),
+    sa.Column("key_fingerprint", pg.UUID, comment="Of the key last found to be for this account"),
+    sa.Column("key_checked_at", MOMENT, comment="When that was found out"),
     sa.CheckConstraint("status IN ('active', 'paused')", name="syncs_status"),
     sa.CheckConstraint("name ~ '^[a-z0-9][a-z0-9_-]*$'", name="syncs_name_slug"),
     sa.UniqueConstraint("name", name="syncs_name"),

@@ -30,13 +30,15 @@ class Sync:
         id: UUIDv5 of the name.
         name: Slug; also its folder in the lake.
         resource_id: The Stripe account and mode.
-        account_id: ``acct_…``.
+        account_id: ``acct_…``, or ``unknown:…`` as long as no key could read it.
         livemode: Live data rather than test data.
         api_version: Version of all payloads.
         settings: The sync's own settings.
         status: ``active`` or ``paused``.
         created_at: When it was created.
         updated_at: When its settings last changed.
+        key_fingerprint: Fingerprint of the key that was last found to be for this account.
+        key_checked_at: When that was found out; None for never.
     """
 
     id: UUID
@@ -49,6 +51,8 @@ class Sync:
     status: str
     created_at: datetime
     updated_at: datetime
+    key_fingerprint: UUID | None = None
+    key_checked_at: datetime | None = None
 
 
 class Syncs:
@@ -99,6 +103,25 @@ class Syncs:
                 row = insert(side).values(sync_id=values["id"])
                 connection.execute(row.on_conflict_do_nothing())
         return self.get(name)
+
+    def mark_checked(
+        self, sync_id: UUID, *, account_id: str, fingerprint: UUID, at: datetime
+    ) -> None:
+        """Store that a key is for the account of a sync.
+
+        Args:
+            sync_id: The sync.
+            account_id: The account's id as far as it is known now.
+            fingerprint: Fingerprint of the key.
+            at: When it was checked.
+        """
+        statement = (
+            sa.update(_table)
+            .where(_table.c.id == sync_id)
+            .values(account_id=account_id, key_fingerprint=fingerprint, key_checked_at=at)
+        )
+        with explain(self.engine.url), self.engine.begin() as connection:
+            connection.execute(statement)
 
     def find(self, name: str) -> Sync | None:
         """The sync with this name; None when there is none."""

@@ -1,0 +1,26 @@
+"""The commands of ``stripe-sync``."""
+
+from __future__ import annotations
+
+import typer
+
+from stripe_sync.cli.check import check
+
+app = typer.Typer(
+    name="stripe-sync",
+    help="Replicates Stripe accounts into Parquet files and a PostgreSQL warehouse.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(check)
+
+
+@app.callback()
+def _commands() -> None:
+    """Let the only command have a name, as all later ones will."""
+
+
+def main() -> None:
+    """Entry point of the script."""
+    app()
