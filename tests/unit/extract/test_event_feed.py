@@ -327,8 +327,8 @@ async def test_an_event_dated_in_the_future_does_not_move_the_cursor_past_the_pr
     feed = account.feed()
     await account.append(event("ahead", account.now + HOUR))
     assert await poll(feed) == ["evt_ahead"]
-    assert account.now <= feed.cursor["watermark"] <= account.now + PATIENCE
-    later = account.feed(cursor=feed.cursor)
+    assert account.now <= feed.watermark <= account.now + PATIENCE
+    later = account.feed(watermark=feed.watermark)
     later.add_processed({"evt_ahead": account.now + HOUR})
     await account.append(event("next", account.now))
     assert await poll(later) == ["evt_next"]
@@ -347,9 +347,9 @@ async def test_the_present_is_stripes_own_date_whatever_this_machine_shows() -> 
     page = listed(event("ahead", created + 5), event("now", created))
     page.headers["Date"] = date
     async with scripted(page) as bench:
-        feed = EventFeed(bench.api, bench.clock, cutoff=0, cursor=None)
+        feed = EventFeed(bench.api, bench.clock, cutoff=0)
         await poll(feed)
-        assert feed.cursor["watermark"] == created
+        assert feed.watermark == created
         assert await newest_created(bench.api) == created
 
 
