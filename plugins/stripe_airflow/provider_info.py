@@ -100,6 +100,11 @@ def _stripe_connection() -> dict[str, Any]:
                 "description": "In the warehouse; the lake keeps all. Empty: for ever.",
                 "schema": {"type": ["integer", "null"], "exclusiveMinimum": 0},
             },
+            "read_every_parent": {
+                "label": "Ask for every customer",
+                "description": "One request for each, not only where some are likely.",
+                "schema": {"type": ["boolean", "null"], "default": False},
+            },
             "cadence": {
                 "label": "Poll cadence",
                 "description": "adaptive polls less often while there are no Stripe events.",
@@ -107,7 +112,7 @@ def _stripe_connection() -> dict[str, Any]:
             },
             "longest_poll_interval": {
                 "label": "Longest poll interval",
-                "description": "Maximum of the adaptive interval in seconds. Empty: 300.",
+                "description": "Maximum of the adaptive interval in seconds. Empty: 400.",
                 "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
             },
             "include_parents": {

@@ -12,6 +12,8 @@ from stripe_stack.generate.fields import Fields, read_fields, render_fields
 from stripe_stack.generate.glossary import Glossary, read_glossary
 from stripe_stack.generate.models import render_model
 from stripe_stack.generate.properties import render_properties
+from stripe_stack.generate.references import read_references, render_references
+from stripe_sync.catalog import load_catalog
 from stripe_sync.catalog.model import Collection
 from stripe_sync.errors import CatalogError
 
@@ -31,6 +33,11 @@ class Places:
     fields: Path
     glossary: Path
     models: Path
+
+    @property
+    def references(self) -> Path:
+        """The file with the paths that name other objects, beside the one with the fields."""
+        return self.fields.with_name("references.json")
 
     @classmethod
     def of_checkout(cls) -> Places:
@@ -69,7 +76,11 @@ def render(collections: Iterable[Collection], fields: Fields, places: Places) ->
     glossary = read_glossary(places.glossary)
     collections = list(collections)
     views = {c.object: c.view for c in collections if c.name == c.object}
-    texts = {places.fields: render_fields(fields)}
+    every = [*load_catalog().values(), *load_catalog().parent_only.values()]
+    texts = {
+        places.fields: render_fields(fields),
+        places.references: render_references(read_references(every)),
+    }
     for collection in collections:
         texts |= _render_view(collection, fields, glossary, views, places.models)
     return texts

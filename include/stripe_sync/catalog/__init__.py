@@ -6,7 +6,14 @@ The entries are in ``collections/*.json``, one file per subject. ``model`` descr
 
 from __future__ import annotations
 
-from stripe_sync.catalog.calls import FieldPredicate, ListCall, PreviewCall, Reread, SourceField
+from stripe_sync.catalog.calls import (
+    Evidence,
+    FieldPredicate,
+    ListCall,
+    PreviewCall,
+    Reread,
+    SourceField,
+)
 from stripe_sync.catalog.catalog import Catalog, load_catalog
 from stripe_sync.catalog.change_signals import ChangeSignal
 from stripe_sync.catalog.model import (
@@ -31,6 +38,7 @@ __all__ = [
     "ChangeType",
     "Collection",
     "EventRouting",
+    "Evidence",
     "FieldPredicate",
     "ListCall",
     "Mutations",

@@ -74,6 +74,23 @@ class Trigger(CatalogModel):
         return reference(value)
 
 
+class Evidence(CatalogModel):
+    """Stored objects that show that an object may have children.
+
+    Attributes:
+        collection: Catalogue id of their collection.
+        parent: Field of theirs with the id of the object; ``id`` for the object itself.
+        fields: At least one of these fields has a value other than null, zero, false and empty;
+            none where every object of the collection counts.
+        values: Each field has one of these values instead; none for any.
+    """
+
+    collection: str
+    parent: str
+    fields: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+
+
 class ListCall(CatalogModel):
     """One list endpoint.
 
@@ -96,6 +113,8 @@ class ListCall(CatalogModel):
         refreshed_by: Stripe events of other objects after which this list may have changed.
         test_clocks: Filter that returns objects of test clocks, which the list leaves out
             otherwise: ``test_clock`` takes a clock, ``customer`` a customer of one.
+        evidence: Stored objects without which a parent is taken to have no children, because one
+            request for each parent is expensive; none where each parent is asked for.
     """
 
     path: str
@@ -112,6 +131,7 @@ class ListCall(CatalogModel):
     missing_means_deleted: bool = True
     refreshed_by: tuple[Trigger, ...] = ()
     test_clocks: str | None = None
+    evidence: tuple[Evidence, ...] = ()
 
     @property
     def created_filter(self) -> bool:
@@ -150,6 +170,7 @@ class PreviewCall(CatalogModel):
         skip: Parents that certainly have no preview.
         refreshed_by: Stripe events after which the preview may have changed.
         none_code: Stripe's error code where there is nothing to preview.
+        evidence: As of ``ListCall``.
     """
 
     path: str
@@ -160,6 +181,7 @@ class PreviewCall(CatalogModel):
     skip: tuple[FieldPredicate, ...] = ()
     refreshed_by: tuple[Trigger, ...] = ()
     none_code: str | None = None
+    evidence: tuple[Evidence, ...] = ()
 
 
 class SourceField(CatalogModel):

@@ -148,6 +148,8 @@ def _related_collections(collection: Collection) -> set[str]:
     named = {call.parent for call in collection.lists + collection.fallback_lists}
     named |= {source.collection for source in collection.sources}
     named.add(collection.preview.parent if collection.preview else None)
+    calls = (*collection.lists, collection.preview)
+    named |= {each.collection for call in calls if call for each in call.evidence}
     return {name for name in named if name is not None}
 
 

@@ -50,7 +50,7 @@ def dependency_level(catalog: Catalog, collection: Collection) -> int:
 def read_order(catalog: Catalog, collections: Iterable[Collection]) -> list[Collection]:
     """The collections to read to obtain some collections, in the order to read them.
 
-    Collections without a reader of their own are replaced by their hosts.
+    Collections without a reader of their own are replaced by their hosts. Expensive ones come last.
     """
     readers = {
         reader.id
@@ -60,7 +60,16 @@ def read_order(catalog: Catalog, collections: Iterable[Collection]) -> list[Coll
         )
     }
     found = [collection for collection in catalog.values() if collection.id in readers]
-    return sorted(found, key=lambda collection: dependency_level(catalog, collection))
+    return sorted(
+        found,
+        key=lambda each: (is_expensive(each), dependency_level(catalog, each)),
+    )
+
+
+def is_expensive(collection: Collection) -> bool:
+    """Whether it takes a request for each parent that may have objects; read after all others."""
+    calls = (*collection.lists, collection.preview)
+    return any(call.evidence for call in calls if call)
 
 
 def has_window(catalog: Catalog, collection: Collection) -> bool:

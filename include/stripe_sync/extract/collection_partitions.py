@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from stripe_sync.catalog import (
     STRIPE_EVENTS,
     Collection,
+    Evidence,
     ListCall,
     PreviewCall,
     Retrieval,
     SourceField,
 )
+from stripe_sync.client import PacingLimits
 from stripe_sync.extract.context import ReadContext
-from stripe_sync.extract.extractors.child_lists import ChildListExtractor, GrandchildExtractor
+from stripe_sync.extract.extractors.child_lists import (
+    ChildListExtractor,
+    GrandchildExtractor,
+    LikelyParentExtractor,
+)
 from stripe_sync.extract.extractors.embedded import (
     EmbeddedExtractor,
     EventPayloadExtractor,
@@ -27,6 +34,8 @@ from stripe_sync.extract.lists.page_size import PAGE_SIZE
 from stripe_sync.extract.partitions import Listing, Partition, stored_partition
 from stripe_sync.extract.relations import containers
 from stripe_sync.records import Condition
+
+log = logging.getLogger(__name__)
 
 
 class CollectionPartitions:
@@ -107,9 +116,15 @@ class CollectionPartitions:
         for parent, group in self._by_parent(calls):
             # A list that is embedded only when expanded is missing from the stored parent.
             expand = _expanded_lists(group)
+            extractor: RecordExtractor = ChildListExtractor(
+                self._context, self._collection, group, since=self._since
+            )
+            if not any(call.embedded for call in group):
+                evidence = [each for call in group for each in call.evidence]
+                extractor = await self._of_likely_parents(parent, extractor, evidence)
             found += await self._through(
                 parent,
-                ChildListExtractor(self._context, self._collection, group, since=self._since),
+                extractor,
                 expand=expand,
                 fields=() if expand else _parent_fields(group),
                 use_stored=not expand,
@@ -273,8 +288,30 @@ class CollectionPartitions:
 
     async def _previews(self, call: PreviewCall) -> list[Partition]:
         fields = ["id", *_heads([predicate.field for predicate in call.skip])]
-        extractor = PreviewExtractor(self._context, self._collection, call)
-        return await self._through(self._catalog.parent(call.parent), extractor, fields=fields)
+        parent = self._catalog.parent(call.parent)
+        previews = PreviewExtractor(self._context, self._collection, call)
+        extractor = await self._of_likely_parents(parent, previews, call.evidence)
+        return await self._through(parent, extractor, fields=fields)
+
+    async def _of_likely_parents(
+        self, parent: Collection, extractor: RecordExtractor, evidence: Sequence[Evidence]
+    ) -> RecordExtractor:
+        """An extractor that takes a request for each parent, without unlikely parents."""
+        stored = self._context.stored
+        needed = {each.collection for each in evidence} - {self._collection.id}
+        known = [await self._is_stored(self._catalog.parent(name)) for name in sorted(needed)]
+        if not evidence or self._context.every_parent or not all(known):
+            if await self._is_stored(parent):
+                self._announce(await stored.count(parent.id))
+            return extractor
+        likely = {name for each in evidence for name in await stored.named_by(each)}
+        self._announce(len(likely))
+        return LikelyParentExtractor(extractor, likely)
+
+    def _announce(self, requests: int) -> None:
+        limits = PacingLimits.for_key(livemode=self._context.livemode)
+        hours = requests / min(limits.per_endpoint, limits.backfill) / 3600
+        log.info("%s: up to %s requests, %.1f h", self._collection.name, f"{requests:,}", hours)
 
     def _event_payloads(self) -> list[Partition]:
         extractor = EventPayloadExtractor(self._context, self._collection)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from stripe_sync.catalog import STRIPE_EVENTS, Catalog, Collection
+from stripe_sync.catalog import STRIPE_EVENTS, Catalog, Collection, Evidence
 from stripe_sync.errors import MalformedObject
 from stripe_sync.extract.normalize import Normalizer, StripeEventNormalizer
 from stripe_sync.extract.requester import Requester
-from stripe_sync.records import Condition, Observation, StoredObject
+from stripe_sync.records import Condition, MissingObject, Observation, StoredObject
 from stripe_sync.records.canonical_json import JsonObject
 
 
@@ -51,6 +51,22 @@ class StoredRecords(Protocol):
         """Ids of the collections that the key may not read or that Stripe has retired."""
         ...
 
+    async def named_by(self, evidence: Evidence) -> set[str]:
+        """Ids of the objects that some evidence exists for."""
+        ...
+
+    async def synced(self) -> dict[str, int | None]:
+        """The complete collections, with the Unix seconds of the oldest objects; None for all."""
+        ...
+
+    async def unknown(self, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those of some collection and upstream ids without a record and not known to be gone."""
+        ...
+
+    async def mark(self, missing: MissingObject, at: datetime, gone: str | None) -> None:
+        """Remember why a missing object did not exist at a time; None where it did."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ReadContext:
@@ -63,6 +79,7 @@ class ReadContext:
         redact: Whether sensitive fields are redacted.
         livemode: Whether the key is a live one.
         stored: The stored records.
+        every_parent: Whether parents are asked for children that nothing stored speaks for.
     """
 
     requester: Requester
@@ -71,6 +88,7 @@ class ReadContext:
     redact: bool
     livemode: bool
     stored: StoredRecords
+    every_parent: bool = False
     _normalizers: dict[str, Normalizer] = field(default_factory=dict)
 
     def through(self, requester: Requester) -> ReadContext:

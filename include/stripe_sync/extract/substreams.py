@@ -16,6 +16,7 @@ from stripe_sync.client import Priority
 from stripe_sync.client.retry import LIVE_RETRY
 from stripe_sync.errors import EndpointRetired, PermissionDenied
 from stripe_sync.extract.context import ReadContext
+from stripe_sync.extract.extractors.missing import NamedObjects
 from stripe_sync.extract.reader import CollectionReader, Extracted, FetchedObject
 from stripe_sync.extract.relations import Relations
 from stripe_sync.records import Observation, canonical_json
@@ -67,6 +68,7 @@ class Substreams:
             if relations.refreshed:
                 self._by_event.append(collection.id)
         self._unreadable: set[str] | None = None
+        self._named = NamedObjects(self._context)
 
     async def find(
         self, events: Sequence[JsonObject], fetched: Sequence[FetchedObject]
@@ -81,7 +83,29 @@ class Substreams:
         found = await self._read(events, fetched, result)
         # These may lead to others: a setup attempt to the mandate that it created.
         await self._read((), found, result)
+        result.observations += await self._named_objects(events, fetched, result.observations)
         return result
+
+    async def _named_objects(
+        self,
+        events: Sequence[JsonObject],
+        fetched: Sequence[FetchedObject],
+        observations: Sequence[Observation],
+    ) -> list[Observation]:
+        """Objects that these name and that are neither stored nor among them."""
+        objects = [(each.collection.id, each.obj) for each in fetched]
+        objects += [
+            (each.collection_id, canonical_json.loads(each.payload_json))
+            for each in observations
+            if not each.deleted
+        ]
+        known = {(each.collection_id, each.upstream_id) for each in observations}
+        known |= {(name, str(obj.get("id"))) for name, obj in objects}
+        reported = [event["data"]["object"] for event in events]
+        for obj in reported:
+            for collection in self._context.catalog.route(obj.get("object", "")):
+                known.add((collection.id, str(obj.get("id"))))
+        return await self._named.find(objects, known)
 
     async def _read(
         self,

@@ -9,7 +9,7 @@ from stripe_sync.records.batch import Batch, Checkpoint, LoadResult, PendingFetc
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.records.collection_status import CollectionStatus
 from stripe_sync.records.observation import ChangeType, Observation, Source, StripeEvent
-from stripe_sync.records.stored_object import Condition, StoredObject
+from stripe_sync.records.stored_object import Condition, MissingObject, StoredObject
 from stripe_sync.records.stream_rows import EventRow, RecordRow
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "EventRow",
     "JsonObject",
     "LoadResult",
+    "MissingObject",
     "Observation",
     "PendingFetch",
     "PollCheckpoint",

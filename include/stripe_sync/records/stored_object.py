@@ -1,4 +1,4 @@
-"""Stored records as readers get them, and conditions that select some of them."""
+"""Stored records as readers get them, conditions that select some, and objects without one."""
 
 from __future__ import annotations
 
@@ -47,3 +47,27 @@ class Condition:
     reference: str | None = None
     unlike: tuple[str, ...] = ()
     stored_in: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MissingObject:
+    """An object that a stored object names and that is not stored.
+
+    Attributes:
+        collection_id: Its collection.
+        upstream_id: Its id.
+        named_by: Collection id of the object that names it.
+        named_by_id: Key of the object that names it.
+        field: Dotted path in that object.
+    """
+
+    collection_id: str
+    upstream_id: str
+    named_by: str
+    named_by_id: str
+    field: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Collection id and upstream id."""
+        return self.collection_id, self.upstream_id

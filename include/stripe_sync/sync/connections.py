@@ -35,6 +35,9 @@ class SyncSettings(BaseModel):
         max_age_days: Backfill only objects created within this number of days; None for all.
         keep_events_days: Days that change events stay in the warehouse; None for ever. The newest
             change event of each record always stays, and the lake keeps all.
+        read_every_parent: Whether a list that takes a request for each parent is read for all
+            parents (balance transactions and previews of customers). Without it only for those
+            whose fields, invoices, credit notes or subscriptions show that they may have some.
         requests_per_second: Maximum for backfills; None for 50 in live mode, 20 in test mode.
         total_requests_per_second: Maximum for all requests; None for Stripe's documented limit
             (100 in live mode, 25 in test mode).
@@ -42,7 +45,8 @@ class SyncSettings(BaseModel):
         cadence: ``fixed`` polls at a constant interval; ``adaptive`` increases the interval while
             there are no new Stripe events.
         longest_poll_interval: Upper bound of the adaptive interval in seconds. With the default,
-            an account without transactions stays below Stripe's monthly read allotment.
+            polling and reconciling an account without transactions stay below Stripe's monthly read
+            allotment.
 
     Example:
         >>> from stripe_sync import SyncSettings
@@ -59,11 +63,12 @@ class SyncSettings(BaseModel):
     include_parents: tuple[str, ...] = ()
     max_age_days: int | None = Field(default=None, gt=0)
     keep_events_days: int | None = Field(default=None, gt=0)
+    read_every_parent: bool = False
     requests_per_second: float | None = Field(default=None, gt=0)
     total_requests_per_second: float | None = Field(default=None, gt=0)
     endpoint_requests_per_second: float | None = Field(default=None, gt=0)
     cadence: Literal["fixed", "adaptive"] = "fixed"
-    longest_poll_interval: float = Field(default=300.0, gt=0)
+    longest_poll_interval: float = Field(default=400.0, gt=0)
 
     @field_validator(
         "max_age_days",

@@ -7,10 +7,10 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 
-from stripe_sync.catalog import Catalog, Collection
+from stripe_sync.catalog import Catalog, Collection, Evidence
 from stripe_sync.client import SharedBudget, SharedRateLimiter, StripeApi
 from stripe_sync.client.stripe_clock import StripeClock
 from stripe_sync.clock import Clock, SystemClock, WarehouseClock
@@ -20,7 +20,7 @@ from stripe_sync.extract.normalize import Normalizer
 from stripe_sync.extract.reader import CollectionReader
 from stripe_sync.extract.requester import Requester
 from stripe_sync.lake import Lake, LakeReader
-from stripe_sync.records import Condition, StoredObject
+from stripe_sync.records import Condition, MissingObject, StoredObject
 from stripe_sync.sync.account_check import account_key, open_sync
 from stripe_sync.sync.connections import Connections, SyncSettings
 from stripe_sync.warehouse import Sync, Warehouse
@@ -84,6 +84,36 @@ class WarehouseRecords:
         states = await asyncio.to_thread(self.warehouse.collections.states, self.sync.name)
         return {state.collection_id for state in states if state.status.is_closed}
 
+    async def named_by(self, evidence: Evidence) -> set[str]:
+        """Ids of the objects that some evidence exists for."""
+        named_by = self.warehouse.records.named_by
+        return await asyncio.to_thread(
+            named_by,
+            self.sync.id,
+            evidence.collection,
+            evidence.parent,
+            fields=evidence.fields,
+            values=evidence.values,
+        )
+
+    async def synced(self) -> dict[str, int | None]:
+        """Ids of the complete collections, with the time of their oldest objects."""
+        states = await asyncio.to_thread(self.warehouse.collections.states, self.sync.name)
+        return {
+            state.collection_id: (state.cursor or {}).get("bound")
+            for state in states
+            if state.status.is_complete
+        }
+
+    async def unknown(self, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those of some keys without a record and not known to be gone."""
+        return await asyncio.to_thread(self.warehouse.missing.unknown, self.sync.id, keys)
+
+    async def mark(self, missing: MissingObject, at: datetime, gone: str | None) -> None:
+        """Remember what became of a missing object."""
+        mark = self.warehouse.missing.mark
+        await asyncio.to_thread(mark, self.sync.id, [missing], at, gone=gone)
+
 
 @dataclass(frozen=True)
 class Session:
@@ -125,6 +155,7 @@ class Session:
             redact=self.settings.redact,
             livemode=self.sync.livemode,
             stored=WarehouseRecords(self.warehouse, self.sync),
+            every_parent=self.settings.read_every_parent,
         )
 
     def stripe_ahead(self) -> timedelta:

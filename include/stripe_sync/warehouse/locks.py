@@ -76,6 +76,16 @@ class Locks:
                 connection.commit()
 
     @contextmanager
+    def missing(self, sync_id: UUID) -> Iterator[None]:
+        """Lock a sync's search for missing objects; waits for the current one.
+
+        Raises:
+            WarehouseError: The warehouse cannot be reached.
+        """
+        with self._wait_for("missing", sync_id):
+            yield
+
+    @contextmanager
     def load(self, sync_id: UUID, collection_id: str) -> Iterator[None]:
         """Lock a collection against loads; waits for the current one.
 

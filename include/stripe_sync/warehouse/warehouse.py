@@ -12,6 +12,7 @@ from stripe_sync.warehouse.reading.streams import Streams
 from stripe_sync.warehouse.schema.migrate import upgrade
 from stripe_sync.warehouse.state.collections import Collections
 from stripe_sync.warehouse.state.lake_position import LakePosition
+from stripe_sync.warehouse.state.missing_objects import MissingObjects
 from stripe_sync.warehouse.state.polls import Polls
 from stripe_sync.warehouse.state.problems import Problems
 from stripe_sync.warehouse.state.read_allotment import ReadAllotment
@@ -39,6 +40,7 @@ class Warehouse:
         gaps: Periods whose Stripe events are missing.
         reconciles: Results of reconciles.
         set_aside: Objects and Stripe events that cannot be stored as records.
+        missing: Objects that stored objects name and that no list returned.
         read_allotment: Charges that Stripe's read allotment depends on.
         records: Stored records by key, by parent, or page by page.
         streams: Records and change events in the order of ``seq``.
@@ -60,6 +62,7 @@ class Warehouse:
         self.gaps = Gaps(engine)
         self.reconciles = Reconciles(engine)
         self.set_aside = SetAsides(engine)
+        self.missing = MissingObjects(engine)
         self.read_allotment = ReadAllotment(engine)
         self.records = RecordQueries(engine)
         self.streams = Streams(engine)

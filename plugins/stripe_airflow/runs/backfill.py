@@ -24,7 +24,7 @@ MAPPED_TASK_KWARGS: dict[str, Any] = {
 }
 """Arguments of the mapped tasks, one task for each collection."""
 
-_COLUMNS = ("collection", "status", "objects", "requests", "seconds", "message")
+_COLUMNS = ("collection", "status", "objects", "missing", "requests", "seconds", "message")
 
 
 Task = dict[str, Any]

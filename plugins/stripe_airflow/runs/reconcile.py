@@ -31,6 +31,7 @@ _COLUMNS = (
     "repaired",
     "created",
     "deleted",
+    "missing",
     "requests",
     "seconds",
     "message",

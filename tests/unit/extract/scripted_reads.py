@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from urllib.parse import urlsplit
 
-from stripe_sync.catalog import load_catalog
+from stripe_sync.catalog import Evidence, load_catalog
 from stripe_sync.client import Priority
 from stripe_sync.extract.context import ReadContext
 from stripe_sync.extract.requester import Requester
-from stripe_sync.records import Condition, Observation, StoredObject
+from stripe_sync.records import Condition, MissingObject, Observation, StoredObject
 from unit.client.scripted_stripe import VERSION, Answer, Bench, scripted
+
+
+def is_evidence(evidence: Evidence, payload: Mapping[str, object]) -> bool:
+    """Whether an object shows that its parent may have children."""
+    values = [payload.get(name) for name in evidence.fields]
+    if evidence.values:
+        return all(value in evidence.values for value in values)
+    return not values or any(values)
 
 
 @dataclass
@@ -23,11 +32,13 @@ class RecordsInMemory:
         objects: By collection id, in the order of their keys.
         below: Keys by collection id and parent id.
         complete: Ids of the collections that are complete.
+        gone: Keys of the missing objects that do not exist.
     """
 
     objects: dict[str, list[StoredObject]] = field(default_factory=dict)
     below: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     complete: set[str] = field(default_factory=set)
+    gone: set[tuple[str, str]] = field(default_factory=set)
 
     async def page(
         self,
@@ -58,6 +69,21 @@ class RecordsInMemory:
     async def unreadable(self) -> set[str]:
         return set()
 
+    async def named_by(self, evidence: Evidence) -> set[str]:
+        rows = self.objects.get(evidence.collection, [])
+        return {str(o.payload[evidence.parent]) for o in rows if is_evidence(evidence, o.payload)}
+
+    async def synced(self) -> dict[str, int | None]:
+        return dict.fromkeys(self.complete)
+
+    async def unknown(self, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        stored = {(name, o.upstream_id) for name, own in self.objects.items() for o in own}
+        return set(keys) - stored - self.gone
+
+    async def mark(self, missing: MissingObject, at: datetime, gone: str | None) -> None:
+        if gone:
+            self.gone.add(missing.key)
+
 
 @dataclass
 class Reads:
@@ -80,13 +106,13 @@ class Reads:
 
 
 @asynccontextmanager
-async def reads(*script: Answer) -> AsyncIterator[Reads]:
+async def reads(*script: Answer, include_parents: Sequence[str] = ()) -> AsyncIterator[Reads]:
     """A sync whose Stripe answers from a script."""
     async with scripted(*script) as bench:
         stored = RecordsInMemory()
         context = ReadContext(
             Requester(bench.api, bench.clock, Priority.LIVE),
-            load_catalog(),
+            load_catalog(tuple(include_parents)),
             api_version=VERSION,
             redact=True,
             livemode=True,

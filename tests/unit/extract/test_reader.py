@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -68,6 +69,56 @@ async def test_the_fallback_of_a_refused_list_reads_the_parents() -> None:
     async with reads(refused, EMPTY) as made:
         await read(made, "payment_method")
         assert made.targets == ["/v1/payment_methods", "/v1/customers"]
+
+
+BALANCES = "/v1/customers/{}/balance_transactions"
+
+
+def with_customers(made: Reads) -> None:
+    """Four customers: a balance, a credit note, an invoice with a balance, and nothing at all."""
+    rows = {
+        "customer": [{"id": f"cus_{n}", "balance": 5 * (n == 1)} for n in range(1, 5)],
+        "credit_note": [
+            {"id": "cn_1", "customer": "cus_2", "customer_balance_transaction": "cbtxn_1"},
+            {"id": "cn_2", "customer": "cus_4", "customer_balance_transaction": None},
+        ],
+        "invoice": [
+            {"id": "in_1", "customer": "cus_3", "starting_balance": -5, "ending_balance": 0},
+            {"id": "in_2", "customer": "cus_4", "starting_balance": 0, "ending_balance": None},
+        ],
+    }
+    for name, objects in rows.items():
+        made.stored.objects[f"stripe:{name}"] = [
+            StoredObject(str(obj["id"]), obj, EARLIER, "v") for obj in objects
+        ]
+        made.stored.complete.add(f"stripe:{name}")
+
+
+async def test_only_customers_that_may_have_balance_transactions_are_asked_for() -> None:
+    async with reads(EMPTY) as made:
+        with_customers(made)
+        await read(made, "customer_balance_transaction")
+        assert sorted(made.targets) == [BALANCES.format(f"cus_{n}") for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("unfinished", ["invoice", "credit_note"])
+async def test_every_customer_is_asked_for_where_nothing_can_speak_for_them(
+    unfinished: str,
+) -> None:
+    async with reads(EMPTY) as made:
+        with_customers(made)
+        made.stored.complete.remove(f"stripe:{unfinished}")
+        await read(made, "customer_balance_transaction")
+        assert len(made.targets) == 4
+
+
+async def test_every_customer_is_asked_for_where_the_sync_wants_that() -> None:
+    async with reads(EMPTY) as made:
+        with_customers(made)
+        context = replace(made.context, every_parent=True)
+        reader = CollectionReader(context.catalog.resolve("customer_balance_transaction"), context)
+        assert [each async for each in reader.full()]
+        assert len(made.targets) == 4
 
 
 def fetched(made: Reads, name: str, obj: JsonObject, event: str) -> FetchedObject:

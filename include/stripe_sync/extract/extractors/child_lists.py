@@ -7,7 +7,7 @@ and some parents have a field that shows that they have no children (``skip`` in
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -185,6 +185,25 @@ class GrandchildExtractor:
             await self.extractor([child for each in child_lists for child in each.children])
         )
         return [[o for _ in each.children for o in next(found)] for each in child_lists]
+
+
+@dataclass(frozen=True, slots=True)
+class LikelyParentExtractor:
+    """Applies another extractor to some parents; the others are taken to have no children.
+
+    Attributes:
+        extractor: The other extractor; it takes a request for each parent.
+        likely: Ids of the parents that may have children.
+    """
+
+    extractor: RecordExtractor
+    likely: Container[str]
+
+    async def __call__(self, sources: Sequence[SourceObject]) -> list[list[Observation]]:
+        """What is extracted from each of these parents; nothing from the others."""
+        chosen = [source for source in sources if source.id in self.likely]
+        found = dict(zip((each.id for each in chosen), await self.extractor(chosen), strict=True))
+        return [found.get(source.id, []) for source in sources]
 
 
 def _embedded_list(parent: SourceObject, call: ListCall) -> JsonObject | None:

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from stripe_sync.client import Permit
 from stripe_sync.errors import CursorVanished
-from stripe_sync.extract.lists.created_ranges import Segment, second_after
+from stripe_sync.extract.lists.created_ranges import MAX_PARTS, SAME_DENSITY, Segment, second_after
 from stripe_sync.extract.lists.page_size import PAGE_SIZE
 from stripe_sync.extract.lists.pages import Item, ListReader, Page
 from stripe_sync.extract.pagination import paginate
@@ -38,6 +38,13 @@ down reading make segments smaller instead."""
 
 FIRST_PAGES = 5
 """Pages read before the first split, so that how dense the list is does not rest on one page."""
+
+FLAT_PAGES = 10
+"""Pages within one second after which that second becomes a segment of its own in any case: its
+last page is partly filled, which is little of so many."""
+
+WASTE = 0.04
+"""Share of the requests that may return nothing new, where estimates have turned out wrong."""
 
 
 class PageReader(Protocol):
@@ -106,6 +113,11 @@ class WindowedList:
             self._segments = [second_after(start, after), Segment(start + 1, None)]
         self._tasks: set[asyncio.Task[_Read]] = set()
         self._waiting = 0  # tasks that wait for a permit
+        self._pages = 0  # read
+        self._objects = 0  # read
+        self._trusted_parts = 1  # that may be begun before one of them was read
+        self._bursts_last = True  # longer than the pages that show them
+        self._is_full = False  # no room for more objects that wait for older ones
 
     async def slices(self) -> AsyncGenerator[Slice, None]:
         """Everything, in ascending order of ``created``.
@@ -144,6 +156,7 @@ class WindowedList:
         """Let as many tasks wait for a permit as there are segments to read now."""
         buffered = sum(len(segment.items) for segment in self._segments)
         size = sum(segment.size for segment in self._segments)
+        self._is_full = buffered >= self._buffered or size >= self._buffered_bytes
         readable = index = 0
         while index < len(self._segments):
             reading = len(self._tasks) - self._waiting + readable
@@ -167,11 +180,38 @@ class WindowedList:
     def _parts(self, segment: Segment) -> list[Segment]:
         if last := segment.cut_last_second():
             return [last]
+        if parts := segment.split_last_second(1 if self._is_affordable() else FLAT_PAGES):
+            return parts
+        aim, density = self._segment_pages(), segment.per_second or 0.0
         first = segment.end is None and segment.pages < FIRST_PAGES and len(self._segments) == 1
-        aim = self._segment_pages()
-        if first or segment.remaining_pages() < 1.5 * aim:
+        if first or segment.remaining_pages(density) < 1.5 * aim:
             return []
-        return segment.split(aim)
+        older = self._segments[: self._segments.index(segment)]
+        new = self._trusted_parts - sum(each.pages == 0 for each in older)
+        sure = segment.sure_per_second
+        affordable = self._is_affordable()
+        if density > SAME_DENSITY * sure and (affordable or (new > 0 and self._bursts_last)):
+            return segment.split(aim, 1 + max(1, new), density, in_burst=True)
+        if new > 0 and segment.remaining_pages(sure) >= 1.5 * aim:
+            return segment.split(aim, 1 + new, sure)
+        return segment.split(aim, 2, density) if affordable else []
+
+    def _is_affordable(self) -> bool:
+        """Whether a part that turns out to be empty costs few requests of those so far."""
+        open_parts = sum(not each.done for each in self._segments)
+        wasted = self._pages - self._objects / PAGE_SIZE
+        return self._is_full or wasted + open_parts / 2 + 1 <= WASTE * self._pages
+
+    def _learn(self, segment: Segment) -> None:
+        """Trust estimates more after a part that is as dense as expected, less after another."""
+        if segment.pages != 1 or segment.expected is None:
+            return
+        if segment.in_burst:
+            self._bursts_last = segment.as_expected
+        elif segment.as_expected:
+            self._trusted_parts = min(max(1, 2 * self._trusted_parts), MAX_PARTS - 1)
+        elif segment.start is not None or not segment.done:
+            self._trusted_parts = 0
 
     def _segment_pages(self) -> float:
         """Pages per segment: as many segments as are read at a time must fit into the memory."""
@@ -200,6 +240,9 @@ class WindowedList:
             segment.reading = False
             self._page_bytes = max(self._page_bytes, page.size)
             segment.take(page)
+            self._pages += 1
+            self._objects += len(page.items)
+            self._learn(segment)
 
 
 async def cursor_list(reader: ListReader, after: str | None) -> AsyncGenerator[Slice, None]:

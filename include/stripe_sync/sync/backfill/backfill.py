@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from stripe_sync.catalog import Collection, Retrieval
@@ -25,6 +25,7 @@ from stripe_sync.records import CollectionStatus
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.sync.backfill.writer import ChunkWriter
 from stripe_sync.sync.connections import Connections
+from stripe_sync.sync.missing import retrieve_missing_last
 from stripe_sync.sync.outcome import Outcome, finish_run
 from stripe_sync.sync.progress import Progress
 from stripe_sync.sync.session import Session, open_session
@@ -56,6 +57,8 @@ class BackfillReport:
         created: Records that are new.
         updated: Records that changed.
         unchanged: Objects that were stored already.
+        missing: Objects of any collection that no list returned and that were retrieved because
+            stored objects name them; by the last collection of a backfill.
     """
 
     collection: str
@@ -68,6 +71,7 @@ class BackfillReport:
     created: int
     updated: int
     unchanged: int
+    missing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +207,10 @@ async def _backfill(
         with session.warehouse.locks.backfill(session.sync.id, collection.id):
             writer = ChunkWriter(session, collection, since, restart_key)
             run = _Run(session, collection, writer, progress, session.clock.monotonic())
-            return await finish_run(run.all(), run.finish)
+            report = await finish_run(run.all(), run.finish)
+        if not await asyncio.to_thread(session.warehouse.collections.backfilling, session.sync.id):
+            report = replace(report, missing=await retrieve_missing_last(session))
+        return report
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 
 from stripe_sync.clock import from_unix
@@ -49,6 +49,9 @@ class Poller:
         owner: Owner of the lease.
         on_batch: Called after each transaction that changed something.
         report: Totals to add to; None for new ones.
+
+    Attributes:
+        quiet_seconds: Seconds from the newest Stripe event to the start; 0 where nobody knows.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Poller:
         self._lease_lost = False
         self._polls = 0
         self._counted = (0, 0, 0)
+        self.quiet_seconds = 0.0
         self.report = report or PollReport()
 
     async def start(self) -> None:
@@ -200,6 +204,11 @@ class Poller:
             processed.pop(name, None)
         event_feed.add_processed(processed)
         self._event_feed = event_feed
+        now = session.clock.now()
+        newest = await asyncio.to_thread(
+            polls.newest_stripe_event, self._sync.id, polled_since=now - timedelta(hours=1)
+        )
+        self.quiet_seconds = (now - newest).total_seconds() if newest else 0.0
         await self._pending_fetches.start()
         await retry_set_aside(session, self._writer, self._apply_again)
         self._run_in_background(asyncio.to_thread(self._prune))

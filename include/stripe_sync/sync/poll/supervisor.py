@@ -358,7 +358,7 @@ class PollSupervisor:
             await poller.start()
             try:
                 sync.poller, sync.is_message_stored = poller, False
-                cadence = Cadence(session.settings, self._interval)
+                cadence = Cadence(session.settings, self._interval, poller.quiet_seconds)
                 on_result = partial(self._note_result, shared, name, sync)
                 await self._keep_polling(poller, cadence, sync.stopping, phase, on_result)
             finally:

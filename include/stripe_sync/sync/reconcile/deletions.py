@@ -14,6 +14,9 @@ from stripe_sync.records import Observation, StoredObject
 from stripe_sync.sync.refetch import retrieve
 from stripe_sync.sync.session import Session
 
+UNLISTED_CHECK = timedelta(days=30)
+"""Longest time between two requests for an object that exists although no list returns it."""
+
 _NO_LIST = {
     Retrieval.EMBEDDED: "an object that no other object contains may still exist",
     Retrieval.EXPANDED: "an object that no other object references may still exist",
@@ -70,12 +73,14 @@ class MissingObjectCheck:
         Raises:
             StripeError: As the client raises it.
         """
-        stored = await asyncio.to_thread(
-            self._session.warehouse.records.get,
-            self._session.sync.id,
-            collection.id,
-            list(missing),
+        store, sync_id = self._session.warehouse, self._session.sync.id
+        now = self._session.clock.now()
+        # Nor are those that a reference led to, more often than once a month.
+        recent = await asyncio.to_thread(
+            store.missing.unlisted, sync_id, collection.id, list(missing), now - UNLISTED_CHECK
         )
+        names = [name for name in missing if name not in recent]
+        stored = await asyncio.to_thread(store.records.get, sync_id, collection.id, names)
         # Objects that no list returns are not retrieved each time.
         listed = (
             state
@@ -83,7 +88,10 @@ class MissingObjectCheck:
             if not any(predicate.matches(state.payload) for predicate in collection.unlisted)
         )
         checks = (self._verify(collection, each, missing[each.upstream_id]) for each in listed)
-        return [observation for found in await asyncio.gather(*checks) for observation in found]
+        found = [each for some in await asyncio.gather(*checks) for each in some]
+        existing = [each.upstream_id for each in found if not each.deleted]
+        await asyncio.to_thread(store.missing.retrieved, sync_id, collection.id, existing, now)
+        return found
 
     async def verify_previews(
         self, collection: Collection, call: PreviewCall, keys: Sequence[str]

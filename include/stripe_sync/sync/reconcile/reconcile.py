@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from math import ceil
@@ -23,6 +23,7 @@ from stripe_sync.gc_tuning import bulk_mode
 from stripe_sync.records import Batch, CollectionStatus, LoadResult, Observation, Source
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.lake_follower import LakeFollower
+from stripe_sync.sync.missing import retrieve_missing_last
 from stripe_sync.sync.outcome import Outcome, finish_run
 from stripe_sync.sync.progress import Progress, ProgressTracker
 from stripe_sync.sync.reconcile.deletions import MissingObjectCheck, why_deletes_unknown
@@ -61,6 +62,8 @@ class ReconcileReport:
         deleted: Records whose objects are deleted.
         unchanged: Objects whose record is the same or newer.
         drift: Sum of repaired, created and deleted.
+        missing: Objects of any collection that no list returned and that were retrieved because
+            stored objects name them.
     """
 
     collection: str
@@ -75,6 +78,7 @@ class ReconcileReport:
     deleted: int
     unchanged: int
     drift: int
+    missing: int = 0
 
 
 def reconcile_collection(
@@ -124,7 +128,8 @@ async def _reconcile(  # noqa: PLR0917 - what the public function takes
             raise ConfigurationError(message)
         with session.warehouse.locks.backfill(session.sync.id, collection.id):
             run = _Run(session, collection, window, progress)
-            return await finish_run(run.all(), run.finish)
+            report = await finish_run(run.all(), run.finish)
+        return replace(report, missing=await retrieve_missing_last(session))
 
 
 class _Run:

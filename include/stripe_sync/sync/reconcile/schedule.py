@@ -17,6 +17,12 @@ HOUR = 3
 
 SUNDAY = 6
 
+QUIET_MINUTES = 1_440
+"""Time between two reads of a window in a quiet sync of cadence ``adaptive``."""
+
+QUIET_AFTER = timedelta(hours=1)
+"""Time after a Stripe event in which objects that raise none may still appear."""
+
 WHOLE = 0
 """Stands for no window where windows are counted in days."""
 
@@ -40,7 +46,9 @@ def plan_due(connections: Connections, sync_name: str, now: datetime) -> list[Du
     Every collection is due once a week, from Sunday night on, and more often as far as its
     ``reread_schedule`` in the catalogue requires. After a gap in the Stripe
     events all are due at once.
-    A backfill counts as a read. Only collections whose backfill is complete are due.
+    A backfill counts as a read. Only collections whose backfill is complete are due. With cadence
+    ``adaptive``, time windows are read once a day while there are no Stripe events: what raises no
+    Stripe event rarely comes alone.
 
     Args:
         connections: How to reach the warehouse.
@@ -62,6 +70,11 @@ def plan_due(connections: Connections, sync_name: str, now: datetime) -> list[Du
         states = {state.collection_id: state for state in warehouse.collections.states(sync_name)}
         times = warehouse.reconciles.times(sync.id)
         gap = warehouse.gaps.newest_open(sync.id)
+        busy_until = None
+        if connections.settings.cadence == "adaptive":
+            busy_until = warehouse.polls.newest_stripe_event(
+                sync.id, polled_since=now - QUIET_AFTER
+            )
         due, gap_is_repaired = [], True
         for collection in read_order(catalog, catalog.values()):
             state = states.get(collection.id)
@@ -73,7 +86,7 @@ def plan_due(connections: Connections, sync_name: str, now: datetime) -> list[Du
                 gap_is_repaired &= not (began_before and state.status.is_unfinished)
                 continue
             reads = PastReads.of(state, times.get(collection.id, {}))
-            window = due_window(collection.reread_schedule, reads, now)
+            window = due_window(collection.reread_schedule, reads, now, busy_until)
             if gap is not None and not reads.is_whole_since(gap):
                 window, gap_is_repaired = WHOLE, False
             if window is not None:
@@ -139,15 +152,30 @@ class PastReads:
         return self.whole is not None and self.whole >= time
 
 
-def due_window(schedule: Sequence[Reread], reads: PastReads, now: datetime) -> int | None:
-    """The widest window that is due, in days; ``WHOLE`` for everything, None for nothing."""
+def due_window(
+    schedule: Sequence[Reread],
+    reads: PastReads,
+    now: datetime,
+    busy_until: datetime | None = None,
+) -> int | None:
+    """The widest window that is due, in days; ``WHOLE`` for everything, None for nothing.
+
+    Args:
+        schedule: Of the collection.
+        reads: When it was last read.
+        now: The time.
+        busy_until: Time of the newest Stripe event of a sync that saves reads; None otherwise.
+    """
     nightly = any(each.days is None for each in schedule)
     if reads.whole is None or reads.whole < _last_night(now, sunday=not nightly):
         return WHOLE
     windows = [(each.days, each.minutes) for each in schedule if each.days and each.minutes]
     for days, minutes in sorted(windows, reverse=True):
         wider = (at for width, at in reads.windows.items() if width >= days)
-        if now - max([reads.whole, *wider]) >= timedelta(minutes=minutes):
+        last = max([reads.whole, *wider])
+        quiet = busy_until is not None and last > busy_until + QUIET_AFTER
+        wait = max(minutes, QUIET_MINUTES) if quiet else minutes
+        if now - last >= timedelta(minutes=wait):
             return days
     return None
 

@@ -97,6 +97,36 @@ class RecordQueries:
         )
         return set(self._keys(query))
 
+    def named_by(
+        self,
+        sync_id: UUID,
+        collection_id: str,
+        field: str,
+        *,
+        fields: Sequence[str] = (),
+        values: Sequence[str] = (),
+    ) -> set[str]:
+        """Ids in a field of the records of a collection, without deleted ones.
+
+        Args:
+            sync_id: The sync.
+            collection_id: The collection.
+            field: The field.
+            fields: Only of records in which one of these has a value other than null, zero, false
+                and empty; none for all.
+            values: Only of records in which each of ``fields`` has one of these values instead.
+        """
+        payload = _records.c.payload
+        query = sa.select(payload[field].astext).distinct().where(*_present(sync_id, collection_id))
+        query = query.where(payload[field].astext.is_not(None))
+        texts = [payload[name].astext for name in fields]
+        if values:
+            query = query.where(*(text.in_(list(values)) for text in texts))
+        elif texts:
+            nothing = ("", "0", "false", "[]", "{}")
+            query = query.where(sa.or_(*(text.not_in(nothing) for text in texts)))
+        return set(self._keys(query))
+
     def keys_observed_before(
         self, sync_id: UUID, collection_id: str, before: datetime, *, after: str, limit: int
     ) -> list[str]:

@@ -194,12 +194,38 @@ collection_state = sa.Table(
     sa.Column("started_at", MOMENT),
     sa.Column("finished_at", MOMENT),
     sa.Column("updated_at", MOMENT, nullable=False, server_default=sa.func.now()),
+    counter("searched_seq", "Records up to here were searched for ids of missing objects of it"),
     sa.CheckConstraint(
         f"status IN ({', '.join(repr(status.value) for status in CollectionStatus)})",
         name="collection_state_status",
     ),
     schema=CONTROL_SCHEMA,
     comment="State of each collection's backfill",
+)
+
+missing_objects = sa.Table(
+    "missing_objects",
+    metadata,
+    sync_key(),
+    sa.Column("collection_id", KEY, primary_key=True, comment="stripe:price"),
+    sa.Column("upstream_id", KEY, primary_key=True, comment="Stripe's id of the object"),
+    sa.Column("named_by", KEY, nullable=False, comment="Collection of the object that names it"),
+    sa.Column("named_by_id", KEY, nullable=False, comment="Key of the object that names it"),
+    sa.Column("field", pg.TEXT, nullable=False, comment="Path in the object that names it"),
+    sa.Column(
+        "status",
+        pg.TEXT,
+        nullable=False,
+        server_default="pending",
+        comment="pending: to be retrieved; gone: does not exist; unlisted: stored, in no list",
+    ),
+    sa.Column("message", pg.TEXT, comment="Stripe's answer, unless it returned the object"),
+    counter("attempts", "Requests that failed since it was found"),
+    sa.Column("retry_at", MOMENT, comment="When to try again after a failure; null: at once"),
+    sa.Column("asked_at", MOMENT, comment="When Stripe was last asked for it; null: never"),
+    sa.CheckConstraint("status IN ('pending', 'gone', 'unlisted')", name="missing_objects_status"),
+    schema=CONTROL_SCHEMA,
+    comment="Objects that stored objects name and that no list returned",
 )
 
 reconcile_state = sa.Table(

@@ -45,6 +45,8 @@ class CollectionState:
         started_at: When the last generation started: everything was read since.
         finished_at: When it ended; None while it runs.
         updated_at: When the row last changed.
+        searched_seq: Stream position up to which records were searched for ids of missing objects
+            of this collection; 0 before the first search.
     """
 
     sync_id: UUID
@@ -64,6 +66,7 @@ class CollectionState:
     started_at: datetime | None
     finished_at: datetime | None
     updated_at: datetime
+    searched_seq: int
 
     @property
     def collection(self) -> str:
@@ -100,6 +103,15 @@ class Collections:
         with explain(self.engine.url), self.engine.connect() as connection:
             row = connection.execute(query).mappings().one_or_none()
         return _state(row) if row else None
+
+    def backfilling(self, sync_id: UUID) -> bool:
+        """Whether any collection is pending or running."""
+        unfinished = [CollectionStatus.PENDING, CollectionStatus.RUNNING]
+        query = sa.select(
+            sa.exists().where(_table.c.sync_id == sync_id, _table.c.status.in_(unfinished))
+        )
+        with explain(self.engine.url), self.engine.connect() as connection:
+            return bool(connection.scalar(query))
 
     def queue(self, sync_id: UUID, collection_id: str) -> None:
         """Mark a collection as pending.

@@ -186,6 +186,21 @@ class Polls:
         with explain(self.engine.url), self.engine.connect() as connection:
             return {row[0]: to_unix(row[1]) for row in connection.execute(query)}
 
+    def newest_stripe_event(self, sync_id: UUID, *, polled_since: datetime) -> datetime | None:
+        """When the newest Stripe event of a sync was created, or polling began without any.
+
+        Args:
+            sync_id: The sync.
+            polled_since: None is returned where the last poll was earlier: nobody knows then.
+        """
+        newest = sa.select(sa.func.max(_processed.c.created)).where(_processed.c.sync_id == sync_id)
+        query = sa.select(sa.func.coalesce(newest.scalar_subquery(), _table.c.cutoff)).where(
+            _table.c.sync_id == sync_id, _table.c.polled_at >= polled_since
+        )
+        with explain(self.engine.url), self.engine.connect() as connection:
+            found: datetime | None = connection.scalar(query)
+        return found
+
     def pending_fetches(self, sync_id: UUID) -> list[PendingFetch]:
         """Objects whose new state is still to be fetched, the oldest change first."""
         query = (

@@ -34,8 +34,12 @@ def test_everything_is_stored_once_under_its_key(shop: Shop, name: str) -> None:
         "SELECT upstream_id FROM stripe_raw.records WHERE collection_id = %s AND NOT deleted",
         collection.id,
     )
-    assert sorted(found[0] for found in stored) == sorted(expected)
-    assert len(shop.harness.lake.records(name)) == len(expected)
+    # Others name closed reviews, which the list never shows.
+    missing = "SELECT upstream_id FROM stripe_sync.missing_objects WHERE status = 'unlisted'"
+    named = {key for (key,) in shop.harness.sql(f"{missing} AND collection_id = %s", collection.id)}
+    assert bool(named) is (name == "review")
+    assert sorted(found[0] for found in stored) == sorted([*expected, *named])
+    assert len(shop.harness.lake.records(name)) == len(expected) + len(named)
     state = shop.harness.state(name)
     if collection.retrieval is Retrieval.CREATE_ONLY:
         assert (state["status"], state["objects"]) == ("empty", 0)

@@ -167,6 +167,53 @@ def test_a_skewed_list_costs_few_requests_too_many() -> None:
     assert source.requests <= 1.15 * 400
 
 
+def in_bursts(seed: int, bursts: int, count: int, seconds: int, spread: int = 0) -> list[int]:
+    """Objects in bursts at any times of eight years, and some that are spread over five."""
+    rng = random.Random(seed)
+    starts = [rng.randint(NOW - 8 * YEAR, NOW) for _ in range(bursts)]
+    created = [at + rng.randint(0, seconds) for at in starts for _ in range(count)]
+    return created + uniform(spread, 5)
+
+
+BURSTY = {
+    "a second": (1, 5_000, 0, 0),
+    "a second among few": (1, 5_000, 0, 300),
+    "a second among many": (1, 5_000, 0, 20_000),
+    "some seconds, nothing else": (5, 5_000, 0, 0),
+    "some seconds among others": (8, 5_000, 0, 10_000),
+    "small seconds": (60, 250, 0, 5_000),
+    "hours": (20, 1_000, 3_600, 0),
+    "days": (20, 2_000, 86_400, 5_000),
+    "months": (3, 10_000, 2_592_000, 0),
+    "imports": (3, 8_000, 600, 12_000),
+}
+"""Number of bursts, objects and seconds of each, objects beside them."""
+
+
+@pytest.mark.parametrize("shape", BURSTY.values(), ids=BURSTY.keys())
+@pytest.mark.parametrize("seed", range(2))
+def test_bursts_and_empty_years_cost_few_requests_too_many(
+    shape: tuple[int, int, int, int], seed: int
+) -> None:
+    created = in_bursts(seed, *shape)
+    source = ListInMemory(created, shuffle_answers=seed)
+    assert len(items_of(read_all(source))) == len(created)
+    assert source.requests <= 1.05 * ceil(len(created) / PAGE_SIZE)
+
+
+@pytest.mark.parametrize("shape", ["growing", "daily", "monthly"])
+def test_a_list_whose_density_changes_costs_few_requests_too_many(shape: str) -> None:
+    rng = random.Random(1)
+    created = {
+        "growing": [int(NOW - 6 * YEAR * (1 - rng.random()) ** 3) for _ in range(60_000)],
+        "daily": [NOW - n // 100 * 86_400 - rng.randint(0, 3_600) for n in range(60_000)],
+        "monthly": [NOW - n // 1_500 * 2_592_000 - rng.randint(0, 1_800) for n in range(60_000)],
+    }[shape]
+    source = ListInMemory(created, shuffle_answers=1)
+    assert len(items_of(read_all(source))) == 60_000
+    assert source.requests <= 1.05 * 600
+
+
 def test_many_objects_in_one_second_are_not_buffered_at_once() -> None:
     source = ListInMemory([NOW] * 50_000 + uniform(2_000))
     slices = read_all(source, buffered=4_000)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from stripe_sync.sync.connections import SyncSettings
 from stripe_sync.sync.poll.cadence import Cadence
 
@@ -30,6 +32,16 @@ def test_an_interval_above_the_limit_is_kept() -> None:
     cadence = Cadence(ADAPTIVE, 90)
     cadence.update(found=False)
     assert cadence.seconds == 90
+
+
+def test_a_new_poller_waits_as_long_as_one_that_was_never_interrupted() -> None:
+    cadence, passed = Cadence(ADAPTIVE, 0.5), 0.0
+    while cadence.seconds < 30:
+        passed += cadence.seconds
+        cadence.update(found=False)
+    assert Cadence(ADAPTIVE, 0.5, passed).seconds == pytest.approx(cadence.seconds)
+    assert Cadence(ADAPTIVE, 0.5, 86_400).seconds == 60
+    assert Cadence(SyncSettings(), 0.5, 86_400).seconds == 0.5
 
 
 def test_a_fixed_cadence_does_not_change() -> None:

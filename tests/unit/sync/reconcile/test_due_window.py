@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from stripe_sync.catalog import Reread
+from stripe_sync.catalog import Reread, load_catalog
+from stripe_sync.sync.connections import SyncSettings
 from stripe_sync.sync.reconcile.schedule import WHOLE, PastReads, due_window
 
 MONDAY = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -54,6 +55,35 @@ def test_the_night_is_counted_in_utc() -> None:
 def test_a_window_is_due_after_its_interval() -> None:
     assert due(HOURLY, at=MONDAY + timedelta(minutes=59)) is None
     assert due(HOURLY, at=MONDAY + timedelta(minutes=60)) == 1
+
+
+def test_a_quiet_sync_reads_windows_once_a_day() -> None:
+    reads, quiet = PastReads(MONDAY, {}), MONDAY - timedelta(days=3)
+    later = MONDAY + timedelta(hours=23)
+    assert due_window([HOURLY], reads, later, quiet) is None
+    assert due_window([HOURLY], reads, MONDAY + timedelta(days=1), quiet) == 1
+    assert due_window([HOURLY], reads, later, MONDAY) == 1
+    assert due_window([HOURLY], reads, later, MONDAY - timedelta(minutes=59)) == 1
+    assert due_window([HOURLY], reads, later, None) == 1
+
+
+def test_a_quiet_account_stays_within_the_read_allotment() -> None:
+    """Stripe allots 10,000 reads in 30 days to every account, transactions or not."""
+    quiet, month = MONDAY - timedelta(days=30), 30 * 86_400
+    requests = month / SyncSettings().longest_poll_interval
+    for collection in load_catalog().values():
+        whole, windows = MONDAY, dict[int, datetime]()
+        lists = sum(len(call.variants) or 1 for call in collection.lists) + len(collection.sources)
+        for minutes in range(0, 30 * 1_440, 15):
+            now = MONDAY + timedelta(minutes=minutes)
+            reads = PastReads(whole, windows)
+            days = due_window(collection.reread_schedule, reads, now, quiet)
+            if days is not None:
+                requests += 1 + lists  # one for the account of the key
+                whole, windows = (
+                    (now, windows) if days == WHOLE else (whole, {**windows, days: now})
+                )
+    assert requests < 10_000
 
 
 def test_a_read_of_a_window_counts_until_its_interval_is_over() -> None:

@@ -243,11 +243,15 @@ def _create_collection_states() -> None:
         _nullable("started_at", _MOMENT),
         _nullable("finished_at", _MOMENT),
         _column("updated_at", _MOMENT, default=sa.func.now()),
+        _counter(
+            "searched_seq", "Records up to here were searched for ids of missing objects of it"
+        ),
         sa.CheckConstraint(
             "status IN ('failed', 'running', 'pending', 'forbidden', 'retired', 'done', 'empty')",
             name="collection_state_status",
         ),
     )
+    _create_missing_objects()
     _create_sync_table(
         "reconcile_state",
         "Result of each collection's last reconcile, by lookback",
@@ -266,6 +270,32 @@ def _create_collection_states() -> None:
             "false",
         ),
         _nullable("message", _TEXT, "Reason of an incomplete or failed reconcile"),
+    )
+
+
+def _create_missing_objects() -> None:
+    _create_sync_table(
+        "missing_objects",
+        "Objects that stored objects name and that no list returned",
+        ("collection_id", "upstream_id"),
+        _column("collection_id", _KEY, "stripe:price"),
+        _column("upstream_id", _KEY, "Stripe's id of the object"),
+        _column("named_by", _KEY, "Collection of the object that names it"),
+        _column("named_by_id", _KEY, "Key of the object that names it"),
+        _column("field", _TEXT, "Path in the object that names it"),
+        _column(
+            "status",
+            _TEXT,
+            "pending: to be retrieved; gone: does not exist; unlisted: stored, in no list",
+            "pending",
+        ),
+        _nullable("message", _TEXT, "Stripe's answer, unless it returned the object"),
+        _counter("attempts", "Requests that failed since it was found"),
+        _nullable("retry_at", _MOMENT, "When to try again after a failure; null: at once"),
+        _nullable("asked_at", _MOMENT, "When Stripe was last asked for it; null: never"),
+        sa.CheckConstraint(
+            "status IN ('pending', 'gone', 'unlisted')", name="missing_objects_status"
+        ),
     )
 
 
