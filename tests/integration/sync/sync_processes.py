@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+from datetime import datetime, timedelta
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from types import SimpleNamespace
 from typing import Any
 
+from stripe_sync.clock import SystemClock
 from stripe_sync.sync.backfill.backfill import backfill_collection
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.lake_follower import LakeFollower
 from stripe_sync.sync.maintain import maintain_sync
-from stripe_sync.sync.poll.supervisor import poll_for
+from stripe_sync.sync.poll.supervisor import PollSupervisor, Shard
 from stripe_sync.sync.reload import reload_collection
 from stripe_sync.sync.session import open_session
 
@@ -51,6 +53,16 @@ def maintain(connections: Connections, sync: str, _: str, **__: Any) -> SimpleNa
     return SimpleNamespace(status="done")
 
 
+class WrongClock(SystemClock):
+    """The clock of a machine that is ahead by so many seconds, or behind."""
+
+    def __init__(self, ahead: float) -> None:
+        self._ahead = timedelta(seconds=ahead)
+
+    def now(self) -> datetime:
+        return super().now() + self._ahead
+
+
 class Work:
     """A use case in a process of its own; its progress is received from ``messages``.
 
@@ -84,8 +96,11 @@ class Work:
         self.process.join()
 
 
-def _poll(connections: Connections, sync: str) -> None:
-    poll_for(lambda _: connections, connections.warehouse_url, seconds=60, syncs=[sync])
+def _poll(connections: Connections, sync: str, clock_ahead: float) -> None:
+    supervisor = PollSupervisor(
+        lambda _: connections, [sync], Shard(), clock=WrongClock(clock_ahead)
+    )
+    asyncio.run(supervisor.run(connections.warehouse_url, 60))
 
 
 class Polling:
@@ -94,10 +109,13 @@ class Polling:
     Args:
         connections: What it works with.
         sync: Its sync.
+        clock_ahead: Seconds that the clock of its machine is ahead.
     """
 
-    def __init__(self, connections: Connections, sync: str) -> None:
-        self._process: BaseProcess = _processes.Process(target=_poll, args=(connections, sync))
+    def __init__(self, connections: Connections, sync: str, clock_ahead: float = 0.0) -> None:
+        self._process: BaseProcess = _processes.Process(
+            target=_poll, args=(connections, sync, clock_ahead)
+        )
         self._process.start()
 
     def kill(self) -> None:
@@ -109,6 +127,7 @@ class Polling:
 __all__ = [
     "Polling",
     "Work",
+    "WrongClock",
     "backfill_collection",
     "follow_stream",
     "maintain",

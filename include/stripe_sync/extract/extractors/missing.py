@@ -50,9 +50,7 @@ class MissingReader:
                 return "Stripe does not return it"
             if obj.get("object") != collection.object or obj.get("deleted"):
                 return "it is deleted" if obj.get("deleted") else f"it is a {obj.get('object')}"
-            await complete_lists(
-                requester, [obj], collection.api_version, expand=collection.expand
-            )
+            await complete_lists(requester, [obj], collection.api_version, expand=collection.expand)
         except (InvalidRequest, NotFound) as error:
             return str(error)
         normalizer = self._context.normalizer(collection)

@@ -9,8 +9,8 @@ from functools import partial
 
 import pytest
 
+from integration.sync.sync_processes import WrongClock
 from stripe_sync.client import Priority
-from stripe_sync.clock import SystemClock
 from stripe_sync.records import Batch, Observation, Source
 from stripe_sync.sync.reconcile.reconcile import reconcile_collection
 from stripe_sync.sync.reconcile.schedule import plan_due
@@ -21,16 +21,6 @@ from sync_harness import SYNC, SyncHarness, unthrottled
 AHEAD, BEHIND = 90.0, -90.0
 HOUR = 3_600
 GAP = "SELECT ended_at IS NULL, reconciled_at IS NULL FROM stripe_sync.retention_gaps"
-
-
-class WrongClock(SystemClock):
-    """The clock of a machine that is wrong by so many seconds."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-
-    def now(self) -> datetime:
-        return super().now() + timedelta(seconds=self._seconds)
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
 """Random scenarios: the guarantees hold for any order of changes, faults and kills.
 
 In each scenario objects are created, changed and deleted; Stripe events are late, duplicated,
-within one second, in another version; objects change without any; requests fail; the poller is
-killed. ``STRIPE_SYNC_TEST_SEEDS`` is the number of scenarios.
+within one second, in another version; objects change without any; requests fail, answers are cut;
+two pollers with clocks 90 to 180 seconds apart compete and are killed. The number of scenarios is
+``STRIPE_SYNC_TEST_SEEDS``.
 """
 
 from __future__ import annotations
@@ -77,6 +78,10 @@ class RandomScenario:
             control.fault("server_error", endpoint="GET *", probability=0.1)
         if rng.random() < 0.3:
             control.fault("reset", endpoint="GET *", probability=0.05)
+        if rng.random() < 0.3:
+            control.fault("truncate", endpoint="GET *", probability=0.1)
+        if rng.random() < 0.2:
+            control.fault("rate_limit", endpoint="GET *", probability=0.1)
         if rng.random() < 0.4:
             control.clock(freeze=control.clock())
 
@@ -141,10 +146,12 @@ def test_the_guarantees_hold_in_a_random_scenario(shop: SyncHarness, seed: int) 
     scenario.change()
     shop.backfill(*COLLECTIONS)
     for _ in range(ROUNDS):
-        polling = Polling(shop.connections, SYNC)
+        clocks = scenario.rng.sample([-90.0, 0.0, 90.0], 2)
+        pollers = [Polling(shop.connections, SYNC, ahead) for ahead in clocks]
         scenario.change()
-        time.sleep(scenario.rng.uniform(0, 0.6))  # at which point the poller is killed
-        polling.kill()
+        time.sleep(scenario.rng.uniform(0, 0.6))  # at which point the pollers are killed
+        for polling in pollers:
+            polling.kill()
         # The next one would wait ten seconds for its lease to expire.
         shop.sql("UPDATE stripe_sync.poll_state SET lease_owner = NULL RETURNING 1")
     scenario.settle()
