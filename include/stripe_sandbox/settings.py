@@ -11,6 +11,7 @@ from stripe_sandbox.resources.resource_spec import NEWEST_VERSION
 FaultKind = Literal[
     "server_error",
     "gone",
+    "refuse",
     "reset",
     "truncate",
     "rate_limit",
@@ -39,11 +40,15 @@ class Fault(BaseModel):
     """A fault that happens on purpose.
 
     Attributes:
-        kind: What happens; ``gone`` is the 404 of a route that does not exist.
+        kind: What happens; ``gone`` is the 404 of a route that does not exist, ``refuse`` any other
+            error answer.
         endpoint: Glob over ``METHOD /v1/template``; for event faults, over the event type.
+        url: Glob over path and query of requests that are refused or gone.
+        expand: Glob over the fields to expand; requests without such a field are not refused.
         probability: Per request (or Stripe event).
         next: Number of requests that it still happens to; None for all.
-        status: HTTP status of a server error.
+        status: HTTP status of a server error or a refusal.
+        message: Message of a refusal; code: its code.
         applied: A server error happens after the write, not before.
         reason: The limit that a 429 names.
         seconds: Delay of a late Stripe event.
@@ -53,9 +58,13 @@ class Fault(BaseModel):
 
     kind: FaultKind
     endpoint: str = "*"
+    url: str = "*"
+    expand: str | None = None
     probability: float = Field(default=1.0, ge=0, le=1)
     next: int | None = Field(default=None, ge=0)
-    status: int = Field(default=500, ge=500, le=599)
+    status: int = Field(default=500, ge=400, le=599)
+    message: str = "Refused on purpose"
+    code: str | None = None
     applied: bool = False
     reason: LimitReason = "global-rate"
     seconds: float = Field(default=1.0, ge=0)
@@ -70,6 +79,7 @@ class Settings(BaseModel):
         test_limits: Limits of test mode; live_limits: of live mode.
         faults: Faults on purpose.
         seed: Seed of random ids and faults.
+        newer_permission_errors: Whether a 403 names the permission as Stripe's newer answers do.
         retention_days: Days for which Stripe events can be read.
         pending_webhooks: The field of that name in Stripe events.
     """
@@ -82,6 +92,7 @@ class Settings(BaseModel):
     live_limits: Limits = Field(default_factory=Limits)
     faults: list[Fault] = Field(default_factory=list)
     seed: int = 0
+    newer_permission_errors: bool = False
     retention_days: int = 30
     pending_webhooks: int = 0
 

@@ -13,7 +13,7 @@
     │   │   └── EventCursorExpired   the Stripe event behind a cursor aged out of retention
     │   ├── IdempotencyConflict      the same idempotency key came with other parameters
     │   ├── NotFound                 404: no such object
-    │   ├── EndpointRetired          404: no such URL in this API version
+    │   ├── EndpointUnavailable      404, 405: there is no such URL
     │   ├── RateLimited              429 with a reason, after all retries
     │   ├── ObjectLocked             429 without a reason, after all retries
     │   ├── StripeUnavailable        5xx, after all retries
@@ -117,8 +117,8 @@ class NotFound(StripeError):
     """404: there is no such object."""
 
 
-class EndpointRetired(StripeError):
-    """404: there is no such URL in this API version."""
+class EndpointUnavailable(StripeError):
+    """404, 405: there is no such URL, in this API version or on this server."""
 
 
 class RateLimited(StripeError):

@@ -49,11 +49,11 @@ def authenticate(state: State, headers: Mapping[str, str]) -> Key:
     return replace(key, account=account)
 
 
-def authorize(key: Key, match: Match, method: str) -> None:
+def authorize(key: Key, match: Match, method: str, *, newer: bool = False) -> None:
     """Refuse a request that a restricted key has no permission for.
 
     Raises:
-        ApiError: 403; the message names the missing permission.
+        ApiError: 403; the message names the missing permission, in newer answers without ``rak_``.
     """
     if key.permissions is None:
         return
@@ -63,6 +63,15 @@ def authorize(key: Key, match: Match, method: str) -> None:
     if needed in key.permissions or write in key.permissions:
         return
     mode = "live" if key.livemode else "test"
+    if newer:
+        title = f"{permission.replace('_', ' ').title()} {'Read' if method == 'GET' else 'Write'}"
+        raise ApiError(
+            403,
+            f"The provided key 'rk_{mode}_***' does not have the required permissions for this "
+            f"endpoint on account '{key.account}'. Enabling \"{title}\" "
+            f"('{needed.removeprefix('rak_')}') permissions would allow this request to continue.",
+            code="more_permissions_required",
+        )
     raise ApiError(
         403,
         f"The provided key 'rk_{mode}_***' does not have the required permissions for this "

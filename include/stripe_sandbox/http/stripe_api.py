@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 from starlette.types import Receive, Scope, Send
@@ -30,6 +31,7 @@ class _Call:
 
     request_id: str
     match: Match
+    url: str
     mode: Mode
     version: str
     tree: Mapping[str, Any]
@@ -88,13 +90,15 @@ class StripeApi:
         version = headers.get("stripe-version") or self.state.default_version(caller.account)
         api_versions.validate(version)
         match = self._router.match(method, path, version)
-        authentication.authorize(caller, match, method)
+        newer = self.state.settings.newer_permission_errors
+        authentication.authorize(caller, match, method, newer=newer)
         query = bytes(scope["query_string"])
         encoded = query if method in ("GET", "DELETE") or not body else body
         key = headers.get("idempotency-key") if method == "POST" else None
         return _Call(
             request_id,
             match,
+            f"{path}?{unquote(query.decode())}" if query else path,
             self.state.modes[caller.account, caller.livemode],
             version,
             form_parameters.decode(encoded),
@@ -124,8 +128,13 @@ class StripeApi:
 
     async def _execute(self, call: _Call, headers: dict[str, str]) -> tuple[bytes, int]:
         state, endpoint = self.state, call.match.label
-        if faults.take_fault(state, "gone", endpoint):
+        if faults.take_fault(state, "gone", endpoint, url=call.url):
             raise unrecognized_url(*endpoint.split(" ", 1))
+        expand = call.tree.get("expand")
+        fields = expand.values() if isinstance(expand, dict) else ()
+        refusal = faults.take_fault(state, "refuse", endpoint, url=call.url, expand=fields)
+        if refusal is not None:
+            raise ApiError(refusal.status, refusal.message, code=refusal.code)
         limit = faults.take_fault(state, "rate_limit", endpoint)
         if limit is not None:
             call.mode.meter.refused[limit.reason] += 1

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from stripe_sandbox.settings import Fault, FaultKind
 from stripe_sandbox.state.environment import Environment
 
 
-def take_fault(environment: Environment, kind: FaultKind, subject: str) -> Fault | None:
+def take_fault(
+    environment: Environment,
+    kind: FaultKind,
+    subject: str,
+    *,
+    url: str = "",
+    expand: Iterable[str] = (),
+) -> Fault | None:
     """The fault that happens to a subject now, if any; counts it down if it is a counted one.
 
     Args:
         environment: Has the faults that are set, and decides by chance.
         kind: Kind of fault.
         subject: ``METHOD /v1/template``, or the type of a Stripe event.
+        url: Path and query of the request.
+        expand: The fields that it expands.
     """
     for fault in environment.settings.faults:
         if fault.kind != kind or fault.next == 0 or not fnmatchcase(subject, fault.endpoint):
+            continue
+        if not fnmatchcase(url, fault.url):
+            continue
+        if fault.expand and not any(fnmatchcase(name, fault.expand) for name in expand):
             continue
         if fault.probability < 1.0 and environment.random.random() >= fault.probability:
             continue

@@ -143,6 +143,10 @@ class ListCall(CatalogModel):
         """Names of the placeholders in path and parameters."""
         return placeholders(self.path, *self.params.values())
 
+    def means_no_children(self, message: str) -> bool:
+        """Whether this error message of Stripe's means that a parent has no children."""
+        return any(text in message.lower() for text in self.no_children_errors)
+
 
 class Reread(CatalogModel):
     """A repeated read that is needed because some changes raise no Stripe event.

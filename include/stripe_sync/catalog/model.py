@@ -187,6 +187,13 @@ class Collection(CatalogModel):
         return self.retrieval is not Retrieval.PREVIEW or self.preview is not None
 
     @property
+    def paths(self) -> tuple[str, ...]:
+        """Paths of the requests that return its objects."""
+        previews = [self.preview.path] if self.preview else []
+        single = [path for path in (self.retrieve, *self.retrieve_alternatives) if path]
+        return (*(call.path for call in self.lists), *previews, *single)
+
+    @property
     def parents(self) -> tuple[str, ...]:
         """Catalogue ids of the collections whose objects its objects are listed or computed for."""
         named = [call.parent for call in self.lists]

@@ -13,13 +13,15 @@ import stripe
 from stripe_sync import errors
 from stripe_sync.client.scrub_secrets import scrubbed
 
-_PERMISSION = re.compile(r"\brak_\w+", re.ASCII)
+# Newer messages quote the name without rak_: "Prices Read" ('plan_read').
+_PERMISSION = re.compile(r"\brak_(\w+)|['\"](?:rak_)?(\w+_(?:read|write))['\"]", re.ASCII)
 # Both texts of a 403 name the account that the key is for, and so may the address of its log entry.
 _ACCOUNT = re.compile(r"(?:on account '|//dashboard\.stripe\.com/)(acct_\w+)", re.ASCII)
 _CURSOR_PARAMS = ("starting_after", "ending_before")
 _REASON_HEADER = "Stripe-Rate-Limited-Reason"
 _UNKNOWN_REASON = "global-rate"
 _SERVER_ERRORS = 500
+_NO_JSON = "api_error"  # what the transport makes of an answer that is no JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,7 @@ def _error(answer: _ErrorAnswer) -> errors.StripeError:
         HTTPStatus.UNAUTHORIZED: _unauthorized,
         HTTPStatus.FORBIDDEN: _forbidden,
         HTTPStatus.NOT_FOUND: _not_found,
+        HTTPStatus.METHOD_NOT_ALLOWED: _not_found,
         HTTPStatus.CONFLICT: _locked,
         HTTPStatus.TOO_MANY_REQUESTS: _locked,
     }
@@ -192,13 +195,24 @@ def _locked(answer: _ErrorAnswer) -> errors.StripeError:
 
 
 def _not_found(answer: _ErrorAnswer) -> errors.StripeError:
-    if "unrecognized request url" in answer.text.lower():
+    if _lacks_endpoint(answer):
         return answer.error(
-            errors.EndpointRetired,
+            errors.EndpointUnavailable,
             "this API version has no such endpoint",
             "pin a version that has it, or leave the collection out",
         )
     return answer.error(errors.NotFound, "there is no such object")
+
+
+def _lacks_endpoint(answer: _ErrorAnswer) -> bool:
+    """Whether a 404 or 405 is about the URL, not about an object.
+
+    Stripe names the URL. Other servers answer with a text that is no JSON, or for a whole list.
+    """
+    if answer.status == HTTPStatus.METHOD_NOT_ALLOWED or answer.error_type == _NO_JSON:
+        return True
+    is_list = answer.endpoint.startswith("GET ") and "{" not in answer.endpoint
+    return (is_list and answer.code is None) or "unrecognized request url" in answer.text.lower()
 
 
 def _invalid(answer: _ErrorAnswer) -> errors.StripeError:
@@ -228,7 +242,7 @@ def _invalid(answer: _ErrorAnswer) -> errors.StripeError:
 
 def _forbidden(answer: _ErrorAnswer) -> errors.StripeError:
     match = _PERMISSION.search(answer.text)
-    permission = match.group() if match else None
+    permission = f"rak_{match[1] or match[2]}" if match else None
     account = _ACCOUNT.search(answer.text) or _ACCOUNT.search(answer.log_url)
     return answer.error(
         errors.PermissionDenied,

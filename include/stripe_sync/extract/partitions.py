@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from stripe_sync.catalog import Collection, ListCall
-from stripe_sync.errors import EndpointRetired, InvalidRequest, PermissionDenied
+from stripe_sync.errors import EndpointUnavailable, InvalidRequest, StripeError
 from stripe_sync.extract.context import StoredRecords
 from stripe_sync.extract.extractors.source_objects import (
     RecordExtractor,
@@ -23,6 +23,7 @@ from stripe_sync.extract.extractors.source_objects import (
 from stripe_sync.extract.lists.concurrent_ranges import Slice, WindowedList, cursor_list
 from stripe_sync.extract.lists.pages import Item, ListReader
 from stripe_sync.extract.pagination import ListRequest, id_of, paginate
+from stripe_sync.extract.refusals import NO_ANSWER, REFUSED, Lack, Refusals
 from stripe_sync.extract.requester import Requester
 from stripe_sync.records import Condition
 from stripe_sync.records.canonical_json import JsonObject
@@ -93,18 +94,11 @@ class Listing:
         calls = [call for call in self.collection.lists if call.test_clocks and not call.parent]
         if not calls:
             return []
-        try:
-            clocks = await self._ids(TEST_CLOCKS, {})
-            owners = {"test_clock": clocks}
-            if any(call.test_clocks == "customer" for call in calls):
-                owners["customer"] = [
-                    name
-                    for clock in clocks
-                    for name in await self._ids("/v1/customers", {"test_clock": clock})
-                ]
-        except (PermissionDenied, EndpointRetired) as error:
-            log.warning("%s: objects of test clocks are left out: %s", self.collection.id, error)
-            return []
+        clocks = await self._ids(TEST_CLOCKS, {})
+        owners = {"test_clock": clocks}
+        if any(call.test_clocks == "customer" for call in calls):
+            customers = [await self._ids("/v1/customers", {"test_clock": name}) for name in clocks]
+            owners["customer"] = [name for names in customers for name in names]
         return [
             self._partition(call, {str(call.test_clocks): owner}, None)
             for call in calls
@@ -131,10 +125,16 @@ class Listing:
         return Partition(f"{call.path}?{urlencode(filters)}" if filters else call.path, slices)
 
     async def _ids(self, path: str, params: Mapping[str, str]) -> list[str]:
-        request = ListRequest(path, params=params)
-        pages = paginate(self.requester, request)
-        found = [id_of(obj) async for page in pages for obj in page.objects]
-        return list(dict.fromkeys(name for name in found if name))
+        """Ids of the objects of a list that only helps to find others; none where it is refused."""
+        pages = paginate(self.requester, ListRequest(path, params=params))
+        ids: dict[str, None] = {}
+        try:
+            async for page in pages:
+                ids.update((name, None) for obj in page.objects if (name := id_of(obj)))
+        except (*REFUSED, *NO_ANSWER) as error:
+            log.warning("%s: objects of test clocks are left out: %s", self.collection.id, error)
+            self.requester.refusals.add(Lack.TEST_CLOCKS, path, error)
+        return list(ids)
 
 
 def stored_partition(
@@ -186,17 +186,21 @@ async def read_partitions(
     partitions: Sequence[Partition],
     cursor: JsonObject | None,
     fallback: Sequence[Partition] = (),
+    *,
+    refusals: Refusals,
 ) -> AsyncGenerator[Slice, None]:
-    """Read partitions one after the other.
+    """Read partitions one after the other; a refused one costs only itself.
 
     Args:
         partitions: The partitions.
         cursor: Where an earlier run stopped (``Slice.cursor``); None or empty for the beginning,
             as is a cursor in a partition that exists no more.
         fallback: Read instead, if Stripe refuses the list of the first partition.
+        refusals: Gets the refused partitions.
 
     Raises:
-        StripeError: As the client raises it; the slices before stay valid.
+        StripeError: Stripe refused all partitions, or an error that is not of one partition; the
+            slices before stay valid.
     """
     cursor = cursor or {}
     if any(partition.key == cursor.get("partition") for partition in fallback):
@@ -205,20 +209,27 @@ async def read_partitions(
     resumed = cursor.get("partition") in keys
     first = keys.index(cursor["partition"]) if resumed else 0
     first += bool(resumed and cursor.get("ended"))
+    refused: StripeError | None = None
     for number, partition in enumerate(partitions[first:], first):
         slices = partition.slices(cursor.get("list") if resumed and number == first else None)
+        lacking = refusals.objects
         try:
             async for each in slices:
                 after: JsonObject = {"partition": partition.key, "list": each.cursor}
                 if each.cursor is None:
                     after = {"partition": partition.key, "ended": True}
                 yield Slice(each.items, after, each.covered)
-        except (InvalidRequest, EndpointRetired) as error:
-            if number or not fallback:
-                raise
-            log.info("Stripe refuses %s, so its fallback is read: %s", partition.key, error)
-            async for each in read_partitions(fallback, None):
-                yield each
-            return
+            refusals.anything_read |= refusals.objects == lacking
+        except REFUSED as error:
+            if fallback and not number and isinstance(error, InvalidRequest | EndpointUnavailable):
+                log.info("Stripe refuses %s, so its fallback is read: %s", partition.key, error)
+                async for each in read_partitions(fallback, None, refusals=refusals):
+                    yield each
+                return
+            log.warning("%s is left out: %s", partition.key, error)
+            refusals.add(Lack.LIST, partition.key, error)
+            refused = refused or error
         finally:
             await slices.aclose()
+    if refused and refusals.lists().issuperset(keys):
+        raise refused

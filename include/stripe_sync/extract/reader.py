@@ -102,11 +102,14 @@ class CollectionReader:
             since: Unix seconds; leave out objects created earlier, where the list can.
 
         Raises:
-            StripeError: As the client raises it; the slices before stay valid.
+            StripeError: Stripe refuses the whole collection, or as the client raises it; the slices
+                before stay valid. Refusals of a part are recorded (``Requester.refusals``).
         """
         choice = self._partitions(since)
         partitions, fallback = await choice.full()
-        async with aclosing(read_partitions(partitions, cursor, fallback)) as slices:
+        refusals = self._context.requester.refusals
+        found = read_partitions(partitions, cursor, fallback, refusals=refusals)
+        async with aclosing(found) as slices:
             async for each in slices:
                 if self._collection.sources:
                     # What one partition returned need not be retrieved in a later one.
@@ -125,7 +128,11 @@ class CollectionReader:
         slices = (
             self.full(since=since)
             if self._collection.listed_by_time
-            else read_partitions(self._partitions(since).of_recent_parents(), None)
+            else read_partitions(
+                self._partitions(since).of_recent_parents(),
+                None,
+                refusals=self._context.requester.refusals,
+            )
         )
         async with aclosing(slices):
             async for each in slices:

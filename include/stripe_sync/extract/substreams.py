@@ -14,7 +14,7 @@ from itertools import chain
 
 from stripe_sync.client import Priority
 from stripe_sync.client.retry import LIVE_RETRY
-from stripe_sync.errors import EndpointRetired, PermissionDenied
+from stripe_sync.errors import EndpointUnavailable, PermissionDenied
 from stripe_sync.extract.context import ReadContext
 from stripe_sync.extract.extractors.missing import NamedObjects
 from stripe_sync.extract.reader import CollectionReader, Extracted, FetchedObject
@@ -131,7 +131,7 @@ class Substreams:
         if isinstance(error, PermissionDenied):
             result.forbidden[collection_id] = error
             self._unreadable.add(collection_id)
-        elif isinstance(error, EndpointRetired):
+        elif isinstance(error, EndpointUnavailable):
             log.info("%s: %s", collection_id, error)
             self._unreadable.add(collection_id)
         elif error:

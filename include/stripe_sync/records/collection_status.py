@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
+IN_PART = "in part"
+"""What the message of a collection begins with from which something is missing."""
+
 
 class CollectionStatus(StrEnum):
     """Status of a collection's backfill, from the least to the most complete.
@@ -14,8 +17,9 @@ class CollectionStatus(StrEnum):
         RUNNING: A run has started and has not ended.
         PENDING: Queued for a run.
         FORBIDDEN: The key lacks a permission.
+        UNAVAILABLE: There is no such endpoint, or Stripe refuses it to this account.
         RETIRED: Stripe no longer serves the endpoint.
-        DONE: All objects are stored.
+        DONE: All objects are stored, or all but those that the message names ("in part").
         EMPTY: All objects were read, and there are none.
     """
 
@@ -23,6 +27,7 @@ class CollectionStatus(StrEnum):
     RUNNING = "running"
     PENDING = "pending"
     FORBIDDEN = "forbidden"
+    UNAVAILABLE = "unavailable"
     RETIRED = "retired"
     DONE = "done"
     EMPTY = "empty"
@@ -45,7 +50,8 @@ class CollectionStatus(StrEnum):
     @property
     def is_closed(self) -> bool:
         """Whether Stripe refuses to serve the collection."""
-        return self in {CollectionStatus.FORBIDDEN, CollectionStatus.RETIRED}
+        closed = CollectionStatus.FORBIDDEN, CollectionStatus.UNAVAILABLE, CollectionStatus.RETIRED
+        return self in closed
 
     @property
     def is_unfinished(self) -> bool:

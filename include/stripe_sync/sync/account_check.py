@@ -22,7 +22,7 @@ from stripe_sync.client.stripe_clock import StripeClock
 from stripe_sync.clock import Clock
 from stripe_sync.errors import (
     ConfigurationError,
-    EndpointRetired,
+    EndpointUnavailable,
     InvalidRequest,
     NotFound,
     PermissionDenied,
@@ -81,7 +81,7 @@ async def fetch_account(api: StripeApi, credential: Credential) -> str | None:
             raise
         log.warning("The key may not read its account, which is needed for nothing else: %s", error)
         account = error.account
-    except (NotFound, EndpointRetired):
+    except (NotFound, EndpointUnavailable):
         account = None
     if isinstance(account, str):
         return account
@@ -93,7 +93,7 @@ async def _account_of_an_invoice(api: StripeApi) -> str | None:
         page = await api.get(_INVOICES_PATH, params={"limit": 1}, priority=Priority.LIVE)
     except PermissionDenied as error:
         return error.account
-    except (NotFound, EndpointRetired, InvalidRequest):
+    except (NotFound, EndpointUnavailable, InvalidRequest):
         return None
     match = _INVOICE_URL.search(str(page.get("data")))
     return match[1] if match else None
@@ -284,7 +284,7 @@ async def _retrieve(
         )
     except NotFound:
         return {}
-    except (PermissionDenied, EndpointRetired, InvalidRequest) as error:
+    except (PermissionDenied, EndpointUnavailable, InvalidRequest) as error:
         log.info("Not compared with %s: %s", collection.name, error)
         return None
 

@@ -18,7 +18,7 @@ from datetime import datetime
 from stripe_sync.catalog.references import Reference, References
 from stripe_sync.errors import (
     AuthenticationError,
-    EndpointRetired,
+    EndpointUnavailable,
     PermissionDenied,
     StripeError,
     StripeSyncError,
@@ -218,7 +218,7 @@ class _Run:
         except AuthenticationError:
             raise
         except StripeError as error:
-            if isinstance(error, PermissionDenied | EndpointRetired):
+            if isinstance(error, PermissionDenied | EndpointUnavailable):
                 self._closed.add(missing.collection_id)
             log.info("%s %s is tried again later: %s", *missing.key, error)
             self._report.failed += 1

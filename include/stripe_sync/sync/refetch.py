@@ -13,7 +13,8 @@ from dataclasses import replace
 
 from stripe_sync.catalog import Collection as StripeCollection
 from stripe_sync.errors import ConcurrentUpdate, NotFound
-from stripe_sync.extract.complete_lists import complete_lists
+from stripe_sync.extract.lists.complete_lists import complete_lists
+from stripe_sync.extract.refusals import REFUSED
 from stripe_sync.extract.requester import Requester
 from stripe_sync.records import Batch, LoadResult, Observation
 from stripe_sync.records.canonical_json import JsonObject
@@ -85,16 +86,22 @@ async def _refetched(
     """The observations of a batch, those of ``keys`` as Stripe returns them now.
 
     Gone ones are left out, for the deletion to be found as others are, and those that cannot be
-    retrieved: they are read again with their parents when those change.
+    retrieved: they are read again with their parents when those change. So are refused ones: the
+    stored state stays.
     """
-    requester, doubtful = Requester(session.api, session.clock), set(keys)
+    requester, doubtful = session.context.requester, set(keys)
 
     async def current(observation: Observation) -> list[Observation]:
         if (observation.collection_id, observation.upstream_id) not in doubtful:
             return [observation]
         collection = session.catalog[observation.collection_id]
         observed_at = session.clock.now()
-        found = await retrieve(requester, collection, observation.payload)
+        try:
+            found = await retrieve(requester, collection, observation.payload)
+        except REFUSED as error:
+            path = str(collection.retrieve)
+            requester.refusals.add_object(path, error, observation.upstream_id)
+            return []
         if found is None:
             return []
         return session.context.observe(

@@ -22,8 +22,8 @@ class StripeBackfillOperator(StripeSyncOperator):
     """Reads one collection of a sync, oldest objects first, into lake and warehouse.
 
     An interrupted run continues after its last commit. A collection that the key may not read, or
-    that Stripe has retired, does not fail the task: its report has the status ``forbidden`` or
-    ``retired``.
+    that Stripe does not offer, does not fail the task: its report has the status ``forbidden``,
+    ``unavailable`` or ``retired``.
 
     Args:
         collection: Short name or id of the collection (``customer``).

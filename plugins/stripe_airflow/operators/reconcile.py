@@ -21,8 +21,8 @@ class StripeReconcileOperator(StripeSyncOperator):
     """Reads one collection of a sync again and repairs the records that differ.
 
     Differences become change events with source ``reconcile``. A collection that the key may not
-    read, or that Stripe has retired, does not fail the task: its report has the status
-    ``forbidden`` or ``retired``.
+    read, or that Stripe does not offer, does not fail the task: its report has the status
+    ``forbidden``, ``unavailable`` or ``retired``.
 
     Args:
         collection: Short name or id of the collection (``customer``).

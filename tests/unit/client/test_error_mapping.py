@@ -34,9 +34,12 @@ async def raised(*script: Answer, method: str = "get") -> errors.StripeError:
         (error(404, code="resource_missing", message="No such x"), errors.NotFound, "no such"),
         (
             error(404, message="Unrecognized request URL (GET: /v1/orders). If you are trying…"),
-            errors.EndpointRetired,
+            errors.EndpointUnavailable,
             "pin a version",
         ),
+        (Answer(404, b"404: Not Found"), errors.EndpointUnavailable, "no such endpoint"),
+        (Answer(405, b"405: Method Not Allowed"), errors.EndpointUnavailable, "no such endpoint"),
+        (error(404, type=INVALID, message="Not Found"), errors.NotFound, "no such object"),
         (error(400, message="Bad", param="limit"), errors.InvalidRequest, "limit"),
         (error(402, type="card_error", message="Declined"), errors.InvalidRequest, "402"),
         (
@@ -128,6 +131,13 @@ async def test_a_passing_trouble_that_lasts_is_raised_after_all_attempts(
             "grant rak_accounts_kyc_basic_read",
         ),
         (
+            "The provided key 'rk_test_***' does not have the required permissions for this "
+            "endpoint on account 'acct_1'. Enabling \"Prices Read\" ('plan_read') permissions "
+            "would allow this request to continue.",
+            "rak_plan_read",
+            "grant rak_plan_read",
+        ),
+        (
             "The required permissions are not available for use by restricted keys.",
             None,
             "use a secret key",
@@ -152,6 +162,22 @@ async def test_a_missing_permission_is_named_with_its_remedy(
     assert isinstance(caught, errors.PermissionDenied)
     assert caught.permission == permission
     assert remedy in str(caught)
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({"message": "Not Found"}, errors.EndpointUnavailable),
+        ({"code": "resource_missing", "message": "No such customer"}, errors.NotFound),
+    ],
+)
+async def test_a_404_to_a_path_without_an_id_is_about_the_endpoint_unless_it_names_an_object(
+    fields: dict[str, str], kind: type[errors.StripeError]
+) -> None:
+    async with scripted(error(404, type=INVALID, **fields)) as bench:
+        with pytest.raises(errors.StripeError) as caught:
+            await bench.api.get("/v1/prices", priority=Priority.LIVE)
+    assert type(caught.value) is kind
 
 
 async def test_a_key_without_access_to_the_connected_account_is_told_so() -> None:

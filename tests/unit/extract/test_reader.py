@@ -150,8 +150,8 @@ async def test_a_stored_reference_of_a_changed_object_is_not_retrieved() -> None
 
 
 async def test_an_error_is_returned_with_the_stripe_events_that_led_to_it() -> None:
-    refused: Answer = error(400, message="No")
-    async with reads(refused) as made:
+    down: Answer = error(500, message="Sorry")
+    async with reads(down) as made:
         new = fetched(made, "setup_intent", {"id": "seti_2", "mandate": "mandate_2"}, "evt_2")
         reader = CollectionReader(made.context.catalog.resolve("mandate"), made.context)
         [failed] = await reader.for_changes([new], ())

@@ -12,7 +12,7 @@ def test_every_status_is_in_exactly_one_group(status: CollectionStatus) -> None:
 
 def test_the_groups_of_statuses() -> None:
     assert {s for s in CollectionStatus if s.is_complete} == {"done", "empty"}
-    assert {s for s in CollectionStatus if s.is_closed} == {"forbidden", "retired"}
+    assert {s for s in CollectionStatus if s.is_closed} == {"forbidden", "unavailable", "retired"}
     assert {s for s in CollectionStatus if s.is_unfinished} == {"pending", "running", "failed"}
 
 

@@ -6,13 +6,11 @@ and some parents have a field that shows that they have no children (``skip`` in
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from stripe_sync.catalog import ListCall
-from stripe_sync.errors import InvalidRequest, NotFound, PermissionDenied
 from stripe_sync.extract.extractors.source_objects import (
     CollectionExtractor,
     RecordExtractor,
@@ -20,6 +18,7 @@ from stripe_sync.extract.extractors.source_objects import (
 )
 from stripe_sync.extract.lists.page_size import PAGE_SIZE
 from stripe_sync.extract.pagination import ListRequest, id_of, paginate
+from stripe_sync.extract.refusals import read_each
 from stripe_sync.records import Observation
 from stripe_sync.records.canonical_json import JsonObject
 
@@ -38,6 +37,27 @@ class ChildList:
     parent_id: str
     children: list[SourceObject]
     complete_at: datetime | None
+
+
+@dataclass(slots=True)
+class _Part:
+    """One list of one object.
+
+    Attributes:
+        parent: The object.
+        call: The list.
+        variant: Parameters of this request, where the list takes several.
+        children: Those that are known.
+        is_read: Whether no request is needed.
+        complete_at: When these were certainly all; None where more may exist.
+    """
+
+    parent: SourceObject
+    call: ListCall
+    variant: dict[str, str]
+    children: list[SourceObject]
+    is_read: bool = False
+    complete_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +85,20 @@ class ChildListExtractor(CollectionExtractor):
         return [self._normalize(each, stored.get(each.parent_id, ())) for each in child_lists]
 
     async def child_lists(self, parents: Sequence[SourceObject]) -> list[ChildList]:
-        """The children of each object, as Stripe sent them."""
-        return list(await asyncio.gather(*(self._child_list(parent) for parent in parents)))
+        """The children of each object, as Stripe sent them; refused lists are left out."""
+        by_parent = [[*self._parts(parent)] for parent in parents]
+        unread = [part for parts in by_parent for part in parts if not part.is_read]
+        requester = self.context.requester
+        refusals = requester.refusals
+        answers = await read_each(
+            self._read, unread, refusals=refusals, check=requester.check_answers
+        )
+        for part, error in zip(unread, answers, strict=True):
+            if error is None:
+                refusals.answered(part.call.path)
+            elif not part.call.means_no_children(str(error)):
+                refusals.add_object(part.call.path, error, part.parent.id)
+        return [self._joined(each, own) for each, own in zip(parents, by_parent, strict=True)]
 
     def _normalize(self, child_list: ChildList, stored: Sequence[str]) -> list[Observation]:
         observations: list[Observation] = []
@@ -98,72 +130,56 @@ class ChildListExtractor(CollectionExtractor):
         others = any(c.parent in parents and c.path not in paths for c in self.collection.lists)
         return not others and all(call.missing_means_deleted for call in self.calls)
 
-    async def _child_list(self, parent: SourceObject) -> ChildList:
+    def _joined(self, parent: SourceObject, parts: Sequence[_Part]) -> ChildList:
+        """The children in all lists of one object; complete only if all of these are."""
         found: dict[str, SourceObject] = {}
-        times: list[datetime | None] = []
-        for call in self.calls:
-            asked_at = self.context.requester.clock.now()
-            children = await self._read(call, parent)
-            embedded = _embedded_list(parent, call)
-            times.append(None if children is None else parent.observed_at if embedded else asked_at)
-            for child in children or ():
+        for part in parts:
+            for child in part.children:
                 if key := self.key_of(child.obj, parent):
                     found.setdefault(key, child)
-        known = [at for at in times if at]
-        complete_at = min(known) if len(known) == len(times) else None
+        known = [part.complete_at for part in parts if part.complete_at]
+        complete_at = min(known) if len(known) == len(parts) else None
         return ChildList(parent.id, list(found.values()), complete_at)
 
-    async def _read(self, call: ListCall, parent: SourceObject) -> list[SourceObject] | None:
-        """One list of one parent; None where it may have children that are not returned."""
-        embedded = _embedded_list(parent, call)
-        children: list[SourceObject] = []
-        if embedded:
-            at, version = parent.observed_at, parent.api_version
-            children = [SourceObject(obj, at, version) for obj in embedded["data"]]
-            if not embedded.get("has_more"):
-                return children
-        elif any(predicate.matches(parent.obj) for predicate in call.skip):
-            return None
-        # The last embedded child may be missing from a list that is filtered.
-        if set(call.params) - set(call.placeholders):
-            children = []
-        try:
-            return [
-                child
-                for variant in call.variants or ({},)
-                for child in await self._read_rest(call, parent.id, children, variant)
-            ]
-        except NotFound:
-            return None
-        except (InvalidRequest, PermissionDenied) as error:
-            if not any(text in str(error).lower() for text in call.no_children_errors):
-                raise
-            return None
+    def _parts(self, parent: SourceObject) -> Iterator[_Part]:
+        """The lists of one object, with what is known of them without a request."""
+        for call in self.calls:
+            embedded = _embedded_list(parent, call)
+            children: list[SourceObject] = []
+            if embedded:
+                at, version = parent.observed_at, parent.api_version
+                children = [SourceObject(obj, at, version) for obj in embedded["data"]]
+                if not embedded.get("has_more"):
+                    yield _Part(parent, call, {}, children, is_read=True, complete_at=at)
+                    continue
+            elif any(predicate.matches(parent.obj) for predicate in call.skip):
+                yield _Part(parent, call, {}, [], is_read=True)
+                continue
+            # The last embedded child may be missing from a list that is filtered.
+            if set(call.params) - set(call.placeholders):
+                children = []
+            for variant in call.variants or ({},):
+                yield _Part(parent, call, variant, list(children))
 
-    async def _read_rest(
-        self,
-        call: ListCall,
-        parent_id: str,
-        children: Sequence[SourceObject],
-        variant: dict[str, str],
-    ) -> list[SourceObject]:
+    async def _read(self, part: _Part) -> None:
         """The whole list, of which the first children are known."""
+        call, parent = part.call, part.parent
         name = call.placeholders[0]
-        filters = {k: v.replace(f"{{{name}}}", parent_id) for k, v in call.params.items()}
+        filters = {k: v.replace(f"{{{name}}}", parent.id) for k, v in call.params.items()}
         request = ListRequest(
             call.path,
-            {name: parent_id} if f"{{{name}}}" in call.path else None,
-            {**filters, **variant},
+            {name: parent.id} if f"{{{name}}}" in call.path else None,
+            {**filters, **part.variant},
             api_version=self.collection.api_version,
             page_size=PAGE_SIZE if call.paged else None,
         )
-        found = list(children)
-        after = id_of(children[-1].obj) if children else None
+        asked_at = self.context.requester.clock.now()
+        after = id_of(part.children[-1].obj) if part.children else None
         async for page in paginate(self.context.requester, request, after=after):
             if page.restarted:
-                found = []
-            found += [SourceObject(obj, page.observed_at) for obj in page.objects]
-        return found
+                part.children = []
+            part.children += [SourceObject(obj, page.observed_at) for obj in page.objects]
+        part.complete_at = parent.observed_at if _embedded_list(parent, call) else asked_at
 
 
 @dataclass(frozen=True, slots=True)

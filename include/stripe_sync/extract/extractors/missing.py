@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 
 from stripe_sync.catalog.references import References, expanded, retrieved_by_id
 from stripe_sync.errors import InvalidRequest, NotFound, StripeError
-from stripe_sync.extract.complete_lists import complete_lists
 from stripe_sync.extract.context import ReadContext
 from stripe_sync.extract.extractors.source_objects import values_at
+from stripe_sync.extract.lists.complete_lists import complete_lists
 from stripe_sync.records import MissingObject, Observation
 from stripe_sync.records.canonical_json import JsonObject
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,16 +10,15 @@ from uuid import uuid4
 from stripe_sync.catalog import Collection, PreviewCall
 from stripe_sync.catalog.dependencies import derived_collections
 from stripe_sync.errors import InvalidRequest, NotFound
-from stripe_sync.extract.complete_lists import complete_lists
 from stripe_sync.extract.extractors.source_objects import (
     CollectionExtractor,
     SourceObject,
+    read_noted,
     values_at,
 )
+from stripe_sync.extract.lists.complete_lists import complete_lists
 from stripe_sync.records import Observation
 from stripe_sync.records.canonical_json import JsonObject
-
-log = logging.getLogger(__name__)
 
 _GONE = "resource_missing"
 """Stripe's error code where an object that a request names does not exist."""
@@ -46,7 +43,7 @@ class PreviewExtractor(CollectionExtractor):
         An object with ``deleted`` takes no request: its preview goes with it.
         """
         started = self.context.requester.clock.now()
-        previews = await asyncio.gather(*(self._preview(source) for source in sources))
+        previews = await self._previews(sources)
         ids = [source.id for source in sources]
         collections = [self.collection, *(derived for derived, _ in self._lines())]
         children = self.context.stored.children
@@ -108,27 +105,34 @@ class PreviewExtractor(CollectionExtractor):
             if (name, key) not in current
         ]
 
+    async def _previews(
+        self, sources: Sequence[SourceObject]
+    ) -> list[tuple[SourceObject | None, bool]]:
+        """The preview of each object, and whether it is certain that there is no other."""
+        wanted = [each for each in sources if not self._is_skipped(each)]
+        found = iter(await read_noted(self.context, self.call.path, wanted, self._preview))
+        return [
+            (None, True) if self._is_skipped(each) else next(found) or (None, False)
+            for each in sources
+        ]
+
+    def _is_skipped(self, source: SourceObject) -> bool:
+        skip = any(predicate.matches(source.obj) for predicate in self.call.skip)
+        return skip or bool(source.obj.get("deleted"))
+
     async def _preview(self, source: SourceObject) -> tuple[SourceObject | None, bool]:
-        """The preview, and whether it is certain that there is no other."""
-        skipped = any(predicate.matches(source.obj) for predicate in self.call.skip)
-        if skipped or source.obj.get("deleted"):
-            return None, True
+        """The preview, and whether it is certain that there is no other line or preview."""
         observed_at = self.context.requester.clock.now()
         try:
             obj = await self._compute(source.id)
         except (InvalidRequest, NotFound) as error:
             is_gone = error.code == _GONE and source.id in str(error)
-            is_certain = is_gone or error.code == self.call.none_code
-            if not is_certain:
-                # An object that Stripe cannot compute anything for must not stop the others.
-                log.info("No preview for %s: %s", source.id, error)
-            return None, is_certain
-        try:
-            # Each answer gives the lines new ids, which are no cursors.
-            await complete_lists(self.context.requester, [obj], from_start=True)
-        except (InvalidRequest, NotFound) as error:
-            log.warning("A list of the preview for %s stays incomplete: %s", source.id, error)
-        return SourceObject(obj, observed_at), True
+            if not is_gone and error.code != self.call.none_code:
+                raise
+            return None, True
+        # Each answer gives the lines new ids, which are no cursors.
+        is_whole = await complete_lists(self.context.requester, [obj], from_start=True)
+        return SourceObject(obj, observed_at), is_whole
 
     async def _compute(self, parent_id: str) -> JsonObject:
         [name] = self.call.params

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stripe_sync.catalog import Collection, SourceField
 from stripe_sync.errors import NotFound
-from stripe_sync.extract.complete_lists import complete_lists
 from stripe_sync.extract.context import ReadContext
 from stripe_sync.extract.extractors.source_objects import (
     CollectionExtractor,
     RecordExtractor,
     SourceObject,
     ids_at,
+    read_noted,
     values_at,
 )
+from stripe_sync.extract.lists.complete_lists import complete_lists
 from stripe_sync.records import Observation
 from stripe_sync.records.canonical_json import JsonObject
 
@@ -36,10 +36,11 @@ class ReferenceExtractor(CollectionExtractor):
     async def __call__(self, sources: Sequence[SourceObject]) -> list[list[Observation]]:
         """The objects that each object references, unless they are known."""
         unknown = [self._unknown(source) for source in sources]
+        every = [name for names in unknown for name in names]
         retrieved = iter(
-            await asyncio.gather(*(self._retrieve(name) for names in unknown for name in names))
+            await read_noted(self.context, str(self.collection.retrieve), every, self._retrieve)
         )
-        return [[o for _ in names for o in next(retrieved)] for names in unknown]
+        return [[o for _ in names for o in next(retrieved) or ()] for names in unknown]
 
     def _unknown(self, source: SourceObject) -> list[str]:
         names = dict.fromkeys(references_to(self.collection, source.obj, self.paths))
@@ -88,9 +89,9 @@ class RehydratingExtractor:
     async def __call__(self, sources: Sequence[SourceObject]) -> list[list[Observation]]:
         """What is extracted from each object; nothing from those not retrieved and deleted ones."""
         chosen = self.choose(sources)
-        expanded = await asyncio.gather(
-            *(self._retrieve(s) for s, worth in zip(sources, chosen, strict=True) if worth)
-        )
+        worthy = [source for source, worth in zip(sources, chosen, strict=True) if worth]
+        path = str(self.collection.retrieve)
+        expanded = await read_noted(self.context, path, worthy, self._retrieve)
         extracted = iter(await self.extractor([source for source in expanded if source]))
         found = iter([next(extracted) if source else [] for source in expanded])
         return [next(found) if worth else [] for worth in chosen]
@@ -119,6 +120,8 @@ class RehydratingExtractor:
         requester = self.context.requester
         observed_at = requester.clock.now()
         expand = [each.expand for each in self.fields if each.expand]
+        if not requester.refused_fields.allowed(request[0], expand):
+            return None
         try:
             obj = await requester.get(*request, {"expand": expand}, api_version=self.api_version)
         except NotFound:

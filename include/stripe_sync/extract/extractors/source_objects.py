@@ -8,16 +8,17 @@ a list, the warehouse or Stripe events.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from stripe_sync.catalog import Collection
 from stripe_sync.catalog.calls import reference
-from stripe_sync.errors import MalformedObject, StripeSyncError
+from stripe_sync.errors import MalformedObject, StripeError, StripeSyncError
 from stripe_sync.extract.context import ReadContext
 from stripe_sync.extract.normalize import Normalizer
+from stripe_sync.extract.refusals import read_each
 from stripe_sync.records import Observation
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.records.set_aside import SetAsideObjects
@@ -138,6 +139,44 @@ async def extract_each(
         reason = f"{type(problem).__name__}: {problem}"
         set_aside.add(collection_id, source.obj, reason, observed_at=source.observed_at)
     return [[] for _ in sources]
+
+
+Asked = TypeVar("Asked", str, SourceObject)
+Found = TypeVar("Found")
+
+
+async def read_noted(
+    context: ReadContext,
+    path: str,
+    sources: Sequence[Asked],
+    read: Callable[[Asked], Awaitable[Found]],
+) -> list[Found | None]:
+    """Read sources of which each is asked for by itself; refusals are recorded.
+
+    Args:
+        context: The sync.
+        path: Path of the requests.
+        sources: Objects or ids.
+        read: Sends the requests of one.
+
+    Returns:
+        The result of each source, None where it was refused.
+
+    Raises:
+        StripeError: An error that is not of a single source.
+    """
+    requester = context.requester
+    refusals = requester.refusals
+    results: list[Found | None] = []
+    answers = await read_each(read, sources, refusals=refusals, check=requester.check_answers)
+    for source, answer in zip(sources, answers, strict=True):
+        if isinstance(answer, StripeError):
+            refusals.add_object(path, answer, source if isinstance(source, str) else source.id)
+            results.append(None)
+        else:
+            refusals.answered(path)
+            results.append(answer)
+    return results
 
 
 def values_at(value: Any, path: Sequence[str]) -> list[Any]:

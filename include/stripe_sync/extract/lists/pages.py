@@ -10,12 +10,12 @@ from stripe_sync.catalog import Collection
 from stripe_sync.client import Permit
 from stripe_sync.clock import is_moment
 from stripe_sync.errors import MalformedObject
-from stripe_sync.extract.complete_lists import complete_lists
 from stripe_sync.extract.extractors.source_objects import (
     RecordExtractor,
     SourceObject,
     extract_each,
 )
+from stripe_sync.extract.lists.complete_lists import complete_lists
 from stripe_sync.extract.pagination import ListPage, ListRequest, fetch_page, id_of
 from stripe_sync.extract.requester import Requester
 from stripe_sync.records import Observation

@@ -17,18 +17,20 @@ from stripe_sync.catalog.dependencies import (
     read_order,
 )
 from stripe_sync.clock import from_unix
-from stripe_sync.errors import EndpointRetired, PermissionDenied
+from stripe_sync.errors import EndpointUnavailable, InvalidRequest, NotFound, PermissionDenied
 from stripe_sync.extract.event_feed import newest_created
 from stripe_sync.extract.lists.concurrent_ranges import Slice
 from stripe_sync.gc_tuning import bulk_mode
 from stripe_sync.records import CollectionStatus
 from stripe_sync.records.canonical_json import JsonObject
+from stripe_sync.records.collection_status import IN_PART
 from stripe_sync.sync.backfill.writer import ChunkWriter
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.missing import retrieve_missing_last
-from stripe_sync.sync.outcome import Outcome, finish_run
+from stripe_sync.sync.outcome import Outcome, finish_run, read_outcome
 from stripe_sync.sync.progress import Progress
 from stripe_sync.sync.session import Session, open_session
+from stripe_sync.warehouse import CollectionState
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +50,9 @@ class BackfillReport:
 
     Attributes:
         collection: Short name.
-        status: done, empty, forbidden or retired.
-        message: Details, None when it is done.
-        permission: ``rak_…`` permission that the key lacks, when forbidden and Stripe returned it.
+        status: done, empty, forbidden, unavailable or retired.
+        message: Details, None when all of it is done; "in part: …" names what is missing.
+        permission: ``rak_…`` permission that the key lacks, where Stripe returned it.
         objects: Objects read.
         requests: Requests sent.
         seconds: Duration.
@@ -144,7 +146,7 @@ async def take_cutoff(session: Session) -> None:
     asked_at = session.api.stripe_clock.now()
     try:
         cutoff = await newest_created(session.api)
-    except (PermissionDenied, EndpointRetired) as error:
+    except (PermissionDenied, EndpointUnavailable) as error:
         log.warning("Sync %s cannot poll: %s", session.sync.name, error)
         cutoff, began_at = asked_at, from_unix(asked_at)
         warehouse.gaps.open(sync_id, began_at=began_at, ended_at=None, reason=UNREADABLE)
@@ -207,7 +209,7 @@ async def _backfill(
         with session.warehouse.locks.backfill(session.sync.id, collection.id):
             writer = ChunkWriter(session, collection, since, restart_key)
             run = _Run(session, collection, writer, progress, session.clock.monotonic())
-            report = await finish_run(run.all(), run.finish)
+            report = await finish_run(collection, run.all_available(), run.finish)
         if not await asyncio.to_thread(session.warehouse.collections.backfilling, session.sync.id):
             report = replace(report, missing=await retrieve_missing_last(session))
         return report
@@ -231,6 +233,7 @@ class _Run:
         try:
             while (each := await queue.get()) is not None:
                 if isinstance(each, Exception):
+                    await self.writer.flush_read()
                     raise each
                 if await self.writer.add(each) and self.progress:
                     self.progress(self.writer.progress())
@@ -241,7 +244,16 @@ class _Run:
             self.writer.close()
         if self.collection.retrieval is Retrieval.CREATE_ONLY:
             return Outcome(CollectionStatus.EMPTY, CREATE_ONLY)
-        return Outcome(_complete(self.writer.objects))
+        return read_outcome(self.collection, self.writer.objects, self.writer.refusals)
+
+    async def all_available(self) -> Outcome:
+        """Read and write everything; a collection that this account does not have is no failure."""
+        try:
+            return await self.all()
+        except (InvalidRequest, NotFound) as error:
+            if self.writer.objects:
+                raise
+            return Outcome(CollectionStatus.UNAVAILABLE, f"not available: {error}")
 
     async def _read(
         self, cursor: JsonObject, queue: asyncio.Queue[Slice | Exception | None]
@@ -286,8 +298,9 @@ class _Run:
         )
 
 
-def _complete(objects: int) -> CollectionStatus:
-    return CollectionStatus.DONE if objects else CollectionStatus.EMPTY
+def _missing(state: CollectionState) -> str:
+    """What is missing from a collection that is read in part; empty where nothing is."""
+    return f" {state.message}" if (state.message or "").startswith(IN_PART) else ""
 
 
 def finish_derived(session: Session, collection: Collection) -> None:
@@ -302,8 +315,9 @@ def finish_derived(session: Session, collection: Collection) -> None:
     permissions = [state.permission for _, state in found if state.status == status]
     objects = warehouse.records.count(sync_id, collection.id)
     if status.is_complete:
-        status = _complete(objects)
-    hosts = ", ".join(f"{name}: {state.status}" for name, state in found)
+        is_empty = not objects and not any(_missing(state) for _, state in found)
+        status = CollectionStatus.EMPTY if is_empty else CollectionStatus.DONE
+    hosts = ", ".join(f"{name}: {state.status}{_missing(state)}" for name, state in found)
     warehouse.collections.finish(
         sync_id,
         collection.id,

@@ -58,6 +58,7 @@ class ChunkWriter:
     Attributes:
         bound: Unix seconds; objects created earlier are left out. None for all.
         objects: Objects written in this generation.
+        refusals: What Stripe refused in this generation.
         totals: What this run changed.
     """
 
@@ -92,6 +93,7 @@ class ChunkWriter:
         self._writer = session.warehouse.writer()
         self._tracker = ProgressTracker(collection.name, session.clock)
         self.objects = 0
+        self.refusals = session.context.requester.refusals
         self.totals = LoadResult()
 
     @property
@@ -125,6 +127,7 @@ class ChunkWriter:
             self._generation, self._chunk = state.generation, state.chunk
             self.objects, self._earlier_requests = state.objects, state.requests
             self._earliest, self.bound = cursor.get("earliest"), cursor.get("bound")
+            self.refusals.load(cursor.get("refused", ()))
             self._tracker.begin(state.objects, state.percent)
         else:
             used = [file.generation for file in in_lake]
@@ -189,6 +192,11 @@ class ChunkWriter:
         await self.flush()
         return True
 
+    async def flush_read(self) -> None:
+        """Write what was read before an error, if there is anything."""
+        if self._observations:
+            await self.flush()
+
     async def flush(self) -> None:
         """Write a chunk: data and cursor in one transaction."""
         observations, self._observations = self._observations, []
@@ -207,6 +215,7 @@ class ChunkWriter:
                 **self._options,
                 "bound": self.bound,
                 "earliest": self._earliest,
+                "refused": self.refusals.dump(),
             },
             objects=self.objects,
             requests=self.requests,

@@ -19,6 +19,7 @@ from stripe_sync.errors import (
     SyncBusy,
 )
 from stripe_sync.extract.event_feed import EventFeed, newest_created
+from stripe_sync.extract.refusals import by_collection, in_part
 from stripe_sync.records import Batch, CollectionStatus, LoadResult, PollCheckpoint, Source
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.sync.lake_follower import LakeFollower
@@ -326,7 +327,7 @@ class Poller:
             cursor: Where a later poller continues; None keeps the stored cursor.
             refetch: As in ``Batch``.
         """
-        await self._mark_forbidden(processed)
+        await self._mark_refused(processed)
         seconds_since = self._session.api.stripe_clock.seconds_since
         lags = [seconds_since(int(event["created"])) for event in done]
         checkpoint = PollCheckpoint(
@@ -359,7 +360,7 @@ class Poller:
             self._on_batch(committed)
         return result
 
-    async def _mark_forbidden(self, processed: ProcessedEvents) -> None:
+    async def _mark_refused(self, processed: ProcessedEvents) -> None:
         for collection_id, error in processed.forbidden.items():
             await asyncio.to_thread(
                 self._session.warehouse.collections.finish,
@@ -368,6 +369,16 @@ class Poller:
                 CollectionStatus.FORBIDDEN,
                 str(error),
                 permission=error.permission,
+            )
+        refusals = self._processor.refusals.take()
+        for collection_id, refused in by_collection(self._session.catalog, refusals).items():
+            await asyncio.to_thread(
+                self._session.warehouse.collections.set_missing,
+                self._sync.id,
+                collection_id,
+                str(in_part(refused)),
+                next((each.permission for each in refused if each.permission), None),
+                replace=False,
             )
 
     def _run_in_background(self, work: Awaitable[object]) -> None:

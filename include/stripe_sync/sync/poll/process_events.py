@@ -17,7 +17,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -27,6 +27,7 @@ from stripe_sync.client import Priority
 from stripe_sync.client.retry import LIVE_RETRY
 from stripe_sync.clock import from_unix
 from stripe_sync.errors import (
+    EndpointUnavailable,
     InvalidRequest,
     MalformedObject,
     NotFound,
@@ -34,9 +35,10 @@ from stripe_sync.errors import (
     StripeError,
     StripeSyncError,
 )
-from stripe_sync.extract.complete_lists import complete_lists
+from stripe_sync.extract.lists.complete_lists import complete_lists
 from stripe_sync.extract.normalize import Normalizer
-from stripe_sync.extract.requester import Requester
+from stripe_sync.extract.refusals import Refusals
+from stripe_sync.extract.requester import IN_FLIGHT
 from stripe_sync.extract.substreams import FetchedObject, Substreams
 from stripe_sync.records import ChangeType, Observation, PendingFetch, RecordRow
 from stripe_sync.records.canonical_json import JsonObject, copied
@@ -70,6 +72,7 @@ class ChangedObject:
         event_only: Whether the payloads of its events are all there is: it cannot be retrieved.
         deferred: Whether it is to be fetched later; ``state`` is then None or lacks some fields.
         error: Why it could not be fetched.
+        forbidden: Whether the key may not read its collection.
     """
 
     collection: Collection
@@ -81,6 +84,7 @@ class ChangedObject:
     event_only: bool = False
     deferred: bool = False
     error: StripeError | None = None
+    forbidden: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
@@ -137,8 +141,15 @@ class EventProcessor:
         self._session = session
         self._slots = asyncio.Semaphore(CONCURRENT_FETCHES)
         # Completing lists needs slots of its own: it runs while one of these is held.
-        self._requester = Requester(session.api, session.clock, Priority.LIVE, retry=LIVE_RETRY)
-        self._substreams = Substreams(session.context, self._slots)
+        self.refusals = Refusals(final_only=True)
+        self._requester = replace(
+            session.context.requester,
+            priority=Priority.LIVE,
+            slots=asyncio.Semaphore(IN_FLIGHT),
+            retry=LIVE_RETRY,
+            refusals=self.refusals,
+        )
+        self._substreams = Substreams(session.context.through(self._requester), self._slots)
         self._limits = session.settings.limits(livemode=session.sync.livemode)
 
     def in_order(self, events: Sequence[JsonObject]) -> list[JsonObject]:
@@ -292,7 +303,7 @@ class EventProcessor:
             )
 
     async def _fetch(self, changed: ChangedObject) -> None:
-        collection, api = changed.collection, self._session.api
+        collection = changed.collection
         request = collection.retrieve_request(changed.locator)
         expand = {"expand": list(collection.expand)} if collection.expand else None
         version = collection.api_version
@@ -302,13 +313,8 @@ class EventProcessor:
                 changed.event_only = True
                 return
             try:
-                state = await api.get(
-                    *request,
-                    expand,
-                    priority=Priority.LIVE,
-                    api_version=version,
-                    retry=LIVE_RETRY,
-                )
+                state = await self._requester.get(*request, expand, api_version=version)
+                self.refusals.answered(request[0])
                 if state.get("deleted"):
                     return
                 # A path may give another object: the customer's discount, not the invoice's.
@@ -320,7 +326,7 @@ class EventProcessor:
             except NotFound:
                 # An embedded object that left this parent may be in another one.
                 changed.event_only = collection.retrieval is Retrieval.EMBEDDED
-            except InvalidRequest as error:
+            except (InvalidRequest, EndpointUnavailable) as error:
                 # Stripe refuses this object for good: the payloads of its events are all there is.
                 self._session.context.requester.set_aside.add(
                     collection.id,
@@ -330,13 +336,17 @@ class EventProcessor:
                     missing=True,
                 )
                 changed.event_only = True
+            except PermissionDenied as error:
+                changed.error = error
+                changed.forbidden = self._refuse(request[0], error, changed.upstream_id)
             except StripeError as error:
                 changed.error = error
 
     async def _complete(self, changed: ChangedObject, state: JsonObject) -> bool:
         """Complete the embedded lists of a fetched object; False where another try may do so.
 
-        A list that cannot be read does not hold back the change of its object.
+        A list that cannot be read does not hold back the change of its object. One that Stripe
+        refuses is not asked for again.
 
         Raises:
             StripeError: For a pending fetch, which stays in the queue.
@@ -352,8 +362,16 @@ class EventProcessor:
             if not changed.events:
                 raise
             log.warning("%s %s lacks the end of a list: %s", *changed.key, error)
-            return isinstance(error, PermissionDenied | InvalidRequest | NotFound)
+            return False
         return True
+
+    def _refuse(self, path: str, error: PermissionDenied, upstream_id: str) -> bool:
+        """Record that an object is refused; whether all of its collection is."""
+        try:
+            self.refusals.add_object(path, error, upstream_id)
+        except PermissionDenied:
+            return True
+        return False
 
     # Step 4: emit (step 3 is extract/substreams.py)
 
@@ -478,4 +496,8 @@ def _fetch_times(objects: Sequence[ChangedObject]) -> list[tuple[str, str, datet
 
 
 def _forbidden(objects: Sequence[ChangedObject]) -> dict[str, PermissionDenied]:
-    return {c.collection.id: c.error for c in objects if isinstance(c.error, PermissionDenied)}
+    return {
+        c.collection.id: c.error
+        for c in objects
+        if c.forbidden and isinstance(c.error, PermissionDenied)
+    }

@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 
 from stripe_sync.catalog import STRIPE_EVENTS, Collection, PreviewCall, Retrieval
 from stripe_sync.extract.extractors.previews import PreviewExtractor
-from stripe_sync.extract.extractors.source_objects import SourceObject
-from stripe_sync.extract.requester import Requester
+from stripe_sync.extract.extractors.source_objects import SourceObject, read_noted
 from stripe_sync.records import Observation, StoredObject
 from stripe_sync.sync.refetch import retrieve
 from stripe_sync.sync.session import Session
@@ -55,23 +54,28 @@ class MissingObjectCheck:
 
     Args:
         session: The open sync.
+        only_retrieved: Whether an object that cannot be retrieved by itself may exist, because what
+            was read is not all.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, *, only_retrieved: bool = False) -> None:
         self._session = session
-        self._requester = Requester(session.api, session.clock)
+        self._requester = session.context.requester
+        self._only_retrieved = only_retrieved
 
     async def verify(
         self, collection: Collection, missing: Mapping[str, datetime]
     ) -> list[Observation]:
         """The current states of missing objects: tombstones for deleted ones.
 
+        An object that Stripe refuses to return stays as it is stored.
+
         Args:
             collection: Their collection.
             missing: Their keys, and when a read did not return them.
 
         Raises:
-            StripeError: As the client raises it.
+            StripeError: An error that is not of a single object.
         """
         store, sync_id = self._session.warehouse, self._session.sync.id
         now = self._session.clock.now()
@@ -82,13 +86,18 @@ class MissingObjectCheck:
         names = [name for name in missing if name not in recent]
         stored = await asyncio.to_thread(store.records.get, sync_id, collection.id, names)
         # Objects that no list returns are not retrieved each time.
-        listed = (
-            state
+        listed = {
+            state.upstream_id: state
             for state in stored
             if not any(predicate.matches(state.payload) for predicate in collection.unlisted)
-        )
-        checks = (self._verify(collection, each, missing[each.upstream_id]) for each in listed)
-        found = [each for some in await asyncio.gather(*checks) for each in some]
+        }
+
+        async def verify(name: str) -> list[Observation]:
+            return await self._verify(collection, listed[name], missing[name])
+
+        path = str(collection.retrieve)
+        answers = await read_noted(self._session.context, path, list(listed), verify)
+        found = [observation for each in answers for observation in each or ()]
         existing = [each.upstream_id for each in found if not each.deleted]
         await asyncio.to_thread(store.missing.retrieved, sync_id, collection.id, existing, now)
         return found
@@ -106,7 +115,7 @@ class MissingObjectCheck:
             keys: Their keys, which are those of the objects that they are computed for.
 
         Raises:
-            StripeError: As the client raises it.
+            StripeError: An error that is not of a single object.
         """
         parents = await asyncio.to_thread(
             self._session.warehouse.records.rows,
@@ -135,5 +144,7 @@ class MissingObjectCheck:
                 return []
             if obj is not None:
                 return context.observe(collection, obj, observed_at=missing_at, upstream_id=name)
+        elif self._only_retrieved:
+            return []
         normalizer = context.normalizer(collection)
         return [normalizer.tombstone(name, observed_at=missing_at, parent_id=stored.parent_id)]

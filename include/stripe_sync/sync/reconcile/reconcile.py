@@ -17,14 +17,15 @@ from math import ceil
 from stripe_sync.catalog import Collection, PreviewCall, Retrieval
 from stripe_sync.catalog.dependencies import has_window
 from stripe_sync.clock import Clock
-from stripe_sync.errors import ConfigurationError
+from stripe_sync.errors import ConfigurationError, StripeError
 from stripe_sync.extract.lists.concurrent_ranges import Slice
+from stripe_sync.extract.refusals import Lack
 from stripe_sync.gc_tuning import bulk_mode
 from stripe_sync.records import Batch, CollectionStatus, LoadResult, Observation, Source
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.lake_follower import LakeFollower
 from stripe_sync.sync.missing import retrieve_missing_last
-from stripe_sync.sync.outcome import Outcome, finish_run
+from stripe_sync.sync.outcome import Outcome, finish_run, read_outcome
 from stripe_sync.sync.progress import Progress, ProgressTracker
 from stripe_sync.sync.reconcile.deletions import MissingObjectCheck, why_deletes_unknown
 from stripe_sync.sync.reconcile.schedule import WHOLE
@@ -51,8 +52,8 @@ class ReconcileReport:
 
     Attributes:
         collection: Short name.
-        status: done, forbidden or retired.
-        message: Details, such as why deletions are unknown.
+        status: done, forbidden, unavailable or retired.
+        message: Details, such as why deletions are unknown; "in part: …" names what is missing.
         window_days: Age in days of the oldest objects read; None for all objects.
         objects: Objects read.
         requests: Requests sent.
@@ -128,7 +129,7 @@ async def _reconcile(  # noqa: PLR0917 - what the public function takes
             raise ConfigurationError(message)
         with session.warehouse.locks.backfill(session.sync.id, collection.id):
             run = _Run(session, collection, window, progress)
-            report = await finish_run(run.all(), run.finish)
+            report = await finish_run(collection, run.all(), run.finish)
         return replace(report, missing=await retrieve_missing_last(session))
 
 
@@ -157,25 +158,34 @@ class _Run:
         self._read_keys: set[str] = set()
         self._tombstones: dict[str, dict[str, datetime]] = {}
         self._totals = LoadResult()
+        self._refusals = session.context.requester.refusals
 
     async def all(self) -> Outcome:
         """Read and compare everything, then verify missing objects."""
         chunk: list[Observation] = []
         try:
-            async with aclosing(self._slices()) as slices:
-                async for each in slices:
-                    chunk += self._current(each)
-                    if len(chunk) >= CHUNK_OBJECTS:
-                        await self._load(chunk)
-                        chunk = []
+            try:
+                async with aclosing(self._slices()) as slices:
+                    async for each in slices:
+                        chunk += self._current(each)
+                        if len(chunk) >= CHUNK_OBJECTS:
+                            await self._load(chunk)
+                            chunk = []
+            except StripeError:
+                # What was read before the error is stored too.
+                await self._load(chunk)
+                raise
             await self._load(chunk)
             if self._deletes_unknown is None:
                 await self._verify_missing()
         finally:
             self._writer.close()
         await asyncio.to_thread(self._follower.flush)
-        unknown = self._deletes_unknown
-        return Outcome(CollectionStatus.DONE, unknown and f"deletions are unknown: {unknown}")
+        outcome = read_outcome(self._collection, self._objects, self._refusals)
+        status = CollectionStatus.DONE if outcome.status.is_complete else outcome.status
+        unknown = self._deletes_unknown and f"deletions are unknown: {self._deletes_unknown}"
+        message = "; ".join(filter(None, (outcome.message, unknown)))
+        return Outcome(status, message or None, outcome.permission)
 
     def _slices(self) -> AsyncGenerator[Slice, None]:
         reader = self._session.reader(self._collection)
@@ -203,6 +213,9 @@ class _Run:
             await self._verify(self._session.catalog[collection_id], missing)
         if self._collection.retrieval is not Retrieval.TOP_LEVEL_LIST and not self._call:
             return
+        if self._refusals.has(Lack.LIST):
+            # An object that was not read may be in the list that Stripe refused.
+            return
         after, keys = "", [""]
         while keys:
             keys = await asyncio.to_thread(
@@ -227,7 +240,9 @@ class _Run:
             await self._load(await check.verify_previews(self._collection, call, part))
 
     async def _verify(self, collection: Collection, missing: Mapping[str, datetime]) -> None:
-        check = MissingObjectCheck(self._session)
+        check = MissingObjectCheck(
+            self._session, only_retrieved=self._refusals.has(Lack.TEST_CLOCKS)
+        )
         items = iter(missing.items())
         while part := dict(islice(items, VERIFIED_OBJECTS)):
             await self._load(await check.verify(collection, part))
@@ -268,10 +283,20 @@ class _Run:
                 drift=drift,
                 requests=requests,
                 seconds=progress.seconds,
-                complete=outcome.status is CollectionStatus.DONE and self._deletes_unknown is None,
+                complete=outcome.status is CollectionStatus.DONE
+                and self._deletes_unknown is None
+                and not self._refusals,
                 message=outcome.message,
             )
         )
+        if self._window is None and outcome.status is CollectionStatus.DONE:
+            self._session.warehouse.collections.set_missing(
+                self._session.sync.id,
+                self._collection.id,
+                self._refusals.message,
+                self._refusals.permission,
+                replace=True,
+            )
         return ReconcileReport(
             collection=self._collection.name,
             status=outcome.status.value,

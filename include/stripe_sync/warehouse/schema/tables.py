@@ -169,7 +169,7 @@ collection_state = sa.Table(
         comment="Status of the backfill",
     ),
     sa.Column("message", pg.TEXT, comment="Reason of the status"),
-    sa.Column("permission", pg.TEXT, comment="Permission that the key lacks, when forbidden"),
+    sa.Column("permission", pg.TEXT, comment="Permission that the key lacks"),
     sa.Column(
         "generation",
         sa.Integer,

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Engine
 
 from stripe_sync.records import CollectionStatus
 from stripe_sync.records.canonical_json import JsonObject
+from stripe_sync.records.collection_status import IN_PART
 from stripe_sync.warehouse.connect import explain
 from stripe_sync.warehouse.schema import tables
 from stripe_sync.warehouse.state.syncs import Syncs
@@ -32,7 +33,7 @@ class CollectionState:
         collection_id: ``stripe:customer``.
         status: Status of the backfill.
         message: Reason of the status.
-        permission: ``rak_…`` name of the permission that the key lacks, when forbidden.
+        permission: ``rak_…`` name of a permission that the key lacks, None where it lacks none.
         generation: Number of full backfills started; 0 before the first.
         chunk: Number of the last chunk written in this generation; 0 before the first.
         cursor: Where reading resumes; None at the start.
@@ -183,7 +184,7 @@ class Collections:
             collection_id: The collection; it need not have been queued.
             status: Result of the run.
             message: Reason of the status.
-            permission: ``rak_…`` name of the permission that the key lacks, when forbidden.
+            permission: ``rak_…`` name of a permission that the key lacks.
             objects: Number of objects; None keeps that of the last chunk.
             requests: Requests made in this generation; None keeps that of the last chunk.
             seconds: Duration of the run.
@@ -205,6 +206,35 @@ class Collections:
         if status.is_complete:
             values["percent"] = 100
         self._upsert(sync_id, collection_id, insert_values=values, update_values=values)
+
+    def set_missing(
+        self,
+        sync_id: UUID,
+        collection_id: str,
+        message: str | None,
+        permission: str | None,
+        *,
+        replace: bool,
+    ) -> None:
+        """Note what is missing from a collection whose backfill is complete.
+
+        Args:
+            sync_id: The sync.
+            collection_id: The collection.
+            message: What is missing, None for nothing.
+            permission: ``rak_…`` name of the permission that the key lacks, where it is the reason.
+            replace: Replace what an earlier read missed; else only add where nothing is missing.
+        """
+        complete = [status for status in CollectionStatus if status.is_complete]
+        known = _table.c.message.startswith(IN_PART) if replace else sa.false()
+        statement = (
+            sa.update(_table)
+            .where(_table.c.sync_id == sync_id, _table.c.collection_id == collection_id)
+            .where(_table.c.status.in_(complete), sa.or_(_table.c.message.is_(None), known))
+            .values(message=message, permission=permission, updated_at=sa.func.now())
+        )
+        with explain(self.engine.url), self.engine.begin() as connection:
+            connection.execute(statement)
 
     def skip_generations(self, sync_id: UUID, generations: Mapping[str, int]) -> None:
         """Start the next backfills with generations higher than these.

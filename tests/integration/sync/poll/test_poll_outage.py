@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from integration.sync.poll.accounts import SYNCS, Accounts, until
-from stripe_sync.errors import AuthenticationError, EndpointRetired, WarehouseError
+from stripe_sync.errors import AuthenticationError, EndpointUnavailable, WarehouseError
 from stripe_sync.records import ids
 from stripe_sync.sync.poll.supervisor import poll_for
 from warehouse_switch import WarehouseSwitch, warehouse_switch
@@ -104,7 +104,7 @@ def test_an_outage_of_stripe_ends_by_itself_and_is_shown_meanwhile(accounts: Acc
 def test_a_run_in_which_stripe_never_answered_is_no_success(accounts: Accounts) -> None:
     accounts.harness.sandbox.control.fault("gone", endpoint="GET /v1/events")
     url = accounts.harness.connections.warehouse_url
-    with pytest.raises(EndpointRetired):
+    with pytest.raises(EndpointUnavailable):
         poll_for(accounts.connect, url, seconds=0.5, syncs=["north"])
 
 

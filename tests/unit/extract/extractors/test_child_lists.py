@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stripe_sync.catalog import ListCall
-from stripe_sync.errors import InvalidRequest
+from stripe_sync.errors import PermissionDenied, StripeUnavailable
 from stripe_sync.extract.extractors.child_lists import ChildListExtractor
 from stripe_sync.extract.extractors.source_objects import SourceObject
 from unit.client.scripted_stripe import Answer, error, found
@@ -107,7 +107,61 @@ async def test_a_refusal_that_means_no_children_is_no_error() -> None:
         assert keys(await extract(made, "person", SourceObject({"id": "acct_1"}, EARLIER))) == [[]]
 
 
-async def test_any_other_refusal_is_raised() -> None:
-    async with reads(error(400, message="Invalid account")) as made:
-        with pytest.raises(InvalidRequest):
-            await extract(made, "person", SourceObject({"id": "acct_1"}, EARLIER))
+def account(number: int) -> SourceObject:
+    return SourceObject({"id": f"acct_{number}"}, EARLIER)
+
+
+def persons(made: Reads) -> ChildListExtractor:
+    collection = made.context.catalog.resolve("person")
+    return ChildListExtractor(made.context, collection, collection.lists)
+
+
+REFUSALS = [
+    error(400, message="Invalid account"),
+    error(403, message="Having the 'rak_account_read' permission would allow this"),
+    error(404, code="resource_missing", message="No such account"),
+    error(404, message="Unrecognized request URL"),
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=["400", "403", "404", "no endpoint"])
+async def test_a_refused_parent_costs_only_its_own_children(refusal: Answer) -> None:
+    person = found({"data": [{"id": "person_1", "object": "person"}], "has_more": False})
+    async with reads(refusal, person) as made:
+        made.stored.below["stripe:person"] = {"acct_1": ["person_8"], "acct_2": ["person_9"]}
+        extractor = persons(made)
+        first = await extractor([account(1)])
+        assert keys(first) == [[]]
+        assert keys(await extractor([account(2)])) == [["person_1", "-person_9"]]
+        message = str(made.context.requester.refusals.message)
+    assert message.startswith("in part: without /v1/accounts/{account}/persons of acct_1: ")
+
+
+async def test_a_parent_for_which_stripe_keeps_failing_costs_only_itself() -> None:
+    down, up = error(500, message="Sorry"), error(403, message="No")
+    # Pages of 100, 50, 25, 12, 6 and 3 persons are tried once, one of a single person six times.
+    async with reads(*[down] * 12, up, *[down] * 6, page()) as made:
+        assert keys(await persons(made)([account(1)])) == [[]]
+        assert made.targets.count("/v1/balance") == 1
+        assert "acct_1" in str(made.context.requester.refusals.message)
+
+
+async def test_an_outage_is_raised() -> None:
+    async with reads(error(500, message="Sorry")) as made:
+        with pytest.raises(StripeUnavailable):
+            await persons(made)([account(1)])
+        assert not made.context.requester.refusals
+
+
+async def test_after_a_hundred_denials_in_a_row_no_other_parent_is_asked() -> None:
+    async with reads(error(403, message="No")) as made:
+        with pytest.raises(PermissionDenied):
+            await persons(made)([account(number) for number in range(100)])
+
+
+async def test_what_was_read_of_a_list_before_a_refusal_is_kept_and_deletes_nothing() -> None:
+    first = page(line("il_1"), has_more=True)
+    async with reads(first, error(400, message="No")) as made:
+        made.stored.below["stripe:line_item"] = {"in_1": ["in_1:il_9"]}
+        source = SourceObject({"id": "in_1", "object": "invoice"}, EARLIER)
+        assert keys(await extract(made, "line_item", source)) == [["in_1:il_1"]]

@@ -93,6 +93,21 @@ async def test_a_preview_that_stripe_cannot_compute_deletes_nothing() -> None:
     async with reads(error(400, message="Something else")) as made:
         store(made, lines=1)
         assert keys(await extract(made, SUBSCRIPTION)) == [[]]
+        message = str(made.context.requester.refusals.message)
+    assert "without /v1/invoices/create_preview of sub_1" in message
+
+
+async def test_a_preview_whose_lines_stripe_refuses_deletes_no_line() -> None:
+    lines = {
+        "object": "list",
+        "data": [{"id": "il_1", "object": "line_item"}],
+        "has_more": True,
+        "url": "/v1/invoices/upcoming/lines?subscription=sub_1",
+    }
+    whole = found({"id": "upcoming_in_1", "object": "invoice", "lines": lines})
+    async with reads(whole, error(400, message="No")) as made:
+        store(made, lines=3)
+        assert keys(await extract(made, SUBSCRIPTION)) == [["sub_1", "sub_1:0"]]
 
 
 async def test_each_preview_is_requested_under_a_new_idempotency_key() -> None:

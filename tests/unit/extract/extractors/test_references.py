@@ -53,6 +53,14 @@ async def test_a_deleted_reference_is_no_error() -> None:
         assert await mandates(made, set(), intent("mandate_1")) == [[]]
 
 
+async def test_a_refused_reference_costs_only_itself() -> None:
+    async with reads(error(403, message="No"), mandate("mandate_2")) as made:
+        known: set[str] = set()
+        assert await mandates(made, known, intent("mandate_1")) == [[]]
+        assert await mandates(made, known, intent("mandate_2")) == [["mandate_2"]]
+        assert "mandate_1" in str(made.context.requester.refusals.message)
+
+
 def discount(name: str) -> dict[str, Any]:
     return {"id": name, "object": "discount", "start": 5}
 

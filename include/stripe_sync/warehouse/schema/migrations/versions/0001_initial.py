@@ -230,7 +230,7 @@ def _create_collection_states() -> None:
         _column("collection_id", _KEY, "stripe:customer"),
         _column("status", _TEXT, "Status of the backfill", "pending"),
         _nullable("message", _TEXT, "Reason of the status"),
-        _nullable("permission", _TEXT, "Permission that the key lacks, when forbidden"),
+        _nullable("permission", _TEXT, "Permission that the key lacks"),
         _column("generation", _INT, "Number of full backfills started", "0"),
         _column("chunk", _INT, "Number of the last chunk written", "0"),
         _nullable("cursor", _JSON, "Where reading resumes; null: at the start"),
@@ -247,7 +247,8 @@ def _create_collection_states() -> None:
             "searched_seq", "Records up to here were searched for ids of missing objects of it"
         ),
         sa.CheckConstraint(
-            "status IN ('failed', 'running', 'pending', 'forbidden', 'retired', 'done', 'empty')",
+            "status IN ('failed', 'running', 'pending', 'forbidden', 'unavailable', 'retired',"
+            " 'done', 'empty')",
             name="collection_state_status",
         ),
     )

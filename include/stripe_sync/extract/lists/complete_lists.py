@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from stripe_sync.errors import MalformedObject
+from stripe_sync.errors import MalformedObject, StripeError
 from stripe_sync.extract.pagination import ListRequest, id_of, paginate
+from stripe_sync.extract.refusals import Lack, read_each
 from stripe_sync.extract.requester import Requester
 from stripe_sync.records.canonical_json import JsonObject
 
@@ -23,13 +24,17 @@ class _CutList:
 
     Attributes:
         items: The list.
-        request: Reads it.
+        name: Its field.
+        owner_id: Id of the object with this field.
+        request: Reads it; None where its url does not name its owner and so lists those of all.
         expand: Fields that are expanded in its items.
-        level: How many objects contain it.
+        level: How many levels of objects are searched in its items.
     """
 
     items: JsonObject
-    request: ListRequest
+    name: str
+    owner_id: str
+    request: ListRequest | None
     expand: tuple[str, ...]
     level: int
 
@@ -41,11 +46,13 @@ async def complete_lists(
     *,
     expand: Sequence[str] = (),
     from_start: bool = False,
-) -> None:
+) -> bool:
     """Complete the lists inside of objects, which Stripe cuts at 10, in place.
 
     These are lists in fields of the objects, of objects that they contain, and of the items of
     their lists.
+
+    A list that Stripe refuses stays as it was: its object is worth more than the rest of the list.
 
     Args:
         requester: Sends the requests. The caller must hold none of its slots.
@@ -55,36 +62,56 @@ async def complete_lists(
         from_start: Whether the items of cut lists have ids that Stripe does not know any more, so
             that the lists are read from their beginning.
 
+    Returns:
+        Whether all of them are complete.
+
     Raises:
         MalformedObject: A list is cut and does not say where the rest is.
-        StripeError: As the client raises it.
+        StripeError: An error that is not of a single list.
     """
     cut = [
         found
         for obj in objects
         for found in _cut_lists(obj, tuple(expand), api_version, MAX_LEVELS)
     ]
-    if cut:
-        await asyncio.gather(*(_complete(requester, each, from_start=from_start) for each in cut))
+    if not cut:
+        return True
+    found = await asyncio.gather(
+        *(_complete(requester, each, from_start=from_start) for each in cut)
+    )
+    return all(found)
 
 
-async def _complete(requester: Requester, cut: _CutList, *, from_start: bool) -> None:
+async def _complete(requester: Requester, cut: _CutList, *, from_start: bool) -> bool:
+    """Complete a list and those in its items; whether all of them are complete."""
+    request = cut.request
+    if request is None:
+        return False
+
+    async def whole(known: list[JsonObject]) -> list[JsonObject]:
+        items = list(known)
+        after = id_of(known[-1]) if known else None
+        async for page in paginate(requester, request, after=after):
+            if page.restarted or after is None:
+                items, after = [], ""
+            items += page.objects
+        return items
+
     known = [] if from_start else cut.items["data"]
-    items = list(known)
-    after = id_of(known[-1]) if known else None
-    async for page in paginate(requester, cut.request, after=after):
-        if page.restarted or after is None:
-            items, after = [], ""
-        items += page.objects
-    cut.items["data"], cut.items["has_more"] = items, False
+    refusals, check = requester.refusals, requester.check_answers
+    [answer] = await read_each(whole, [known], refusals=refusals, check=check)
+    if isinstance(answer, StripeError):
+        refusals.add(Lack.FIELD, f"{cut.name} of {request.path}", answer, cut.owner_id)
+        return False
+    cut.items["data"], cut.items["has_more"] = answer, False
     inner = [
         found
-        for item in items
+        for item in answer
         if isinstance(item, dict)
-        for found in _cut_lists(item, cut.expand, cut.request.api_version, cut.level)
+        for found in _cut_lists(item, cut.expand, request.api_version, cut.level)
     ]
-    if inner:
-        await asyncio.gather(*(_complete(requester, each, from_start=False) for each in inner))
+    found = await asyncio.gather(*(_complete(requester, each, from_start=False) for each in inner))
+    return all(found)
 
 
 def _cut_lists(
@@ -101,8 +128,8 @@ def _cut_lists(
             continue
         below = _below(expand, f"{name}.data.")
         if value.get("has_more"):
-            if request := _request(obj, name, value, below, api_version):
-                yield _CutList(value, request, below, levels - 1)
+            request = _request(obj, name, value, below, api_version)
+            yield _CutList(value, name, str(obj.get("id")), request, below, levels - 1)
             continue
         for item in value.get("data") or ():
             if isinstance(item, dict):

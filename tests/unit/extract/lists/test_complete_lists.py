@@ -8,7 +8,7 @@ import pytest
 
 from stripe_sync.client import Priority
 from stripe_sync.errors import MalformedObject
-from stripe_sync.extract.complete_lists import complete_lists
+from stripe_sync.extract.lists.complete_lists import complete_lists
 from stripe_sync.extract.requester import Requester
 from unit.client.scripted_stripe import Answer, Bench, found, scripted
 
