@@ -231,6 +231,7 @@ class Collections:
             sa.update(_table)
             .where(_table.c.sync_id == sync_id, _table.c.collection_id == collection_id)
             .where(_table.c.status.in_(complete), sa.or_(_table.c.message.is_(None), known))
+            .where(_table.c.message.is_distinct_from(message))
             .values(message=message, permission=permission, updated_at=sa.func.now())
         )
         with explain(self.engine.url), self.engine.begin() as connection:

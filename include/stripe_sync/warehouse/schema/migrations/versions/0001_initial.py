@@ -54,6 +54,7 @@ def downgrade() -> None:
         "processed_events",
         "poll_latency",
         "poll_state",
+        "missing_objects",
         "reconcile_state",
         "collection_state",
         "stream_watchers",
