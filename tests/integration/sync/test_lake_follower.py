@@ -16,7 +16,7 @@ from stripe_sync.lake import Lake
 from stripe_sync.records import Batch, Source
 from stripe_sync.warehouse import Warehouse
 from sync_harness import SYNC, SyncHarness
-from unit.records.observations import observation
+from unit.records.changes.observations import observation
 
 COLLECTIONS = [f"stripe:{name}" for name in ("customer", "charge", "invoice", "refund", "payout")]
 

@@ -21,7 +21,7 @@ from stripe_sync.sync.progress import Progress
 from stripe_sync.sync.reload import plan_reload
 from stripe_sync.warehouse import Warehouse
 from sync_harness import SYNC, SyncHarness, make_harness, unthrottled
-from unit.records.observations import observation
+from unit.records.changes.observations import observation
 
 COLLECTIONS = ("customer", "invoice", "charge", "event")
 

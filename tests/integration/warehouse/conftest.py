@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from stripe_sync.warehouse import BatchWriter, Warehouse
-from unit.records.observations import RESOURCE
+from unit.records.changes.observations import RESOURCE
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 from stripe_sync.lake import Lake
 from stripe_sync.records import Checkpoint, EventRow, RecordRow, Source
 from stripe_sync.warehouse import Warehouse
-from unit.records.observations import CUSTOMER, RESOURCE, SYNC, batch, observation
+from unit.records.changes.observations import CUSTOMER, RESOURCE, SYNC, batch, observation
 
 CHUNKS = 12
 CHUNK_OBJECTS = 50

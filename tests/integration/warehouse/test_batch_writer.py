@@ -19,7 +19,7 @@ from stripe_sync.records import (
     ids,
 )
 from stripe_sync.warehouse import BatchWriter, StreamPart, Warehouse
-from unit.records.observations import CUSTOMER, SYNC, at, batch, observation, stripe_event
+from unit.records.changes.observations import CUSTOMER, SYNC, at, batch, observation, stripe_event
 
 
 def stream(warehouse: Warehouse) -> StreamPart:

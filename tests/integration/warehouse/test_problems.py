@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from stripe_sync.cli.app import app
 from stripe_sync.records.canonical_json import loads
 from stripe_sync.warehouse import Warehouse
-from unit.records.observations import SYNC
+from unit.records.changes.observations import SYNC
 
 ADAPTIVE = '{"cadence": "adaptive", "longest_poll_interval": 300}'
 FIXED = '{"cadence": "fixed", "longest_poll_interval": 300}'

@@ -19,7 +19,7 @@ from stripe_sync.dbt_runner import dbt_command, dbt_environment
 from stripe_sync.errors import WarehouseError
 from stripe_sync.libpq import connection_parameters, render_warehouse_url
 from stripe_sync.warehouse import Warehouse
-from unit.records.observations import RESOURCE, batch, observation
+from unit.records.changes.observations import RESOURCE, batch, observation
 
 OUTDATED = "UPDATE stripe_sync.sql_functions SET content_hash = 'of another version'"
 

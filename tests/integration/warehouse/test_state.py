@@ -7,7 +7,7 @@ from stripe_sync.errors import ConfigurationError, SyncBusy, WarehouseError
 from stripe_sync.records import Checkpoint, CollectionStatus, Source, ids
 from stripe_sync.warehouse import BatchWriter, CollectionState, Warehouse
 from stripe_sync.warehouse.state.polls import PROCESSED_RETENTION, PollState
-from unit.records.observations import (
+from unit.records.changes.observations import (
     CUSTOMER,
     NOON,
     RESOURCE,

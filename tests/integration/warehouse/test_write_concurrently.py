@@ -11,7 +11,7 @@ from psycopg.rows import namedtuple_row
 
 from stripe_sync.records import EventRow, Observation, RecordRow
 from stripe_sync.warehouse import Warehouse
-from unit.records.observations import SYNC, batch, observation, stripe_event
+from unit.records.changes.observations import SYNC, batch, observation, stripe_event
 
 WRITERS = 4
 BATCHES = 25

@@ -15,7 +15,7 @@ from stripe_sync.errors import WarehouseError
 from stripe_sync.records import EventRow, RecordRow
 from stripe_sync.warehouse import BatchWriter, Warehouse
 from stripe_sync.warehouse.connect import parse_url
-from unit.records.observations import SYNC, batch, observation, stripe_event
+from unit.records.changes.observations import SYNC, batch, observation, stripe_event
 
 
 class Wire:

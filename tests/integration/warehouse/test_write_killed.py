@@ -9,7 +9,7 @@ import psycopg
 from integration.warehouse.processes import CHUNK_OBJECTS, CHUNKS, backfill, processes
 from stripe_sync.lake import Lake
 from stripe_sync.warehouse import Warehouse
-from unit.records.observations import CUSTOMER, SYNC
+from unit.records.changes.observations import CUSTOMER, SYNC
 
 
 def _run(url: str, lake: Path, *, kill_after: tuple[int, float] | None) -> bool:

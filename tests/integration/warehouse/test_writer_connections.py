@@ -8,7 +8,7 @@ import psycopg
 
 from stripe_sync.records import EventRow, RecordRow
 from stripe_sync.warehouse import Warehouse
-from unit.records.observations import batch, observation
+from unit.records.changes.observations import batch, observation
 
 _SESSIONS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
 

@@ -19,9 +19,9 @@ from stripe_sync.errors import LakeAhead
 from stripe_sync.lake import Lake, LakeReader, Part, atomic_write
 from stripe_sync.lake import append as append_module
 from stripe_sync.lake.schema import EVENTS, RECORDS, records_table
-from stripe_sync.records.diff import Changes, decide
+from stripe_sync.records.changes.diff import Changes, decide
 from unit.lake.test_lake import DAY, files, lake, url
-from unit.records.observations import NOON, batch, observation
+from unit.records.changes.observations import NOON, batch, observation
 
 __all__ = ["lake", "url"]
 

@@ -16,8 +16,8 @@ import pytest
 from stripe_sync.lake import BackfillFile, Compactor, Lake, LakeReader, Part, remove_leftovers
 from stripe_sync.lake.compaction import Prepared
 from stripe_sync.lake.schema import EVENTS, RECORDS
-from stripe_sync.records.diff import Changes, decide
-from unit.records.observations import NOON, batch, observation
+from stripe_sync.records.changes.diff import Changes, decide
+from unit.records.changes.observations import NOON, batch, observation
 
 DAY = timedelta(days=1)
 

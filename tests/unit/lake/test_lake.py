@@ -16,8 +16,8 @@ from stripe_sync.errors import LakeError
 from stripe_sync.lake import Lake
 from stripe_sync.lake.schema import EVENTS, RECORDS
 from stripe_sync.records import Observation
-from stripe_sync.records.diff import Changes, decide
-from unit.records.observations import NOON, batch, observation, stripe_event
+from stripe_sync.records.changes.diff import Changes, decide
+from unit.records.changes.observations import NOON, batch, observation, stripe_event
 
 DAY = timedelta(days=1)
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from stripe_sync.records import RecordRow, canonical_json
-from stripe_sync.records.diff import Changes, decide
+from stripe_sync.records.changes.diff import Changes, decide
 from stripe_sync.warehouse.writing.staging import copy_blocks, emitted_events
-from unit.records.observations import CUSTOMER, at, batch, observation, stripe_event
+from unit.records.changes.observations import CUSTOMER, at, batch, observation, stripe_event
 
 # Columns of the staging table that the tests read, by their place.
 ORDINAL, EVENT_ID, UPSTREAM_ID, EVENT_TYPE, CHANGES = 0, 1, 3, 4, 5

@@ -26,9 +26,9 @@ from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.records.collection_status import IN_PART
 from stripe_sync.sync.backfill.writer import ChunkWriter
 from stripe_sync.sync.connections import Connections
-from stripe_sync.sync.missing import retrieve_missing_last
 from stripe_sync.sync.outcome import Outcome, finish_run, read_outcome
 from stripe_sync.sync.progress import Progress
+from stripe_sync.sync.reconcile.missing import retrieve_missing_last
 from stripe_sync.sync.session import Session, open_session
 from stripe_sync.warehouse import CollectionState
 

@@ -23,10 +23,11 @@ from stripe_sync.extract.refusals import by_collection, in_part
 from stripe_sync.records import Batch, CollectionStatus, LoadResult, PollCheckpoint, Source
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.sync.lake_follower import LakeFollower
-from stripe_sync.sync.poll.failed_events import FailedEvents
+from stripe_sync.sync.poll.events.changed_object import ProcessedEvents
+from stripe_sync.sync.poll.events.failed_events import FailedEvents
+from stripe_sync.sync.poll.events.pending_fetches import PendingFetches
+from stripe_sync.sync.poll.events.process_events import EventProcessor
 from stripe_sync.sync.poll.lease import LEASE_SECONDS, acquire_lease
-from stripe_sync.sync.poll.pending_fetches import PendingFetches
-from stripe_sync.sync.poll.process_events import EventProcessor, ProcessedEvents
 from stripe_sync.sync.poll.report import PollBatch, PollReport, PollResult, latency_histogram
 from stripe_sync.sync.refetch import REFETCHES
 from stripe_sync.sync.session import Session

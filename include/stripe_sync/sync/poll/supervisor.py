@@ -24,9 +24,9 @@ from stripe_sync.errors import PERMANENT, StripeSyncError, SyncBusy, WarehouseEr
 from stripe_sync.records import ids
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.event_loop import run_to_end
-from stripe_sync.sync.outage import Backoff, Outage
 from stripe_sync.sync.poll.cadence import Cadence
 from stripe_sync.sync.poll.lease import LEASE_SECONDS, new_owner
+from stripe_sync.sync.poll.outage import Backoff, Outage
 from stripe_sync.sync.poll.poller import Poller
 from stripe_sync.sync.poll.report import PollBatch, PollHealth, PollReport, PollResult
 from stripe_sync.sync.session import SharedResources, open_session, open_shared_resources

@@ -24,10 +24,10 @@ from stripe_sync.gc_tuning import bulk_mode
 from stripe_sync.records import Batch, CollectionStatus, LoadResult, Observation, Source
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.lake_follower import LakeFollower
-from stripe_sync.sync.missing import retrieve_missing_last
 from stripe_sync.sync.outcome import Outcome, finish_run, read_outcome
 from stripe_sync.sync.progress import Progress, ProgressTracker
 from stripe_sync.sync.reconcile.deletions import MissingObjectCheck, why_deletes_unknown
+from stripe_sync.sync.reconcile.missing import retrieve_missing_last
 from stripe_sync.sync.reconcile.schedule import WHOLE
 from stripe_sync.sync.refetch import load_certain
 from stripe_sync.sync.session import Session, open_session

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.engine import Engine
 
 from stripe_sync.records import Condition, RecordRow, StoredObject, canonical_json
-from stripe_sync.records.diff import RecordKey
+from stripe_sync.records.changes.diff import RecordKey
 from stripe_sync.warehouse.connect import explain
 from stripe_sync.warehouse.schema import tables
 from stripe_sync.warehouse.writing import lookup

@@ -14,7 +14,7 @@ import psycopg
 
 from stripe_sync.errors import WarehouseError
 from stripe_sync.records import EventRow, LoadResult, RecordRow, Source
-from stripe_sync.records.diff import Changes
+from stripe_sync.records.changes.diff import Changes
 from stripe_sync.warehouse.connect import cause_of, open_connection
 from stripe_sync.warehouse.locks import lock_key
 from stripe_sync.warehouse.writing.jsonb_text import exact_text, for_jsonb

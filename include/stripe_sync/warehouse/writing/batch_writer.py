@@ -27,7 +27,7 @@ from tenacity import (
 from stripe_sync.errors import ConcurrentUpdate, SyncBusy, WarehouseError
 from stripe_sync.libpq import keeps_session
 from stripe_sync.records import Batch, EventRow, LoadResult, RecordRow
-from stripe_sync.records.diff import Changes, decide, needing_payload
+from stripe_sync.records.changes.diff import Changes, decide, needing_payload
 from stripe_sync.warehouse.connect import cause_of, create_engine, explain
 from stripe_sync.warehouse.locks import lock_key
 from stripe_sync.warehouse.writing import lookup

@@ -11,7 +11,7 @@ import psycopg
 
 from stripe_sync.errors import ConcurrentUpdate
 from stripe_sync.records import Batch, RecordRow, canonical_json
-from stripe_sync.records.diff import RecordKey
+from stripe_sync.records.changes.diff import RecordKey
 
 # LIMIT makes the planner use one index probe per key, whatever its estimate of the table's size.
 _RECORDS = """

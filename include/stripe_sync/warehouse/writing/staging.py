@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from stripe_sync.records import EventRow, RecordRow, canonical_json
-from stripe_sync.records.diff import Changes
+from stripe_sync.records.changes.diff import Changes
 from stripe_sync.warehouse.writing.jsonb_text import exact_text, for_jsonb
 
 _COPY_BUFFER_BYTES = 256 * 1024

@@ -21,7 +21,7 @@ import stripe
 from integration.sync.sync_processes import Polling
 from stripe_sync.catalog import load_catalog
 from stripe_sync.records import ChangeType
-from stripe_sync.sync.poll.parse_event import fingerprint
+from stripe_sync.sync.poll.events.parse_event import fingerprint
 from stripe_sync.sync.reconcile.reconcile import reconcile_collection
 from sync_harness import SYNC, SyncHarness, unthrottled
 

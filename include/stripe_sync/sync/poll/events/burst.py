@@ -26,7 +26,7 @@ from stripe_sync.clock import from_unix
 from stripe_sync.extract.normalize import Normalizer
 from stripe_sync.records import ChangeType, RecordRow, canonical_json
 from stripe_sync.records.canonical_json import JsonObject, copied
-from stripe_sync.records.old_values import old_values
+from stripe_sync.records.changes.old_values import old_values
 
 FETCH_SECONDS = 0.6
 """Longest time that the fetches of one batch may take at Stripe's limits."""

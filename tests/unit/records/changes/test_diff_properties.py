@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stripe_sync.records import ChangeType, EventRow, Observation, RecordRow, StripeEvent
-from stripe_sync.records.diff import RecordKey, decide
-from unit.records.observations import CUSTOMER, at, batch, observation, stripe_event
+from stripe_sync.records.changes.diff import RecordKey, decide
+from unit.records.changes.observations import CUSTOMER, at, batch, observation, stripe_event
 
 
 @st.composite

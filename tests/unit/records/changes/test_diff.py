@@ -6,8 +6,8 @@ from itertools import permutations
 import pytest
 
 from stripe_sync.records import ChangeType, Observation, Source, canonical_json, ids
-from stripe_sync.records.diff import Changes, decide, needing_payload
-from unit.records.observations import CUSTOMER, SYNC, at, batch, observation, stripe_event
+from stripe_sync.records.changes.diff import Changes, decide, needing_payload
+from unit.records.changes.observations import CUSTOMER, SYNC, at, batch, observation, stripe_event
 
 CREATED, UPDATED, DELETED = ChangeType.CREATED, ChangeType.UPDATED, ChangeType.DELETED
 

@@ -17,15 +17,13 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from stripe_sync.catalog import STRIPE_EVENTS, Collection, Retrieval
-from stripe_sync.catalog.calls import placeholders
+from stripe_sync.catalog import STRIPE_EVENTS, Retrieval
 from stripe_sync.client import Priority
 from stripe_sync.client.retry import LIVE_RETRY
-from stripe_sync.clock import from_unix
 from stripe_sync.errors import (
     EndpointUnavailable,
     InvalidRequest,
@@ -42,8 +40,9 @@ from stripe_sync.extract.requester import IN_FLIGHT
 from stripe_sync.extract.substreams import FetchedObject, Substreams
 from stripe_sync.records import ChangeType, Observation, PendingFetch, RecordRow
 from stripe_sync.records.canonical_json import JsonObject, copied
-from stripe_sync.sync.poll import burst
-from stripe_sync.sync.poll.parse_event import (
+from stripe_sync.sync.poll.events import burst
+from stripe_sync.sync.poll.events.changed_object import ChangedObject, ProcessedEvents
+from stripe_sync.sync.poll.events.parse_event import (
     fingerprint,
     object_created,
     parse_event,
@@ -55,79 +54,6 @@ log = logging.getLogger(__name__)
 
 CONCURRENT_FETCHES = 16
 """Fetches under way at a time."""
-
-
-@dataclass(slots=True)
-class ChangedObject:
-    """An object that Stripe events changed. Step 1 makes it, step 2 fills in its state.
-
-    Attributes:
-        collection: Its collection.
-        upstream_id: Its key within the collection.
-        locator: The object in its newest event, or of a pending fetch only what fills the path of
-            its retrieve request.
-        events: Its Stripe events in this batch, oldest first; none for a pending fetch.
-        state: Its state; None where it is gone, deferred or only in its events.
-        observed_at: When the request for the state was sent: one sent later returns no older one.
-        event_only: Whether the payloads of its events are all there is: it cannot be retrieved.
-        deferred: Whether it is to be fetched later; ``state`` is then None or lacks some fields.
-        error: Why it could not be fetched.
-        forbidden: Whether the key may not read its collection.
-    """
-
-    collection: Collection
-    upstream_id: str
-    locator: JsonObject
-    events: list[JsonObject] = field(default_factory=list)
-    state: JsonObject | None = None
-    observed_at: datetime | None = None
-    event_only: bool = False
-    deferred: bool = False
-    error: StripeError | None = None
-    forbidden: bool = False
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """Collection id and upstream id."""
-        return self.collection.id, self.upstream_id
-
-    @property
-    def failed(self) -> bool:
-        """Whether a later try may fetch it; what the key may not read is not asked for again."""
-        return self.error is not None and not isinstance(self.error, PermissionDenied)
-
-    def pending_fetch(self) -> PendingFetch:
-        """Its entry in the queue of pending fetches."""
-        collection = self.collection
-        paths = [p for p in (collection.retrieve, *collection.retrieve_alternatives) if p]
-        locator = {name: self.locator.get(name) for name in (*placeholders(*paths), "id")}
-        return PendingFetch(*self.key, locator, from_unix(self.events[0]["created"]))
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessedEvents:
-    """What one transaction stores for some Stripe events, or for some pending fetches.
-
-    Attributes:
-        observations: In stream order.
-        failed: Stripe events whose objects could not be fetched, not stored; to be tried again.
-        unfinished: Stripe events that are stored, while an object related to theirs could not be
-            read (a child list, a reference); to be tried again.
-        forbidden: Errors of the collections that the key may not read, by collection id.
-        deferred: Objects to fetch later.
-        fetched: Objects whose state is among the observations: collection id, upstream id and
-            when the request was sent.
-        expected_hashes: Payload hashes of the stored states that event payloads were compared
-            with, as in ``Batch``.
-    """
-
-    observations: list[Observation]
-    failed: list[JsonObject] = field(default_factory=list)
-    unfinished: list[JsonObject] = field(default_factory=list)
-    forbidden: dict[str, PermissionDenied] = field(default_factory=dict)
-    deferred: list[PendingFetch] = field(default_factory=list)
-    fetched: list[tuple[str, str, datetime]] = field(default_factory=list)
-    expected_hashes: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
 
 
 class EventProcessor:

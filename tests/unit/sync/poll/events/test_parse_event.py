@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from stripe_sync.records import ChangeType
-from stripe_sync.sync.poll.parse_event import fingerprint, parse_event
-from unit.sync.poll.stripe_events import CATALOG, PRODUCT, VERSION, at, event, product
+from stripe_sync.sync.poll.events.parse_event import fingerprint, parse_event
+from unit.sync.poll.events.stripe_events import CATALOG, PRODUCT, VERSION, at, event, product
 
 REQUEST = {"id": "req_1", "idempotency_key": None}
 RENAMED = event("product.updated", product(), previous={"name": "A"}, request=REQUEST)

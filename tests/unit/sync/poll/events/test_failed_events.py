@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from stripe_sync.clock import SystemClock
-from stripe_sync.sync.poll.failed_events import RETRIES_AT_ONCE, FailedEvents
-from unit.sync.poll.stripe_events import event, product
+from stripe_sync.sync.poll.events.failed_events import RETRIES_AT_ONCE, FailedEvents
+from unit.sync.poll.events.stripe_events import event, product
 
 Doc = dict[str, Any]
 

@@ -10,12 +10,12 @@ import pytest
 from stripe_sync.catalog import Collection
 from stripe_sync.errors import NotFound, PermissionDenied, StripeUnavailable
 from stripe_sync.records import ChangeType, Observation
-from stripe_sync.sync.poll.process_events import (
-    ChangedObject,
+from stripe_sync.sync.poll.events.changed_object import ChangedObject
+from stripe_sync.sync.poll.events.process_events import (
     change_observation,
     state_observation,
 )
-from unit.sync.poll.stripe_events import (
+from unit.sync.poll.events.stripe_events import (
     DISCOUNT,
     INVOICE,
     OTHER_VERSION,

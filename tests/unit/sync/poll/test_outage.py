@@ -6,7 +6,7 @@ import pytest
 
 from stripe_sync.errors import AuthenticationError, StripeSyncError, StripeUnreachable
 from stripe_sync.errors import WarehouseError as Lost
-from stripe_sync.sync.outage import Backoff, Outage
+from stripe_sync.sync.poll.outage import Backoff, Outage
 
 
 @pytest.mark.parametrize(

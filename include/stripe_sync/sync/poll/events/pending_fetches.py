@@ -15,7 +15,8 @@ from itertools import islice
 
 from stripe_sync.errors import AuthenticationError, StripeError, SyncBusy, WarehouseError
 from stripe_sync.records import LoadResult, PendingFetch
-from stripe_sync.sync.poll.process_events import EventProcessor, ProcessedEvents
+from stripe_sync.sync.poll.events.changed_object import ProcessedEvents
+from stripe_sync.sync.poll.events.process_events import EventProcessor
 from stripe_sync.sync.session import Session
 
 log = logging.getLogger(__name__)

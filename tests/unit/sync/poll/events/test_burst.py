@@ -10,9 +10,9 @@ import pytest
 from stripe_sync.catalog import Collection
 from stripe_sync.client import PacingLimits
 from stripe_sync.records import RecordRow
-from stripe_sync.sync.poll import burst
-from stripe_sync.sync.poll.burst import EventState
-from unit.sync.poll.stripe_events import (
+from stripe_sync.sync.poll.events import burst
+from stripe_sync.sync.poll.events.burst import EventState
+from unit.sync.poll.events.stripe_events import (
     CUSTOMER,
     INVOICE,
     OTHER_VERSION,

@@ -1,6 +1,6 @@
 """Old values of a change event: computed from two states where Stripe's event has none.
 
-``diff.py`` prefers the event's own ``previous_attributes`` (``sync/poll/parse_event.py``).
+``diff.py`` prefers the event's own ``previous_attributes`` (``sync/poll/events/parse_event.py``).
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""What a batch changes: the diff, old values, doubtful states."""

@@ -1,0 +1,1 @@
+"""From Stripe events to observations."""
