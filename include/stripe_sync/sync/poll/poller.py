@@ -42,6 +42,10 @@ BATCH_EVENTS = 200
 """Stripe events that one transaction applies."""
 
 
+class _ProcessingFailed(Exception):
+    """Stripe events broke the code that processes them."""
+
+
 class Poller:
     """Polls one sync under a lease, which the supervisor renews.
 
@@ -248,18 +252,17 @@ class Poller:
         warehouse.read_allotment.count_transactions(self._sync.id, now)
 
     async def _apply(self, events: list[JsonObject], answered_at: datetime) -> None:
-        """Apply Stripe events; one that breaks the code costs only itself."""
+        """Apply Stripe events; one that cannot be processed costs only itself."""
         try:
             await self._apply_together(events, answered_at)
-        except StripeSyncError:
-            raise
-        except Exception as error:
+        except _ProcessingFailed as failure:
+            error = failure.__cause__
             middle = len(events) // 2
             if middle:
                 await self._apply(events[:middle], answered_at)
                 await self._apply(events[middle:], answered_at)
                 return
-            log.exception("A Stripe event of %s is set aside", self._sync.name)
+            log.error("A Stripe event of %s is set aside", self._sync.name, exc_info=error)
             reason = f"{type(error).__name__}: {error}"
             self._processor.set_aside(events[0], reason, observed_at=answered_at)
             self._event_feed.mark_seen(events)
@@ -268,7 +271,12 @@ class Poller:
 
     async def _apply_together(self, events: list[JsonObject], answered_at: datetime) -> None:
         for attempt in count():
-            processed = await self._processor.process(events, answered_at)
+            try:
+                processed = await self._processor.process(events, answered_at)
+            except StripeSyncError:
+                raise
+            except Exception as error:
+                raise _ProcessingFailed from error
             self._event_feed.mark_seen(events)
             self._failed_events.update(events, processed.failed, processed.unfinished)
             try:

@@ -119,12 +119,30 @@ def test_the_error_of_a_run_without_any_sync_is_raised(accounts: Accounts) -> No
             polling.stop(PATIENCE)
 
 
-def test_any_other_error_is_raised_as_well(accounts: Accounts) -> None:
+def test_any_other_error_of_a_sync_is_named_while_the_others_are_polled(
+    accounts: Accounts,
+) -> None:
+    def fail(batch: PollBatch) -> None:
+        if batch.sync == "north":
+            message = "cannot be reported"
+            raise ValueError(message)
+
+    with background(accounts, on_batch=fail) as polling:
+        accounts.change("north", "north")
+        wait_until(lambda: polling.health().failing == {"north": "cannot be reported"})
+        accounts.change("south", "south")
+        wait_until(lambda: accounts.names("south") == {"south"})
+        polling.stop(PATIENCE)
+    assert accounts.names("north") == {"north"}
+    assert accounts.leases() == 0
+
+
+def test_any_other_error_is_raised_when_no_sync_can_be_polled(accounts: Accounts) -> None:
     def fail(_: PollBatch) -> None:
         message = "cannot be reported"
         raise ValueError(message)
 
-    with background(accounts, on_batch=fail) as polling:
+    with background(accounts, syncs=["north"], on_batch=fail) as polling:
         accounts.change("north", "north")
         wait_until(raises(polling, ValueError))
         with pytest.raises(ValueError, match="cannot be reported"):
