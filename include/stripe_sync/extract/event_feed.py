@@ -20,15 +20,14 @@ from collections.abc import AsyncGenerator, Container
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import ceil
-from typing import Any
 
 from stripe_sync.catalog import STRIPE_EVENTS
 from stripe_sync.client import Priority, StripeApi
-from stripe_sync.clock import Clock, is_moment
+from stripe_sync.clock import Clock
 from stripe_sync.extract.lists.page_size import PAGE_SIZE
-from stripe_sync.extract.pagination import ListPage, ListRequest, id_of, paginate
+from stripe_sync.extract.lists.usable_events import problem_of_event, usable_events
+from stripe_sync.extract.pagination import ListPage, ListRequest, paginate
 from stripe_sync.extract.requester import Requester
-from stripe_sync.records import ids
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.records.set_aside import SetAsideObjects
 
@@ -366,37 +365,7 @@ async def _pages(requester: Requester, start: int, end: int | None = None) -> _P
         EVENTS_PATH, params={"created": created}, by_time=True, collection_id=STRIPE_EVENTS
     )
     async for page in paginate(requester, request):
-        yield replace(page, objects=_usable(requester, page))
-
-
-def _usable(requester: Requester, page: ListPage) -> list[JsonObject]:
-    """The Stripe events of a page that can be processed; the others are set aside."""
-    usable = []
-    for event in page.objects:
-        if problem := problem_of_event(event):
-            requester.set_aside.add(STRIPE_EVENTS, event, problem, observed_at=page.observed_at)
-        else:
-            usable.append(event)
-    return usable
-
-
-def problem_of_event(event: Any) -> str | None:
-    """Why a Stripe event cannot be processed; None where it can."""
-    name = id_of(event)
-    if name is None or not ids.is_storable(name):
-        return "it is no Stripe event with an id"
-    data = event.get("data")
-    parts = data if isinstance(data, dict) else {}
-    needed = {
-        f"its time of creation is {event.get('created')}": is_moment(event.get("created")),
-        "it has no type": isinstance(event.get("type"), str),
-        "its api_version is no text": isinstance(event.get("api_version"), str | None),
-        "it has no data.object": isinstance(parts.get("object"), dict),
-        "its previous values are no object": isinstance(
-            parts.get("previous_attributes"), dict | None
-        ),
-    }
-    return next((problem for problem, is_met in needed.items() if not is_met), None)
+        yield replace(page, objects=usable_events(requester, page))
 
 
 def _oldest_first(events: list[JsonObject]) -> list[JsonObject]:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from stripe_sync.catalog import STRIPE_EVENTS, Retrieval
-from stripe_sync.extract.event_feed import problem_of_event
+from stripe_sync.extract.lists.usable_events import problem_of_event
 from stripe_sync.records import Batch, Observation, Source, canonical_json
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.records.set_aside import SetAside
