@@ -30,17 +30,27 @@ def object_created(obj: JsonObject, collection: Collection) -> int | None:
     return collection.created(obj) if collection.reusable_ids else None
 
 
-def stream_order(event: JsonObject, collection: Collection | None) -> tuple[int, int, int]:
+def stream_order(
+    event: JsonObject, collection: Collection | None, *, exists: bool = False
+) -> tuple[int, int, int]:
     """Sort key of Stripe events: Stripe's seconds, and within one second creation, then deletion.
 
     Stripe does not order the events of one second. Where an id is used again, the events of the
     object that was created earlier come first.
+
+    Args:
+        event: The Stripe event.
+        collection: The collection of its object.
+        exists: Whether there is an object with this id now: a deletion in the second of its
+            creation is then that of an earlier object.
     """
     seconds = int(event["created"])
     if collection is None:
         return seconds, 0, 1
     change = collection.change_of(event["type"])
     rank = {ChangeType.CREATED: 0, ChangeType.DELETED: 2}.get(change, 1) if change else 1
+    if exists and collection.reusable_ids and change is ChangeType.DELETED:
+        rank = -1
     return seconds, object_created(event["data"]["object"], collection) or 0, rank
 
 

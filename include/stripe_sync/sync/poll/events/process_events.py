@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -80,10 +80,15 @@ class EventProcessor:
 
     def in_order(self, events: Sequence[JsonObject]) -> list[JsonObject]:
         """Stripe events in stream order: oldest first, within a second creation, then deletion."""
+        return self._sorted(events, frozenset())
+
+    def _sorted(self, events: Sequence[JsonObject], existing: Container[str]) -> list[JsonObject]:
+        """In stream order; ``existing`` has the ids of those events whose object exists now."""
 
         def key(event: JsonObject) -> tuple[int, int, int]:
             routed = self._session.catalog.route(str(event["data"]["object"].get("object")))
-            return stream_order(event, routed[0] if routed else None)
+            exists = event["id"] in existing
+            return stream_order(event, routed[0] if routed else None, exists=exists)
 
         return sorted(events, key=key)
 
@@ -96,6 +101,8 @@ class EventProcessor:
         """
         objects = self._route(events)
         expected_hashes = await self._resolve(objects, answered_at)
+        existing = {e["id"] for each in objects if each.state is not None for e in each.events}
+        events = self._sorted(events, existing)
         substreams = await self._substreams.find(events, _fetched_objects(objects))
         failed = {event["id"]: event for each in objects if each.failed for event in each.events}
         unfinished = {e["id"]: e for e in substreams.failed if e["id"] not in failed}
