@@ -123,6 +123,8 @@ async def open_sync(
     if sync is None or not _is_checked(sync, key_fingerprint(credential), clock.now()):
         check = _Check(connections, sync_name, warehouse, budget, clock, stripe_clock)
         sync = await check.run(sync)
+    else:
+        stripe_clock.assume_ahead(sync.stripe_ahead)
     return await _ensure(warehouse, connections, sync_name, sync.account_id, sync.resource_id)
 
 
@@ -172,6 +174,7 @@ class _Check:
             account_id=learnt,
             fingerprint=key_fingerprint(credential),
             at=self.clock.now(),
+            stripe_ahead=self.stripe_clock.ahead or 0.0,
         )
         return replace(sync, account_id=learnt)
 

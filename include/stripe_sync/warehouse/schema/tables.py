@@ -123,6 +123,13 @@ syncs = sa.Table(
     sa.Column("updated_at", MOMENT, nullable=False, server_default=sa.func.now()),
     sa.Column("key_fingerprint", pg.UUID, comment="Of the key last found to be for this account"),
     sa.Column("key_checked_at", MOMENT, comment="When that was found out"),
+    sa.Column(
+        "stripe_ahead",
+        sa.Double,
+        nullable=False,
+        server_default="0",
+        comment="Seconds that Stripe's clock was ahead of the warehouse's",
+    ),
     sa.CheckConstraint("status IN ('active', 'paused')", name="syncs_status"),
     sa.CheckConstraint("name ~ '^[a-z0-9][a-z0-9_-]*$'", name="syncs_name_slug"),
     sa.UniqueConstraint("name", name="syncs_name"),

@@ -39,6 +39,7 @@ class Sync:
         updated_at: When its settings last changed.
         key_fingerprint: Fingerprint of the key that was last found to be for this account.
         key_checked_at: When that was found out; None for never.
+        stripe_ahead: Seconds that Stripe's clock was ahead of the warehouse's then.
     """
 
     id: UUID
@@ -53,6 +54,7 @@ class Sync:
     updated_at: datetime
     key_fingerprint: UUID | None = None
     key_checked_at: datetime | None = None
+    stripe_ahead: float = 0.0
 
 
 class Syncs:
@@ -105,7 +107,13 @@ class Syncs:
         return self.get(name)
 
     def mark_checked(
-        self, sync_id: UUID, *, account_id: str, fingerprint: UUID, at: datetime
+        self,
+        sync_id: UUID,
+        *,
+        account_id: str,
+        fingerprint: UUID,
+        at: datetime,
+        stripe_ahead: float,
     ) -> None:
         """Store that a key is for the account of a sync.
 
@@ -114,11 +122,17 @@ class Syncs:
             account_id: The account's id as far as it is known now.
             fingerprint: Fingerprint of the key.
             at: When it was checked.
+            stripe_ahead: Seconds that Stripe's clock is ahead of the warehouse's.
         """
         statement = (
             sa.update(_table)
             .where(_table.c.id == sync_id)
-            .values(account_id=account_id, key_fingerprint=fingerprint, key_checked_at=at)
+            .values(
+                account_id=account_id,
+                key_fingerprint=fingerprint,
+                key_checked_at=at,
+                stripe_ahead=stripe_ahead,
+            )
         )
         with explain(self.engine.url), self.engine.begin() as connection:
             connection.execute(statement)

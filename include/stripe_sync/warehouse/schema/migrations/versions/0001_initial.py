@@ -187,6 +187,12 @@ def _create_syncs() -> None:
         _column("updated_at", _MOMENT, default=sa.func.now()),
         _nullable("key_fingerprint", _UUID, "Of the key last found to be for this account"),
         _nullable("key_checked_at", _MOMENT, "When that was found out"),
+        _column(
+            "stripe_ahead",
+            sa.Double,
+            "Seconds that Stripe's clock was ahead of the warehouse's",
+            "0",
+        ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name", name="syncs_name"),
         sa.CheckConstraint("status IN ('active', 'paused')", name="syncs_status"),
