@@ -14,8 +14,9 @@ from stripe_sync.catalog.model import Collection, Retrieval
 from stripe_sync.records import canonical_json
 from stripe_sync.records.canonical_json import JsonObject
 
-MAX_EXPANDED_LEVELS = 4
-"""Stripe's limit for a field to expand."""
+MAX_EXPANDED_LEVELS = 1
+"""Objects without an endpoint of their own are retrieved through a field at the top of another one:
+what errors and other snapshots contain may belong to another account."""
 
 _EACH = "*"
 
@@ -104,7 +105,12 @@ def retrieved_by_id(collection: Collection) -> bool:
 
 
 def can_retrieve(catalog: Catalog, host_id: str, path: str, target: Collection) -> bool:
-    """Whether an object can be retrieved that an object of a collection names at a path."""
+    """Whether an object can be retrieved that an object of a collection names at a path.
+
+    Children are not: they are read with their parents, which shows whether they still exist.
+    """
+    if any(call.parent == host_id for call in target.lists):
+        return False
     if retrieved_by_id(target):
         return True
     # Objects of these are read whenever an object that contains them is.

@@ -120,7 +120,8 @@ def _cut_lists(
     """The lists in an object that are cut, except for those in the items of cut lists."""
     for name, value in obj.items():
         kind = value.get("object") if type(value) is dict else None
-        if kind is None or not levels:
+        # The data of a Stripe event is what was: its lists stay as they are.
+        if not isinstance(kind, str) or not levels:
             continue
         if kind != "list":
             below = _below(expand, f"{name}.")
