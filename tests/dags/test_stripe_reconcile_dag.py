@@ -89,8 +89,8 @@ def test_a_gap_of_any_sync_is_repaired(warehouse_url: str, eu_and_us: None) -> N
     execute(
         warehouse_url,
         "UPDATE stripe_sync.collection_state SET started_at = now() - interval '1 second';"
-        "INSERT INTO stripe_sync.retention_gaps (sync_id, began_at, ended_at, reason)"
-        " SELECT id, now() - interval '40 days', now(), 'a gap' FROM stripe_sync.syncs"
+        "INSERT INTO stripe_sync.retention_gaps (sync_id, began_at, ended_at, noted_at, reason)"
+        " SELECT id, now() - interval '40 days', now(), now(), 'a gap' FROM stripe_sync.syncs"
         " WHERE name = 'us'",
     )
     due = {"sync": "us", "collection": "product", "window_days": None}

@@ -24,7 +24,9 @@ Call = Callable[[Connections], object]
 
 def _listen(connections: Connections) -> object:
     async def first() -> object:
-        return await anext(stripe_sync.listen_streams(connections.warehouse_url, seconds=0))
+        return await anext(
+            stripe_sync.listen_streams(connections.warehouse_url, seconds=0, watcher="test")
+        )
 
     return asyncio.run(first())
 
@@ -43,6 +45,7 @@ CALLS: dict[str, Call] = {
     "plan_reload": lambda c: stripe_sync.plan_reload(c, "default", []),
     "maintain": stripe_sync.maintain,
     "status": stripe_sync.status,
+    "check_syncs": lambda c: stripe_sync.check_syncs(c.warehouse_url),
     "list_syncs": lambda c: stripe_sync.list_syncs(c.warehouse_url),
     "listen_streams": _listen,
     "dbt_environment": lambda c: stripe_sync.dbt_environment(c.warehouse_url, Path("/scratch")),

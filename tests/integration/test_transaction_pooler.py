@@ -147,7 +147,9 @@ def test_changes_are_reported_though_listen_has_no_effect(
     harness.poll()
 
     async def next_change() -> Any:
-        changes = stripe_sync.listen_streams(harness.connections.warehouse_url, seconds=0.1)
+        changes = stripe_sync.listen_streams(
+            harness.connections.warehouse_url, seconds=0.1, watcher="test"
+        )
         first = asyncio.ensure_future(anext(changes))
         while "behind a connection pooler" not in caplog.text:
             await asyncio.sleep(0.02)

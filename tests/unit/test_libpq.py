@@ -133,6 +133,7 @@ def test_defaults_give_way_to_the_url_and_the_environment(monkeypatch: pytest.Mo
         "fallback_application_name": "stripe_sync",
         "client_encoding": "UTF8",
         "prepare_threshold": None,
+        "tcp_user_timeout": 30_000,
         "connect_timeout": "10",
     }
     assert connect_arguments("postgresql://h/d?connect_timeout=3")["connect_timeout"] == "3"

@@ -208,8 +208,8 @@ def test_parents_are_planned_before_what_is_read_through_them(harness: SyncHarne
 
 def test_a_collection_without_a_reader_is_replaced_by_its_hosts(harness: SyncHarness) -> None:
     assert harness.plan("upcoming_line_item") == [
-        "upcoming_customer_invoice",
         "upcoming_subscription_invoice",
+        "upcoming_customer_invoice",
     ]
 
 

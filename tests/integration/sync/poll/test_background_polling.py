@@ -137,14 +137,16 @@ def test_any_other_error_of_a_sync_is_named_while_the_others_are_polled(
     assert accounts.leases() == 0
 
 
-def test_any_other_error_is_raised_when_no_sync_can_be_polled(accounts: Accounts) -> None:
+def test_any_other_error_is_raised_at_the_end_when_no_sync_can_be_polled(
+    accounts: Accounts,
+) -> None:
     def fail(_: PollBatch) -> None:
         message = "cannot be reported"
         raise ValueError(message)
 
     with background(accounts, syncs=["north"], on_batch=fail) as polling:
         accounts.change("north", "north")
-        wait_until(raises(polling, ValueError))
+        wait_until(lambda: polling.health().failing == {"north": "cannot be reported"})
         with pytest.raises(ValueError, match="cannot be reported"):
             polling.stop(PATIENCE)
     assert accounts.leases() == 0

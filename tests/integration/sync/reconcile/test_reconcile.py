@@ -414,7 +414,7 @@ class TestPlan:
         derived_collections = [
             each.collection for each in plan_chosen(FAST, ["upcoming_line_item"], None)
         ]
-        assert derived_collections == ["upcoming_customer_invoice", "upcoming_subscription_invoice"]
+        assert derived_collections == ["upcoming_subscription_invoice", "upcoming_customer_invoice"]
         recent = {each.collection for each in plan_chosen(FAST, [], 7)}
         assert {"charge", "setup_attempt"} <= recent
         assert not recent & {"mandate", "payment_method", "discount"}
