@@ -34,8 +34,8 @@ from stripe_sync.records import (
     ids,
 )
 from stripe_sync.records.canonical_json import JsonObject
+from stripe_sync.records.changes.doubtful_states import is_doubtful
 from stripe_sync.records.changes.old_values import old_values
-from stripe_sync.records.changes.overlap import is_doubtful
 
 RecordKey = tuple[str, str]
 """Collection id and upstream id."""
