@@ -16,18 +16,20 @@ from bench.measure import report
 from soak import busy_day
 
 ROOT = Path(__file__).resolve().parents[2]
+RANDOM = ("poll/test_poll_random", "backfill/test_backfill_interrupted")
+COUNTS = ("STRIPE_SYNC_TEST_SEEDS", "STRIPE_SYNC_TEST_KILLS")
 
 
 def main(
-    seeds: Annotated[int, typer.Option(help="Random scenarios.")] = 200,
+    seeds: Annotated[int, typer.Option(help="Random scenarios, and kills of one backfill.")] = 200,
     minutes: Annotated[float, typer.Option(help="Length of the busy day.")] = 60.0,
 ) -> None:
     """Run the random scenarios, then the busy day."""
     scenarios = 0
     if seeds:
         command = [sys.executable, "-m", "pytest", "-q", "-n", "2"]
-        command += ["tests/integration/sync/poll/test_poll_random.py"]
-        environment = os.environ | {"STRIPE_SYNC_TEST_SEEDS": str(seeds)}
+        command += [f"tests/integration/sync/{name}.py" for name in RANDOM]
+        environment = os.environ | {name: str(seeds) for name in COUNTS}
         scenarios = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
     if minutes:
         with bench_environment(Console(width=140)) as env:

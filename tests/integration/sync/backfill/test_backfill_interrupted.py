@@ -23,6 +23,7 @@ from stripe_sync.errors import AuthenticationError, SyncBusy
 from stripe_sync.sync.connections import SyncSettings
 from sync_harness import SYNC, SyncHarness, make_harness
 
+KILLS = int(os.environ.get("STRIPE_SYNC_TEST_KILLS", "8"))
 OBJECTS = 8_000
 LATENCY = 0.01
 FAST = SyncSettings(
@@ -107,19 +108,19 @@ def after_a_chunk(harness: SyncHarness, count: int) -> Callable[[], bool]:
     return lambda: harness.state("customer")["chunk"] >= begun + 1 + count % 2
 
 
-def test_killing_it_at_twenty_points_changes_nothing(
+def test_killing_it_again_and_again_changes_nothing(
     harness: SyncHarness, clean: dict[str, Any]
 ) -> None:
     rng = random.Random(20260401)
     points = [after_requests, after_a_file, after_half_a_file, after_a_chunk]
     killed = 0
-    for lock_connection in range(20):
-        happened = points[lock_connection % len(points)](harness, rng.randrange(1, 90))
+    for kill in range(KILLS):
+        happened = points[kill % len(points)](harness, rng.randrange(1, 90))
         work = begin(harness)
         wait_until(happened, work)
         killed += work.process.is_alive()
         work.kill()
-    assert killed >= 10
+    assert killed >= KILLS // 2
     assert begin(harness).end() == "done"
     assert harness.contents(clock=False) == clean
 

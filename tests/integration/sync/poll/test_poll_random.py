@@ -25,7 +25,7 @@ from stripe_sync.sync.poll.events.parse_event import fingerprint
 from stripe_sync.sync.reconcile.reconcile import reconcile_collection
 from sync_harness import SYNC, SyncHarness, unthrottled
 
-SEEDS = int(os.environ.get("STRIPE_SYNC_TEST_SEEDS", "5"))
+SEEDS = int(os.environ.get("STRIPE_SYNC_TEST_SEEDS", "3"))
 ROUNDS = 6
 COLLECTIONS = ("customer", "product", "coupon", "subscription", "subscription_item", "event")
 VERSIONS = ("2026-10-28.endive", "2026-10-28.endive", "2024-06-20")
