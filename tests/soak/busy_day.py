@@ -119,7 +119,8 @@ def measure(env: BenchEnvironment, minutes: float) -> list[Measured]:
 
 def _set_faults(env: BenchEnvironment) -> None:
     control = env.control
-    control.fault("late_event", probability=0.02, seconds=20.0)
+    # Fewer than one in a hundred, so that the 99th percentile shows what polling does.
+    control.fault("late_event", probability=0.003, seconds=20.0)
     control.fault("duplicate_event", probability=0.02)
     control.fault("server_error", endpoint="GET /v1/customers/*", probability=0.005)
 
