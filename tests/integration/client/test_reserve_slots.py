@@ -66,7 +66,9 @@ class Budget:
         """Let time pass without requests."""
         self._connection.execute(
             "UPDATE stripe_sync.pacing SET next_free = next_free - %(s)s,"
-            " recent = array(SELECT slot - %(s)s FROM unnest(recent) AS slot)"
+            " next_backfill = next_backfill - %(s)s,"
+            " recent = array(SELECT slot - %(s)s FROM unnest(recent) AS slot),"
+            " recent_backfill = array(SELECT slot - %(s)s FROM unnest(recent_backfill) AS slot)"
             " WHERE account_key = %(account)s",
             {"s": seconds, "account": self._account},
         )
@@ -203,6 +205,34 @@ def test_live_requests_limited_by_their_endpoint_leave_slots_for_backfills(
     budget.reserve("POST /v1/customers", "live", wanted=50)
     reservation = budget.reserve("GET /v1/a", "backfill")
     assert len(reservation.slots) == 1
+
+
+def test_a_backfill_leaves_room_for_the_live_requests_of_its_endpoint(budget: Budget) -> None:
+    """Without it, the second batch of changes would wait until the first one's slots are free."""
+    for _ in range(4):
+        budget.reserve("GET /v1/a", "live", wanted=9)
+        budget.let_pass(0.25)
+        budget.reserve("GET /v1/a", "backfill", wanted=50, horizon=9, lead=9)
+        budget.let_pass(0.25)
+    late = budget.reserve("GET /v1/a", "live", wanted=9)
+    assert late.slots == [late.server_now] * 9
+
+
+def test_a_backfill_gets_some_slots_beside_the_most_live_requests(budget: Budget) -> None:
+    budget.reserve("GET /v1/a", "live", wanted=int(ENDPOINT) - 1)
+    slots = budget.reserve("GET /v1/a", "backfill", wanted=3, horizon=9, lead=9).slots
+    assert len(slots) == 3
+    assert min(gaps(slots)) >= WINDOW - EXACT
+
+
+def test_a_backfill_has_its_endpoint_again_soon_after_the_last_live_request(
+    budget: Budget,
+) -> None:
+    budget.reserve("GET /v1/a", "live", wanted=int(ENDPOINT) - 1)
+    budget.reserve("GET /v1/a", "backfill", horizon=9, lead=9)
+    budget.let_pass(2 * WINDOW)
+    slots = budget.reserve("GET /v1/a", "backfill", wanted=10, horizon=9, lead=9).slots
+    assert max(gaps(slots)) <= 1 / ENDPOINT + EXACT
 
 
 def test_accounts_do_not_share_a_budget(connection: psycopg.Connection, account: str) -> None:

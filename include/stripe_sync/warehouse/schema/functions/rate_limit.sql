@@ -6,6 +6,8 @@
 --            live requests are not spaced.
 -- Slow-down: a 429 cuts the rate of its scope to 70 %, at most once a second, not below 10 %. It
 --            recovers by 5 % of the full rate per second; until then live requests are spaced too.
+-- Room:      at an endpoint, backfills leave free what live requests used in the last window and a
+--            quarter more, and are spaced over the rest, so that a batch of changes finds its slots.
 -- Priority:  live requests may reserve further ahead (p_horizon) than backfills, so they are first.
 --            A slot delayed by its endpoint wastes the time before it: granted p_lead ahead only.
 -- Locks:     the account's row, then the endpoint's, so that calls cannot deadlock. Then the time
@@ -60,6 +62,8 @@ DECLARE
     endpoint_window float8;
     account_factor float8;
     endpoint_factor float8;
+    live_count integer := 0;
+    room float8;
     free float8;
     slot float8;
 BEGIN
@@ -94,6 +98,19 @@ BEGIN
     END IF;
     IF endpoint.recent[cardinality(endpoint.recent)] > server_now + 1 THEN
         endpoint.recent := '{}';
+        endpoint.recent_backfill := '{}';
+    END IF;
+    endpoint.next_backfill := least(endpoint.next_backfill, server_now + 1);
+
+    IF p_backfill THEN
+        live_count := (
+            SELECT count(*) FROM unnest(endpoint.recent) AS past
+            WHERE past > server_now - endpoint_window
+        ) - (
+            SELECT count(*) FROM unnest(endpoint.recent_backfill) AS past
+            WHERE past > server_now - endpoint_window
+        );
+        room := greatest(1, endpoint_count - 1.25 * live_count);
     END IF;
 
     slots := '{}';
@@ -113,6 +130,9 @@ BEGIN
                 account.recent_backfill[
                     cardinality(account.recent_backfill) + 1 - backfill_count
                 ] + backfill_window);
+            IF live_count > 0 THEN
+                slot := greatest(slot, endpoint.next_backfill);
+            END IF;
         END IF;
         ask_again_in := free - p_horizon - server_now;
         IF slot > free THEN
@@ -127,6 +147,8 @@ BEGIN
         IF p_backfill THEN
             account.recent_backfill := account.recent_backfill || slot;
             account.next_backfill := slot + 0.8 * backfill_window / backfill_count;
+            endpoint.recent_backfill := endpoint.recent_backfill || slot;
+            endpoint.next_backfill := slot + endpoint_window / room;
         END IF;
     END LOOP;
     ask_again_in := greatest(0, ask_again_in);
@@ -141,9 +163,11 @@ BEGIN
                 greatest(1, cardinality(account.recent_backfill) - 99):]
         WHERE account_key = p_account AND scope = '*';
         UPDATE stripe_sync.pacing SET
-            next_free = endpoint.next_free,
+            next_free = endpoint.next_free, next_backfill = endpoint.next_backfill,
             recent = endpoint.recent[
-                greatest(1, cardinality(endpoint.recent) - 99):]
+                greatest(1, cardinality(endpoint.recent) - 99):],
+            recent_backfill = endpoint.recent_backfill[
+                greatest(1, cardinality(endpoint.recent_backfill) - 99):]
         WHERE account_key = p_account AND scope = p_endpoint;
     END IF;
 END $$;

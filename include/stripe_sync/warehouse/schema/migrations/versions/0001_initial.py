@@ -377,6 +377,7 @@ def _create_pending_fetches_and_gaps() -> None:
         _column("upstream_id", _KEY, "Stripe's id of the object"),
         _column("locator", _JSON, "Fields that its retrieve request needs"),
         _column("changed_at", _MOMENT, "Its oldest change not fetched yet"),
+        _nullable("fields", _JSON, "Names of the fields that it is fetched for; null: any"),
         _column("queued_at", _MOMENT, "When its newest change was queued"),
     )
     _create_sync_table(
@@ -435,11 +436,11 @@ COMMENT ON TABLE stripe_sync.pacing IS
     'Request budget of each Stripe account: scope * for all requests, and each endpoint; times in '
     'epoch seconds';
 COMMENT ON COLUMN stripe_sync.pacing.next_free IS 'Earliest next slot by spacing';
-COMMENT ON COLUMN stripe_sync.pacing.next_backfill IS 'The same for backfills (scope *)';
+COMMENT ON COLUMN stripe_sync.pacing.next_backfill IS 'The same for backfills';
 COMMENT ON COLUMN stripe_sync.pacing.factor IS 'Share of the rate in use right after slowed_at';
 COMMENT ON COLUMN stripe_sync.pacing.slowed_at IS 'Time of the last 429 response';
 COMMENT ON COLUMN stripe_sync.pacing.recent IS 'Last 100 slots, ascending';
-COMMENT ON COLUMN stripe_sync.pacing.recent_backfill IS 'The same for backfills (scope *)';
+COMMENT ON COLUMN stripe_sync.pacing.recent_backfill IS 'The same for backfills';
 """
 
 
