@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
-from stripe_sync.client import Priority
-from stripe_sync.client.retry import LIVE_RETRY
 from stripe_sync.errors import EndpointUnavailable, PermissionDenied
 from stripe_sync.extract.context import ReadContext
 from stripe_sync.extract.extractors.missing import NamedObjects
@@ -53,10 +51,7 @@ class Substreams:
     """
 
     def __init__(self, context: ReadContext, slots: asyncio.Semaphore) -> None:
-        requester = replace(
-            context.requester, priority=Priority.LIVE, slots=slots, retry=LIVE_RETRY
-        )
-        self._context = context.through(requester)
+        self._context = context.through(replace(context.requester, slots=slots))
         self._by_host: dict[str, list[str]] = {}
         self._by_event: list[str] = []
         self._readers: dict[str, CollectionReader] = {}

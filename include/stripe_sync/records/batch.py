@@ -48,12 +48,14 @@ class PendingFetch:
         upstream_id: Key of the object within its collection.
         locator: Fields of the object that fill the path of its retrieve request.
         changed_at: Time of its oldest change that was not fetched yet.
+        fields: Names of the fields that its change events may not show; None for any.
     """
 
     collection_id: str
     upstream_id: str
     locator: JsonObject
     changed_at: datetime
+    fields: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

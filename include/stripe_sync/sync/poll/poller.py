@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import count
 
+from stripe_sync.client import Priority
 from stripe_sync.clock import from_unix
 from stripe_sync.errors import (
     AuthenticationError,
@@ -19,7 +20,7 @@ from stripe_sync.errors import (
     SyncBusy,
 )
 from stripe_sync.extract.event_feed import EventFeed, newest_created
-from stripe_sync.extract.refusals import by_collection, in_part
+from stripe_sync.extract.refusals import Refusals, by_collection, in_part
 from stripe_sync.records import Batch, CollectionStatus, LoadResult, PollCheckpoint, Source
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.sync.lake_follower import LakeFollower
@@ -74,9 +75,12 @@ class Poller:
         self._writer = writer
         self._owner = owner
         self._on_batch = on_batch
-        self._processor = EventProcessor(session)
+        self._refusals = Refusals(final_only=True)
+        self._processor = EventProcessor(session, self._refusals)
         self._lake_follower = LakeFollower(session)
-        self._pending_fetches = PendingFetches(session, self._processor, self._commit)
+        # The changes of pending objects are stored; those of others are not yet, so they go first.
+        waiting = EventProcessor(session, self._refusals, Priority.BACKFILL)
+        self._pending_fetches = PendingFetches(session, waiting, self._commit)
         self._event_feed = EventFeed(session.api, session.clock, cutoff=0)
         self._failed_events = FailedEvents(session.clock)
         self._retry: asyncio.Task[None] | None = None
@@ -379,7 +383,7 @@ class Poller:
                 str(error),
                 permission=error.permission,
             )
-        refusals = self._processor.refusals.take()
+        refusals = self._refusals.take()
         for collection_id, refused in by_collection(self._session.catalog, refusals).items():
             await asyncio.to_thread(
                 self._session.warehouse.collections.set_missing,

@@ -86,6 +86,7 @@ pending_fetches = sa.Table(
         "locator", pg.JSONB, nullable=False, comment="Fields that its retrieve request needs"
     ),
     sa.Column("changed_at", MOMENT, nullable=False, comment="Its oldest change not fetched yet"),
+    sa.Column("fields", pg.JSONB, comment="Names of the fields that it is fetched for; null: any"),
     sa.Column("queued_at", MOMENT, nullable=False, comment="When its newest change was queued"),
     schema=CONTROL_SCHEMA,
     comment="Objects whose change events are stored while their new state is still to be fetched",

@@ -208,7 +208,13 @@ class Polls:
         )
         with explain(self.engine.url), self.engine.connect() as connection:
             return [
-                PendingFetch(row.collection_id, row.upstream_id, row.locator, row.changed_at)
+                PendingFetch(
+                    row.collection_id,
+                    row.upstream_id,
+                    row.locator,
+                    row.changed_at,
+                    None if row.fields is None else tuple(row.fields),
+                )
                 for row in connection.execute(query)
             ]
 

@@ -48,12 +48,13 @@ ON CONFLICT (sync_id, minute, within_seconds) DO UPDATE SET
 # changed_at stays that of the oldest change.
 _QUEUE_PENDING = """
 INSERT INTO stripe_sync.pending_fetches AS p (
-    sync_id, collection_id, upstream_id, locator, changed_at, queued_at)
-SELECT %(sync_id)s, u.collection_id, u.upstream_id, u.locator, u.changed_at, %(now)s
+    sync_id, collection_id, upstream_id, locator, changed_at, fields, queued_at)
+SELECT %(sync_id)s, u.collection_id, u.upstream_id, u.locator, u.changed_at, u.fields, %(now)s
 FROM unnest(%(collections)s::text[], %(upstreams)s::text[], %(locators)s::jsonb[],
-    %(changed)s::timestamptz[]) AS u (collection_id, upstream_id, locator, changed_at)
+    %(changed)s::timestamptz[], %(fields)s::jsonb[])
+    AS u (collection_id, upstream_id, locator, changed_at, fields)
 ON CONFLICT (sync_id, collection_id, upstream_id) DO UPDATE SET
-    locator = excluded.locator, queued_at = excluded.queued_at
+    locator = excluded.locator, fields = excluded.fields, queued_at = excluded.queued_at
 """
 
 # A change that was queued after the request was sent may not be in the response.
@@ -127,6 +128,10 @@ def save_poll(
                 "upstreams": [each.upstream_id for each in poll.pending],
                 "locators": [canonical_json.dumps(each.locator).decode() for each in poll.pending],
                 "changed": [each.changed_at for each in poll.pending],
+                "fields": [
+                    None if each.fields is None else canonical_json.dumps(each.fields).decode()
+                    for each in poll.pending
+                ],
             },
         )
     return True

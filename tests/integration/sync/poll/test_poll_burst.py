@@ -174,6 +174,30 @@ def test_a_change_without_a_stripe_event_is_not_overlooked(shop: SyncHarness) ->
     shop.assert_streams_agree()
 
 
+def test_a_pending_fetch_leaves_a_later_change_to_its_late_stripe_event(shop: SyncHarness) -> None:
+    """Stored by both, the change would have two change events."""
+    control = shop.sandbox.control
+    control.settings(api_version=OTHER_VERSION)
+    rename_all(shop, "Paul", seconds=2)
+    control.fault("server_error", endpoint="GET /v1/customers/*")
+    shop.poll()
+    assert pending(shop) == MANY
+    control.no_faults()
+    control.fault("late_event", probability=1.0, seconds=30)
+    rename_all(shop, "Usul", seconds=4)
+    control.no_faults()
+    control.reset_stats()
+    while control.stats()["by_endpoint"].get("GET /v1/customers/{customer}", 0) < MANY:
+        shop.poll(3)
+    assert (names(shop), pending(shop)) == ({"Paul"}, MANY)
+    control.clock(advance=40)
+    while names(shop) != {"Usul"}:
+        shop.poll(3)
+    poll_until_all_is_fetched(shop)
+    assert set(change_events(shop).values()) == {2}
+    shop.assert_streams_agree()
+
+
 def test_new_objects_are_stored_in_the_pinned_version(shop: SyncHarness) -> None:
     shop.sandbox.control.settings(api_version=OTHER_VERSION)
     made = [shop.stripe.v1.customers.create({"name": f"new {n}"}).id for n in range(MANY)]

@@ -47,12 +47,12 @@ class EventState:
 
     Attributes:
         state: The object.
-        incomplete: Whether fields that only an expanded fetch returns are as stored; the object
-            is to be fetched later as well.
+        uncertain: Names of the fields that the payload does not show as a fetch returns them, and
+            that are as stored: the object is to be fetched later because of them.
     """
 
     state: JsonObject
-    incomplete: bool
+    uncertain: frozenset[str] = frozenset()
 
 
 def event_state(
@@ -89,7 +89,7 @@ def event_state(
     ):
         return None
     if stored is None:
-        return None if missing else EventState(payload, incomplete=False)
+        return None if missing else EventState(payload)
     if stored.deleted or not _is_newer(events[-1], stored, answered_at, stripe_ahead):
         return None
     stored_payload = canonical_json.loads(stored.payload_json)
@@ -98,7 +98,7 @@ def event_state(
     normalizer.redact(payload)
     if not _differs_as_reported(stored_payload, payload, events, normalizer):
         return None
-    return EventState(payload, incomplete=bool(missing))
+    return EventState(payload, frozenset(missing))
 
 
 def patched_state(
@@ -125,8 +125,8 @@ def patched_state(
         stripe_ahead: How far Stripe's clock is ahead of the warehouse's, at the most.
 
     Returns:
-        None where a changed value is not proven: the object must be fetched. The state counts as
-        incomplete, because other fields may differ between the versions.
+        None where a changed value is not proven: the object must be fetched. Fields that the
+        payload shows otherwise are uncertain: they may differ between the versions.
     """
     if (
         stored is None
@@ -142,7 +142,16 @@ def patched_state(
     normalizer.redact(payload)
     if not _patch(state, normalizer.comparable(_reported(events, normalizer)), payload):
         return None
-    return EventState(state, incomplete=True)
+    return EventState(state, differing_fields(state, payload, normalizer) | {*collection.expand})
+
+
+def differing_fields(
+    state: JsonObject, other: JsonObject, normalizer: Normalizer
+) -> frozenset[str]:
+    """Names of the fields that two states of one object do not have alike."""
+    state, other = normalizer.comparable(state), normalizer.comparable(other)
+    names = state.keys() | other.keys()
+    return frozenset(each for each in names if state.get(each, ...) != other.get(each, ...))
 
 
 def _patch(state: JsonObject, reported: JsonObject, payload: JsonObject) -> bool:

@@ -28,6 +28,7 @@ class ChangedObject:
         observed_at: When the request for the state was sent: one sent later returns no older one.
         event_only: Whether the payloads of its events are all there is: it cannot be retrieved.
         deferred: Whether it is to be fetched later; ``state`` is then None or lacks some fields.
+        uncertain: The fields for which it is deferred; None for any.
         error: Why it could not be fetched.
         forbidden: Whether the key may not read its collection.
     """
@@ -40,6 +41,7 @@ class ChangedObject:
     observed_at: datetime | None = None
     event_only: bool = False
     deferred: bool = False
+    uncertain: frozenset[str] | None = None
     error: StripeError | None = None
     forbidden: bool = False
 
@@ -58,7 +60,9 @@ class ChangedObject:
         collection = self.collection
         paths = [p for p in (collection.retrieve, *collection.retrieve_alternatives) if p]
         locator = {name: self.locator.get(name) for name in (*placeholders(*paths), "id")}
-        return PendingFetch(*self.key, locator, from_unix(self.events[0]["created"]))
+        changed_at = from_unix(self.events[0]["created"])
+        fields = None if self.uncertain is None else tuple(sorted(self.uncertain))
+        return PendingFetch(*self.key, locator, changed_at, fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ class ProcessedEvents:
             read (a child list, a reference); to be tried again.
         forbidden: Errors of the collections that the key may not read, by collection id.
         deferred: Objects to fetch later.
+        ahead: Pending objects whose fetched state shows a change that no Stripe event has reported
+            yet; not among the observations.
         fetched: Objects whose state is among the observations: collection id, upstream id and
             when the request was sent.
         expected_hashes: Payload hashes of the stored states that event payloads were compared
@@ -83,5 +89,6 @@ class ProcessedEvents:
     unfinished: list[JsonObject] = field(default_factory=list)
     forbidden: dict[str, PermissionDenied] = field(default_factory=dict)
     deferred: list[PendingFetch] = field(default_factory=list)
+    ahead: list[tuple[str, str]] = field(default_factory=list)
     fetched: list[tuple[str, str, datetime]] = field(default_factory=list)
     expected_hashes: Mapping[tuple[str, str], str | None] = field(default_factory=dict)

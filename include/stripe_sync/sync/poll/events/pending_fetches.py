@@ -10,10 +10,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Container, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 
-from stripe_sync.errors import AuthenticationError, StripeError, SyncBusy, WarehouseError
+from stripe_sync.errors import (
+    AuthenticationError,
+    ConcurrentUpdate,
+    StripeError,
+    SyncBusy,
+    WarehouseError,
+)
+from stripe_sync.extract.event_feed import LOOKBACK
 from stripe_sync.records import LoadResult, PendingFetch
 from stripe_sync.sync.poll.events.changed_object import ProcessedEvents
 from stripe_sync.sync.poll.events.process_events import EventProcessor
@@ -23,6 +31,9 @@ log = logging.getLogger(__name__)
 
 FETCHES_AT_ONCE = 16
 """Pending objects that are fetched for one transaction."""
+
+AHEAD_SECONDS = 60.0
+"""Wait between two fetches of an object whose Stripe event is still to come."""
 
 _FIRST_RETRY_SECONDS = 5.0
 _LONGEST_RETRY_SECONDS = 3_600.0
@@ -49,6 +60,9 @@ class PendingFetches:
         self._queue: dict[tuple[str, str], tuple[PendingFetch, datetime]] = {}
         # Of objects whose last fetch failed: the wait after it, and the monotonic time of its end.
         self._retries: dict[tuple[str, str], tuple[float, float]] = {}
+        # Of objects whose fetched state shows a change that no Stripe event has reported: since
+        # when, and the time of the next fetch.
+        self._ahead: dict[tuple[str, str], tuple[float, float]] = {}
         self._not_empty = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
@@ -92,10 +106,13 @@ class PendingFetches:
             # A change committed after the fetch was sent may be missing in its answer.
             if queued and queued[1] < fetched_at:
                 del self._queue[collection_id, upstream_id]
+                self._ahead.pop((collection_id, upstream_id), None)
         for pending in processed.deferred:
             key = _key(pending)
             # It keeps the place in the queue of its oldest change.
-            self._queue[key] = self._queue.get(key, (pending, now))[0], now
+            oldest = self._queue.get(key, (pending, now))[0]
+            self._queue[key] = replace(pending, changed_at=oldest.changed_at), now
+            self._ahead.pop(key, None)
         if self._queue:
             self._not_empty.set()
 
@@ -111,22 +128,39 @@ class PendingFetches:
                 continue
             fetched: set[tuple[str, str]] = set()
             try:
-                processed = await self._processor.fetch_pending(due)
+                processed = await self._processor.fetch_pending(due, overdue=self._overdue())
                 await self._commit(processed)
                 fetched = {(collection, key) for collection, key, _ in processed.fetched}
+                self._wait_for_events(processed.ahead)
+            except ConcurrentUpdate:
+                # A change of one of them was stored meanwhile.
+                continue
             except (AuthenticationError, SyncBusy):
                 raise
             except (StripeError, WarehouseError) as error:
                 log.warning("Fetching pending objects failed, trying again: %s", error)
-            self._schedule_retries(due, fetched)
+            self._schedule_retries([each for each in due if _key(each) not in self._ahead], fetched)
+
+    def _overdue(self) -> set[tuple[str, str]]:
+        """Objects whose Stripe event would have come by now."""
+        before = self._session.clock.monotonic() - LOOKBACK
+        return {key for key, (since, _) in self._ahead.items() if since < before}
+
+    def _wait_for_events(self, ahead: Sequence[tuple[str, str]]) -> None:
+        """Let objects wait for the Stripe event that reports their change."""
+        now = self._session.clock.monotonic()
+        for key in ahead:
+            since, _ = self._ahead.get(key, (now, now))
+            self._ahead[key] = since, now + AHEAD_SECONDS
 
     def _due(self) -> list[PendingFetch]:
-        """The next objects to fetch, without those that wait after a failure."""
+        """The next objects to fetch, without those that wait for something."""
         now = self._session.clock.monotonic()
         due = (
             pending
             for key, (pending, _) in self._queue.items()
-            if self._retries.get(key, (0.0, now))[1] <= now
+            if max(self._retries.get(key, (0.0, now))[1], self._ahead.get(key, (0.0, now))[1])
+            <= now
         )
         return list(islice(due, FETCHES_AT_ONCE))
 

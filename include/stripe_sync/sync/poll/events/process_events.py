@@ -38,7 +38,7 @@ from stripe_sync.extract.normalize import Normalizer
 from stripe_sync.extract.refusals import Refusals
 from stripe_sync.extract.requester import IN_FLIGHT
 from stripe_sync.extract.substreams import FetchedObject, Substreams
-from stripe_sync.records import ChangeType, Observation, PendingFetch, RecordRow
+from stripe_sync.records import ChangeType, Observation, PendingFetch, RecordRow, canonical_json
 from stripe_sync.records.canonical_json import JsonObject, copied
 from stripe_sync.sync.poll.events import burst
 from stripe_sync.sync.poll.events.changed_object import ChangedObject, ProcessedEvents
@@ -61,19 +61,23 @@ class EventProcessor:
 
     Args:
         session: The open sync.
+        refusals: What Stripe refused so far.
+        priority: Priority of its requests.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(
+        self, session: Session, refusals: Refusals, priority: Priority = Priority.LIVE
+    ) -> None:
         self._session = session
         self._slots = asyncio.Semaphore(CONCURRENT_FETCHES)
+        self._refusals = refusals
         # Completing lists needs slots of its own: it runs while one of these is held.
-        self.refusals = Refusals(final_only=True)
         self._requester = replace(
             session.context.requester,
-            priority=Priority.LIVE,
+            priority=priority,
             slots=asyncio.Semaphore(IN_FLIGHT),
             retry=LIVE_RETRY,
-            refusals=self.refusals,
+            refusals=refusals,
         )
         self._substreams = Substreams(session.context.through(self._requester), self._slots)
         self._limits = session.settings.limits(livemode=session.sync.livemode)
@@ -117,37 +121,61 @@ class EventProcessor:
             expected_hashes=expected_hashes,
         )
 
-    async def fetch_pending(self, pending: Sequence[PendingFetch]) -> ProcessedEvents:
+    async def fetch_pending(
+        self, pending: Sequence[PendingFetch], *, overdue: Container[tuple[str, str]] = ()
+    ) -> ProcessedEvents:
         """Fetch objects whose change events are stored already.
+
+        A fetch may return a later change before its Stripe event is polled: stored now, the change
+        would have two change events. Such an object is left for that event.
 
         Args:
             pending: The objects. Those that could not be fetched are not among the ``fetched``.
+            overdue: Keys of objects that are not left for a Stripe event: none can come any more.
         """
         catalog = self._session.catalog
+        by_key = {(each.collection_id, each.upstream_id): each for each in pending}
         objects = [
             ChangedObject(catalog[p.collection_id], p.upstream_id, p.locator) for p in pending
         ]
         await self._fetch_all(objects)
-        substreams = await self._substreams.find((), _fetched_objects(objects))
-        observations = []
+        find = self._session.warehouse.records.rows
+        stored = await asyncio.to_thread(find, self._session.sync.id, list(by_key))
+        states, ahead = [], []
         for changed in objects:
-            try:
-                state = state_observation(changed, self._normalizer(changed))
-            except MalformedObject as error:
-                self._session.context.set_aside(
-                    changed.collection,
-                    changed.state,
-                    error,
-                    observed_at=changed.observed_at or self._session.clock.now(),
-                )
-            else:
-                observations += [state] if state else []
+            state, record = self._state_of(changed), stored.get(changed.key)
+            if (
+                state
+                and record
+                and changed.key not in overdue
+                and is_ahead(state, record, by_key[changed.key], self._normalizer(changed))
+            ):
+                ahead.append(changed)
+            elif state:
+                states.append(state)
+        objects = [changed for changed in objects if changed not in ahead]
+        substreams = await self._substreams.find((), _fetched_objects(objects))
         done = [changed for changed in objects if not changed.failed]
         return ProcessedEvents(
-            observations=[*observations, *substreams.observations],
+            observations=[*states, *substreams.observations],
             forbidden={**_forbidden(objects), **substreams.forbidden},
+            ahead=[changed.key for changed in ahead],
             fetched=_fetch_times(done) if substreams.whole else [],
+            expected_hashes={key: record.payload_hash for key, record in stored.items()},
         )
+
+    def _state_of(self, changed: ChangedObject) -> Observation | None:
+        """As ``state_observation``; a state that cannot be normalized is set aside."""
+        try:
+            return state_observation(changed, self._normalizer(changed))
+        except MalformedObject as error:
+            self._session.context.set_aside(
+                changed.collection,
+                changed.state,
+                error,
+                observed_at=changed.observed_at or self._session.clock.now(),
+            )
+            return None
 
     # Step 1: route
 
@@ -223,7 +251,7 @@ class EventProcessor:
         # Not when the event was made: a request sent after that, but answered before it, returned
         # an older state.
         changed.state, changed.observed_at = found.state, answered_at
-        changed.deferred = found.incomplete
+        changed.deferred, changed.uncertain = bool(found.uncertain), found.uncertain
         return True
 
     async def _fetch_all(self, objects: Sequence[ChangedObject]) -> None:
@@ -247,7 +275,7 @@ class EventProcessor:
                 return
             try:
                 state = await self._requester.get(*request, expand, api_version=version)
-                self.refusals.answered(request[0])
+                self._refusals.answered(request[0])
                 if state.get("deleted"):
                     return
                 # A path may give another object: the customer's discount, not the invoice's.
@@ -301,7 +329,7 @@ class EventProcessor:
     def _refuse(self, path: str, error: PermissionDenied, upstream_id: str) -> bool:
         """Record that an object is refused; whether all of its collection is."""
         try:
-            self.refusals.add_object(path, error, upstream_id)
+            self._refusals.add_object(path, error, upstream_id)
         except PermissionDenied:
             return True
         return False
@@ -413,6 +441,21 @@ def state_observation(changed: ChangedObject, normalizer: Normalizer) -> Observa
         # Its deletion is written for the Stripe event that reports it, or by a reconcile.
         return None
     return normalizer.normalize(copied(changed.state), observed_at=changed.observed_at)
+
+
+def is_ahead(
+    state: Observation, record: RecordRow, pending: PendingFetch, normalizer: Normalizer
+) -> bool:
+    """Whether the state of a pending fetch shows a change that its Stripe events did not report.
+
+    It does where another field differs than those that the object is fetched for.
+    """
+    if pending.fields is None or state.payload_hash == record.payload_hash:
+        return False
+    stored = canonical_json.loads(record.payload_json)
+    return record.deleted or not (
+        burst.differing_fields(stored, state.payload, normalizer) <= {*pending.fields}
+    )
 
 
 def _fetched_objects(objects: Sequence[ChangedObject]) -> list[FetchedObject]:

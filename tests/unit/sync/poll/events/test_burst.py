@@ -51,12 +51,12 @@ def event_state(
 
 
 def test_a_payload_that_continues_the_stored_state_stands_for_a_fetch() -> None:
-    assert event_state([RENAMED], BEFORE) == EventState(product(name="Melange"), incomplete=False)
+    assert event_state([RENAMED], BEFORE) == EventState(product(name="Melange"))
 
 
 def test_the_payload_of_a_new_object_stands_for_a_fetch() -> None:
     created = event("product.created", product())
-    assert event_state([created], None) == EventState(product(), incomplete=False)
+    assert event_state([created], None) == EventState(product())
 
 
 def test_several_events_continue_the_stored_state_together() -> None:
@@ -70,7 +70,7 @@ def test_several_events_continue_the_stored_state_together() -> None:
         ),
     ]
     found = event_state(events, BEFORE, answered_at=at(2))
-    assert found == EventState(product(name="C", metadata={"k": "2"}), incomplete=False)
+    assert found == EventState(product(name="C", metadata={"k": "2"}))
 
 
 def test_a_value_that_changed_there_and_back_is_no_difference() -> None:
@@ -159,7 +159,7 @@ def test_fields_that_only_an_expanded_fetch_returns_are_kept_as_stored() -> None
     fetched_only = {"tax": {"ip_address": None}, "invoice_credit_balance": {"usd": 5}}
     record = stored({**payload, "name": "Duncan", **fetched_only}, collection=CUSTOMER)
     found = event_state([renamed], record, collection=CUSTOMER)
-    assert found == EventState({**payload, **fetched_only}, incomplete=True)
+    assert found == EventState({**payload, **fetched_only}, frozenset(CUSTOMER.expand))
     assert event_state([event("customer.created", payload)], None, collection=CUSTOMER) is None
 
 
@@ -172,7 +172,7 @@ def test_redacted_and_volatile_fields_are_compared_as_they_are_stored() -> None:
     previous = {"n": 1, "confirmation_secret": {"client_secret": "old"}}
     changed = event("invoice.updated", invoice(2, "new", "https://new"), previous=previous)
     found = event_state([changed], record, collection=INVOICE)
-    assert found == EventState(invoice(2, "[redacted]", "https://new"), incomplete=False)
+    assert found == EventState(invoice(2, "[redacted]", "https://new"))
 
 
 def test_the_event_is_left_as_it_is() -> None:
@@ -216,7 +216,7 @@ def other(payload: Doc, previous: Doc | None, **options: Any) -> Doc:
 
 def test_a_plain_value_is_taken_from_an_event_in_another_version() -> None:
     found = patched_state(other(product(name="Melange", metadata={"a": "1"}), {"name": "Spice"}))
-    assert found == EventState(product(name="Melange"), incomplete=True)
+    assert found == EventState(product(name="Melange"), frozenset({"sku", "metadata"}))
 
 
 def test_nested_keys_are_set_and_removed() -> None:
@@ -225,7 +225,7 @@ def test_nested_keys_are_set_and_removed() -> None:
         product(metadata={"a": "2", "new": "3"}), {"metadata": {"a": "1", "gone": "x", "new": None}}
     )
     assert patched_state(changed, record=record) == EventState(
-        product(metadata={"a": "2", "new": "3"}), incomplete=True
+        product(metadata={"a": "2", "new": "3"}), frozenset({"sku"})
     )
 
 

@@ -9,10 +9,11 @@ import pytest
 
 from stripe_sync.catalog import Collection
 from stripe_sync.errors import NotFound, PermissionDenied, StripeUnavailable
-from stripe_sync.records import ChangeType, Observation
+from stripe_sync.records import ChangeType, Observation, PendingFetch
 from stripe_sync.sync.poll.events.changed_object import ChangedObject
 from stripe_sync.sync.poll.events.process_events import (
     change_observation,
+    is_ahead,
     state_observation,
 )
 from unit.sync.poll.events.stripe_events import (
@@ -25,6 +26,7 @@ from unit.sync.poll.events.stripe_events import (
     event,
     normalizer_of,
     product,
+    stored,
 )
 
 Doc = dict[str, Any]
@@ -187,6 +189,35 @@ def test_a_pending_fetch_emits_the_state_without_an_event() -> None:
     assert observation is not None
     assert outcome(observation) == ("fetched", False, False)
     assert observation.stripe_event is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "options", "ahead"),
+    [
+        (("metadata",), {"name": "later"}, True),
+        (("name",), {"name": "later"}, False),
+        ((), {}, False),
+        (None, {"name": "later"}, False),
+        (("name",), {"name": "later", "active": False}, True),
+    ],
+    ids=["another field", "the field", "as stored", "any field", "the field and another one"],
+)
+def test_a_pending_fetch_is_ahead_of_its_events_where_a_field_that_they_show_differs(
+    fields: tuple[str, ...] | None, options: Doc, ahead: bool
+) -> None:
+    normalizer = normalizer_of(PRODUCT)
+    state = state_observation(changed_object(state=product(**options)), normalizer)
+    assert state is not None
+    pending = PendingFetch("stripe:product", "prod_1", {}, at(0), fields)
+    assert is_ahead(state, stored(product()), pending, normalizer) is ahead
+
+
+def test_an_object_that_exists_is_ahead_of_its_stored_deletion() -> None:
+    normalizer = normalizer_of(PRODUCT)
+    state = state_observation(changed_object(state=product(name="again")), normalizer)
+    assert state is not None
+    pending = PendingFetch("stripe:product", "prod_1", {}, at(0), ("name",))
+    assert is_ahead(state, stored(product(), deleted=True), pending, normalizer)
 
 
 def test_a_pending_fetch_of_an_object_that_is_gone_leaves_the_deletion_to_its_event() -> None:
