@@ -72,6 +72,14 @@ class RecordQueries:
                 found = lookup.find_records(cursor, sync_id, keys)
                 return lookup.with_payloads(cursor, sync_id, found, list(found))
 
+    def hashes(self, sync_id: UUID, keys: Collection[RecordKey]) -> dict[RecordKey, str]:
+        """The payload hashes of the records that exist among these keys, deleted ones too."""
+        with explain(self.engine.url), self.engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            with driver.cursor() as cursor:
+                found = lookup.find_records(cursor, sync_id, keys)
+        return {key: record.payload_hash for key, record in found.items()}
+
     def count(self, sync_id: UUID, collection_id: str, condition: Condition | None = None) -> int:
         """Number of records of a collection that are not deleted and fulfil a condition."""
         query = sa.select(sa.func.count()).where(

@@ -85,6 +85,16 @@ class Polls:
             raise _unknown_sync(sync_id)
         return PollState(row[0] and to_unix(row[0]), row[1], row[2])
 
+    def being_polled(self, sync_id: UUID) -> datetime | None:
+        """The last poll, by the warehouse's clock; None where nobody holds the lease."""
+        never = sa.func.to_timestamp(0)
+        query = sa.select(sa.func.coalesce(_table.c.polled_at, never)).where(
+            _table.c.sync_id == sync_id, _table.c.lease_until > sa.func.now()
+        )
+        with explain(self.engine.url), self.engine.connect() as connection:
+            polled_at: datetime | None = connection.scalar(query)
+        return polled_at
+
     def set_cutoff(self, sync_id: UUID, cutoff: int, *, at: datetime) -> int:
         """Store the cutoff, unless there is one.
 

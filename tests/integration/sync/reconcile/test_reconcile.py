@@ -301,6 +301,38 @@ def test_a_poller_may_run_at_the_same_time(quick: SyncHarness) -> None:
     assert sorted(written) == sorted(row[0] for row in stored)
 
 
+def test_a_change_that_is_read_before_its_stripe_event_has_one_change_event(
+    quick: SyncHarness,
+) -> None:
+    control, customers = quick.sandbox.control, quick.stripe.v1.customers
+    control.seed({"customer": 20})
+    quick.backfill("customer")
+    quick.poll()
+    control.fault("late_event", probability=1.0, seconds=1.0)
+    polling = threading.Thread(
+        target=poll_for,
+        args=(quick.connect, quick.connections.warehouse_url),
+        kwargs={"seconds": 12},
+    )
+    polling.start()
+    while quick.sql("SELECT count(*) FROM stripe_sync.poll_state WHERE lease_until > now()") != [
+        (1,)
+    ]:
+        continue
+    for each in objects(quick, "customer"):
+        customers.update(each["id"], {"description": "changed"})
+    assert drift(reconcile(quick, "customer")) == (0, 0, 0)
+    polling.join()
+    control.no_faults()
+    quick.poll()
+    rows = quick.sql(
+        "SELECT count(*), count(stripe_event_id) FROM stripe_raw.events"
+        " WHERE collection_id = 'stripe:customer' AND changes ? 'description'"
+    )
+    assert rows == [(20, 20)]
+    quick.assert_streams_agree()
+
+
 def test_followers_of_one_sync_take_turns(quick: SyncHarness) -> None:
     quick.stripe.v1.customers.create({"name": "Leto"})
     quick.backfill("customer")
