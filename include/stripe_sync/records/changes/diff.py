@@ -186,7 +186,13 @@ class _Fold:
             self._write(key, observation, None, ChangeType.CREATED)
             return
         stale = self._is_stale(key, observation, record)
-        if record.deleted and not stale and not observation.gone:
+        # In stream order after a deletion of its batch, so it is no late event of the old object.
+        is_again = (
+            stripe_event.change is ChangeType.CREATED
+            and stripe_event.object_created is not None
+            and key in self._written
+        )
+        if record.deleted and (is_again or not (stale or observation.gone)):
             self._write(key, observation, record, ChangeType.CREATED)
             return
         if stale or record.deleted:

@@ -107,6 +107,25 @@ def test_an_id_used_again_is_deleted_then_created(
     harness.assert_streams_agree()
 
 
+@pytest.mark.parametrize("lives", [True, False], ids=["exists", "deleted again"])
+def test_an_id_that_is_used_several_times_within_a_second(
+    harness: SyncHarness, lives: bool
+) -> None:
+    control, products = harness.sandbox.control, harness.stripe.v1.products
+    control.clock(freeze=control.clock())
+    for name in ("first", "second"):
+        products.create({"id": "spice", "name": name})
+        products.delete("spice")
+    if lives:
+        products.create({"id": "spice", "name": "third"})
+    control.clock(run=True)
+    harness.poll(2)
+    last = ["created"] if lives else []
+    assert types(harness, "spice") == ["created", "deleted", "created", "deleted", *last]
+    assert harness.record("spice")["deleted"] is not lives
+    harness.assert_streams_agree()
+
+
 def test_a_creation_that_a_backfill_stored_adds_no_row(harness: SyncHarness) -> None:
     control = harness.sandbox.control
     product = harness.stripe.v1.products.create({"name": "Spice"}).id

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from stripe_sync.catalog import Collection
 from stripe_sync.clock import from_unix
-from stripe_sync.records import ChangeType, StripeEvent, canonical_json, ids
+from stripe_sync.records import StripeEvent, canonical_json, ids
 from stripe_sync.records.canonical_json import JsonObject, copied
 
 
@@ -28,30 +28,6 @@ def parse_event(event: JsonObject, collection: Collection) -> StripeEvent:
 def object_created(obj: JsonObject, collection: Collection) -> int | None:
     """Unix seconds of an object's creation, where its id may be used again; else None."""
     return collection.created(obj) if collection.reusable_ids else None
-
-
-def stream_order(
-    event: JsonObject, collection: Collection | None, *, exists: bool = False
-) -> tuple[int, int, int]:
-    """Sort key of Stripe events: Stripe's seconds, and within one second creation, then deletion.
-
-    Stripe does not order the events of one second. Where an id is used again, the events of the
-    object that was created earlier come first.
-
-    Args:
-        event: The Stripe event.
-        collection: The collection of its object.
-        exists: Whether there is an object with this id now: a deletion in the second of its
-            creation is then that of an earlier object.
-    """
-    seconds = int(event["created"])
-    if collection is None:
-        return seconds, 0, 1
-    change = collection.change_of(event["type"])
-    rank = {ChangeType.CREATED: 0, ChangeType.DELETED: 2}.get(change, 1) if change else 1
-    if exists and collection.reusable_ids and change is ChangeType.DELETED:
-        rank = -1
-    return seconds, object_created(event["data"]["object"], collection) or 0, rank
 
 
 def fingerprint(event: JsonObject) -> UUID | None:

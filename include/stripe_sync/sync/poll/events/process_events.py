@@ -46,8 +46,8 @@ from stripe_sync.sync.poll.events.parse_event import (
     fingerprint,
     object_created,
     parse_event,
-    stream_order,
 )
+from stripe_sync.sync.poll.events.stream_order import in_stream_order
 from stripe_sync.sync.session import Session
 
 log = logging.getLogger(__name__)
@@ -83,18 +83,15 @@ class EventProcessor:
         self._limits = session.settings.limits(livemode=session.sync.livemode)
 
     def in_order(self, events: Sequence[JsonObject]) -> list[JsonObject]:
-        """Stripe events in stream order: oldest first, within a second creation, then deletion."""
+        """Stripe events in stream order, as far as it is known before their objects are."""
         return self._sorted(events, frozenset())
 
     def _sorted(self, events: Sequence[JsonObject], existing: Container[str]) -> list[JsonObject]:
         """In stream order; ``existing`` has the ids of those events whose object exists now."""
-
-        def key(event: JsonObject) -> tuple[int, int, int]:
-            routed = self._session.catalog.route(str(event["data"]["object"].get("object")))
-            exists = event["id"] in existing
-            return stream_order(event, routed[0] if routed else None, exists=exists)
-
-        return sorted(events, key=key)
+        kinds = {str(event["data"]["object"].get("object")) for event in events}
+        routed = {kind: self._session.catalog.route(kind) for kind in kinds}
+        first = {kind: collections[0] for kind, collections in routed.items() if collections}
+        return in_stream_order(events, first, existing)
 
     async def process(self, events: Sequence[JsonObject], answered_at: datetime) -> ProcessedEvents:
         """Process a batch of Stripe events.

@@ -10,7 +10,6 @@ from stripe_sync.records import ChangeType
 from stripe_sync.sync.poll.events.parse_event import (
     fingerprint,
     parse_event,
-    stream_order,
 )
 from unit.sync.poll.events.stripe_events import CATALOG, PRODUCT, VERSION, at, event, product
 
@@ -55,16 +54,3 @@ def test_another_change_has_another_fingerprint(other: dict[str, Any]) -> None:
 @pytest.mark.parametrize("request_id", [None, {}, {"id": None}])
 def test_without_a_request_nothing_is_proven(request_id: Any) -> None:
     assert fingerprint({**RENAMED, "request": request_id}) is None
-
-
-@pytest.mark.parametrize(
-    ("exists", "order"),
-    [(False, ["created", "updated", "deleted"]), (True, ["deleted", "created", "updated"])],
-)
-def test_a_deletion_in_the_second_of_a_creation_precedes_it_where_the_object_exists(
-    exists: bool, order: list[str]
-) -> None:
-    """Ids of products are used again; within a second nothing else shows which came first."""
-    changes = [event(f"product.{change}", product()) for change in sorted(order)]
-    changes.sort(key=lambda each: stream_order(each, PRODUCT, exists=exists))
-    assert [each["type"].split(".")[1] for each in changes] == order
