@@ -16,6 +16,7 @@ from stripe_sync.catalog import Catalog
 from stripe_sync.errors import (
     EndpointUnavailable,
     InvalidRequest,
+    NoProgress,
     NotFound,
     ObjectLocked,
     PermissionDenied,
@@ -33,7 +34,7 @@ REFUSED = (InvalidRequest, PermissionDenied, NotFound, EndpointUnavailable)
 """Answers that are final for one source. Errors of the key, the rate limit and the network are not
 among them: they are the same for every source."""
 
-NO_ANSWER = (StripeUnavailable, StripeUnreachable, ObjectLocked)
+NO_ANSWER = (StripeUnavailable, StripeUnreachable, ObjectLocked, NoProgress)
 """Errors after all retries that are either Stripe's for a while or this source's for good."""
 
 ALL_FAILED = 3
