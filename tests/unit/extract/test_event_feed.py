@@ -12,15 +12,10 @@ from stripe_sandbox.server import Running
 from stripe_sync.client import Credential, NoRateLimit, Priority, RetryPolicy, StripeApi
 from stripe_sync.clock import SystemClock
 from stripe_sync.errors import InvalidRequest, PermissionDenied, StripeUnavailable
-from stripe_sync.extract.event_feed import (
-    LOOKBACK,
-    MAX_AGE,
-    MAX_PAGES,
-    MAX_WINDOW,
-    EventFeed,
-    LookbackScan,
-    newest_created,
-)
+from stripe_sync.extract.event_feed import LOOKBACK, EventFeed, newest_created
+from stripe_sync.extract.event_feed.catch_up import MAX_AGE, MAX_WINDOW
+from stripe_sync.extract.event_feed.event_pages import MAX_PAGES
+from stripe_sync.extract.event_feed.lookback import LookbackScan
 from stripe_sync.extract.requester import Requester
 from stripe_sync.records.canonical_json import JsonObject
 from unit.client.scripted_stripe import VERSION, Answer, error, found, scripted

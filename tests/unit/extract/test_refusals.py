@@ -7,6 +7,7 @@ import pytest
 from stripe_sync.catalog import load_catalog
 from stripe_sync.errors import (
     InvalidRequest,
+    NoProgress,
     NotFound,
     PermissionDenied,
     RateLimited,
@@ -111,6 +112,11 @@ async def test_a_source_that_failed_is_asked_again() -> None:
 
 async def test_a_source_that_fails_while_stripe_answers_costs_only_itself() -> None:
     assert await numbers(1, DOWN, again=DOWN) == [1, DOWN]
+
+
+async def test_a_list_that_never_ends_costs_only_itself() -> None:
+    endless = NoProgress("the pages come again")
+    assert await numbers(1, endless, again=endless) == [1, endless]
 
 
 @pytest.mark.parametrize(

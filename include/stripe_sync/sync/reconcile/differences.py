@@ -36,7 +36,8 @@ class Differences:
         records = self._session.warehouse.records
         keys = [(each.collection_id, each.upstream_id) for each in observations]
         stored = await asyncio.to_thread(records.hashes, self._session.sync.id, keys)
-        differing, others = [], []
+        differing: list[Observation] = []
+        others: list[Observation] = []
         for key, each in zip(keys, observations, strict=True):
             is_other = stored.get(key, each.payload_hash) != each.payload_hash
             (differing if is_other else others).append(each)
