@@ -1,7 +1,11 @@
-"""Fetch again what may be older than the stored state.
+"""Load what a list returned beside polling: each change once, and no older state over a newer one.
 
-Where a list was read while a poller stored a change of one of its objects, the two requests may
-have overlapped, and nothing shows which of the two states is the newer one.
+A list shows a change at once, its Stripe event comes a moment later: loaded before it, the change
+would have two change events. So a batch that differs from its records waits until the sync was
+polled after the batch was read.
+
+Where a poller stored a change meanwhile, the two requests may have overlapped, and nothing shows
+which of the two states is the newer one: the object is fetched again.
 """
 
 from __future__ import annotations
@@ -21,6 +25,11 @@ from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.sync.session import Session
 
 log = logging.getLogger(__name__)
+
+MAX_WAIT_SECONDS = 30.0
+"""Longest wait for a poll: a poller that holds its lease polls every half second."""
+
+_CHECK_SECONDS = 0.5
 
 REFETCHES = 2
 """Times that doubtful states are fetched again for one batch; then they are left out."""
@@ -60,7 +69,9 @@ async def retrieve(
 async def load_certain(
     session: Session, load: Callable[[Batch], LoadResult], batch: Batch
 ) -> LoadResult:
-    """Load what a list returned; fetch again what may be older than the stored state.
+    """Load what a list returned, after the Stripe events of its changes.
+
+    What may be older than the stored state is fetched again.
 
     Args:
         session: The open sync.
@@ -71,6 +82,7 @@ async def load_certain(
         StripeError: As the client raises it.
         WarehouseError: As ``load`` raises it.
     """
+    await _wait_for_events(session, batch)
     for _ in range(REFETCHES):
         try:
             return await asyncio.to_thread(load, replace(batch, refetch=True))
@@ -78,6 +90,25 @@ async def load_certain(
             log.info("Fetching again: %s", error)
             batch = replace(batch, observations=await _refetched(session, batch, error.keys))
     return await asyncio.to_thread(load, batch)
+
+
+async def _wait_for_events(session: Session, batch: Batch) -> None:
+    """Wait for a poll if a state differs from its record; not where nobody polls the sync."""
+    warehouse, sync_id, clock = session.warehouse, session.sync.id, session.clock
+    read_at, end = clock.now(), clock.monotonic() + MAX_WAIT_SECONDS
+
+    async def may_load() -> bool:
+        polled_at = await asyncio.to_thread(warehouse.polls.being_polled, sync_id)
+        return polled_at is None or polled_at > read_at
+
+    if await may_load():
+        return
+    states = {(o.collection_id, o.upstream_id): o.payload_hash for o in batch.observations}
+    stored = await asyncio.to_thread(warehouse.records.hashes, sync_id, states)
+    if all(states[key] == payload_hash for key, payload_hash in stored.items()):
+        return
+    while clock.monotonic() < end and not await may_load():
+        await clock.sleep(_CHECK_SECONDS)
 
 
 async def _refetched(

@@ -1,7 +1,7 @@
 """Reconcile: read a collection again, correct records that differ, mark deleted objects.
 
 An object that was read counts only where nothing newer is stored, so a poller may run at the same
-time. A change whose Stripe event may still come is left to polling (``differences.py``).
+time. A change whose Stripe event may still come is left to polling (``sync/refetch.py``).
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from stripe_sync.sync.lake_follower import LakeFollower
 from stripe_sync.sync.outcome import Outcome, finish_run, read_outcome
 from stripe_sync.sync.progress import Progress, ProgressTracker
 from stripe_sync.sync.reconcile.deletions import MissingObjectCheck, why_deletes_unknown
-from stripe_sync.sync.reconcile.differences import Differences
 from stripe_sync.sync.reconcile.missing import retrieve_missing_last
 from stripe_sync.sync.reconcile.schedule import WHOLE
 from stripe_sync.sync.refetch import load_certain
@@ -155,7 +154,6 @@ class _Run:
         self._began = session.clock.now()
         self._writer = session.warehouse.writer()
         self._follower = LakeFollower(session)
-        self._differences = Differences(session)
         self._objects = 0
         self._read_keys: set[str] = set()
         self._tombstones: dict[str, dict[str, datetime]] = {}
@@ -171,13 +169,13 @@ class _Run:
                     async for each in slices:
                         chunk += self._current(each)
                         if len(chunk) >= CHUNK_OBJECTS:
-                            await self._compare(chunk)
+                            await self._load(chunk)
                             chunk = []
             except StripeError:
                 # What was read before the error is stored too.
-                await self._compare_last(chunk)
+                await self._load(chunk)
                 raise
-            await self._compare_last(chunk)
+            await self._load(chunk)
             if self._deletes_unknown is None:
                 await self._verify_missing()
         finally:
@@ -248,14 +246,6 @@ class _Run:
         items = iter(missing.items())
         while part := dict(islice(items, VERIFIED_OBJECTS)):
             await self._load(await check.verify(collection, part))
-
-    async def _compare(self, observations: list[Observation]) -> None:
-        same = await self._differences.keep(observations)
-        await self._load([*await self._differences.take(), *same])
-
-    async def _compare_last(self, observations: list[Observation]) -> None:
-        await self._compare(observations)
-        await self._load(await self._differences.take_all())
 
     async def _load(self, observations: list[Observation]) -> None:
         if not observations and not self._session.context.requester.set_aside:
