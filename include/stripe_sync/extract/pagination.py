@@ -1,6 +1,6 @@
 """List endpoints, page by page.
 
-Every reader of a list uses ``paginate``. Only the windowed reader chooses its own cursors: it
+Every reader of a list uses ``paginate``. Only ``lists/concurrent_ranges.py`` has cursors of its own: it
 calls ``fetch_page``, the request for one page.
 """
 

@@ -15,12 +15,12 @@ from stripe_sync.warehouse.state.lake_position import LakePosition
 from stripe_sync.warehouse.state.missing_objects import MissingObjects
 from stripe_sync.warehouse.state.polls import Polls
 from stripe_sync.warehouse.state.problems import Problems
-from stripe_sync.warehouse.state.read_allotment import ReadAllotment
 from stripe_sync.warehouse.state.reconciles import Reconciles
 from stripe_sync.warehouse.state.retention import Retention
 from stripe_sync.warehouse.state.retention_gaps import Gaps
 from stripe_sync.warehouse.state.set_aside import SetAsides
 from stripe_sync.warehouse.state.syncs import Syncs
+from stripe_sync.warehouse.state.transaction_count import TransactionCount
 from stripe_sync.warehouse.writing.batch_writer import BatchWriter
 
 
@@ -41,7 +41,7 @@ class Warehouse:
         reconciles: Results of reconciles.
         set_aside: Objects and Stripe events that cannot be stored as records.
         missing: Objects that stored objects name and that no list returned.
-        read_allotment: Charges that Stripe's read allotment depends on.
+        transactions: Charges that Stripe's read allotment depends on.
         records: Stored records by key, by parent, or page by page.
         streams: Records and change events in the order of ``seq``.
         lake_position: Stream position that the lake has reached.
@@ -63,7 +63,7 @@ class Warehouse:
         self.reconciles = Reconciles(engine)
         self.set_aside = SetAsides(engine)
         self.missing = MissingObjects(engine)
-        self.read_allotment = ReadAllotment(engine)
+        self.transactions = TransactionCount(engine)
         self.records = RecordQueries(engine)
         self.streams = Streams(engine)
         self.lake_position = LakePosition(engine)

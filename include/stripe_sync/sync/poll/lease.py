@@ -1,4 +1,7 @@
-"""The poll lease: one poller for each sync; when its process dies, another takes it over."""
+"""The poll lease: one poller for each sync; when its process dies, another takes it over.
+
+The supervisor renews it; who gets it is decided in ``warehouse/state/polls.py``.
+"""
 
 from __future__ import annotations
 

@@ -253,7 +253,7 @@ class Poller:
         """Delete what has left retention, count transactions for the read allotment."""
         warehouse, now = self._session.warehouse, self._session.clock.now()
         warehouse.polls.prune_processed_events(self._sync.id, now)
-        warehouse.read_allotment.count_transactions(self._sync.id, now)
+        warehouse.transactions.count_transactions(self._sync.id, now)
 
     async def _apply(self, events: list[JsonObject], answered_at: datetime) -> None:
         """Apply Stripe events; one that cannot be processed costs only itself."""

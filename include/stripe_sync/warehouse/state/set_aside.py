@@ -1,16 +1,20 @@
 """Objects and Stripe events that are set aside: those to try again, and those that are stored now.
 
-They are added in the transaction of what was read with them (``warehouse/writing/set_aside.py``).
+They are added in the transaction of what was read with them. ``extract/normalize.py`` and
+``extract/lists/usable_events.py`` decide what is set aside, ``sync/set_aside.py`` tries again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from stripe_sync.records import Batch
 from stripe_sync.records.set_aside import SetAside
 from stripe_sync.version import __version__
 from stripe_sync.warehouse.connect import explain
@@ -18,6 +22,15 @@ from stripe_sync.warehouse.schema import tables
 
 _table = tables.set_aside
 _records = tables.records
+
+_SAVE = """
+INSERT INTO stripe_sync.set_aside
+    (sync_id, collection_id, key, upstream_id, reason, text, observed_at, code_version)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (sync_id, collection_id, key) DO UPDATE SET
+    reason = excluded.reason, observed_at = excluded.observed_at,
+    code_version = excluded.code_version
+"""
 
 
 class SetAsides:
@@ -72,3 +85,25 @@ class SetAsides:
         )
         with explain(self.engine.url), self.engine.begin() as connection:
             connection.execute(statement)
+
+
+def save_set_aside(cursor: psycopg.Cursor[tuple[Any, ...]], batch: Batch) -> None:
+    """Store what a batch sets aside."""
+    if not batch.set_aside:
+        return
+    cursor.executemany(
+        _SAVE,
+        [
+            (
+                batch.sync_id,
+                each.collection_id,
+                each.key,
+                each.upstream_id,
+                each.reason,
+                None if each.text is None else each.text.decode(),
+                each.observed_at,
+                __version__,
+            )
+            for each in batch.set_aside
+        ],
+    )

@@ -30,10 +30,10 @@ from stripe_sync.records import Batch, EventRow, LoadResult, RecordRow
 from stripe_sync.records.changes.diff import Changes, decide, needing_payload
 from stripe_sync.warehouse.connect import cause_of, create_engine, explain
 from stripe_sync.warehouse.locks import lock_key
+from stripe_sync.warehouse.state.set_aside import save_set_aside
 from stripe_sync.warehouse.writing import lookup
 from stripe_sync.warehouse.writing.checkpoints import save_backfill, save_poll
 from stripe_sync.warehouse.writing.processed_events import find_processed, save_processed
-from stripe_sync.warehouse.writing.set_aside import save_set_aside
 from stripe_sync.warehouse.writing.staging import (
     COPY_STAGE,
     CREATE_STAGE,

@@ -1,4 +1,7 @@
-"""Stripe's read allotment: GET requests of 30 days by the number of transactions."""
+"""The number of transactions, on which Stripe's read allotment depends.
+
+Requests are counted in ``warehouse/schema/functions/read_allotment.sql``.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ _COUNT_EVERY = timedelta(days=1)
 _CHARGE = "stripe:charge"
 
 
-class ReadAllotment:
+class TransactionCount:
     """Counts the transactions of each sync.
 
     Stripe allots 500 reads for each transaction of the last 30 days, 10,000 at least (the view
