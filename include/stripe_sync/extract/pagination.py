@@ -1,7 +1,7 @@
 """List endpoints, page by page.
 
-Every reader of a list uses ``paginate``. Only ``lists/concurrent_ranges.py`` has cursors of its own: it
-calls ``fetch_page``, the request for one page.
+Every reader of a list uses ``paginate``. Only ``lists/concurrent_ranges.py`` has cursors of its
+own: it calls ``fetch_page``, the request for one page.
 """
 
 from __future__ import annotations
