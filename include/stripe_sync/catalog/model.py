@@ -227,6 +227,10 @@ class Collection(CatalogModel):
         value = payload.get(self.created_field) if self.created_field else None
         return value if type(value) is int else None
 
+    def object_created(self, payload: JsonObject) -> int | None:
+        """Unix seconds of an object's creation, where its id may be used again; else None."""
+        return self.created(payload) if self.reusable_ids else None
+
     def parent_id(self, payload: JsonObject) -> str | None:
         """Id of an object's parent, None where the object has no field for it.
 

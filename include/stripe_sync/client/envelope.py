@@ -6,6 +6,7 @@ answer did not come: it is asked for again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -21,6 +22,16 @@ def problem_of(body: Any, *, is_page: bool) -> str | None:
     if isinstance(body.get("error"), dict) and "object" not in body:
         return f"an error object with status 200: {body['error'].get('message')}"
     return _problem_of_page(body) if is_page else None
+
+
+def problem_of_object(body: Mapping[str, Any]) -> str | None:
+    """What is wrong with a body that should be one of Stripe's objects; None where nothing is.
+
+    Deleted objects of old versions do not say what they were.
+    """
+    if isinstance(body.get("object"), str) or body.get("deleted") is True:
+        return None
+    return "JSON, but none of Stripe's objects: it has no field 'object'"
 
 
 def _problem_of_page(body: dict[str, Any]) -> str | None:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import stripe
 
 from stripe_sync.client.rate_limit.limits import Priority
-from stripe_sync.errors import ConfigurationError
+from stripe_sync.errors import ConfigurationError, InvalidRequest
 
 # The SDK takes these names out of the parameters as its own settings, the API key among them.
 _SDK_OPTIONS = frozenset(stripe.RequestOptions.__annotations__) | {"base"}
@@ -67,8 +67,11 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
         if name is None:
             continue
         value = values.get(name, "")
-        if value in ("", ".", ".."):
-            message = f"{template} needs a value for {{{name}}}, not {value!r}"
+        if not value:
+            message = f"{template} needs a value for {{{name}}}"
             raise ConfigurationError(message)
+        if value in {".", ".."}:
+            message = f"{template} cannot name {value!r}: in a URL it stands for a folder"
+            raise InvalidRequest(message)
         path += quote(value, safe="")
     return path

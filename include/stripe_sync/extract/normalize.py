@@ -124,6 +124,7 @@ class Normalizer:
             fallback=fallback,
             gone=gone,
             parent_id=parent_id,
+            object_created=self._collection.object_created(obj),
         )
 
     def _check(

@@ -10,8 +10,9 @@ from functools import partial
 from typing import Any
 
 from stripe_sync.client import Permit, Priority, RetryPolicy, StripeApi
+from stripe_sync.client.envelope import problem_of_object
 from stripe_sync.clock import Clock
-from stripe_sync.errors import InvalidRequest, PermissionDenied, StripeError
+from stripe_sync.errors import InvalidRequest, PermissionDenied, StripeError, UnusableAnswer
 from stripe_sync.extract.lists.page_size import PageSize
 from stripe_sync.extract.refusals import NO_ANSWER, Lack, Refusals
 from stripe_sync.records.canonical_json import JsonObject
@@ -193,7 +194,7 @@ class _Get:
         get_page = partial(requester.api.get_page, may_shrink=self.may_shrink)
         send = get_page if self.is_page else requester.api.get
         async with requester.slots if permit is None else nullcontext():
-            return await send(
+            answer = await send(
                 self.path,
                 self.path_params,
                 {**self.params, "expand": list(expand)} if expand else self.params,
@@ -202,6 +203,10 @@ class _Get:
                 permit=permit,
                 retry=requester.retry,
             )
+        if not self.is_page and (problem := problem_of_object(answer)):
+            message = f"GET {self.path}: {problem}"
+            raise UnusableAnswer(message)
+        return answer
 
     async def refusal(self, expand: Sequence[str]) -> StripeError | None:
         """Why Stripe refuses to expand fields, None where it does not."""

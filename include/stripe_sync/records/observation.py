@@ -83,6 +83,8 @@ class Observation:
             own, and never restores a deleted record.
         parent_id: Stripe's id of the object that this one belongs to and is listed with; None for
             top-level objects.
+        object_created: Unix seconds at which the object was created, where its id may be used
+            again after a deletion; else None.
     """
 
     collection_id: str
@@ -97,6 +99,7 @@ class Observation:
     fallback: bool = False
     gone: bool = False
     parent_id: str | None = None
+    object_created: int | None = None
 
     @property
     def payload(self) -> JsonObject:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from stripe_sync.catalog import Collection as StripeCollection
-from stripe_sync.errors import ConcurrentUpdate, NotFound
+from stripe_sync.errors import ConcurrentUpdate, InvalidRequest, MalformedObject, NotFound
 from stripe_sync.extract.lists.complete_lists import complete_lists
 from stripe_sync.extract.refusals import REFUSED
 from stripe_sync.extract.requester import Requester
@@ -62,7 +62,10 @@ async def retrieve(
         return None
     if found.get("deleted"):
         return None
-    await complete_lists(requester, [found], version, expand=collection.expand)
+    try:
+        await complete_lists(requester, [found], version, expand=collection.expand)
+    except MalformedObject as error:
+        raise InvalidRequest(str(error)) from error
     return found
 
 

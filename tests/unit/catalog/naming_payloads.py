@@ -13,7 +13,7 @@ CATALOG: Catalog = load_catalog(("account", "application_fee", "payment_link", "
 
 def payload_naming(path: str, value: object) -> dict[str, Any]:
     """An object with a value at a dotted path."""
-    whole: dict[str, Any] = {"id": "naming"}
+    whole: dict[str, Any] = {"id": "naming", "object": "naming"}
     for part in reversed(path.split(".")):
         value = [value] if part == "*" else {part: value}
     assert isinstance(value, dict)

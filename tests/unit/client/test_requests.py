@@ -82,12 +82,21 @@ async def test_ids_reach_stripe_whole_whatever_characters_they_have(coupon: str)
     assert [unquote(segment) for segment in segments[3:]] == [coupon]
 
 
-@pytest.mark.parametrize("values", [{}, {"coupon": ""}, {"coupon": "."}, {"coupon": ".."}])
+@pytest.mark.parametrize(
+    ("values", "refused"),
+    [
+        ({}, ConfigurationError),
+        ({"coupon": ""}, ConfigurationError),
+        ({"coupon": "."}, InvalidRequest),
+        ({"coupon": ".."}, InvalidRequest),
+    ],
+)
 async def test_an_id_that_would_lead_to_another_endpoint_is_refused(
-    values: dict[str, str],
+    values: dict[str, str], refused: type[Exception]
 ) -> None:
+    """One that a user chose concerns its object only."""
     async with scripted(found({})) as bench:
-        with pytest.raises(ConfigurationError, match=r"\{coupon\}"):
+        with pytest.raises(refused, match=r"\{coupon\}"):
             await bench.api.get("/v1/coupons/{coupon}", values, priority=Priority.LIVE)
     assert bench.server.requests == []
 

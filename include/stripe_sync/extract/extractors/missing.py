@@ -8,7 +8,13 @@ from collections.abc import Collection as Keys
 from collections.abc import Iterable, Sequence
 
 from stripe_sync.catalog.references import References, expanded, retrieved_by_id
-from stripe_sync.errors import InvalidRequest, NotFound, StripeError
+from stripe_sync.errors import (
+    InvalidRequest,
+    MalformedObject,
+    NotFound,
+    StripeError,
+    UnusableAnswer,
+)
 from stripe_sync.extract.context import ReadContext
 from stripe_sync.extract.extractors.source_objects import values_at
 from stripe_sync.extract.lists.complete_lists import complete_lists
@@ -51,10 +57,12 @@ class MissingReader:
             if obj.get("object") != collection.object or obj.get("deleted"):
                 return "it is deleted" if obj.get("deleted") else f"it is a {obj.get('object')}"
             await complete_lists(requester, [obj], collection.api_version, expand=collection.expand)
+            normalizer = self._context.normalizer(collection)
+            observation = normalizer.normalize(obj, observed_at=observed_at)
         except (InvalidRequest, NotFound) as error:
             return str(error)
-        normalizer = self._context.normalizer(collection)
-        observation = normalizer.normalize(obj, observed_at=observed_at)
+        except MalformedObject as error:
+            raise UnusableAnswer(str(error)) from error
         if observation.upstream_id != missing.upstream_id:
             return f"Stripe returns {observation.upstream_id} for it"
         return observation

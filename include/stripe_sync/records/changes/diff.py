@@ -151,9 +151,11 @@ class _Fold:
             self.result.unchanged += 1
             last = self._last_observed_at(key, record)
             self._observed_at[key] = max(observation.observed_at, last)
-        elif self._is_stale(key, observation, record):
+        elif self._is_stale(key, observation, record) or (age := _compare_objects(observation.object_created, record)) < 0:
             self.result.stale += 1
         else:
+            if age > 0 and not record.deleted:
+                record = self._write_end(key, observation, record)
             change = _change_type(record, deleted=observation.deleted)
             changes = _old_values(observation, record) if change is ChangeType.UPDATED else None
             self._write(key, observation, record, change, changes, keep_payload=observation.deleted)
@@ -167,12 +169,9 @@ class _Fold:
     ) -> None:
         """With a Stripe event: one change event, unless it would repeat one."""
         if record is not None:
-            age = _compare_objects(stripe_event, record)
+            age = _compare_objects(stripe_event.object_created, record)
             if age > 0 and not record.deleted:
-                # The id was used again, and the deletion in between is still to come.
-                deletion = replace(observation, deleted=True, stripe_event=None)
-                self._write(key, deletion, record, ChangeType.DELETED, keep_payload=True)
-                record = self._current[key]
+                record = self._write_end(key, observation, record)
             if _is_repetition(stripe_event, record, age):
                 self.result.unchanged += 1
                 return
@@ -206,6 +205,12 @@ class _Fold:
         self._write(
             key, observation, record, ChangeType.UPDATED, changes, keep_payload=keep_payload
         )
+
+    def _write_end(self, key: RecordKey, observation: Observation, record: RecordRow) -> RecordRow:
+        """The deletion of an object whose id was used again, before its own event is polled."""
+        deletion = replace(observation, deleted=True, stripe_event=None)
+        self._write(key, deletion, record, ChangeType.DELETED, keep_payload=True)
+        return self._current[key]
 
     def _write_late(self, key: RecordKey, observation: Observation, record: RecordRow) -> None:
         """The change event of a late Stripe event: the record stays in its newer state."""
@@ -395,14 +400,19 @@ def _change_type(record: RecordRow | None, *, deleted: bool) -> ChangeType:
     return ChangeType.UPDATED
 
 
-def _compare_objects(stripe_event: StripeEvent, record: RecordRow) -> int:
-    """Whether a Stripe event's object is older (-1) or newer (1) than the record's, or the same."""
-    if stripe_event.object_created is None:
+def _compare_objects(object_created: int | None, record: RecordRow) -> int:
+    """Whether an object is older (-1) or newer (1) than that of the record, or the same.
+
+    Args:
+        object_created: Unix seconds of its creation, where its id may be used again.
+        record: The record.
+    """
+    if object_created is None:
         return 0
     created = canonical_json.loads(record.payload_json).get("created")
     if not isinstance(created, int):
         return 0
-    return (stripe_event.object_created > created) - (stripe_event.object_created < created)
+    return (object_created > created) - (object_created < created)
 
 
 def _is_repetition(stripe_event: StripeEvent, record: RecordRow, age: int) -> bool:

@@ -14,6 +14,7 @@ from stripe_sync.errors import (
     AuthenticationError,
     ConcurrentUpdate,
     ConfigurationError,
+    MalformedObject,
     PermissionDenied,
     StripeError,
     StripeSyncError,
@@ -277,6 +278,8 @@ class Poller:
         for attempt in count():
             try:
                 processed = await self._processor.process(events, answered_at)
+            except MalformedObject as error:
+                raise _ProcessingFailed from error
             except StripeSyncError:
                 raise
             except Exception as error:

@@ -61,6 +61,9 @@ async def test_a_refused_reference_costs_only_itself() -> None:
         assert "mandate_1" in str(made.context.requester.refusals.message)
 
 
+SUBSCRIPTION = {"id": "sub_1", "object": "subscription"}
+
+
 def discount(name: str) -> dict[str, Any]:
     return {"id": name, "object": "discount", "start": 5}
 
@@ -76,7 +79,7 @@ async def discounts(made: Reads, known: set[str], *objects: dict[str, Any]) -> l
 
 
 async def test_objects_are_expanded_only_for_unknown_references() -> None:
-    async with reads(found({"id": "sub_1", "discounts": [discount("di_1")]})) as made:
+    async with reads(found({**SUBSCRIPTION, "discounts": [discount("di_1")]})) as made:
         known = {"di_0"}
         sources = [
             {"id": "sub_0", "discounts": ["di_0"]},
@@ -90,7 +93,7 @@ async def test_objects_are_expanded_only_for_unknown_references() -> None:
 
 
 async def test_a_reference_that_expansion_does_not_replace_is_not_requested_again() -> None:
-    async with reads(found({"id": "sub_1", "discounts": ["di_gone"]})) as made:
+    async with reads(found({**SUBSCRIPTION, "discounts": ["di_gone"]})) as made:
         known: set[str] = set()
         for _ in range(2):
             obj = {"id": "sub_1", "discounts": ["di_gone"]}

@@ -222,6 +222,21 @@ def test_an_id_used_again_is_deleted_then_created_in_whatever_order_it_is_report
     assert payload(changes)["name"] == "new"
 
 
+def test_an_id_used_again_that_a_list_shows_first_is_deleted_then_created_once() -> None:
+    listed = replace(observation(NEW, when=4), object_created=200)
+    late = [reused("evt_1", DELETED, OLD, 5), reused("evt_2", CREATED, NEW, 5)]
+    changes = fold(observation(OLD), listed, *late)
+    assert types(changes) == [CREATED, DELETED, CREATED]
+    assert [event.stripe_event_id for event in changes.events] == [None] * 3
+    assert payload(changes)["name"] == "new"
+
+
+def test_a_list_that_shows_an_object_whose_id_was_used_again_is_stale() -> None:
+    listed = replace(observation(OLD, when=4), object_created=100)
+    changes = fold(observation(NEW), listed)
+    assert (types(changes), changes.result.stale) == ([CREATED], 1)
+
+
 def test_a_late_update_never_restores_a_deleted_record() -> None:
     changes = fold(
         observation({"n": 1}),

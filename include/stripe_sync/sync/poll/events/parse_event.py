@@ -21,13 +21,8 @@ def parse_event(event: JsonObject, collection: Collection) -> StripeEvent:
         previous_attributes=None if previous is None else copied(previous),
         api_version=event.get("api_version"),
         fingerprint=fingerprint(event),
-        object_created=object_created(event["data"]["object"], collection),
+        object_created=collection.object_created(event["data"]["object"]),
     )
-
-
-def object_created(obj: JsonObject, collection: Collection) -> int | None:
-    """Unix seconds of an object's creation, where its id may be used again; else None."""
-    return collection.created(obj) if collection.reusable_ids else None
 
 
 def fingerprint(event: JsonObject) -> UUID | None:

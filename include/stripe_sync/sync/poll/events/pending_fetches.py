@@ -17,9 +17,8 @@ from itertools import islice
 from stripe_sync.errors import (
     AuthenticationError,
     ConcurrentUpdate,
-    StripeError,
+    StripeSyncError,
     SyncBusy,
-    WarehouseError,
 )
 from stripe_sync.extract.event_feed import LOOKBACK
 from stripe_sync.records import LoadResult, PendingFetch
@@ -137,7 +136,7 @@ class PendingFetches:
                 continue
             except (AuthenticationError, SyncBusy):
                 raise
-            except (StripeError, WarehouseError) as error:
+            except StripeSyncError as error:
                 log.warning("Fetching pending objects failed, trying again: %s", error)
             self._schedule_retries([each for each in due if _key(each) not in self._ahead], fetched)
 

@@ -44,7 +44,6 @@ from stripe_sync.sync.poll.events import burst
 from stripe_sync.sync.poll.events.changed_object import ChangedObject, ProcessedEvents
 from stripe_sync.sync.poll.events.parse_event import (
     fingerprint,
-    object_created,
     parse_event,
 )
 from stripe_sync.sync.poll.events.stream_order import in_stream_order
@@ -284,8 +283,8 @@ class EventProcessor:
             except NotFound:
                 # An embedded object that left this parent may be in another one.
                 changed.event_only = collection.retrieval is Retrieval.EMBEDDED
-            except (InvalidRequest, EndpointUnavailable) as error:
-                # Stripe refuses this object for good: the payloads of its events are all there is.
+            except (InvalidRequest, EndpointUnavailable, MalformedObject) as error:
+                # Stripe does not return this object: the payloads of its events are all there is.
                 self._session.context.requester.set_aside.add(
                     collection.id,
                     {"id": changed.upstream_id},
@@ -417,7 +416,7 @@ def change_observation(
     normalizer.redact(parsed.previous_attributes or {})
     deleted = parsed.change is ChangeType.DELETED
     state = None if deleted else changed.state
-    if state and object_created(state, changed.collection) != parsed.object_created:
+    if state and changed.collection.object_created(state) != parsed.object_created:
         state = None
     return normalizer.normalize(
         copied(event["data"]["object"] if state is None else state),

@@ -7,7 +7,6 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from stripe_sync.catalog import Collection
 from stripe_sync.records import ChangeType
 from stripe_sync.records.canonical_json import JsonObject
-from stripe_sync.sync.poll.events.parse_event import object_created
 
 _Second = tuple[str, str, int, int]
 """Kind and id of an object, second of the Stripe events, second of the object's creation."""
@@ -42,7 +41,7 @@ def in_stream_order(
         collection = collections.get(_kind(event))
         if collection is None:
             return int(event["created"]), 0, 1
-        created = object_created(event["data"]["object"], collection) or 0
+        created = collection.object_created(event["data"]["object"]) or 0
         change = _end_or_begin(event, collection)
         rank = {ChangeType.CREATED: 0, ChangeType.DELETED: 2, None: 1}[change]
         return int(event["created"]), created, ranks.get(event["id"], rank)
@@ -74,7 +73,7 @@ def _kind(event: JsonObject) -> str:
 
 def _second(event: JsonObject, collection: Collection) -> _Second:
     obj = event["data"]["object"]
-    created = object_created(obj, collection) or 0
+    created = collection.object_created(obj) or 0
     return _kind(event), str(obj.get("id")), int(event["created"]), created
 
 
