@@ -151,10 +151,13 @@ class _Fold:
             self.result.unchanged += 1
             last = self._last_observed_at(key, record)
             self._observed_at[key] = max(observation.observed_at, last)
-        elif self._is_stale(key, observation, record) or (age := _compare_objects(observation.object_created, record)) < 0:
+        elif (
+            self._is_stale(key, observation, record)
+            or _compare_objects(observation.object_created, record) < 0
+        ):
             self.result.stale += 1
         else:
-            if age > 0 and not record.deleted:
+            if not record.deleted and _compare_objects(observation.object_created, record) > 0:
                 record = self._write_end(key, observation, record)
             change = _change_type(record, deleted=observation.deleted)
             changes = _old_values(observation, record) if change is ChangeType.UPDATED else None

@@ -134,6 +134,11 @@ class Poller:
             return PollResult(error=error)
         await self._note_gaps(from_unix(batch.stripe_date))
         events = self._processor.in_order(batch.events)
+        if waiting := self._failed_events.add_later(events):
+            self._event_feed.mark_seen(waiting)
+            self._event_feed.mark_committed(waiting)
+            names = {event["id"] for event in waiting}
+            events = [event for event in events if event["id"] not in names]
         if not events and self._session.context.requester.set_aside:
             await self._commit(ProcessedEvents([]))
         for start in range(0, len(events), BATCH_EVENTS):
@@ -314,7 +319,9 @@ class Poller:
     async def _retry_events(self, events: list[JsonObject]) -> None:
         events = self._processor.in_order(events)
         try:
-            processed = await self._processor.process(events, self._session.clock.now())
+            now = self._session.clock.now()
+            overdue = self._failed_events.overdue(self._session.api.stripe_clock.now())
+            processed = await self._processor.process(events, now, overdue=overdue)
             # The cursor stays: until the next batch, a later poller reads these events once more.
             await self._commit(processed, _stored(events, processed))
         except ConcurrentUpdate as error:

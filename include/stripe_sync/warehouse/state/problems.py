@@ -25,6 +25,13 @@ CROSS JOIN LATERAL (
     SELECT 4, 'the backfill of ' || c.collection_id || ' failed: ' || coalesce(c.message, '')
     FROM stripe_sync.collection_state AS c
     WHERE c.sync_id = s.id AND c.status = 'failed'
+    UNION ALL
+    SELECT 5, count(*) || ' changed objects could not be fetched for more than an hour (the first: '
+        || min(f.collection_id || ' ' || f.upstream_id)
+        || '), their records are as Stripe''s events report them: read the log of stripe_poll'
+    FROM stripe_sync.pending_fetches AS f
+    WHERE f.sync_id = s.id AND f.changed_at < now() - interval '1 hour'
+    HAVING count(*) > 0
 ) AS problem
 WHERE s.status = 'active' AND problem.text IS NOT NULL
 ORDER BY s.name, problem.place, problem.text

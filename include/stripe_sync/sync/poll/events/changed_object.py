@@ -55,6 +55,11 @@ class ChangedObject:
         """Whether a later try may fetch it; what the key may not read is not asked for again."""
         return self.error is not None and not isinstance(self.error, PermissionDenied)
 
+    def give_up(self) -> None:
+        """Take the payloads of its events instead of its state, and fetch it later."""
+        self.error, self.state = None, None
+        self.event_only = self.deferred = True
+
     def pending_fetch(self) -> PendingFetch:
         """Its entry in the queue of pending fetches."""
         collection = self.collection

@@ -2,16 +2,26 @@
 
 Two kinds fail: an event whose object cannot be fetched is not stored yet; an event whose related
 objects cannot be read (a child list, a referenced object) is stored, and only these are missing.
+
+Later events of an object wait behind its failed ones, so that its changes are stored in order. An
+object that cannot be fetched for ten minutes is stored as its events report it, and fetched later
+(``pending_fetches.py``): what is not stored is read again by each new poller.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from operator import itemgetter
 
 from stripe_sync.clock import Clock
 from stripe_sync.records.canonical_json import JsonObject
+
+GIVE_UP_SECONDS = 600
+"""Age of a Stripe event from which on it is stored with its own payload if it keeps failing."""
+
+GIVE_UP_WAIT = 8.0
+"""It must have failed so often that this was its last wait, in seconds."""
 
 RETRIES_AT_ONCE = 16
 """Failed events that are tried again together."""
@@ -83,8 +93,51 @@ class FailedEvents:
             for other in self._events.values():
                 other.due_at = min(other.due_at, now + _FIRST_WAIT)
 
+    def add_later(self, events: Sequence[JsonObject]) -> list[JsonObject]:
+        """Add the events of objects of which an earlier event has failed; returns those."""
+        waiting = {
+            _object_of(each.event): each for each in self._events.values() if not each.stored
+        }
+        found = [event for event in events if _object_of(event) in waiting]
+        for event in found:
+            first = waiting[_object_of(event)]
+            self._events.setdefault(
+                event["id"], _FailedEvent(event, False, first.wait, first.due_at)
+            )
+        return found
+
+    def overdue(self, stripe_now: int) -> set[str]:
+        """Ids of the events that wait no longer for the fetch of their object.
+
+        Args:
+            stripe_now: The present by Stripe's clock, in Unix seconds.
+        """
+        return {
+            name
+            for name, failed in self._events.items()
+            if failed.wait >= GIVE_UP_WAIT
+            and int(failed.event["created"]) <= stripe_now - GIVE_UP_SECONDS
+        }
+
     def due(self) -> list[JsonObject]:
-        """The next events to try again, those that wait longest first."""
+        """The next events to try again, those that wait longest first, each object's in order."""
         now = self._clock.monotonic()
-        due = (failed.event for failed in self._events.values() if failed.due_at <= now)
-        return list(islice(due, RETRIES_AT_ONCE))
+        blocked = {
+            _object_of(failed.event)
+            for failed in self._events.values()
+            if failed.due_at > now and not failed.stored
+        }
+        places: dict[tuple[str, str], int] = {}
+        due = []
+        for failed in self._events.values():
+            place = places.setdefault(_object_of(failed.event), len(places))
+            if failed.due_at <= now and (failed.stored or _object_of(failed.event) not in blocked):
+                due.append((place, int(failed.event["created"]), failed.event))
+        due.sort(key=itemgetter(0, 1))
+        return [event for _, _, event in due[:RETRIES_AT_ONCE]]
+
+
+def _object_of(event: JsonObject) -> tuple[str, str]:
+    """Kind and id of the object that an event is about."""
+    obj = event["data"]["object"]
+    return str(obj.get("object")), str(obj.get("id"))

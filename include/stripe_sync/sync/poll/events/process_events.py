@@ -92,15 +92,26 @@ class EventProcessor:
         first = {kind: collections[0] for kind, collections in routed.items() if collections}
         return in_stream_order(events, first, existing)
 
-    async def process(self, events: Sequence[JsonObject], answered_at: datetime) -> ProcessedEvents:
+    async def process(
+        self,
+        events: Sequence[JsonObject],
+        answered_at: datetime,
+        *,
+        overdue: Container[str] = (),
+    ) -> ProcessedEvents:
         """Process a batch of Stripe events.
 
         Args:
             events: Oldest first.
             answered_at: When Stripe answered with them.
+            overdue: Ids of those that are stored with their own payload if the fetch fails again.
         """
         objects = self._route(events)
         expected_hashes = await self._resolve(objects, answered_at)
+        for changed in objects:
+            if changed.failed and any(event["id"] in overdue for event in changed.events):
+                log.warning("%s %s is stored as its events are: %s", *changed.key, changed.error)
+                changed.give_up()
         existing = {e["id"] for each in objects if each.state is not None for e in each.events}
         events = self._sorted(events, existing)
         substreams = await self._substreams.find(events, _fetched_objects(objects))
