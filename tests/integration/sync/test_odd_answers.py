@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from odd_stripe import OddStripe, adding
+from odd_stripe import OddStripe, adding, unchanged
 from stripe_sync import Credential
 from stripe_sync.clock import SystemClock, to_unix
 from stripe_sync.records import canonical_json
@@ -161,3 +161,44 @@ def test_a_later_version_tries_again_what_was_set_aside(
     assert "evt_late" in [row["stripe_event_id"] for row in sync.events(created.id)]
     left = sync.sql("SELECT upstream_id, code_version FROM stripe_sync.set_aside")
     assert [(name, version != "old") for name, version in left] == [("cus_ms", True)]
+
+
+ODD_RETRIEVALS = {
+    "nothing": b"{}",
+    "no id": b'{"object":"customer"}',
+    "no text as id": b'{"id":null,"object":"customer"}',
+    "a list": b'{"object":"list","data":[],"has_more":false}',
+    "a cut list without url": b'{"id":"%s","object":"customer","sources":'
+    b'{"object":"list","data":[],"has_more":true,"url":null}}',
+}
+
+
+@pytest.mark.parametrize("answer", ODD_RETRIEVALS.values(), ids=ODD_RETRIEVALS.keys())
+def test_an_odd_answer_to_one_request_holds_back_no_other_change(
+    odd: tuple[OddStripe, SyncHarness], answer: bytes
+) -> None:
+    proxy, sync = odd
+    first = sync.stripe.v1.customers.create({"name": "first"}).id
+    body = answer.replace(b"%s", first.encode())
+    proxy.change = lambda path, _, usual: body if path == f"/v1/customers/{first}" else usual
+    second = sync.stripe.v1.customers.create({"name": "second"}).id
+    sync.poll(2)
+    assert [each["event_type"] for each in sync.events(second)] == ["created"]
+    proxy.change = unchanged
+    while not sync.events(first):  # what did not come is asked for again
+        sync.poll(3)
+    assert [each["event_type"] for each in sync.events(first)] == ["created"]
+    assert sync.record(first)["payload"]["name"] == "first"
+    sync.assert_streams_agree()
+
+
+def test_an_id_that_no_url_can_name_is_stored_from_its_stripe_event(
+    odd: tuple[OddStripe, SyncHarness],
+) -> None:
+    _, sync = odd
+    product = {"id": "..", "object": "product", "created": TODAY, "name": "dots"}
+    sync.sandbox.control.put(product, emit=True)
+    created = sync.stripe.v1.customers.create({"name": "usual"}).id
+    sync.poll(2)
+    assert sync.record("..")["payload"]["name"] == "dots"
+    assert sync.record(created)["payload"]["name"] == "usual"

@@ -200,6 +200,53 @@ def test_an_object_that_cannot_be_fetched_is_retried_and_delays_no_other(
     harness.assert_streams_agree()
 
 
+def test_the_changes_of_an_object_stay_in_order_though_a_fetch_failed(
+    harness: SyncHarness, customer: str
+) -> None:
+    control, customers = harness.sandbox.control, harness.stripe.v1.customers
+
+    async def run() -> None:
+        async with harness.polling() as poller:
+            control.fault("server_error", endpoint="GET /v1/customers/*")
+            customers.update(customer, {"name": "b"})
+            await poller.poll()
+            control.no_faults()
+            customers.update(customer, {"name": "c"})
+            while len(harness.events(customer)) < 3:
+                await poller.poll()
+
+    asyncio.run(run())
+    changes = [event["changes"] for event in harness.events(customer)[1:]]
+    assert [each["name"] for each in changes] == ["Duncan Idaho", "b"]
+    harness.assert_streams_agree()
+
+
+def test_an_object_that_cannot_be_fetched_for_ten_minutes_is_stored_as_its_event_reports_it(
+    harness: SyncHarness, customer: str
+) -> None:
+    control = harness.sandbox.control
+    control.fault("server_error", endpoint="GET /v1/customers/*")
+    harness.stripe.v1.customers.update(customer, {"name": "b"})
+    control.clock(advance=700)
+
+    async def run() -> None:
+        async with harness.polling() as poller:
+            while len(harness.events(customer)) < 2:
+                await poller.poll()
+            # Stored with the next batch: what a new poller reads again.
+            harness.stripe.v1.products.create({"name": "Spice"})
+            await poller.poll()
+
+    asyncio.run(run())
+    assert harness.events(customer)[-1]["changes"]["name"] == "Duncan Idaho"
+    query = "SELECT cursor->>'failing_since', (SELECT count(*) FROM stripe_sync.pending_fetches)"
+    assert harness.sql(f"{query} FROM stripe_sync.poll_state") == [(None, 1)]
+    control.no_faults()
+    harness.poll(3)
+    assert harness.record(customer)["payload"]["name"] == "b"
+    harness.assert_streams_agree()
+
+
 def test_changes_reach_the_lake(harness: SyncHarness, customer: str) -> None:
     harness.stripe.v1.customers.update(customer, {"name": "Paul"})
     harness.poll()

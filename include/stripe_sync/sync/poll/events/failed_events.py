@@ -20,7 +20,7 @@ from stripe_sync.records.canonical_json import JsonObject
 GIVE_UP_SECONDS = 600
 """Age of a Stripe event from which on it is stored with its own payload if it keeps failing."""
 
-GIVE_UP_WAIT = 8.0
+GIVE_UP_WAIT = 4.0
 """It must have failed so often that this was its last wait, in seconds."""
 
 RETRIES_AT_ONCE = 16

@@ -124,7 +124,7 @@ def test_an_old_event_that_failed_several_times_waits_no_longer() -> None:
     clock, old = SteppedClock(), failing("evt_old")
     new = failing("evt_new", created=GIVE_UP_SECONDS, obj="prod_2")
     events, now = FailedEvents(clock), old["created"] + GIVE_UP_SECONDS
-    for failures in range(4):
+    for failures in range(3):
         assert events.overdue(now) == set(), failures
         events.update([old, new], [old, new], [])
     assert events.overdue(now) == {"evt_old"}
