@@ -111,6 +111,9 @@ def can_retrieve(catalog: Catalog, host_id: str, path: str, target: Collection) 
     """
     if any(call.parent == host_id for call in target.lists):
         return False
+    # What is embedded in an object names it by its kind.
+    if target.id == host_id and path.rpartition(".")[2] == target.object:
+        return False
     if retrieved_by_id(target):
         return True
     # Objects of these are read whenever an object that contains them is.

@@ -295,7 +295,7 @@ class StripeApi:
             raise ConfigurationError(message)
         self.stats.requests += 1
         sent = self.stripe_clock.monotonic()
-        before_send.set(partial(self._renew_permit, call.endpoint, permit))
+        before_send.set(partial(self._renew_permit, call, permit))
         try:
             async with asyncio.timeout(seconds):
                 response = await self._sdk.raw_request_async(
@@ -320,14 +320,15 @@ class StripeApi:
             await self._rate_limiter.slow_down(call.endpoint, failure.error.reason)
         return failure
 
-    async def _renew_permit(self, endpoint: str, permit: Permit) -> None:
+    async def _renew_permit(self, call: StripeRequest, permit: Permit) -> None:
         """Wait for another slot if opening the connection took longer than the permit is good.
 
         Used late, slots would bunch up, and a second would have more requests than the limit. The
         request has waited for its turn before, so it goes before backfills now.
         """
+        priority = call.priority if call.priority is Priority.LIVE else Priority.RENEWAL
         while self._clock.monotonic() - permit.granted_at > _MAX_SEND_DELAY:
-            await self._rate_limiter.acquire(endpoint, Priority.LIVE)
+            await self._rate_limiter.acquire(call.endpoint, priority)
             permit.granted_at = self._clock.monotonic()
 
     def _parse(self, call: StripeRequest, response: Any) -> _Answer | AttemptFailure:

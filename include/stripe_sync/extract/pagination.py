@@ -24,6 +24,7 @@ from stripe_sync.errors import (
 )
 from stripe_sync.extract.lists.page_size import PAGE_SIZE, PageSize
 from stripe_sync.extract.lists.pass_over import find_unreadable
+from stripe_sync.extract.refusals import Lack
 from stripe_sync.extract.requester import Requester
 from stripe_sync.records.canonical_json import JsonObject
 
@@ -102,7 +103,8 @@ async def fetch_page(
 ) -> ListPage:
     """Read one page; where it does not arrive, a page of half as many objects, down to one.
 
-    A single object that does not arrive is passed over, where the list can be filtered by time.
+    A single object that does not arrive is passed over, where the list can be filtered by time;
+    else the list ends before it, and the refusals name what is left out.
 
     Args:
         requester: Sends the request.
@@ -130,7 +132,7 @@ async def fetch_page(
             if limit == 1 and request.by_time:
                 return await _pass_over(requester, request, cursor or {}, reached, error)
             if limit == 1:
-                raise
+                return await _leave_out_rest(requester, request, cursor or {}, error)
             log.info("Asking for fewer than %s objects of %s: %s", limit, request.path, error)
             size.shrink(limit)
             continue
@@ -167,6 +169,23 @@ async def _ask(
         message = f"{request.path}: no object of a page has an id to continue after"
         raise NoProgress(message)
     return page
+
+
+async def _leave_out_rest(
+    requester: Requester, request: ListRequest, cursor: Mapping[str, Any], error: StripeError
+) -> ListPage:
+    """The end of a list whose next object does not arrive: it hides the cursor of the others.
+
+    Raises:
+        StripeError: Stripe does not answer at all, or the caller tries the same again soon.
+    """
+    if requester.refusals.final_only or "starting_after" not in cursor:
+        raise error
+    await requester.check_answers()
+    source = f"the objects after {cursor['starting_after']} of {request.path}"
+    log.warning("%s are left out: %s", source, error)
+    requester.refusals.add(Lack.LIST, source, error)
+    return ListPage([], has_more=False, observed_at=requester.clock.now())
 
 
 async def _pass_over(

@@ -171,7 +171,7 @@ async def test_a_request_that_would_be_sent_late_waits_for_another_slot() -> Non
         await bench.api.get("/v1/events", priority=Priority.BACKFILL)
     assert bench.rate_limiter.acquired[:2] == [
         ("GET /v1/events", Priority.BACKFILL),
-        ("GET /v1/events", Priority.LIVE),
+        ("GET /v1/events", Priority.RENEWAL),
     ]
     assert len(bench.server.requests) == 1
 

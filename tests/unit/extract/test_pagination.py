@@ -10,6 +10,7 @@ from stripe_sync.client import Priority, RetryPolicy
 from stripe_sync.errors import CursorVanished, NoProgress, StripeUnavailable, UnusableAnswer
 from stripe_sync.extract.lists.page_size import PageSize
 from stripe_sync.extract.pagination import ListPage, ListRequest, paginate
+from stripe_sync.extract.refusals import Refusals
 from stripe_sync.extract.requester import Requester
 from unit.client.scripted_stripe import RESET, Answer, Bench, error, found, scripted
 
@@ -133,6 +134,36 @@ async def test_a_single_object_that_does_not_arrive_is_retried_then_an_error() -
             await read(bench)
     limits = [int(query["limit"][0]) for query in queries(bench)]
     assert limits == [100, 50, 25, 12, 6, 3, 1, 1, 1]
+
+
+FAILING = [error(500)] * 9
+"""All sizes of a page down to one object, and that three times."""
+
+
+async def test_the_rest_of_a_list_that_does_not_arrive_is_left_out_and_named() -> None:
+    script = page("a", has_more=True), *FAILING, found({"object": "balance"})
+    async with scripted(*script, retry=RetryPolicy(attempts=3)) as bench:
+        requester = Requester(bench.api, bench.clock)
+        pages = [page async for page in paginate(requester, CUSTOMERS)]
+    assert names(pages) == [["a"], []]
+    assert "without the objects after a of /v1/customers: " in str(requester.refusals.message)
+
+
+async def test_a_caller_that_tries_again_soon_gets_the_error_of_the_rest_of_a_list() -> None:
+    async with scripted(page("a", has_more=True), *FAILING, retry=RetryPolicy(attempts=3)) as bench:
+        requester = Requester(bench.api, bench.clock, refusals=Refusals(final_only=True))
+        with pytest.raises(StripeUnavailable):
+            _ = [page async for page in paginate(requester, CUSTOMERS)]
+
+
+async def test_a_list_does_not_end_while_stripe_does_not_answer() -> None:
+    async with scripted(
+        page("a", has_more=True), error(500), retry=RetryPolicy(attempts=3)
+    ) as bench:
+        requester = Requester(bench.api, bench.clock)
+        with pytest.raises(StripeUnavailable):
+            _ = [page async for page in paginate(requester, CUSTOMERS)]
+    assert requester.refusals.message is None
 
 
 async def test_a_size_that_fails_again_waits_for_more_pages() -> None:

@@ -11,10 +11,18 @@ from stripe_sync.errors import ConfigurationError
 
 
 class Priority(StrEnum):
-    """Priority of a request: live requests go before backfill requests."""
+    """Priority of a request: live requests go before backfill requests.
+
+    Attributes:
+        LIVE: A change, or somebody, waits for the answer.
+        BACKFILL: All others.
+        RENEWAL: A backfill's request whose slot passed while its connection was opened: it goes
+            first like a live one, and counts among the backfill's.
+    """
 
     LIVE = "live"
     BACKFILL = "backfill"
+    RENEWAL = "renewal"
 
 
 @dataclass(frozen=True, slots=True)

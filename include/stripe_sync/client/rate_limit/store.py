@@ -21,7 +21,7 @@ WHOLE_ACCOUNT = "*"
 _WINDOW = 1.05
 # How far ahead each priority may reserve, in seconds. A live request waits for at most the
 # backfill's reserved slots, and displaces all later ones when it needs the whole budget.
-_HORIZON = {Priority.LIVE: 0.1, Priority.BACKFILL: 0.03}
+_HORIZON = {Priority.LIVE: 0.1, Priority.RENEWAL: 0.1, Priority.BACKFILL: 0.03}
 _LEAD = 0.03
 
 # Reserved reads are counted in the same transaction, because Stripe allots reads by the month. All
@@ -87,7 +87,7 @@ def _columns(requests: Sequence[_SlotRequest]) -> dict[str, Any]:
     return {
         "account": [request.account_key for request in requests],
         "endpoint": [request.endpoint for request in requests],
-        "backfill": [request.priority is Priority.BACKFILL for request in requests],
+        "backfill": [request.priority is not Priority.LIVE for request in requests],
         "wanted": [request.wanted for request in requests],
         "total": [request.limits.total for request in requests],
         "backfill_limit": [request.limits.backfill for request in requests],

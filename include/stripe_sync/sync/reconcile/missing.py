@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 SEARCHED_RECORDS = 1_000
 """Records that are searched between two commits."""
 
+LOOKED_UP = 200_000
+"""Named objects that are remembered, so that each is looked up once."""
+
 RETRIEVED_OBJECTS = 200
 """Missing objects that are retrieved for one transaction."""
 
@@ -151,6 +154,8 @@ class _Run:
         self._reader = MissingReader(session.context)
         self._searched = {name: each.state.searched_seq for name, each in targets.items()}
         self._closed: set[str] = set()
+        # Named objects that were looked up already: thousands of records name the same few.
+        self._looked_up: set[tuple[str, str]] = set()
         self._writer = session.warehouse.writer()
 
     def close(self) -> None:
@@ -177,10 +182,17 @@ class _Run:
         return seq > began
 
     def _named(self, records: Iterable[NamingRecord], names: set[str]) -> Iterator[MissingObject]:
+        records = list(records)
+        if len(self._looked_up) > LOOKED_UP:
+            self._looked_up.clear()
+        self._looked_up |= {(each.collection_id, each.upstream_id) for each in records}
         for record in records:
             for found in self._references.find(record.collection_id, record.payload):
                 target = self._targets.get(found.collection_id)
+                if found.key in self._looked_up:
+                    continue
                 if target and found.collection_id in names and target.wants(found, record):
+                    self._looked_up.add(found.key)
                     yield MissingObject(
                         *found.key, record.collection_id, record.upstream_id, found.field
                     )

@@ -24,12 +24,14 @@ _LONGEST_RETRY_DOUBLINGS = 9  # a little more than five days
 
 _RECORDS, _MISSING = str(_records), str(_table)
 
+# LIMIT makes the planner probe the index for each name; a join would read all records each time.
 _ABSENT = f"""
-    NOT EXISTS (
-        SELECT FROM {_RECORDS} r
+    (
+        SELECT r.id FROM {_RECORDS} r
         WHERE (r.sync_id, r.collection_id, r.upstream_id)
             = (:sync_id, named.collection_id, named.upstream_id)
-    )
+        LIMIT 1
+    ) IS NULL
 """
 
 _NAMED = """
