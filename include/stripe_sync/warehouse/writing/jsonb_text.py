@@ -36,7 +36,7 @@ def exact_text(json_text: bytes, jsonb: bytes) -> bytes | None:
     if jsonb != json_text:
         return json_text
     # jsonb writes out exponents, as integers, and has no minus zero.
-    rewritten = any(part in json_text for part in (b"e+", b"E+", b"-0.0"))
+    rewritten = b"e+" in json_text or b"E+" in json_text or b"-0.0" in json_text
     return json_text if rewritten else None
 
 
