@@ -177,9 +177,12 @@ async def _leave_out_rest(
     """The end of a list whose next object does not arrive: it hides the cursor of the others.
 
     Raises:
-        StripeError: Stripe does not answer at all, or the caller tries the same again soon.
+        StripeError: Stripe does not answer at all, the caller tries the same again soon, or the
+            list belongs to one object: that object is named instead.
     """
-    if requester.refusals.final_only or "starting_after" not in cursor:
+    # Part of a child list would make the other children look deleted, and a cut list whole.
+    is_of_collection = bool(request.collection_id) and not request.path_params
+    if requester.refusals.final_only or not is_of_collection or "starting_after" not in cursor:
         raise error
     await requester.check_answers()
     source = f"the objects after {cursor['starting_after']} of {request.path}"

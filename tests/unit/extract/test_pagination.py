@@ -136,6 +136,10 @@ async def test_a_single_object_that_does_not_arrive_is_retried_then_an_error() -
     assert limits == [100, 50, 25, 12, 6, 3, 1, 1, 1]
 
 
+COLLECTION = ListRequest("/v1/customers", collection_id="stripe:customer")
+OF_ONE_OBJECT = ListRequest(
+    "/v1/customers/{customer}/tax_ids", {"customer": "cus_1"}, collection_id="stripe:tax_id"
+)
 FAILING = [error(500)] * 9
 """All sizes of a page down to one object, and that three times."""
 
@@ -144,16 +148,25 @@ async def test_the_rest_of_a_list_that_does_not_arrive_is_left_out_and_named() -
     script = page("a", has_more=True), *FAILING, found({"object": "balance"})
     async with scripted(*script, retry=RetryPolicy(attempts=3)) as bench:
         requester = Requester(bench.api, bench.clock)
-        pages = [page async for page in paginate(requester, CUSTOMERS)]
+        pages = [page async for page in paginate(requester, COLLECTION)]
     assert names(pages) == [["a"], []]
     assert "without the objects after a of /v1/customers: " in str(requester.refusals.message)
+
+
+@pytest.mark.parametrize("request_", [OF_ONE_OBJECT, CUSTOMERS], ids=["child list", "cut list"])
+async def test_the_list_of_one_object_is_never_taken_for_whole(request_: ListRequest) -> None:
+    script = page("a", has_more=True), *FAILING, found({"object": "balance"})
+    async with scripted(*script, retry=RetryPolicy(attempts=3)) as bench:
+        requester = Requester(bench.api, bench.clock)
+        with pytest.raises(StripeUnavailable):
+            _ = [page async for page in paginate(requester, request_)]
 
 
 async def test_a_caller_that_tries_again_soon_gets_the_error_of_the_rest_of_a_list() -> None:
     async with scripted(page("a", has_more=True), *FAILING, retry=RetryPolicy(attempts=3)) as bench:
         requester = Requester(bench.api, bench.clock, refusals=Refusals(final_only=True))
         with pytest.raises(StripeUnavailable):
-            _ = [page async for page in paginate(requester, CUSTOMERS)]
+            _ = [page async for page in paginate(requester, COLLECTION)]
 
 
 async def test_a_list_does_not_end_while_stripe_does_not_answer() -> None:
@@ -162,7 +175,7 @@ async def test_a_list_does_not_end_while_stripe_does_not_answer() -> None:
     ) as bench:
         requester = Requester(bench.api, bench.clock)
         with pytest.raises(StripeUnavailable):
-            _ = [page async for page in paginate(requester, CUSTOMERS)]
+            _ = [page async for page in paginate(requester, COLLECTION)]
     assert requester.refusals.message is None
 
 
