@@ -134,11 +134,6 @@ class Poller:
             return PollResult(error=error)
         await self._note_gaps(from_unix(batch.stripe_date))
         events = self._processor.in_order(batch.events)
-        if waiting := self._failed_events.add_later(events):
-            self._event_feed.mark_seen(waiting)
-            self._event_feed.mark_committed(waiting)
-            names = {event["id"] for event in waiting}
-            events = [event for event in events if event["id"] not in names]
         if not events and self._session.context.requester.set_aside:
             await self._commit(ProcessedEvents([]))
         for start in range(0, len(events), BATCH_EVENTS):
@@ -279,7 +274,18 @@ class Poller:
             await self._commit(ProcessedEvents([]), cursor=self._cursor())
             self._event_feed.mark_committed(events)
 
+    def _hold_back(self, events: list[JsonObject]) -> list[JsonObject]:
+        """Let events wait behind failed ones of their objects; returns the others."""
+        waiting = self._failed_events.add_later(events)
+        self._event_feed.mark_seen(waiting)
+        self._event_feed.mark_committed(waiting)
+        names = {event["id"] for event in waiting}
+        return [event for event in events if event["id"] not in names]
+
     async def _apply_together(self, events: list[JsonObject], answered_at: datetime) -> None:
+        events = self._hold_back(events)
+        if not events:
+            return
         for attempt in count():
             try:
                 processed = await self._processor.process(events, answered_at)
