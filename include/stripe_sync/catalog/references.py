@@ -82,15 +82,26 @@ class References:
                     _insert(root, path, targets, ambiguous=len(objects) > 1)
             if root.below:
                 self._roots[host_id] = root
-        self._hosts = {
-            host_id: frozenset(each.id for node in _nodes(root) for each in node.targets)
+
+    def fields(self, targets: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Where objects of some collections are named.
+
+        Args:
+            targets: Ids of the collections.
+
+        Returns:
+            Top-level fields to search, by the id of the collection whose objects have them.
+        """
+        wanted = set(targets)
+        found = {
+            host_id: tuple(
+                name
+                for name, node in root.below.items()
+                if any(each.id in wanted for below in _nodes(node) for each in below.targets)
+            )
             for host_id, root in self._roots.items()
         }
-
-    def hosts(self, targets: Sequence[str]) -> list[str]:
-        """Ids of the collections whose objects may name objects of some collections."""
-        wanted = set(targets)
-        return [host_id for host_id, named in self._hosts.items() if named & wanted]
+        return {host_id: names for host_id, names in found.items() if names}
 
     def find(self, host_id: str, payload: JsonObject) -> list[Reference]:
         """The objects that an object of a collection names, each once."""

@@ -15,9 +15,12 @@ REFERENCES = References(CATALOG)
 def test_an_id_is_found_at_every_path_that_names_such_an_object(target_id: str) -> None:
     target = CATALOG[target_id]
     for host_id, path in retrievable()[target_id]:
-        found = REFERENCES.find(host_id, payload_naming(path, id_of(target)))
+        payload = payload_naming(path, id_of(target))
+        found = REFERENCES.find(host_id, payload)
         assert Reference(target_id, id_of(target), path) in found, f"{host_id} {path}"
-        assert host_id in REFERENCES.hosts([target_id])
+        searched = REFERENCES.fields([target_id])[host_id]
+        kept = {name: value for name, value in payload.items() if name in searched}
+        assert REFERENCES.find(host_id, kept) == found
 
 
 @pytest.mark.parametrize("target_id", sorted(retrievable()))

@@ -32,8 +32,8 @@ from stripe_sync.warehouse.state.missing_objects import NamingRecord
 
 log = logging.getLogger(__name__)
 
-SEARCHED_RECORDS = 1_000
-"""Records that are searched between two commits."""
+SEARCHED_POSITIONS = 2_000
+"""Stream positions, each of at most one record, that are searched with one query."""
 
 LOOKED_UP = 200_000
 """Named objects that are remembered, so that each is looked up once."""
@@ -172,12 +172,14 @@ class _Run:
 
     def _search(self, names: Sequence[str], seq: int) -> bool:
         missing, sync_id = self._session.warehouse.missing, self._session.sync.id
-        hosts, began, end = self._references.hosts(names), seq, missing.last_seq(sync_id)
+        fields, began, end = self._references.fields(names), seq, missing.last_seq(sync_id)
         while seq < end:
-            records = missing.naming_records(sync_id, hosts, after=seq, limit=SEARCHED_RECORDS)
+            until = min(seq + SEARCHED_POSITIONS, end)
+            records = missing.naming_records(sync_id, fields, after=seq, until=until)
             found = {each.key: each for each in self._named(records, set(names))}
-            seq = records[-1].seq if records else end
-            missing.add(sync_id, list(found.values()), searched=names, searched_seq=seq)
+            if found or until == end:
+                missing.add(sync_id, list(found.values()), searched=names, searched_seq=until)
+            seq = until
         self._searched.update(dict.fromkeys(names, seq))
         return seq > began
 
