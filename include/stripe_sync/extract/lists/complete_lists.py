@@ -119,9 +119,12 @@ def _cut_lists(
 ) -> Iterator[_CutList]:
     """The lists in an object that are cut, except for those in the items of cut lists."""
     for name, value in obj.items():
-        kind = value.get("object") if type(value) is dict else None
+        # First what most fields are not: this runs for each field of each object.
+        if type(value) is not dict or not levels:
+            continue
         # The data of a Stripe event is what was: its lists stay as they are.
-        if not isinstance(kind, str) or not levels:
+        kind = value.get("object")
+        if not isinstance(kind, str):
             continue
         if kind != "list":
             below = _below(expand, f"{name}.")

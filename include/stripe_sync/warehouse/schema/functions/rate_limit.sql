@@ -102,7 +102,8 @@ BEGIN
     END IF;
     endpoint.next_backfill := least(endpoint.next_backfill, server_now + 1);
 
-    IF p_backfill THEN
+    -- The same slots: none of them was a live request's.
+    IF p_backfill AND endpoint.recent IS DISTINCT FROM endpoint.recent_backfill THEN
         live_count := (
             SELECT count(*) FROM unnest(endpoint.recent) AS past
             WHERE past > server_now - endpoint_window
@@ -110,8 +111,8 @@ BEGIN
             SELECT count(*) FROM unnest(endpoint.recent_backfill) AS past
             WHERE past > server_now - endpoint_window
         );
-        room := greatest(1, endpoint_count - 1.25 * live_count);
     END IF;
+    room := greatest(1, endpoint_count - 1.25 * live_count);
 
     slots := '{}';
     LOOP
