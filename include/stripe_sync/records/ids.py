@@ -61,7 +61,7 @@ def fingerprint(text: bytes) -> UUID:
 
 
 def _uuid5(namespace: UUID, name: str) -> UUID:
-    """As ``uuid.uuid5``, in less than half of the time: 1.3 µs, and two are made for each object."""
+    """As ``uuid.uuid5``, in half of the time (1.5 µs): two are made for each object."""
     digest = sha1(namespace.bytes + name.encode(), usedforsecurity=False).digest()
     number = int.from_bytes(digest[:16], "big")
     return UUID(int=number & _NO_VERSION | _VERSION_5)

@@ -8,9 +8,10 @@ Two rules keep records and change events in agreement:
    still gets its change event, with the newer state as its data: of type ``updated``, or
    ``deleted`` where the record is deleted, so that it never restores the record.
 
-A Stripe event makes one change event, but for two cases that would count a change twice: the
-creation of an object whose record exists (a backfill or an earlier Stripe event created it), and
-the deletion of an object whose record is deleted. Some ids are used again after a deletion
+A Stripe event makes one change event, but for three cases that would count a change twice: the
+creation of an object whose record exists (a backfill or an earlier Stripe event created it), the
+deletion of an object whose record is deleted, and a change that a read of the object found before
+its Stripe event came (``repetitions.py``). Some ids are used again after a deletion
 (``StripeEvent.object_created``): the new object's first event ends the old object's record.
 
 ``upstream_updated_at`` never goes back, from one change event of a record to the next.
@@ -18,7 +19,7 @@ the deletion of an object whose record is deleted. Some ids are used again after
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -36,6 +37,12 @@ from stripe_sync.records import (
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.records.changes.doubtful_states import is_doubtful
 from stripe_sync.records.changes.old_values import old_values
+from stripe_sync.records.changes.repetitions import (
+    StoredChange,
+    compare_objects,
+    is_repetition,
+    is_stored,
+)
 
 RecordKey = tuple[str, str]
 """Collection id and upstream id."""
@@ -66,6 +73,7 @@ def decide(
     stored: Mapping[RecordKey, RecordRow],
     processed: Iterable[str],
     now: datetime,
+    last_changes: Mapping[RecordKey, Sequence[StoredChange]] | None = None,
 ) -> Changes:
     """Compute the rows of a batch.
 
@@ -75,8 +83,9 @@ def decide(
             that ``needing_payload`` returns.
         processed: Ids of those of its Stripe events that were processed before.
         now: The database's time: ``updated_at`` and ``created_at`` of the rows.
+        last_changes: The last changes of records, newest first; None where none is stored.
     """
-    fold = _Fold(batch, stored, processed, now)
+    fold = _Fold(batch, stored, processed, now, last_changes or {})
     for observation in batch.observations:
         fold.add(observation)
     return Changes(fold.records(), fold.events, fold.result, list(fold.doubtful))
@@ -112,8 +121,10 @@ class _Fold:
         stored: Mapping[RecordKey, RecordRow],
         processed: Iterable[str],
         now: datetime,
+        last_changes: Mapping[RecordKey, Sequence[StoredChange]],
     ) -> None:
         self._batch = batch
+        self._last_changes = {key: list(changes) for key, changes in last_changes.items()}
         self._current = dict(stored)
         self._processed = set(processed)
         self._now = now
@@ -153,11 +164,11 @@ class _Fold:
             self._observed_at[key] = max(observation.observed_at, last)
         elif (
             self._is_stale(key, observation, record)
-            or _compare_objects(observation.object_created, record) < 0
+            or compare_objects(observation.object_created, record) < 0
         ):
             self.result.stale += 1
         else:
-            if not record.deleted and _compare_objects(observation.object_created, record) > 0:
+            if not record.deleted and compare_objects(observation.object_created, record) > 0:
                 record = self._write_end(key, observation, record)
             change = _change_type(record, deleted=observation.deleted)
             changes = _old_values(observation, record) if change is ChangeType.UPDATED else None
@@ -172,10 +183,11 @@ class _Fold:
     ) -> None:
         """With a Stripe event: one change event, unless it would repeat one."""
         if record is not None:
-            age = _compare_objects(stripe_event.object_created, record)
+            age = compare_objects(stripe_event.object_created, record)
             if age > 0 and not record.deleted:
                 record = self._write_end(key, observation, record)
-            if _is_repetition(stripe_event, record, age):
+            last_changes = self._last_changes.get(key, ())
+            if is_repetition(stripe_event, record, age) or is_stored(stripe_event, last_changes):
                 self.result.unchanged += 1
                 return
             if age < 0:
@@ -282,6 +294,9 @@ class _Fold:
         self._current[key] = new
         self._written[key] = None
         self.events.append(self._event(new, change, changes, changed_at, stripe_event))
+        if changes:
+            stored = StoredChange(changes, self._now, reported=stripe_event is not None)
+            self._last_changes.setdefault(key, []).insert(0, stored)
         self._count(change)
 
     def _new_record(
@@ -401,31 +416,3 @@ def _change_type(record: RecordRow | None, *, deleted: bool) -> ChangeType:
     if record is None or record.deleted:
         return ChangeType.CREATED
     return ChangeType.UPDATED
-
-
-def _compare_objects(object_created: int | None, record: RecordRow) -> int:
-    """Whether an object is older (-1) or newer (1) than that of the record, or the same.
-
-    Args:
-        object_created: Unix seconds of its creation, where its id may be used again.
-        record: The record.
-    """
-    if object_created is None:
-        return 0
-    created = canonical_json.loads(record.payload_json).get("created")
-    if not isinstance(created, int):
-        return 0
-    return (object_created > created) - (object_created < created)
-
-
-def _is_repetition(stripe_event: StripeEvent, record: RecordRow, age: int) -> bool:
-    """Whether the stream has this creation or deletion already.
-
-    Args:
-        stripe_event: The Stripe event.
-        record: The record.
-        age: Of ``_compare_objects``.
-    """
-    if stripe_event.change is ChangeType.CREATED:
-        return age < 0 or (age == 0 and not record.deleted)
-    return stripe_event.change is ChangeType.DELETED and (age < 0 or record.deleted)

@@ -276,7 +276,15 @@ def _compare(cursor: lookup.Cursor, batch: Batch, now: datetime) -> Changes:
     processed = find_processed(cursor, batch.sync_id, stripe_events)
     needed = needing_payload(batch, stored, processed)
     stored = lookup.with_payloads(cursor, batch.sync_id, stored, needed)
-    changes = decide(batch, stored, processed, now)
+    reported = dict.fromkeys(
+        (o.collection_id, o.upstream_id)
+        for o in batch.observations
+        if o.stripe_event and o.stripe_event.previous_attributes
+    )
+    last_changes = lookup.find_last_changes(
+        cursor, batch.sync_id, [key for key in reported if key in stored]
+    )
+    changes = decide(batch, stored, processed, now, last_changes)
     if batch.refetch and changes.doubtful:
         msg = f"{len(changes.doubtful)} records were stored while a batch was read"
         raise ConcurrentUpdate(msg, changes.doubtful)

@@ -12,6 +12,7 @@ import psycopg
 from stripe_sync.errors import ConcurrentUpdate
 from stripe_sync.records import Batch, RecordRow, canonical_json
 from stripe_sync.records.changes.diff import RecordKey
+from stripe_sync.records.changes.repetitions import StoredChange
 
 # LIMIT makes the planner use one index probe per key, whatever its estimate of the table's size.
 _RECORDS = """
@@ -37,6 +38,19 @@ CROSS JOIN LATERAL (
     LIMIT 1
 ) AS r
 """
+
+_LAST_CHANGES = """
+SELECT k.collection_id, k.upstream_id, e.changes::text, e.created_at, e.stripe_event_id IS NOT NULL
+FROM unnest(%(collections)s::text[], %(upstreams)s::text[]) AS k (collection_id, upstream_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM stripe_raw.events
+    WHERE collection_id = k.collection_id COLLATE "C" AND sync_id = %(sync_id)s
+        AND upstream_id = k.upstream_id COLLATE "C"
+    ORDER BY seq DESC LIMIT %(limit)s
+) AS e
+WHERE e.event_type = 'updated'
+"""
+_MOST_CHANGES = 10
 
 Cursor = psycopg.Cursor[tuple[Any, ...]]
 
@@ -66,6 +80,21 @@ def with_payloads(
         key = (collection_id, upstream_id)
         full[key] = replace(records[key], payload_json=canonical_text(exact, text))
     return full
+
+
+def find_last_changes(
+    cursor: Cursor, sync_id: UUID, keys: Collection[RecordKey]
+) -> dict[RecordKey, list[StoredChange]]:
+    """The last changes of some records, newest first: those among the last 10 change events."""
+    found: dict[RecordKey, list[StoredChange]] = {}
+    if not keys:
+        return found
+    parameters = _key_parameters(sync_id, keys) | {"limit": _MOST_CHANGES}
+    cursor.execute(_LAST_CHANGES, parameters, binary=True)
+    for collection_id, upstream_id, changes, created_at, reported in cursor:
+        stored = StoredChange(canonical_json.loads(changes), created_at, reported)
+        found.setdefault((collection_id, upstream_id), []).append(stored)
+    return found
 
 
 def check_expected(batch: Batch, stored: Mapping[RecordKey, RecordRow]) -> None:

@@ -337,6 +337,42 @@ def test_a_change_that_is_read_before_its_stripe_event_has_one_change_event(
     quick.assert_streams_agree()
 
 
+@pytest.mark.parametrize("reading", ["reconcile", "backfill"])
+def test_a_change_that_is_read_while_nobody_polls_has_one_change_event(
+    quick: SyncHarness, reading: str
+) -> None:
+    customers = quick.stripe.v1.customers
+    quick.sandbox.control.seed({"customer": 20})
+    quick.backfill("customer")
+    quick.poll()
+    before = {each["id"]: each["description"] for each in objects(quick, "customer")}
+    names = list(before)
+    for name in names[:5] + names[10:]:
+        customers.update(name, {"description": "changed"})
+    for name in names[:5]:
+        customers.update(name, {"description": "changed again", "metadata": {"a": "b"}})
+        customers.update(name, {"metadata": {"c": "d"}})
+    for name in names[5:10]:
+        customers.delete(name)
+    new = [customers.create({}).id for _ in range(5)]
+    if reading == "reconcile":
+        assert drift(reconcile(quick, "customer")) == (5, 15, 5)
+    else:
+        quick.backfill("customer")
+    quick.poll()
+    reported = {name: [each["changes"] for each in quick.events(name)[1:]] for name in names}
+    for name in names[:5]:
+        # What a read found together is one change event; the rest is reported by Stripe's.
+        once, later = reported[name]
+        assert once == {"description": before[name], "metadata": {"a": None, "c": None}}
+        assert later == {"description": "changed", "metadata": {"a": None}}
+    assert all(reported[name] == [{"description": before[name]}] for name in names[10:])
+    for name in names[5:10] if reading == "reconcile" else ():
+        assert [each["event_type"] for each in quick.events(name)] == ["created", "deleted"]
+    assert all(len(quick.events(name)) == 1 for name in new)
+    quick.assert_streams_agree()
+
+
 def test_followers_of_one_sync_take_turns(quick: SyncHarness) -> None:
     quick.stripe.v1.customers.create({"name": "Leto"})
     quick.backfill("customer")
