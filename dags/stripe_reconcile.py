@@ -5,9 +5,9 @@ changes raise no Stripe event, some whole collections every night, all collectio
 (03:00 UTC). Mostly nothing is due. Differences become change events with source `reconcile`; an
 object that is missing in Stripe's list is deleted after Stripe has answered 404 for it.
 
-The task `report` logs the drift of each collection; `stripe.sync_status` has the newest. It fails
-with the reason if a collection was not read again, or if a sync is not up to date (not polled, a
-refused key, a collection whose backfill failed): the same as `stripe-sync check` prints.
+The task `report` logs the drift of each collection, which `stripe_sync.reconcile_state` keeps. It
+fails with the reason if a collection was not read again, or if a sync is not up to date (not
+polled, a refused key, a collection whose backfill failed): the same as `stripe-sync check` prints.
 
 **By hand:** *Trigger* in the UI shows a form. On the command line:
 

@@ -24,10 +24,11 @@ _SCHEMA_VARIABLE = "STRIPE_VIEWS_SCHEMA"
 _DEFAULT_SCHEMA = "stripe"
 
 _STEPS = {
+    "run": ["run"],
     "build": ["build"],
     "docs": ["docs", "generate", "--static"],
 }
-"""Steps: views and their tests; the docs as one HTML file."""
+"""Steps: views; views and their tests; the docs as one HTML file."""
 
 
 def dbt_command(project: Path, *steps: str) -> list[str]:
@@ -35,7 +36,7 @@ def dbt_command(project: Path, *steps: str) -> list[str]:
 
     Args:
         project: Folder of the dbt project.
-        *steps: ``build``, ``docs``.
+        *steps: ``run``, ``build``, ``docs``.
     """
     return [sys.executable, "-m", "stripe_sync.dbt_runner", str(project), *steps]
 
@@ -84,6 +85,8 @@ def dbt_environment(
 def main(project: str, *steps: str) -> int:
     """Run dbt in this process; returns its exit code, 1 if a right is missing.
 
+    The tables that the views read are created where they do not exist.
+
     All steps share one import of dbt and one parse of the project, which take longest.
     """
     from dbt.cli.main import dbtRunner
@@ -91,7 +94,7 @@ def main(project: str, *steps: str) -> int:
     folders = ["--project-dir", project, "--profiles-dir", project]
     parameters = canonical_json.loads(os.environ.pop(_PARAMETERS))
     try:
-        _check_rights(parameters)
+        _prepare(parameters)
     except StripeSyncError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -105,8 +108,8 @@ def main(project: str, *steps: str) -> int:
         )
 
 
-def _check_rights(parameters: dict[str, str]) -> None:
-    """Check that the role may create the views.
+def _prepare(parameters: dict[str, str]) -> None:
+    """Create the tables where there are none, and check that the role may create the views.
 
     Args:
         parameters: Those that the environment does not have under names of the profile.
@@ -114,15 +117,20 @@ def _check_rights(parameters: dict[str, str]) -> None:
     Raises:
         WarehouseError: It may not, or the warehouse cannot be reached.
     """
-    from stripe_sync.warehouse.connect import create_engine, explain
-    from stripe_sync.warehouse.schema.rights import check_views
+    from stripe_sync.warehouse import Warehouse
+    from stripe_sync.warehouse.connect import explain
+    from stripe_sync.warehouse.schema.rights import check_views, missing_schemas
 
     variables = {name: os.environ.get(f"STRIPE_DBT_{name.upper()}") for name in _PROFILE}
     given = {name: value for name, value in variables.items() if value}
-    engine = create_engine(libpq.render_warehouse_url(parameters | given))
-    with explain(engine.url), engine.connect() as connection:
-        check_views(connection, os.environ.get(_SCHEMA_VARIABLE) or _DEFAULT_SCHEMA)
-    engine.dispose()
+    with Warehouse(libpq.render_warehouse_url(parameters | given)) as warehouse:
+        engine = warehouse.engine
+        with explain(engine.url), engine.connect() as connection:
+            check_views(connection, os.environ.get(_SCHEMA_VARIABLE) or _DEFAULT_SCHEMA)
+            is_new = bool(missing_schemas(connection))
+        # A role that only builds views may not change tables.
+        if is_new:
+            warehouse.upgrade()
 
 
 def _command(step: str, steps: Sequence[str]) -> list[str]:

@@ -86,7 +86,9 @@ def test_status_names_the_sync_and_the_missing_permission(warehouse: Warehouse) 
 
 def test_a_sync_that_is_not_polled_has_a_warning_whatever_the_cause(warehouse: Warehouse) -> None:
     def warnings() -> set[str | None]:
-        rows = warehouse.execute("SELECT warning FROM stripe.sync_status").fetchall()
+        rows = warehouse.execute(
+            "SELECT warning FROM stripe.sync_status UNION SELECT warning FROM stripe.poll_status"
+        ).fetchall()
         return {row["warning"] for row in rows}
 
     def update(table: str, values: str) -> None:
@@ -110,6 +112,50 @@ def test_a_sync_that_is_not_polled_has_a_warning_whatever_the_cause(warehouse: W
     assert never.startswith("not polled since ")
     update("syncs", "status = 'paused'")
     assert warnings() == {None}
+
+
+def test_the_state_of_a_collection_has_at_most_12_columns(warehouse: Warehouse) -> None:
+    assert len(columns_of(warehouse, "sync_status")) <= 12
+
+
+def test_a_sync_without_collections_has_a_poll_status(warehouse: Warehouse) -> None:
+    warehouse.execute("DELETE FROM stripe_sync.collection_state")
+    rows = warehouse.execute("SELECT sync, status, livemode FROM stripe.poll_status").fetchall()
+    assert rows == [{"sync": "main", "status": "active", "livemode": False}]
+
+
+@pytest.mark.parametrize(
+    ("reads", "transactions", "warns"),
+    [
+        # The first day's reads are those of the backfill.
+        ({0: 400_000}, 0, False),
+        ({0: 400_000}, 10_000, False),
+        ({1: 400_000, 0: 100}, 0, True),
+        # 30 times the last whole day.
+        ({2: 400_000, 1: 172_800}, 10_500, False),
+        ({2: 400_000, 1: 172_800}, 10_000, True),
+        ({2: 9_000, 1: 10}, 0, True),
+        # A server that allots nothing.
+        ({2: 400_000, 1: 172_800}, None, False),
+    ],
+)
+def test_the_read_allotment_warns_from_the_second_day(
+    warehouse: Warehouse, reads: dict[int, int], transactions: int | None, warns: bool
+) -> None:
+    warehouse.execute(
+        "INSERT INTO stripe_sync.poll_state (sync_id, polled_at, transactions)"
+        " SELECT id, now(), %s FROM stripe_sync.syncs",
+        [transactions],
+    )
+    for days, count in reads.items():
+        warehouse.execute(
+            "INSERT INTO stripe_sync.stripe_reads (account_key, day, reads)"
+            " SELECT account_id || ':test', (now() at time zone 'UTC')::date - %s::int, %s"
+            " FROM stripe_sync.syncs",
+            [days, count],
+        )
+    [row] = warehouse.execute("SELECT warning FROM stripe.poll_status").fetchall()
+    assert ("allots" in (row["warning"] or "")) is warns, row
 
 
 def test_every_view_and_column_has_a_comment(warehouse: Warehouse) -> None:

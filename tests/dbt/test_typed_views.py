@@ -22,7 +22,12 @@ Warehouse = psycopg.Connection[dict[str, Any]]
 def test_there_is_a_view_for_every_collection(warehouse: Warehouse) -> None:
     rows = warehouse.execute("SELECT viewname FROM pg_views WHERE schemaname = 'stripe'")
     expected = {collection.view for collection in load_catalog().values()}
-    assert {row["viewname"] for row in rows} == expected | {"records", "events", "sync_status"}
+    assert {row["viewname"] for row in rows} == expected | {
+        "records",
+        "events",
+        "sync_status",
+        "poll_status",
+    }
 
 
 def test_values_come_with_their_types(fetch_one: Fetch) -> None:

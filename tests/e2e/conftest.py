@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 import pytest
 
 from stripe_stack.airflow.api import AirflowApi
-from stripe_stack.settings import free_port, stack_secrets
+from stripe_stack.postgres import Postgres
+from stripe_stack.settings import Settings, free_port, stack_secrets
 
 START_SECONDS = 120
 RUN_SECONDS = 180
@@ -33,6 +35,7 @@ class Up:
         sandbox: Address of the sandbox.
         stack_dir: Its folder.
         greeting: What it printed before it was ready.
+        first_status: Rows of ``stripe.poll_status`` and ``stripe.sync_status`` at that moment.
     """
 
     base: str
@@ -41,6 +44,7 @@ class Up:
     sandbox: str
     stack_dir: Path
     greeting: str
+    first_status: tuple[int, int]
 
     def finished(self, dag: str) -> dict[str, Any]:
         """Wait until the newest run of a DAG has ended; returns it."""
@@ -68,6 +72,23 @@ def start(stack_dir: Path, **settings: object) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def warehouse_url(stack_dir: Path) -> str:
+    """The warehouse of the stack in a folder."""
+    settings = Settings(stack_dir=stack_dir)
+    return Postgres(settings, stack_secrets(stack_dir)).url("warehouse")
+
+
+def read_status(stack_dir: Path) -> tuple[int, int]:
+    """Number of rows of the two status views."""
+    with psycopg.connect(warehouse_url(stack_dir)) as connection:
+        query = """
+            SELECT (SELECT count(*) FROM stripe.poll_status),
+                (SELECT count(*) FROM stripe.sync_status)
+        """
+        [row] = connection.execute(query).fetchall()
+        return row
 
 
 def greeting(process: subprocess.Popen[str]) -> str:
@@ -103,7 +124,9 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         base = f"http://127.0.0.1:{port}"
         with AirflowApi(base, stack_secrets(stack_dir).admin_password) as api:
             assert api.ready(3)
-            yield Up(base, api, api.token(), f"http://127.0.0.1:{sandbox_port}", stack_dir, said)
+            sandbox = f"http://127.0.0.1:{sandbox_port}"
+            first_status = read_status(stack_dir)
+            yield Up(base, api, api.token(), sandbox, stack_dir, said, first_status)
         stop(process, stack_dir)
     finally:
         if process.poll() is None:

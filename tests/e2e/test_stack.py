@@ -8,22 +8,20 @@ import httpx
 import psycopg
 import pytest
 
-from e2e.conftest import RUN_SECONDS, Up
-from stripe_stack.postgres import Postgres
-from stripe_stack.settings import Settings, stack_secrets
+from e2e.conftest import RUN_SECONDS, Up, warehouse_url
+from stripe_stack.settings import stack_secrets
 
 pytestmark = pytest.mark.e2e
-
-
-def warehouse(up: Up) -> str:
-    """URL of the stack's warehouse."""
-    settings = Settings(stack_dir=up.stack_dir)
-    return Postgres(settings, stack_secrets(up.stack_dir)).url("warehouse")
 
 
 def test_it_prints_where_to_go_and_how_to_log_in(up: Up) -> None:
     assert up.base in up.greeting
     assert f"admin / {stack_secrets(up.stack_dir).admin_password}" in up.greeting
+
+
+def test_the_state_can_be_queried_before_the_first_backfill_has_read_anything(up: Up) -> None:
+    polled_syncs, collections = up.first_status
+    assert (polled_syncs, collections) in {(0, 0), (1, 0), (1, 62)}
 
 
 def test_nobody_reads_the_docs_without_a_login(up: Up) -> None:
@@ -47,7 +45,7 @@ def test_a_change_in_stripe_shows_in_the_views(up: Up) -> None:
     query = (
         "SELECT event_type FROM stripe.events WHERE upstream_id = %s AND data->>'name' = 'Chani'"
     )
-    with psycopg.connect(warehouse(up), autocommit=True) as connection:
+    with psycopg.connect(warehouse_url(up.stack_dir), autocommit=True) as connection:
         while not (rows := connection.execute(query, [customer]).fetchall()):
             assert time.monotonic() < deadline
             time.sleep(0.1)

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import stripe
 
-from stripe_sync.client.credential import Credential
+from stripe_sync.client.credential import STRIPE_API_BASE, Credential
 from stripe_sync.client.envelope import problem_of
 from stripe_sync.client.error_mapping import (
     AttemptFailure,
@@ -92,6 +92,7 @@ class StripeApi:
         stripe_clock: What is known of Stripe's clock; None for nothing yet.
 
     Attributes:
+        is_stripe: Whether the server is Stripe's own, which allots reads by the month.
         stats: What was sent.
         stripe_clock: Stripe's clock, read from each answer.
     """
@@ -106,6 +107,7 @@ class StripeApi:
         clock: Clock | None = None,
         stripe_clock: StripeClock | None = None,
     ) -> None:
+        self.is_stripe = credential.api_base == STRIPE_API_BASE
         self.stats = RequestStats()
         self._credential = credential
         self._api_version = api_version

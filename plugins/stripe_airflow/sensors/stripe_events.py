@@ -26,6 +26,8 @@ STOP_SECONDS = 60.0
 
 _FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 60.0
+_QUIET_SECONDS = 60.0
+"""How often the health of polling is logged while nothing fails."""
 
 _RUN_SECONDS = at_least("run_seconds", 0)
 _POLL_INTERVAL = above_zero("poll_interval")
@@ -123,6 +125,8 @@ class StripeEventSensor(StripeOperator, BaseSensorOperator):
         self._started_at: float | None = None
         self._start_at = 0.0
         self._wait = _FIRST_WAIT_SECONDS
+        self._logged_problems: object = None
+        self._logged_at = 0.0
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Check that polling runs; succeed once the run is over.
@@ -161,15 +165,20 @@ class StripeEventSensor(StripeOperator, BaseSensorOperator):
         return PokeReturnValue(is_done=True, xcom_value=summarize(report))
 
     def _check(self, polling: BackgroundPolling) -> None:
-        """Log the health of polling.
+        """Log the health of polling: once a minute, and whenever a problem begins or ends.
 
         Raises:
             StripeSyncError: None of the syncs can be polled, or polling ended by itself.
         """
-        health = polling.health()
-        self._log_report(health.report, health.failing)
-        if health.warehouse_error:
-            self.log.warning("Waiting for the warehouse: %s", health.warehouse_error)
+        health, now = polling.health(), time.monotonic()
+        report = health.report
+        failing = dict(health.failing)
+        problems = (report.failures, report.rate_limited, failing, health.warehouse_error)
+        if problems != self._logged_problems or now - self._logged_at >= _QUIET_SECONDS:
+            self._logged_problems, self._logged_at = problems, now
+            self._log_report(report, health.failing)
+            if health.warehouse_error:
+                self.log.warning("Waiting for the warehouse: %s", health.warehouse_error)
         if not health.running:
             msg = "polling ended before the run was over: run the task again, it continues"
             raise StripeSyncError(msg)

@@ -165,10 +165,10 @@ def test_a_backfill_lock_dies_with_its_process(warehouse: Warehouse, warehouse_u
 
 
 def test_the_first_cutoff_stays(warehouse: Warehouse) -> None:
-    assert warehouse.polls.state(SYNC) == PollState(None, None, None)
+    assert warehouse.polls.state(SYNC) == PollState(None, None, None, polled=False)
     assert warehouse.polls.set_cutoff(SYNC, 1_700_000_000, at=at(0)) == 1_700_000_000
     assert warehouse.polls.set_cutoff(SYNC, 1_800_000_000, at=at(1)) == 1_700_000_000
-    assert warehouse.polls.state(SYNC) == PollState(1_700_000_000, None, at(0))
+    assert warehouse.polls.state(SYNC) == PollState(1_700_000_000, None, at(0), polled=False)
 
 
 def test_a_lease_can_be_acquired_after_it_expires_or_is_released(warehouse: Warehouse) -> None:

@@ -91,6 +91,8 @@ class Poller:
         # Of the last poller; None from the first answer on.
         self._resumed_from: datetime | None = None
         self._lease_lost = False
+        # Stripe events that are older have no lag: nobody polled yet.
+        self._first_poll = 0
         self._polls = 0
         self._counted = (0, 0, 0)
         self.quiet_seconds = 0.0
@@ -195,6 +197,8 @@ class Poller:
         session, polls = self._session, self._session.warehouse.polls
         state = await asyncio.to_thread(polls.state, self._sync.id)
         cutoff, self._resumed_from = state.cutoff, state.events_until
+        if not state.polled:
+            self._first_poll = int(session.api.stripe_clock.now())
         if cutoff is None:
             asked_at = from_unix(session.api.stripe_clock.now())
             created = await newest_created(session.api)
@@ -251,10 +255,11 @@ class Poller:
         await asyncio.to_thread(gaps.open, sync_id, began_at=began_at, ended_at=now, reason=reason)
 
     def _prune(self) -> None:
-        """Delete what has left retention, count transactions for the read allotment."""
+        """Delete what has left retention, count transactions for Stripe's read allotment."""
         warehouse, now = self._session.warehouse, self._session.clock.now()
         warehouse.polls.prune_processed_events(self._sync.id, now)
-        warehouse.transactions.count_transactions(self._sync.id, now)
+        if self._session.api.is_stripe:
+            warehouse.transactions.count_transactions(self._sync.id, now)
 
     async def _apply(self, events: list[JsonObject], answered_at: datetime) -> None:
         """Apply Stripe events; one that cannot be processed costs only itself."""
@@ -358,10 +363,11 @@ class Poller:
         """
         await self._mark_refused(processed)
         seconds_since = self._session.api.stripe_clock.seconds_since
-        lags = [seconds_since(int(event["created"])) for event in done]
+        created = (int(event["created"]) for event in done)
+        lags = [seconds_since(at) for at in created if at >= self._first_poll]
         checkpoint = PollCheckpoint(
             cursor=cursor,
-            stripe_events=len(lags),
+            stripe_events=len(done),
             latencies=latency_histogram(lags),
             pending=processed.deferred,
             fetched=processed.fetched if self._pending_fetches else (),
@@ -382,7 +388,7 @@ class Poller:
         self._pending_fetches.update(processed, self._session.clock.now())
         self._lake_follower.add_pending(result.events)
         committed = PollBatch(
-            self._sync.name, len(lags), result.events, lags, len(self._pending_fetches)
+            self._sync.name, len(done), result.events, lags, len(self._pending_fetches)
         )
         self.report.add_batch(committed)
         if self._on_batch and result.events:

@@ -94,7 +94,7 @@ def poll_for(
     Raises:
         StripeSyncError: No sync can be polled, which waiting cannot cure, or none could be at the
             end; the error of the first. As long as one can be, the errors of the others are
-            logged and stored for ``stripe.sync_status``.
+            logged and stored for ``stripe.poll_status``.
     """
     supervisor = PollSupervisor(
         connect, syncs, shard or Shard(), interval=interval, on_batch=on_batch
@@ -368,7 +368,7 @@ class PollSupervisor:
     async def _note_result(
         self, shared: SharedResources, name: str, sync: _PolledSync, result: PollResult
     ) -> None:
-        """Store for ``stripe.sync_status`` when Stripe stops answering, and when it answers."""
+        """Store for ``stripe.poll_status`` when Stripe stops answering, and when it answers."""
         if result.answered_at:
             self._last_poll_at = result.answered_at
             sync.backoff.reset()

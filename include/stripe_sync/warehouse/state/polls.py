@@ -38,11 +38,13 @@ class PollState:
         cursor: Where polling resumes; None: at the cutoff.
         events_until: Last poll that Stripe answered, or when the cutoff was taken, by Stripe's
             clock.
+        polled: Whether the sync was ever polled.
     """
 
     cutoff: int | None
     cursor: JsonObject | None
     events_until: datetime | None
+    polled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +80,13 @@ class Polls:
         Raises:
             WarehouseError: The sync does not exist, or the warehouse cannot be reached.
         """
-        query = sa.select(_table.c.cutoff, _table.c.cursor, _table.c.events_until)
+        names = ("cutoff", "cursor", "events_until", "polls")
+        query = sa.select(*(_table.c[name] for name in names))
         with explain(self.engine.url), self.engine.connect() as connection:
             row = connection.execute(query.where(_table.c.sync_id == sync_id)).first()
         if row is None:
             raise _unknown_sync(sync_id)
-        return PollState(row[0] and to_unix(row[0]), row[1], row[2])
+        return PollState(row[0] and to_unix(row[0]), row[1], row[2], polled=row[3] > 0)
 
     def being_polled(self, sync_id: UUID) -> datetime | None:
         """The last poll, by the warehouse's clock; None where nobody holds the lease."""

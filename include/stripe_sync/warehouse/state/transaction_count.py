@@ -27,7 +27,7 @@ class TransactionCount:
     """Counts the transactions of each sync.
 
     Stripe allots 500 reads for each transaction of the last 30 days, 10,000 at least (the view
-    ``stripe.sync_status`` computes it). Stripe does not document in detail which objects are
+    ``stripe.poll_status`` computes it). Stripe does not document in detail which objects are
     transactions; charges certainly are.
     """
 

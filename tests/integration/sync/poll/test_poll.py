@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -69,6 +70,21 @@ def test_a_deletion_keeps_the_last_payload(harness: SyncHarness, customer: str) 
     assert record["payload"]["name"] == "Duncan Idaho"
     assert harness.events(customer)[-1]["event_type"] == "deleted"
     harness.assert_streams_agree()
+
+
+def test_a_change_from_before_the_first_poll_has_no_lag(harness: SyncHarness) -> None:
+    customers = harness.stripe.v1.customers
+    customer = customers.create({"name": "Paul"}).id
+    harness.backfill("customer")
+    customers.update(customer, {"name": "Usul"})
+    changed = SystemClock().now()
+    while SystemClock().now() < changed + timedelta(seconds=1):
+        continue  # Stripe's times are whole seconds
+    report = harness.poll()
+    assert (report.stripe_events > 0, report.lags) == (True, [])
+    customers.update(customer, {"name": "Muad'Dib"})
+    report = harness.poll()
+    assert len(report.lags) == report.stripe_events == 1
 
 
 def test_made_and_deleted_between_two_polls(harness: SyncHarness, customer: str) -> None:

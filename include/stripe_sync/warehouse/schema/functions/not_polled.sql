@@ -1,4 +1,4 @@
--- The warning of a sync that is not polled, for stripe.sync_status and stripe-sync check.
+-- The warning of a sync that is not polled, for stripe.poll_status and stripe-sync check.
 --
 -- A poller stores the time of its last poll every few seconds. Between two runs of the DAG nobody
 -- polls for some seconds. With the cadence "adaptive" a poll may be longest_poll_interval apart

@@ -1,0 +1,23 @@
+select
+    sync,
+    sync_id,
+    status,
+    account_id,
+    livemode,
+    polled_at,
+    lag_newest,
+    lag_p50,
+    lag_p99,
+    polls,
+    requests,
+    rate_limited,
+    pending_fetches,
+    pending_fetches_since,
+    gap_began_at,
+    gap_ended_at,
+    gap_reconciled_at,
+    reads_30_days,
+    reads_allocation,
+    set_aside,
+    warning
+from ({{ stripe_views.polling() }}) as polling
