@@ -23,6 +23,7 @@ from stripe_sync.catalog.model import (
     Collection,
     EventRouting,
     Mutations,
+    Permissions,
     Retrieval,
 )
 from stripe_sync.catalog.pinned_api_version import PINNED_API_VERSION
@@ -42,6 +43,7 @@ __all__ = [
     "FieldPredicate",
     "ListCall",
     "Mutations",
+    "Permissions",
     "PreviewCall",
     "Reread",
     "Retrieval",

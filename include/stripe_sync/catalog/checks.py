@@ -25,6 +25,7 @@ _PATH = re.compile(r"/v1(/[a-z0-9_]+|/\{[a-z_]+\})+")
 _KEYS = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 _SOURCE = re.compile(r"[a-z0-9_]+(\.([a-z0-9_]+|\*))*")
 _MUTATION = re.compile(r"(POST|DELETE) (/.*)")
+_PERMISSION = re.compile(r"[a-z_]+_(read|write)")
 _VERSION = re.compile(r"20\d\d-\d\d-\d\d(\.[a-z]+)?")
 
 _NEEDS: Mapping[Retrieval, tuple[str, Callable[[Collection], bool]]] = {
@@ -72,6 +73,7 @@ def _collection_problems(collection: Collection, known: set[str]) -> Iterator[st
     if not collection.fallback_lists and any(call.complete_since for call in collection.lists):
         yield "complete_since needs fallback_lists"
     yield from _call_problems(collection)
+    yield from _permission_problems(collection)
     yield from _event_problems(collection)
     for needed in sorted(_related_collections(collection) - known):
         yield f"refers to {needed}, which is not in the catalogue"
@@ -134,6 +136,19 @@ def _call_problems(collection: Collection) -> Iterator[str]:
         match = _MUTATION.fullmatch(call)
         if not match or not _PATH.fullmatch(match[2]):
             yield f"mutation {call!r} is not METHOD /path"
+
+
+def _permission_problems(collection: Collection) -> Iterator[str]:
+    needed = collection.permissions
+    for name in needed.read + needed.write:
+        if not _PERMISSION.fullmatch(name):
+            yield f"permission {name!r} does not end in _read or _write"
+    if not needed.read and not needed.note:
+        yield "permissions need read, or a note why there is none"
+    if bool(needed.write) < bool(collection.mutations.all) and not needed.note:
+        yield "permissions need write, or a note why there is none"
+    if needed.write and not collection.mutations.all:
+        yield "permissions have write, but there are no mutations"
 
 
 def _event_problems(collection: Collection) -> Iterator[str]:

@@ -99,6 +99,23 @@ class Mutations(CatalogModel):
         return self.create + self.update + self.delete + self.actions
 
 
+class Permissions(CatalogModel):
+    """Permissions of restricted keys, as Stripe's documentation names them: ``customer_read``.
+
+    What a key may do is measured; these names only tell people what to grant. The name in Stripe's
+    403 goes before them.
+
+    Attributes:
+        read: Together they return the whole collection.
+        write: Together they allow all ``mutations``.
+        note: Why ``read`` or ``write`` is empty, or what is special about them.
+    """
+
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+    note: str = ""
+
+
 class Collection(CatalogModel):
     """One collection.
 
@@ -138,6 +155,7 @@ class Collection(CatalogModel):
         sensitive: Payload paths redacted before storing: values that log in or move money.
         volatile: Payload paths left out of ``payload_hash``: they differ from request to request.
         mutations: Requests that change objects.
+        permissions: What a restricted key needs.
         note: What a user of the data should know.
     """
 
@@ -169,6 +187,7 @@ class Collection(CatalogModel):
     sensitive: tuple[str, ...] = ()
     volatile: tuple[str, ...] = ()
     mutations: Mutations = Field(default_factory=Mutations)
+    permissions: Permissions = Field(default_factory=Permissions)
     note: str = ""
 
     @property

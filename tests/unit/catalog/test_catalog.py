@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from stripe_sync.catalog import Availability, Retrieval, load_catalog
+from stripe_sync.catalog import Availability, Collection, Retrieval, load_catalog
 from stripe_sync.catalog.checks import STREAM_VIEWS
 from stripe_sync.errors import ConfigurationError
 from stripe_sync.records import ChangeType
@@ -256,3 +256,13 @@ def test_the_retrieve_request_is_filled_from_the_object(
 
 
 LEGACY = Availability.LEGACY
+
+
+@pytest.mark.parametrize("collection", CATALOG.values(), ids=lambda collection: collection.name)
+def test_a_restricted_key_can_be_given_what_a_collection_needs(collection: Collection) -> None:
+    needed = collection.permissions
+    assert needed.read or needed.note
+    assert needed.write or needed.note or not collection.mutations.all
+    retired = collection.availability is Availability.LEGACY
+    assert all(name.endswith("_write") for name in needed.write)
+    assert needed.read or retired, "only what Stripe retired cannot be granted"

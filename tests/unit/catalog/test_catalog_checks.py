@@ -24,6 +24,7 @@ def widget(**changes: Any) -> dict[str, Any]:
         "lists": [WIDGET_LIST],
         "retrieve": "/v1/widgets/{id}",
         "no_change_signal": "-",
+        "permissions": {"read": ["widget_read"]},
     }
     return {**row, **changes}
 
@@ -37,6 +38,7 @@ def part(**changes: Any) -> dict[str, Any]:
         "retrieval": "nested_list",
         "lists": [NESTED],
         "no_change_signal": "-",
+        "permissions": {"read": ["widget_read"]},
     }
     return {**row, **changes}
 
@@ -58,6 +60,13 @@ def test_accepts_a_parent_only_parent() -> None:
 @pytest.mark.parametrize(
     ("changes", "cause"),
     [
+        ({"permissions": {"read": ["widget"]}}, "does not end in _read or _write"),
+        ({"permissions": {}}, "permissions need read"),
+        ({"mutations": {"create": ["POST /v1/widgets"]}}, "permissions need write"),
+        (
+            {"permissions": {"read": ["widget_read"], "write": ["widget_write"]}},
+            "there are no mutations",
+        ),
         ({"id": "widget"}, "the id must look like stripe:customer"),
         ({"id": "stripe.widget"}, "the id must look like"),
         ({"view": "3d"}, "view '3d' is no free SQL name"),
