@@ -110,11 +110,24 @@ class SandboxControl:
         return found
 
     def add_key(
-        self, key: str, *, account: str | None = None, permissions: Iterable[str] | None = None
+        self,
+        key: str,
+        *,
+        account: str | None = None,
+        permissions: Iterable[str] | None = None,
+        trouble: str | None = None,
     ) -> None:
-        """Add an API key; permissions such as ``rak_customer_read`` restrict it."""
+        """Add an API key.
+
+        Args:
+            key: The key; its mode is in its name.
+            account: The account that it is for; None for the first one.
+            permissions: Such as ``rak_customer_read``; None for all.
+            trouble: ``expired``, or ``address`` for a caller whose IP address is not allowed.
+        """
         allowed = None if permissions is None else sorted(permissions)
-        self._call("POST", "keys", {"key": key, "permissions": allowed, **_account(account)})
+        body = {"key": key, "permissions": allowed, "trouble": trouble, **_account(account)}
+        self._call("POST", "keys", body)
 
     def remove_key(self, key: str) -> None:
         """Remove an API key."""

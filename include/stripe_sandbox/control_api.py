@@ -16,7 +16,7 @@ from stripe_sandbox.resources.nested_lists import EMBEDDED_LISTS
 from stripe_sandbox.resources.registry import RESOURCES
 from stripe_sandbox.seeds import big_platform, bulk_seed, demo_shop
 from stripe_sandbox.settings import Settings
-from stripe_sandbox.state.sandbox_state import ACCOUNT, Mode, State, StateHolder
+from stripe_sandbox.state.sandbox_state import ACCOUNT, KeyTrouble, Mode, State, StateHolder
 from stripe_sandbox.storage.stored_object import Doc
 from stripe_sandbox.writes import child_relations
 
@@ -59,11 +59,12 @@ class ClockBody(_Body):
 
 
 class KeyBody(_Body):
-    """An API key and its permissions; ``permissions`` null means all."""
+    """An API key, its permissions (null means all), and why it is refused (null: it is not)."""
 
     key: str
     account: str = ACCOUNT
     permissions: list[str] | None = None
+    trouble: KeyTrouble | None = None
 
 
 class AccountBody(_Body):
@@ -267,7 +268,7 @@ def _account_routes(holder: StateHolder) -> APIRouter:
     @router.post("/keys")
     async def add_key(body: KeyBody) -> dict[str, bool]:
         allowed = None if body.permissions is None else frozenset(body.permissions)
-        holder.state.add_key(body.key, body.account, allowed)
+        holder.state.add_key(body.key, body.account, allowed, body.trouble)
         return {"added": True}
 
     @router.post("/keys/remove")

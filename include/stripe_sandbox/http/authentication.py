@@ -34,8 +34,8 @@ def authenticate(state: State, headers: Mapping[str, str]) -> Key:
             "YOUR_SECRET_KEY').",
         )
     key = state.keys.get(text)
-    if key is None:
-        raise ApiError(401, f"Invalid API Key provided: {mask_key(text)}")
+    _refuse_key(text, key)
+    assert key is not None  # noqa: S101 - an unknown key was refused
     account = headers.get("stripe-account")
     if account is None or account == key.account:
         return key
@@ -78,6 +78,32 @@ def authorize(key: Key, match: Match, method: str, *, newer: bool = False) -> No
         f"endpoint on account '{key.account}'. Having the '{needed}' permission would allow "
         "this request to continue.",
     )
+
+
+def _refuse_key(text: str, key: Key | None) -> None:
+    """Refuse what is no key for this API, or one that may not be used now or from here.
+
+    Raises:
+        ApiError: 401.
+    """
+    if text.startswith("pk_"):
+        raise ApiError(
+            401,
+            "This API call cannot be made with a publishable API key. Please use a secret API key. "
+            "You can find a list of your API keys at https://dashboard.stripe.com/account/apikeys.",
+            code="secret_key_required",
+        )
+    if key is None:
+        raise ApiError(401, f"Invalid API Key provided: {mask_key(text)}")
+    if key.trouble == "expired":
+        message = f"Expired API Key provided: {mask_key(text)}"
+        raise ApiError(401, message, code="api_key_expired")
+    if key.trouble == "address":
+        raise ApiError(
+            401,
+            f"The API key provided ({mask_key(text)}) does not allow requests from your IP "
+            "address.",
+        )
 
 
 def _key_in_header(header: str) -> str:

@@ -16,6 +16,23 @@ LAST_BEFORE_BASIL = "2025-02-24.acacia"
 """The newest version that has usage records, and upcoming invoices by GET."""
 
 
+_PERMISSIONS = {
+    "account": "connected_account",
+    "balance_transaction": "balance_transaction_source",
+    "billing_portal.session": "customer_portal",
+    "invoice_payment": "invoice",
+    "invoiceitem": "invoice",
+    "order_return": "order",
+    "payment_link": "payment_links",
+    "price": "plan",
+    "refund": "charge",
+    "subscription_schedule": "subscription",
+    "tax_id": "customer",
+    "test_helpers.test_clock": "billing_clock",
+}
+"""Names in the permissions of restricted keys that are not the object's, as Stripe has them."""
+
+
 @dataclass(frozen=True, slots=True)
 class DefaultFilter:
     """The filter of a list request without parameters; ``param`` lifts it."""
@@ -133,7 +150,7 @@ class Resource:
     @property
     def permission(self) -> str:
         """Its name in the permissions of restricted keys."""
-        return self.object.replace(".", "_")
+        return _PERMISSIONS.get(self.object, self.object.replace(".", "_"))
 
     @property
     def retrieve_path(self) -> str:

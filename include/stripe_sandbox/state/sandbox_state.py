@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from stripe_sandbox.errors import ApiError
 from stripe_sandbox.generation.object_generator import blank_object
@@ -19,6 +20,10 @@ TEST_KEY = "sk_test_sandbox"
 LIVE_KEY = "sk_live_sandbox"
 
 
+KeyTrouble = Literal["expired", "address"]
+"""Why a key that exists is refused: it expired, or the caller's IP address is not in its list."""
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """What an API key gives access to; ``permissions`` None means everything."""
@@ -26,6 +31,7 @@ class Key:
     account: str
     livemode: bool
     permissions: frozenset[str] | None = None
+    trouble: KeyTrouble | None = None
 
 
 @dataclass(slots=True)
@@ -83,7 +89,13 @@ class State(Environment):
         doc.update(details_submitted=True, payouts_enabled=True, email="owner@example.com")
         return doc
 
-    def add_key(self, key: str, account: str, permissions: frozenset[str] | None = None) -> None:
+    def add_key(
+        self,
+        key: str,
+        account: str,
+        permissions: frozenset[str] | None = None,
+        trouble: KeyTrouble | None = None,
+    ) -> None:
         """Add a key; its mode is in its name.
 
         Raises:
@@ -91,7 +103,7 @@ class State(Environment):
         """
         if account not in self.versions:
             raise ApiError(400, f"No such account: '{account}'", param="account")
-        self.keys[key] = Key(account, "_live_" in key, permissions)
+        self.keys[key] = Key(account, "_live_" in key, permissions, trouble)
 
 
 class StateHolder:

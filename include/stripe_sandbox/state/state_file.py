@@ -65,6 +65,7 @@ def _lines(state: State) -> Iterator[bytes]:
             "key": text,
             "account": key.account,
             "permissions": None if key.permissions is None else sorted(key.permissions),
+            "trouble": key.trouble,
         }
         for text, key in state.keys.items()
     ]
@@ -104,7 +105,9 @@ def _restore_head(head: dict[str, Any]) -> State:
     for saved in head["keys"]:
         allowed = saved["permissions"]
         permissions = None if allowed is None else frozenset(allowed)
-        state.keys[saved["key"]] = Key(saved["account"], "_live_" in saved["key"], permissions)
+        state.keys[saved["key"]] = Key(
+            saved["account"], "_live_" in saved["key"], permissions, saved.get("trouble")
+        )
     return state
 
 

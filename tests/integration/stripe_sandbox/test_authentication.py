@@ -28,13 +28,31 @@ def test_unknown_keys_are_refused_without_being_repeated(api: Any) -> None:
     api.refused(401, "GET", "/v1/customers")
 
 
+@pytest.mark.parametrize(
+    ("key", "trouble", "code", "text"),
+    [
+        ("rk_test_old", "expired", "api_key_expired", "Expired API Key provided: rk_test_***"),
+        ("rk_test_home", "address", None, "does not allow requests from your IP address"),
+        ("pk_test_page", None, "secret_key_required", "a publishable API key"),
+    ],
+)
+def test_keys_that_exist_may_be_refused(
+    api: Any, key: str, trouble: str | None, code: str | None, text: str
+) -> None:
+    api.control.add_key(key, trouble=trouble)
+    error = api.refused(401, "GET", "/v1/customers", key=key)
+    assert error.get("code") == code
+    assert text in error["message"]
+    assert key not in error["message"]
+
+
 @pytest.mark.parametrize("resource", TOP_LEVEL_PARAMS)
 def test_restricted_keys_get_the_missing_permission(api: Any, resource: Resource) -> None:
     api.control.add_key("rk_test_none", permissions=[])
     version = {"stripe_version": LAST_LEGACY} if resource.is_legacy else {}
     answer = api.call("GET", resource.path, key="rk_test_none", **version)
     assert answer.status_code == 403
-    needed = f"rak_{resource.object.replace('.', '_')}_read"
+    needed = f"rak_{resource.permission}_read"
     assert answer.json() == {
         "error": {
             "type": "invalid_request_error",

@@ -148,8 +148,8 @@ def test_usage_records_are_created_in_old_versions_only(api: Any) -> None:
     ("path", "permission"),
     [
         ("/v1/accounts/a/persons", "rak_accounts_kyc_basic_read"),
-        ("/v1/accounts/a/capabilities", "rak_account_read"),
-        ("/v1/customers/c/sources", "rak_source_read"),
+        ("/v1/accounts/a/capabilities", "rak_connected_account_read"),
+        ("/v1/customers/c/sources", "rak_customer_read"),
         ("/v1/customers/c/balance_transactions", "rak_customer_read"),
         ("/v1/invoices/i/lines", "rak_invoice_read"),
         ("/v1/subscription_items", "rak_subscription_read"),

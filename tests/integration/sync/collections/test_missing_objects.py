@@ -114,7 +114,7 @@ def test_one_that_fails_is_tried_again_later_and_does_not_stop_the_others(
     ]
     harness.sandbox.control.put(*charges)
     harness.sandbox.control.add_key(
-        "rk_test_no_reviews", permissions=["rak_account_read", "rak_charge_read"]
+        "rk_test_no_reviews", permissions=["rak_connected_account_read", "rak_charge_read"]
     )
     limited = harness.with_key("rk_test_no_reviews")
     assert reconcile_collection(limited.connections, SYNC, "charge").missing == 0

@@ -43,7 +43,7 @@ def ids(harness: SyncHarness, kind: str) -> list[str]:
 
 
 def test_a_key_without_subscriptions_reads_what_hangs_on_customers(shop: SyncHarness) -> None:
-    names = ("customer", "event", "test_helpers_test_clock", "invoice")
+    names = ("customer", "event", "billing_clock", "invoice")
     permissions = [f"rak_{name}_read" for name in names]
     shop.sandbox.control.add_key("rk_test_part", permissions=permissions)
     shop.sandbox.control.settings(newer_permission_errors=True)

@@ -242,7 +242,7 @@ def test_objects_that_the_sync_leaves_out_stay_out(quick: SyncHarness) -> None:
 def test_a_forbidden_collection_is_reported_and_changes_nothing(quick: SyncHarness) -> None:
     quick.sandbox.control.seed({"product": 3})
     quick.backfill("product")
-    permissions = ["rak_customer_read", "rak_account_read"]
+    permissions = ["rak_customer_read", "rak_connected_account_read"]
     quick.sandbox.control.add_key("rk_test_part", permissions=permissions)
     report = reconcile(quick.with_key("rk_test_part"), "product")
     assert (report.status, drift(report)) == ("forbidden", (0, 0, 0))
