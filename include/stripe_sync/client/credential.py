@@ -1,18 +1,36 @@
-"""The key that opens one Stripe account."""
+"""The key that opens one Stripe account, and how its API is reached."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from typing import Literal
 from urllib.parse import urlsplit
 
 from stripe_sync.errors import ConfigurationError
 
 STRIPE_API_BASE = "https://api.stripe.com"
 
-_KEY = re.compile(r"[sr]k_(?:[a-z]+_)?(?P<mode>live|test)_\w+", re.ASCII)
+Mode = Literal["live", "test"]
+
+_KEY = re.compile(r"[sr]k_(?P<mode>live|test)_\w+", re.ASCII)
 _ACCOUNT = re.compile(r"acct_\w+", re.ASCII)
+_EXPECTED = (
+    "the Stripe API key must be a secret or restricted key: sk_test_…, sk_live_…, "
+    "rk_test_… or rk_live_…, without spaces"
+)
+_OTHER_SECRETS = {
+    "pk_": "a publishable key, which is for browsers and reads nothing",
+    "sk_org": (
+        "a key of an organization, which acts on several accounts: make a key in the account itself"
+    ),
+    "ek_": "an ephemeral key, which is for one mobile app and ends within the hour",
+    "whsec_": "the signing secret of a webhook endpoint",
+    "ac_": "the authorization code of a Connect callback",
+    "ca_": "the client id of a Connect platform or app",
+    "acct_": "the id of an account",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +41,29 @@ class Credential:
         api_key: Secret (``sk_``) or restricted (``rk_``) key; never shown.
         api_base: Scheme and host of the API, without a path.
         account: ``acct_…`` of a connected account to act on, None for the key's own.
+        mode: The mode that the key must be for, None for either.
+        proxy: ``http://user:password@host:port``; None for that of the environment. Never shown.
+        ca_bundle: PEM file, or folder, of certificate authorities; None for the environment's.
 
     Raises:
-        ConfigurationError: One of them cannot be right, or a live key would travel unencrypted.
+        ConfigurationError: One of them cannot be right, the key is for the other mode, or a live
+            key would travel unencrypted.
     """
 
     api_key: str = field(repr=False)
     api_base: str = STRIPE_API_BASE
     account: str | None = None
+    mode: Mode | None = None
+    proxy: str | None = field(default=None, repr=False)
+    ca_bundle: str | None = None
 
     def __post_init__(self) -> None:
         if not _KEY.fullmatch(self.api_key):
-            message = (
-                "the Stripe API key must be a secret or restricted key: sk_test_…, sk_live_…, "
-                "rk_test_… or rk_live_…, without spaces"
-            )
-            raise ConfigurationError(message)
+            raise ConfigurationError(_why_no_key(self.api_key))
         if self.account is not None and not _ACCOUNT.fullmatch(self.account):
             message = f"the connected account must be an id such as acct_123, not {self.account!r}"
             raise ConfigurationError(message)
+        self._check_mode()
         object.__setattr__(self, "api_base", self._checked_base())
 
     @property
@@ -51,9 +73,27 @@ class Credential:
         return match is not None and match["mode"] == "live"
 
     @property
+    def restricted(self) -> bool:
+        """Whether the key has only the permissions that it was given."""
+        return self.api_key.startswith("rk_")
+
+    @property
     def host(self) -> str:
         """Host (and port) of the API, for messages."""
         return urlsplit(self.api_base).netloc
+
+    def _check_mode(self) -> None:
+        if self.mode not in (None, "live", "test"):
+            message = f"the mode of a Stripe key is live or test, not {self.mode!r}"
+            raise ConfigurationError(message)
+        of_key = "live" if self.livemode else "test"
+        if self.mode not in (None, of_key):
+            message = (
+                f"this is a {of_key} mode key, and a {self.mode} mode key is expected here: use "
+                f"one that begins with rk_{self.mode}_ or sk_{self.mode}_, or change the expected "
+                "mode"
+            )
+            raise ConfigurationError(message)
 
     def _checked_base(self) -> str:
         base = self.api_base.rstrip("/")
@@ -66,6 +106,15 @@ class Credential:
             message = f"a live key is sent over https only, not to http://{parts.netloc}"
             raise ConfigurationError(message)
         return base
+
+
+def _why_no_key(text: str) -> str:
+    """Why a text is no key for this; it is not repeated, since it may be another secret."""
+    stripped = text.strip()
+    for beginning, kind in _OTHER_SECRETS.items():
+        if stripped.startswith(beginning):
+            return f"this is {kind}; {_EXPECTED}"
+    return _EXPECTED
 
 
 def _is_loopback(host: str) -> bool:

@@ -19,6 +19,7 @@ _PERMISSION = re.compile(r"\brak_(\w+)|['\"](?:rak_)?(\w+_(?:read|write))['\"]",
 _ACCOUNT = re.compile(r"(?:on account '|//dashboard\.stripe\.com/)(acct_\w+)", re.ASCII)
 _CURSOR_PARAMS = ("starting_after", "ending_before")
 _REASON_HEADER = "Stripe-Rate-Limited-Reason"
+_EXPIRED = ("api_key_expired", "platform_api_key_expired")
 _UNKNOWN_REASON = "global-rate"
 _SERVER_ERRORS = 500
 _NO_JSON = "api_error"  # what the transport makes of an answer that is no JSON
@@ -181,10 +182,33 @@ def _error(answer: _ErrorAnswer) -> errors.StripeError:
 
 
 def _unauthorized(answer: _ErrorAnswer) -> errors.StripeError:
-    return answer.error(
-        errors.AuthenticationError,
+    """The error of a 401, without Stripe's words: they may repeat what was pasted as the key."""
+    cause, remedy = _why_unauthorized(answer)
+    place = f" ({answer.request_id})" if answer.request_id else ""
+    return errors.AuthenticationError(
+        f"{answer.endpoint}{place}: {cause}; {remedy}",
+        status=answer.status,
+        code=answer.code,
+        request_id=answer.request_id,
+    )
+
+
+def _why_unauthorized(answer: _ErrorAnswer) -> tuple[str, str]:
+    text = answer.text.lower()
+    if answer.code in _EXPIRED or text.startswith("expired api key"):
+        return (
+            "the API key has expired or was rolled",
+            "make a new key in the Dashboard and put it into the connection",
+        )
+    if "requests from your ip address" in text:
+        return (
+            "the API key is right, but Stripe does not accept it from this IP address",
+            "add the address of this host or its proxy to the key's list in the Dashboard",
+        )
+    return (
         "Stripe does not accept the API key",
-        "it is wrong, revoked or expired: put a valid key into the connection",
+        "it is wrong or revoked, or belongs to another API base: put a valid key into the "
+        "connection",
     )
 
 

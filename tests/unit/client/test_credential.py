@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from stripe_sync.client import Credential
+from stripe_sync.client.credential import Mode
 from stripe_sync.errors import ConfigurationError
 
 
@@ -13,7 +14,6 @@ from stripe_sync.errors import ConfigurationError
         ("rk_test_abc123", False),
         ("sk_live_abc123", True),
         ("rk_live_abc123", True),
-        ("sk_org_live_abc123", True),
     ],
 )
 def test_the_mode_is_read_from_the_key(key: str, livemode: bool) -> None:
@@ -27,8 +27,39 @@ def test_what_is_no_secret_key_is_refused_without_repeating_it(beginning: str) -
     assert "abc123" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("pasted", "kind"),
+    [
+        ("pk_live_abc123", "a publishable key"),
+        (" pk_test_abc123", "a publishable key"),
+        ("sk_org_live_abc123", "a key of an organization"),
+        ("ek_test_abc123", "an ephemeral key"),
+        ("whsec_abc123", "the signing secret of a webhook endpoint"),
+        ("ac_abc123", "the authorization code of a Connect callback"),
+        ("ca_abc123", "the client id"),
+        ("acct_abc123", "the id of an account"),
+    ],
+)
+def test_what_was_pasted_by_mistake_is_named(pasted: str, kind: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"this is {kind}") as caught:
+        Credential(pasted)
+    assert "abc123" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("key", "mode"), [("rk_live_a", "test"), ("sk_test_a", "live")])
+def test_a_key_of_the_other_mode_is_refused(key: str, mode: Mode) -> None:
+    with pytest.raises(ConfigurationError, match=f"a {mode} mode key is expected here"):
+        Credential(key, mode=mode)
+    assert Credential(key, mode="live" if mode == "test" else "test").mode != mode
+
+
+def test_a_mode_is_live_or_test() -> None:
+    with pytest.raises(ConfigurationError, match="live or test, not 'sandbox'"):
+        Credential("sk_test_a", mode="sandbox")  # type: ignore[arg-type]
+
+
 def test_the_key_does_not_show() -> None:
-    credential = Credential("sk_test_abc123", account="acct_1")
+    credential = Credential("sk_test_abc123", account="acct_1", proxy="http://u:abc123@h:1")
     assert "abc123" not in repr(credential)
     assert "acct_1" in repr(credential)
 

@@ -211,6 +211,31 @@ async def test_no_message_log_or_exception_holds_a_key(caplog: pytest.LogCapture
     assert caught.__context__ is None  # the library's own errors hold the request and its headers
 
 
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        (error(401, message="Invalid API Key provided: my pasted diary"), "wrong or revoked"),
+        (error(401, code="api_key_expired", message="my pasted diary"), "has expired"),
+        (error(401, message="Expired API Key provided: my pasted diary"), "has expired"),
+        (
+            error(401, message="The key my pasted diary does not allow requests from your IP add…"),
+            "wrong or revoked",
+        ),
+        (
+            error(401, message="my pasted diary does not allow requests from your IP address."),
+            "the API key is right, but Stripe does not accept it from this IP address",
+        ),
+    ],
+)
+async def test_why_a_key_is_refused_is_said_without_stripes_words(
+    answer: Answer, cause: str
+) -> None:
+    caught = await raised(answer)
+    assert isinstance(caught, errors.AuthenticationError)
+    assert cause in str(caught)
+    assert "diary" not in str(caught)
+
+
 async def test_a_success_logs_nothing_of_the_request(caplog: pytest.LogCaptureFixture) -> None:
     async with scripted(found({"secret": 1})) as bench:
         with caplog.at_level(logging.INFO, "root"):
