@@ -18,15 +18,16 @@ CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_
 """Variables that name files or folders of certificate authorities."""
 
 CA_REMEDY = (
-    "if a proxy of your network signs its certificate, set SSL_CERT_FILE or REQUESTS_CA_BUNDLE "
-    "to a PEM file with that proxy's certificate authority"
+    "if a proxy of your network signs its certificate, set SSL_CERT_FILE or REQUESTS_CA_BUNDLE, or "
+    "the CA bundle of the connection, to a PEM file with that proxy's certificate authority"
 )
 
 
 def proxy_for(credential: Credential) -> str | None:
     """The proxy for requests to the API of a credential; None to connect directly.
 
-    ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` are read, in lower case too.
+    That of the credential, else that of the environment: ``HTTPS_PROXY``, ``HTTP_PROXY``,
+    ``ALL_PROXY`` and ``NO_PROXY`` are read, in lower case too.
 
     Returns:
         ``http://user:password@host:port``.
@@ -37,19 +38,23 @@ def proxy_for(credential: Credential) -> str | None:
     scheme = urlsplit(credential.api_base).scheme
     if credential.livemode and scheme == "http":
         return None  # this host itself: a live key does not leave it without encryption
-    proxies = getproxies()
-    proxy = proxies.get(scheme) or proxies.get("all")
-    if not proxy or proxy_bypass(credential.host):
+    proxy = credential.proxy or _proxy_of_the_environment(scheme, credential.host)
+    if not proxy:
         return None
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     if not _is_http(proxy):
         # The address is not repeated: it may have a password.
         msg = (
-            f"the proxy of {scheme}:// requests (HTTPS_PROXY, HTTP_PROXY or ALL_PROXY) must be an "
-            "HTTP proxy such as http://proxy.example:3128"
+            f"the proxy of {scheme}:// requests (of the connection, or HTTPS_PROXY, HTTP_PROXY or "
+            "ALL_PROXY) must be an HTTP proxy such as http://proxy.example:3128"
         )
         raise ConfigurationError(msg)
     return proxy
+
+
+def _proxy_of_the_environment(scheme: str, host: str) -> str | None:
+    proxies = getproxies()
+    return None if proxy_bypass(host) else proxies.get(scheme) or proxies.get("all")
 
 
 def _is_http(proxy: str) -> bool:
@@ -60,12 +65,14 @@ def _is_http(proxy: str) -> bool:
         return False
 
 
-def ssl_context() -> ssl.SSLContext:
-    """Trusts the authorities of ``CA_VARIABLES``; where none is set, those of Stripe's SDK.
+def ssl_context(credential: Credential) -> ssl.SSLContext:
+    """Trusts the authorities of the credential, else of ``CA_VARIABLES``, else of Stripe's SDK.
 
     Raises:
-        ConfigurationError: A variable names no certificates.
+        ConfigurationError: The credential, or a variable, names no certificates.
     """
+    if credential.ca_bundle:
+        return _context((("the CA bundle", credential.ca_bundle),))
     paths = {name: os.environ[name] for name in CA_VARIABLES if os.environ.get(name)}
     return _context(tuple(paths.items()) or (("", stripe.ca_bundle_path),))
 

@@ -25,7 +25,9 @@ CONNECTIONS = 100
 _READ_BUFFER_BYTES = 1 << 18
 _SUCCESS = range(200, 300)
 _EXCERPT_CHARACTERS = 200
-_PROXY_LOGIN = "put its user and password into HTTPS_PROXY: http://user:password@host:port"
+_PROXY_LOGIN = (
+    "put its user and password into HTTPS_PROXY or the connection: http://user:password@host:port"
+)
 
 before_send: ContextVar[Callable[[], Awaitable[None]] | None] = ContextVar("before_send")
 """Awaited when the connection of a request is open, just before the request is written to it."""
@@ -92,7 +94,7 @@ class Transport(stripe.AIOHTTPClient):
         # request, and a netrc entry would take the place of the key.
         self._proxy_url = network.proxy_for(credential)
         self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=network.ssl_context()),
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=network.ssl_context(credential)),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect),
             read_bufsize=_READ_BUFFER_BYTES,
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -110,8 +110,8 @@ async def proxy_server(login: str | None = None) -> AsyncIterator[tuple[Proxy, s
     server.close()
 
 
-async def request(address: str) -> object:
-    credential = Credential(KEY, address)
+async def request(address: str, **network: str) -> object:
+    credential = Credential(KEY, address, **network)  # type: ignore[arg-type]
     async with StripeApi(
         credential, api_version=VERSION, rate_limiter=RecordingPacer(), retry=ONCE
     ) as api:
@@ -127,6 +127,19 @@ async def test_an_authority_of_the_network_is_trusted(
             await request(address)
         monkeypatch.setenv(variable, str(ca_file))
         assert await request(address) == "acct_1"
+
+
+async def test_proxy_and_authorities_of_the_connection_go_before_those_of_the_environment(
+    authority: trustme.CA, ca_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "localhost")
+    async with stripe_server(authority) as address, proxy_server("me:secret") as (proxy, place):
+        proxy_url = f"http://me:secret@{place}"
+        assert await request(address, proxy=proxy_url, ca_bundle=str(ca_file)) == "acct_1"
+        assert proxy.asked == [f"CONNECT {address.removeprefix('https://')} HTTP/1.1"]
+        with pytest.raises(ConfigurationError, match="the CA bundle must name a PEM file"):
+            await request(address, ca_bundle="/nowhere.pem")
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR"])
