@@ -55,6 +55,7 @@ class StripeError(StripeSyncError):
         status: HTTP status of the last answer, None when there was none.
         code: Stripe's ``error.code``, where present.
         request_id: Stripe's ``Request-Id`` header, for support requests.
+        account: ``acct_…`` of the account that the key is for, where the answer names it.
     """
 
     def __init__(
@@ -64,8 +65,10 @@ class StripeError(StripeSyncError):
         status: int | None = None,
         code: str | None = None,
         request_id: str | None = None,
+        account: str | None = None,
     ) -> None:
         super().__init__(message)
+        self.account = account
         self.status = status
         self.code = code
         self.request_id = request_id
@@ -78,8 +81,7 @@ class AuthenticationError(StripeError):
 class PermissionDenied(StripeError):
     """403: the key may not do this.
 
-    ``permission`` is the ``rak_…`` name that it lacks, ``account`` the account that it is for, as
-    far as the answer names them.
+    ``permission`` is the ``rak_…`` name that it lacks, where the answer names it.
     """
 
     def __init__(
@@ -87,14 +89,13 @@ class PermissionDenied(StripeError):
         message: str,
         *,
         permission: str | None = None,
-        account: str | None = None,
         status: int | None = 403,
         code: str | None = None,
         request_id: str | None = None,
+        account: str | None = None,
     ) -> None:
-        super().__init__(message, status=status, code=code, request_id=request_id)
+        super().__init__(message, status=status, code=code, request_id=request_id, account=account)
         self.permission = permission
-        self.account = account
 
 
 class InvalidRequest(StripeError):
@@ -132,8 +133,9 @@ class RateLimited(StripeError):
         status: int | None = 429,
         code: str | None = None,
         request_id: str | None = None,
+        account: str | None = None,
     ) -> None:
-        super().__init__(message, status=status, code=code, request_id=request_id)
+        super().__init__(message, status=status, code=code, request_id=request_id, account=account)
         self.reason = reason
 
 

@@ -14,9 +14,9 @@ from typing import TypeVar
 
 from stripe_sync.catalog import PINNED_API_VERSION
 from stripe_sync.client import Credential, NoRateLimit, RetryPolicy, StripeApi, Timeouts
+from stripe_sync.client.identity import fetch_identity
 from stripe_sync.clock import SystemClock
 from stripe_sync.errors import StripeSyncError
-from stripe_sync.sync.account_check import fetch_account
 from stripe_sync.sync.backfill.backfill import BackfillReport, backfill_collection, plan_backfill
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.maintain import MaintainReport, maintain_sync
@@ -351,7 +351,7 @@ def fetch_account_id(credential: Credential) -> str | None:
             rate_limiter=NoRateLimit(),
             retry=retry,
         ) as api:
-            return await fetch_account(api, credential)
+            return (await fetch_identity(api, credential)).account
 
     return asyncio.run(fetch())
 

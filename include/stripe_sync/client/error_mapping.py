@@ -57,6 +57,13 @@ class _ErrorAnswer:
     def request_id(self) -> str | None:
         return self.headers.get("Request-Id")
 
+    @property
+    def account(self) -> str | None:
+        """The account that the key is for, as far as the answer names it."""
+        match = _ACCOUNT.search(self.text) if self.status == HTTPStatus.FORBIDDEN else None
+        match = match or _ACCOUNT.search(self.log_url)
+        return match[1] if match else None
+
     def message(self, cause: str, remedy: str = "") -> str:
         """One sentence each: endpoint and cause, remedy, Stripe's own message."""
         place = f" ({self.request_id})" if self.request_id else ""
@@ -71,6 +78,7 @@ class _ErrorAnswer:
             status=self.status,
             code=self.code,
             request_id=self.request_id,
+            account=self.account,
             **more,
         )
 
@@ -267,13 +275,11 @@ def _invalid(answer: _ErrorAnswer) -> errors.StripeError:
 def _forbidden(answer: _ErrorAnswer) -> errors.StripeError:
     match = _PERMISSION.search(answer.text)
     permission = f"rak_{match[1] or match[2]}" if match else None
-    account = _ACCOUNT.search(answer.text) or _ACCOUNT.search(answer.log_url)
     return answer.error(
         errors.PermissionDenied,
         f"the API key lacks {permission or 'a permission'}",
         _permission_remedy(answer, permission),
         permission=permission,
-        account=account[1] if account else None,
     )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,6 +17,7 @@ from uuid import UUID
 
 from stripe_sync.catalog import Collection
 from stripe_sync.client import Credential, Priority, SharedBudget, SharedRateLimiter, StripeApi
+from stripe_sync.client.identity import fetch_identity
 from stripe_sync.client.stripe_clock import StripeClock
 from stripe_sync.clock import Clock
 from stripe_sync.errors import (
@@ -37,10 +37,8 @@ log = logging.getLogger(__name__)
 CHECK_EVERY = timedelta(hours=1)
 """How long a check of a key holds."""
 
-_ACCOUNT_PATH, _INVOICES_PATH = "/v1/account", "/v1/invoices"
+_ACCOUNT_PATH = "/v1/account"
 _UNKNOWN = "unknown:"
-_NO_SUCH_ACCOUNT = "account_invalid"
-_INVOICE_URL = re.compile(r"//invoice\.stripe\.com/i/(acct_\w+)/", re.ASCII)
 # Objects of these collections can be retrieved for ever.
 _LASTING = ("customer", "charge", "payment_intent", "balance_transaction", "refund", "payout")
 _SAMPLES_EACH = 2
@@ -61,42 +59,6 @@ def unknown_account(credential: Credential) -> str:
 def account_key(account_id: str, *, livemode: bool) -> str:
     """Account and mode: all syncs with the same one share a request budget."""
     return f"{account_id}:{'live' if livemode else 'test'}"
-
-
-async def fetch_account(api: StripeApi, credential: Credential) -> str | None:
-    """The account id of a key: from the account, or from what else the key may read.
-
-    Returns:
-        ``acct_…``; None where nothing that the key may read has it.
-
-    Raises:
-        AuthenticationError: Stripe refuses the key.
-        PermissionDenied: The key has no access to the connected account.
-        StripeError: Stripe cannot be reached.
-    """
-    try:
-        account = (await api.get(_ACCOUNT_PATH, priority=Priority.LIVE)).get("id")
-    except PermissionDenied as error:
-        if error.code == _NO_SUCH_ACCOUNT:
-            raise
-        log.warning("The key may not read its account, which is needed for nothing else: %s", error)
-        account = error.account
-    except (NotFound, EndpointUnavailable):
-        account = None
-    if isinstance(account, str):
-        return account
-    return credential.account or await _account_of_an_invoice(api)
-
-
-async def _account_of_an_invoice(api: StripeApi) -> str | None:
-    try:
-        page = await api.get(_INVOICES_PATH, params={"limit": 1}, priority=Priority.LIVE)
-    except PermissionDenied as error:
-        return error.account
-    except (NotFound, EndpointUnavailable, InvalidRequest):
-        return None
-    match = _INVOICE_URL.search(str(page.get("data")))
-    return match[1] if match else None
 
 
 async def open_sync(
@@ -164,7 +126,7 @@ class _Check:
         credential = self.connections.credential
         paced_as = unknown_account(credential) if sync is None else sync.account_id
         async with self._api(paced_as) as api:
-            account_id = await fetch_account(api, credential)
+            account_id = (await fetch_identity(api, credential)).account
             if sync is None:
                 sync = await self._create(account_id or unknown_account(credential), paced_as)
             learnt = await self._account_to_store(api, sync, account_id)
