@@ -43,6 +43,12 @@ from stripe_sync.errors import (
 from stripe_sync.version import __version__
 
 if TYPE_CHECKING:
+    from stripe_sync.accounts import (
+        CredentialHealth,
+        check_credential,
+        create_key_url,
+        describe_health,
+    )
     from stripe_sync.catalog import Catalog, Collection, load_catalog
     from stripe_sync.client import Credential
     from stripe_sync.dbt_runner import dbt_command, dbt_environment
@@ -94,6 +100,7 @@ __all__ = [
     "ConfigurationError",
     "Connections",
     "Credential",
+    "CredentialHealth",
     "CursorVanished",
     "DueRead",
     "EndpointUnavailable",
@@ -129,9 +136,12 @@ __all__ = [
     "__version__",
     "backfill",
     "backfill_collection",
+    "check_credential",
     "check_syncs",
+    "create_key_url",
     "dbt_command",
     "dbt_environment",
+    "describe_health",
     "fetch_account_id",
     "list_syncs",
     "listen_streams",
@@ -151,6 +161,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "accounts": ("CredentialHealth", "check_credential", "create_key_url", "describe_health"),
     "catalog": ("Catalog", "Collection", "load_catalog"),
     "client": ("Credential",),
     "records": ("CollectionStatus",),

@@ -51,7 +51,8 @@ CALLS: dict[str, Call] = {
     "dbt_environment": lambda c: stripe_sync.dbt_environment(c.warehouse_url, Path("/scratch")),
 }
 WITHOUT_CONNECTIONS = {
-    *("dbt_command", "fetch_account_id", "load_catalog", "render_warehouse_url"),
+    *("check_credential", "create_key_url", "dbt_command", "describe_health", "fetch_account_id"),
+    *("load_catalog", "render_warehouse_url"),
 }
 LAKE_ONLY = {"plan_reload", "reload", "reload_collection"}
 OFFLINE = {"dbt_environment"}

@@ -20,7 +20,8 @@ MAY_USE = {
     "lake": LOWEST,
     "extract": LOWEST,
     "sync": {"extract", "lake", "warehouse"} | LOWEST,
-    "cli": {"use_cases", "sync", "warehouse"} | LOWEST,
+    "accounts": {"sync", "warehouse"} | LOWEST,
+    "cli": {"use_cases", "accounts", "sync", "warehouse"} | LOWEST,
 }
 
 

@@ -1,0 +1,20 @@
+"""Keys of Stripe accounts: whose they are, what they may do, how to make one."""
+
+from __future__ import annotations
+
+from stripe_sync.accounts.check import check_credential
+from stripe_sync.accounts.describe import describe_health
+from stripe_sync.accounts.health import Access, CollectionAccess, CredentialHealth, HealthStatus
+from stripe_sync.accounts.restricted_key import KEY_NAME, create_key_url, key_permissions
+
+__all__ = [
+    "KEY_NAME",
+    "Access",
+    "CollectionAccess",
+    "CredentialHealth",
+    "HealthStatus",
+    "check_credential",
+    "create_key_url",
+    "describe_health",
+    "key_permissions",
+]
