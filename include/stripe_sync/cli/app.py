@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from stripe_sync.cli import credentials
 from stripe_sync.cli.check import check
 
 app = typer.Typer(
@@ -14,11 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(check)
-
-
-@app.callback()
-def _commands() -> None:
-    """Let the only command have a name, as all later ones will."""
+app.add_typer(credentials.app, name="credentials")
 
 
 def main() -> None:
