@@ -1,4 +1,4 @@
-"""The page of the data docs in Airflow's UI.
+"""The page of the data docs in Airflow's UI, and the way to Stripe's page for a new key.
 
 The docs are one HTML file in the lake, written by the dbt task, so that the API server needs no
 disk in common with the workers.
@@ -7,15 +7,16 @@ disk in common with the workers.
 from __future__ import annotations
 
 from html import escape
+from typing import Literal
 
 from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
 from airflow.api_fastapi.core_api.security import requires_access_view
 from airflow.sdk.exceptions import AirflowNotFoundException
 from fastapi import Depends, FastAPI
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from stripe_airflow.hooks.lake import StripeLakeHook
-from stripe_sync import ConfigurationError
+from stripe_sync import ConfigurationError, create_key_url
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Stripe data docs</title>
@@ -49,6 +50,11 @@ def data_docs_app() -> FastAPI:
         except (AirflowNotFoundException, ConfigurationError, OSError) as error:
             body = f"<p>The docs cannot be read: {escape(str(error))}</p>"
             return HTMLResponse(_PAGE.format(body=body), status_code=503)
+
+    @app.get("/new-key/{mode}")
+    def new_key(mode: Literal["live", "test"]) -> RedirectResponse:
+        """Stripe's page for a restricted key, with all read permissions filled in."""
+        return RedirectResponse(create_key_url(test=mode == "test"))
 
     return app
 

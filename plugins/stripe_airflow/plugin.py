@@ -1,4 +1,4 @@
-"""The Airflow plugin: the data docs in the UI, and the pool of the backfill tasks."""
+"""The Airflow plugin: pages of the UI, its Test button, and the pool of the backfill tasks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from airflow.plugins_manager import AirflowPlugin
 
 from stripe_airflow import pools
 from stripe_airflow.links.data_docs import PAGE
+from stripe_airflow.port_zero import WithoutPortZero
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -46,6 +47,9 @@ class StripeAirflowPlugin(AirflowPlugin):
     listeners: list[Any] = [pools]  # noqa: RUF012 - declared so by Airflow
     fastapi_apps: list[Any] = [  # noqa: RUF012 - declared so by Airflow
         {"app": _data_docs, "url_prefix": URL_PREFIX, "name": "Stripe data docs"}
+    ]
+    fastapi_root_middlewares: list[Any] = [  # noqa: RUF012 - declared so by Airflow
+        {"middleware": WithoutPortZero, "name": "Stripe connections without a port"}
     ]
     external_views: list[Any] = [  # noqa: RUF012 - declared so by Airflow
         {

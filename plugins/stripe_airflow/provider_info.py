@@ -65,6 +65,21 @@ def _stripe_connection() -> dict[str, Any]:
                 "description": "Account to act on (acct_…). Empty: the account of the key.",
                 "schema": {"type": ["string", "null"], "pattern": "^acct_[A-Za-z0-9]+$"},
             },
+            "mode": {
+                "label": "Mode of the key",
+                "description": "A key of the other mode is refused. Empty: either.",
+                "schema": {"type": ["string", "null"], "enum": ["live", "test", None]},
+            },
+            "proxy": {
+                "label": "Proxy",
+                "description": "http://user:password@host:port. Empty: that of HTTPS_PROXY.",
+                "schema": {"type": ["string", "null"]},
+            },
+            "ca_bundle": {
+                "label": "CA bundle",
+                "description": "PEM file on every host. Empty: that of SSL_CERT_FILE.",
+                "schema": {"type": ["string", "null"]},
+            },
             "requests_per_second": {
                 "label": "Requests per second",
                 "description": "Maximum for backfills. Empty: 50 in live mode, 20 in test mode.",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from airflow.configuration import conf
 from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
 
 from stripe_airflow.arguments import is_unset
 from stripe_airflow.hooks.extras import extras_of
@@ -13,16 +15,20 @@ from stripe_sync import ConfigurationError, StripeSyncError
 if TYPE_CHECKING:
     from stripe_sync import Credential, SyncSettings
 
-ACCOUNT_EXTRA = "account"
-"""The one extra that is not a setting: the connected account (``acct_…``) to act on."""
+CREDENTIAL_EXTRAS = ("account", "mode", "proxy", "ca_bundle")
+"""Extras that are no settings of the sync, but fields of the ``Credential``."""
+
+KEY_PAGE = "/stripe/new-key"
+"""Path, below the UI's address, of the page that leads to Stripe's for a new restricted key."""
 
 
 class StripeHook(BaseHook):
     """A Stripe account, from an Airflow connection of type ``stripe``.
 
     Fields of the connection: ``password`` is the secret or restricted key, ``host`` the base URL
-    of the API (Stripe's if empty). Extras: ``account`` and the settings of the sync
-    (``stripe_sync.SyncSettings``), such as ``requests_per_second``.
+    of the API (Stripe's if empty). Extras: ``account``, ``mode`` (what the key must be for),
+    ``proxy``, ``ca_bundle``, and the settings of the sync (``stripe_sync.SyncSettings``), such as
+    ``requests_per_second``.
 
     Args:
         stripe_conn_id: Id of the connection.
@@ -42,8 +48,8 @@ class StripeHook(BaseHook):
 
         Raises:
             AirflowNotFoundException: There is no such connection.
-            ConfigurationError: The connection has no key, or an invalid one, or its extras are
-                not a JSON object.
+            ConfigurationError: The connection has no key, or an invalid one, or one of the other
+                mode, or its extras are not a JSON object.
         """
         from stripe_sync import Credential
 
@@ -54,13 +60,13 @@ class StripeHook(BaseHook):
                 "put a secret or restricted key into its password field"
             )
             raise ConfigurationError(msg)
-        api_base = {"api_base": connection.host} if connection.host else {}
-        account = extras_of(connection).get(ACCOUNT_EXTRA)
-        return Credential(
-            api_key=connection.password,
-            account=None if is_unset(account) else str(account).strip(),
-            **api_base,
-        )
+        extras = extras_of(connection)
+        given = {name: extras.get(name) for name in CREDENTIAL_EXTRAS}
+        given["api_base"] = connection.host
+        texts: dict[str, Any] = {
+            name: str(value).strip() for name, value in given.items() if not is_unset(value)
+        }
+        return Credential(connection.password, **texts)
 
     def sync_settings(self) -> SyncSettings:
         """The settings of the sync, from the connection's extras.
@@ -73,7 +79,8 @@ class StripeHook(BaseHook):
         from stripe_sync import SyncSettings
 
         extras = extras_of(self.get_connection(self.stripe_conn_id))
-        extras.pop(ACCOUNT_EXTRA, None)
+        for name in CREDENTIAL_EXTRAS:
+            extras.pop(name, None)
         try:
             return SyncSettings.parse(extras)
         except ConfigurationError as error:
@@ -81,18 +88,40 @@ class StripeHook(BaseHook):
             raise ConfigurationError(msg) from error
 
     def test_connection(self) -> tuple[bool, str]:
-        """Request the account from Stripe and check the settings.
+        """Find out whose the key is and what it may read and write; check the settings.
+
+        Nothing is downloaded, created or changed.
 
         Returns:
-            Whether both succeeded, and a sentence for the UI.
+            Whether the key can be used, and a few sentences for the UI.
         """
-        from stripe_sync import fetch_account_id
+        from stripe_sync import check_credential, describe_health
 
         try:
-            self.sync_settings()
-            account = fetch_account_id(self.get_conn())
+            settings, credential = self.sync_settings(), self.get_conn()
+            health = check_credential(credential, settings, warehouse_url=_warehouse_if_any())
         except StripeSyncError as error:
             return False, str(error)
-        if account is None:
-            return True, "Stripe accepts the key, which may not read the id of its account"
-        return True, f"Stripe answered for account {account}"
+        return health.usable, describe_health(health, key_page=_key_page(live=credential.livemode))
+
+
+def _warehouse_if_any() -> str | None:
+    """The warehouse's URL; None where it has no connection, or an unusable one."""
+    from stripe_airflow.hooks.connections import warehouse_url
+
+    try:
+        return warehouse_url()
+    except (AirflowNotFoundException, ConfigurationError):
+        return None
+
+
+def _key_page(*, live: bool) -> str:
+    """A short address that leads to Stripe's page for a new key; Stripe's own where there is none.
+
+    Stripe's is 1,400 characters long, too long for a message of the UI.
+    """
+    from stripe_sync import create_key_url
+
+    base = conf.get("api", "base_url", fallback="").rstrip("/")
+    mode = "live" if live else "test"
+    return f"{base}{KEY_PAGE}/{mode}" if base else create_key_url(test=not live)
