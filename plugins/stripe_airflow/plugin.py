@@ -10,8 +10,8 @@ from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
 from stripe_airflow import pools
+from stripe_airflow.api.port_zero import WithoutPortZero
 from stripe_airflow.links.data_docs import PAGE
-from stripe_airflow.port_zero import WithoutPortZero
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

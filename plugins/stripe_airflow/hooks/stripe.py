@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from stripe_airflow.arguments import is_unset
 from stripe_airflow.hooks.extras import extras_of
+from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_sync import ConfigurationError, StripeSyncError
 
 if TYPE_CHECKING:
@@ -107,8 +108,6 @@ class StripeHook(BaseHook):
 
 def _warehouse_if_any() -> str | None:
     """The warehouse's URL; None where it has no connection, or an unusable one."""
-    from stripe_airflow.hooks.connections import warehouse_url
-
     try:
         return warehouse_url()
     except (AirflowNotFoundException, ConfigurationError):

@@ -9,10 +9,10 @@ from airflow.sdk import BaseOperator
 
 from stripe_airflow.hooks.connections import (
     LAKE_CONN_ID,
-    WAREHOUSE_CONN_ID,
     connections_for,
     stripe_conn_id_of,
 )
+from stripe_airflow.hooks.warehouse import WAREHOUSE_CONN_ID
 from stripe_airflow.interrupt import InterruptibleMixin
 from stripe_airflow.links.dashboard import StripeDashboardLink
 from stripe_airflow.links.data_docs import DataDocsLink

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.configuration import conf
 from airflow.sdk.exceptions import AirflowException
 
-from stripe_airflow.hooks.connections import warehouse_url
 from stripe_airflow.hooks.lake import StripeLakeHook
+from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.operators.base import StripeOperator
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from stripe_airflow.hooks.connections import warehouse_url
+from stripe_airflow.hooks.warehouse import warehouse_url
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowException
 
-from stripe_airflow.hooks.connections import connections_for, warehouse_url
+from stripe_airflow.hooks.connections import connections_for
+from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.pools import BACKFILL_POOL
 from stripe_airflow.reporting import format_table
 

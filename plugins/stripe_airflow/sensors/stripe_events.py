@@ -11,7 +11,8 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.observability import stats
 
 from stripe_airflow.arguments import above_zero, at_least, whole
-from stripe_airflow.hooks.connections import connections_for, warehouse_url
+from stripe_airflow.hooks.connections import connections_for
+from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.operators.base import StripeOperator
 from stripe_airflow.params import parse_syncs
 from stripe_sync import ConfigurationError, StripeSyncError

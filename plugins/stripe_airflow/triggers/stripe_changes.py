@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from stripe_airflow.hooks.connections import WAREHOUSE_CONN_ID, warehouse_url
+from stripe_airflow.hooks.warehouse import WAREHOUSE_CONN_ID, warehouse_url
 
 log = logging.getLogger(__name__)
 

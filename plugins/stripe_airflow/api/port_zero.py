@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stripe_sync.records import canonical_json
+import orjson
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -65,7 +65,7 @@ def _replay(messages: list[Message], receive: Receive) -> Receive:
 def without_port_zero(body: bytes) -> bytes:
     """The body of a test request, without ``port`` where it is 0 and the type is ours."""
     try:
-        fields: Any = canonical_json.loads(body)
+        fields: Any = orjson.loads(body)
     except ValueError:
         return body
     if not isinstance(fields, dict) or fields.get("conn_type") not in CONNECTION_TYPES:
@@ -73,4 +73,4 @@ def without_port_zero(body: bytes) -> bytes:
     if fields.get("port") != 0:
         return body
     del fields["port"]
-    return canonical_json.dumps(fields)
+    return orjson.dumps(fields)
