@@ -23,7 +23,7 @@ from stripe_sync.errors import (
     StripeError,
 )
 
-PROBE_SECONDS = 7.0
+PROBE_SECONDS = 8.0
 """How long a probe takes at most; what Stripe did not answer by then is unknown."""
 
 AT_A_TIME = 16

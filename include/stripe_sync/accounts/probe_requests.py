@@ -75,7 +75,7 @@ class ProbeRequests:
     def _own_reads(self, collection: Collection) -> Iterator[ProbeRequest]:
         lists = collection.lists + collection.fallback_lists
         nested = [call for call in lists if call.placeholders]
-        if collection.retrieve and (not nested or len(nested) < len(lists)):
+        if collection.retrieve and (not nested or placeholders(collection.retrieve) == ("id",)):
             yield self._request("GET", collection.retrieve, collection)
         for call in nested:
             yield self._children(call, collection)
