@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stripe_airflow.hooks.connections import connections_for, stripe_conn_id_of, warehouse_url
+from stripe_airflow.hooks.connections import connections_for, stripe_conn_id_of
 from stripe_airflow.hooks.lake import StripeLakeHook
 from stripe_airflow.hooks.stripe import StripeHook
+from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_sync import SyncSettings
 from stripe_sync.errors import ConfigurationError
 from stripe_sync.libpq import connection_parameters
@@ -303,3 +305,53 @@ def test_the_lake_connection_can_be_tested_from_the_ui(
     assert StripeLakeHook().test_connection()[0]
     assert not StripeLakeHook("bad_lake").test_connection()[0]
     assert list((tmp_path / "lake").iterdir()) == []
+
+
+def test_the_extras_of_the_credential_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = {"mode": "test", "proxy": "http://u:p@proxy:3128", "ca_bundle": "/etc/ca.pem"}
+    stripe_connection(monkeypatch, {**network, "requests_per_second": "5"})
+
+    credential = StripeHook().get_conn()
+
+    assert (credential.mode, credential.proxy, credential.ca_bundle) == tuple(network.values())
+    assert StripeHook().sync_settings() == SyncSettings(requests_per_second=5)
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("sk_live_1", "a test mode key is expected here"),
+        ("pk_test_1", "this is a publishable key"),
+    ],
+)
+def test_a_key_that_cannot_be_right_is_named_before_any_request(
+    monkeypatch: pytest.MonkeyPatch, key: str, says: str
+) -> None:
+    fields = {"conn_type": "stripe", "password": key, "host": "http://127.0.0.1:1"}
+    connection(monkeypatch, "stripe_default", **fields, extra={"mode": "test"})
+
+    works, message = StripeHook().test_connection()
+
+    assert not works
+    assert says in message
+
+
+def test_the_test_says_what_a_restricted_key_lacks_and_where_to_make_another(
+    monkeypatch: pytest.MonkeyPatch, sandbox: Any, warehouse_url: str
+) -> None:
+    sandbox.control.add_key("rk_test_few", permissions=["rak_customer_read", "rak_event_read"])
+    fields = {"conn_type": "stripe", "host": sandbox.base_url, "password": "rk_test_few"}
+    connection(monkeypatch, "stripe_default", **fields)
+    monkeypatch.setenv("AIRFLOW_CONN_STRIPE_WAREHOUSE", warehouse_url)
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example/")
+
+    works, message = StripeHook().test_connection()
+
+    assert works
+    account, counts, missing, *_, link = message.split("\n")
+    assert account == "Account acct_1SandboxShop0001, test mode."
+    assert re.fullmatch(r"The key may read \d+ of 62 collections and write \d+ of \d+\.", counts)
+    assert "plan_read" in missing
+    assert link.endswith("https://airflow.example/stripe/new-key/test")
+    assert len(message) < 1500
+    assert "rk_test_few" not in message
