@@ -16,6 +16,7 @@ from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.ui import WebDriverWait
 
 from e2e.conftest import Up
+from stripe_sandbox.control import SandboxControl
 
 pytestmark = pytest.mark.e2e
 
@@ -140,3 +141,18 @@ def test_the_connection_form_asks_for_what_stripe_needs(up: Up, browser: Any) ->
     kind.send_keys("stripe", Keys.ENTER)
 
     shows(browser, "Secret or restricted key", "API base")
+
+
+def test_the_test_button_says_what_a_restricted_key_may_do(up: Up, browser: Any) -> None:
+    SandboxControl(up.sandbox).add_key("rk_test_few", permissions=["rak_customer_read"])
+    fields = {"connection_id": "stripe_few", "conn_type": "stripe", "host": up.sandbox}
+    up.api.call("POST", "/connections", {**fields, "password": "rk_test_few"})
+    try:
+        browser.get(f"{up.base}/connections")
+        click(browser, "//button[@aria-label='Test Connection']")
+
+        shows(
+            browser, "Test Connection Successful", "Account acct_", "test mode", "/stripe/new-key"
+        )
+    finally:
+        up.api.call("DELETE", "/connections/stripe_few")
