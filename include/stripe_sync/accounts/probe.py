@@ -77,7 +77,9 @@ async def probe(
     """
     requests = ProbeRequests(catalog, api_version)
     plans = {each.id: (requests.reads(each), requests.writes(each)) for each in catalog.values()}
-    wanted = dict.fromkeys(request for plan in plans.values() for each in plan for request in each)
+    reads = [request for plan in plans.values() for request in plan[0]]
+    writes = [request for plan in plans.values() for request in plan[1]]
+    wanted = dict.fromkeys((*reads, *writes))  # if time runs out, reading is known
     findings = await _send_all(api, wanted, seconds)
     judge = _Judge(findings, plans, restricted=credential.restricted)
     judge.learn(catalog)
