@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # Airflow reads its settings at import, so they stand before anything that may import it.
 _AIRFLOW_HOME = tempfile.mkdtemp(prefix="stripe-sync-airflow-")
@@ -87,6 +88,15 @@ def migrated(postgres_url: str) -> Iterator[str]:
         with Warehouse(url) as warehouse:
             warehouse.upgrade()
         yield url
+
+
+@pytest.fixture(scope="session")
+def backfilled(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The demo's shop, backfilled once in this process, to be copied."""
+    from shop import backfilled_shop
+
+    with backfilled_shop(postgres_url, tmp_path_factory.mktemp("backfilled")) as found:
+        yield found
 
 
 @pytest.fixture

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import stripe
 
+from databases import new_database
+from snapshots import Snapshot
+from stripe_sandbox.server import running
 from stripe_sync.catalog import Collection, Retrieval, load_catalog
 from stripe_sync.sync.backfill.backfill import BackfillReport
-from sync_harness import SyncHarness
+from sync_harness import SyncHarness, make_harness, unthrottled
 
 CATALOG = load_catalog()
 EVERY = [collection.name for collection in CATALOG.values()]
@@ -34,11 +40,19 @@ class Shop:
         asked: The endpoints that it requested.
     """
 
-    def __init__(self, harness: SyncHarness) -> None:
+    def __init__(
+        self, harness: SyncHarness, reports: Iterable[BackfillReport], asked: Iterable[str]
+    ) -> None:
         self.harness = harness
         self._objects: dict[str, list[Any]] = {}
-        self.reports: dict[str, BackfillReport] = {r.collection: r for r in harness.backfill()}
-        self.asked = set(harness.sandbox.control.stats()["by_endpoint"])
+        self.reports = {report.collection: report for report in reports}
+        self.asked = set(asked)
+
+    @classmethod
+    def backfill(cls, harness: SyncHarness) -> Shop:
+        """Backfill all collections of a sync."""
+        reports = harness.backfill()
+        return cls(harness, reports, harness.sandbox.control.stats()["by_endpoint"])
 
     def objects(self, kind: str) -> list[Any]:
         """All objects in the sandbox, or all stored previews; read once."""
@@ -94,3 +108,31 @@ class Shop:
         except stripe.InvalidRequestError as error:
             assert error.code == "invoice_upcoming_none"
             return None
+
+
+@dataclass(frozen=True)
+class BackfilledShop:
+    """The demo's shop, backfilled once, to be copied.
+
+    Attributes:
+        original: The shop; to be read only.
+        snapshot: Its sync.
+    """
+
+    original: Shop
+    snapshot: Snapshot
+
+    @contextmanager
+    def copy(self, folder: Path) -> Iterator[Shop]:
+        """The shop with a sync of its own, for as long as the block lasts."""
+        with self.snapshot.copy(folder) as harness:
+            yield Shop(harness, self.original.reports.values(), self.original.asked)
+
+
+@contextmanager
+def backfilled_shop(server_url: str, folder: Path) -> Iterator[BackfilledShop]:
+    """Backfill the demo's shop, to be copied for as long as the block lasts."""
+    with running() as sandbox, new_database(server_url) as url:
+        sandbox.control.demo()
+        shop = Shop.backfill(unthrottled(make_harness(sandbox, url, folder)))
+        yield BackfilledShop(shop, Snapshot.of(shop.harness, server_url))

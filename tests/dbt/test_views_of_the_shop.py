@@ -13,15 +13,13 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from databases import new_database
-from shop import CATALOG, EVERY, Shop
-from stripe_sandbox.server import running
+from shop import CATALOG, EVERY, BackfilledShop, Shop
 from stripe_stack.generate.fields import Field, FieldKind, read_fields
 from stripe_stack.generate.project import Places
 from stripe_sync.catalog import Retrieval
 from stripe_sync.records import Batch, Source
 from stripe_sync.sync.session import open_session
-from sync_harness import SYNC, make_harness, unthrottled
+from sync_harness import SYNC
 
 pytestmark = pytest.mark.dbt
 
@@ -58,13 +56,12 @@ async def keep_what_only_creations_show(shop: Shop) -> None:
 
 @pytest.fixture(scope="module")
 def views(
-    project: Any, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+    project: Any, backfilled: BackfilledShop, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Warehouse]:
     """The demo's shop with the project built on top."""
-    with running() as sandbox, new_database(postgres_url) as url:
-        sandbox.control.demo()
-        folder = tmp_path_factory.mktemp("views")
-        shop = Shop(unthrottled(make_harness(sandbox, url, folder)))
+    folder = tmp_path_factory.mktemp("views")
+    with backfilled.copy(folder) as shop:
+        url = shop.harness.connections.warehouse_url
         asyncio.run(keep_what_only_creations_show(shop))
         replace(project, url=url, output=folder / "dbt").dbt("run")
         with psycopg.connect(url, row_factory=dict_row) as connection:

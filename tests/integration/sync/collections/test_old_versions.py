@@ -37,7 +37,7 @@ def shop(
         method = next(m for m in sandbox.control.objects("payment_method") if m["customer"])
         sandbox.control.put({**method, "id": "pm_custom", "type": "custom"})
         harness = make_harness(sandbox, url, tmp_path_factory.mktemp("old"))
-        yield Shop(unthrottled(harness, api_version=request.param))
+        yield Shop.backfill(unthrottled(harness, api_version=request.param))
 
 
 @pytest.mark.parametrize("name", EVERY)

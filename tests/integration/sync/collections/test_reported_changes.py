@@ -8,13 +8,10 @@ from typing import Any
 import pytest
 
 from account_driver import Account, copied, event_type, key, newest, stored
-from databases import new_database
-from shop import CATALOG
-from stripe_sandbox.server import running
+from shop import CATALOG, BackfilledShop
 from stripe_sync.catalog import ChangeSignal, Collection, ListCall, Retrieval, SourceField
 from stripe_sync.catalog.calls import Trigger
 from stripe_sync.extract.relations import containers
-from sync_harness import make_harness, unthrottled
 
 ROWS = list(CATALOG.values())
 OWN = [
@@ -66,15 +63,14 @@ def name_of(value: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def account(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+def account(
+    backfilled: BackfilledShop, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Account]:
     """The demo's shop, backfilled; each test changes objects of its own."""
-    with running() as sandbox, new_database(postgres_url) as url:
-        sandbox.control.demo()
-        harness = unthrottled(make_harness(sandbox, url, tmp_path_factory.mktemp("reported")))
-        harness.backfill()
-        harness.poll()
-        yield Account(harness)
-        harness.assert_streams_agree()
+    with backfilled.copy(tmp_path_factory.mktemp("reported")) as shop:
+        shop.harness.poll()
+        yield Account(shop.harness)
+        shop.harness.assert_streams_agree()
 
 
 @pytest.mark.parametrize("collection", OWN, ids=name_of)

@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from databases import new_database
-from stripe_sandbox.server import running
+from shop import BackfilledShop
 from stripe_sync.clock import SystemClock, to_unix
-from stripe_sync.sync.connections import SyncSettings
 from stripe_sync.sync.reconcile.reconcile import reconcile_collection
-from sync_harness import SYNC, SyncHarness, make_harness
-
-FAST = SyncSettings(
-    redact=False,
-    requests_per_second=400,
-    total_requests_per_second=500,
-    endpoint_requests_per_second=400,
-)
+from sync_harness import SYNC, SyncHarness
 
 
 @pytest.fixture(scope="module")
-def shop(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SyncHarness]:
+def shop(
+    backfilled: BackfilledShop, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SyncHarness]:
     """The demo's shop, all of it backfilled; each test changes objects of its own."""
-    with running() as sandbox, new_database(postgres_url) as url:
-        sandbox.control.demo()
-        harness = make_harness(sandbox, url, tmp_path_factory.mktemp("substreams"))
-        harness = replace(harness, connections=replace(harness.connections, settings=FAST))
-        harness.backfill()
-        harness.poll()
-        yield harness
-        harness.poll()
-        harness.assert_streams_agree()
+    with backfilled.copy(tmp_path_factory.mktemp("substreams")) as copy:
+        copy.harness.poll()
+        yield copy.harness
+        copy.harness.poll()
+        copy.harness.assert_streams_agree()
 
 
 def ask(harness: SyncHarness, method: str, path: str, **params: Any) -> Any:

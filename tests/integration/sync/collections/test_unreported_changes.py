@@ -11,8 +11,7 @@ import pytest
 
 from account_driver import Account, copied, key, newest, stored
 from databases import new_database
-from shop import CATALOG
-from stripe_sandbox.server import running
+from shop import CATALOG, BackfilledShop
 from stripe_sync.catalog import Collection, Reread, Retrieval
 from stripe_sync.catalog.dependencies import has_own_reader, host_collections, read_order
 from stripe_sync.client import Credential
@@ -23,7 +22,7 @@ from stripe_sync.sync.reconcile.deletions import why_deletes_unknown
 from stripe_sync.sync.reconcile.reconcile import reconcile_collection
 from stripe_sync.sync.reconcile.schedule import plan_due
 from stripe_sync.warehouse import Warehouse
-from sync_harness import SYNC, SyncHarness, make_harness, unthrottled
+from sync_harness import SYNC, SyncHarness
 
 UNREADABLE = {Retrieval.CREATE_ONLY, Retrieval.EVENT_ONLY}
 """These cannot be read again."""
@@ -50,14 +49,13 @@ def name_of(value: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def account(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+def account(
+    backfilled: BackfilledShop, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Account]:
     """The demo's shop, backfilled; each test changes objects of its own."""
-    with running() as sandbox, new_database(postgres_url) as url:
-        sandbox.control.demo()
-        harness = unthrottled(make_harness(sandbox, url, tmp_path_factory.mktemp("unreported")))
-        harness.backfill()
-        yield Account(harness)
-        harness.assert_streams_agree()
+    with backfilled.copy(tmp_path_factory.mktemp("unreported")) as shop:
+        yield Account(shop.harness)
+        shop.harness.assert_streams_agree()
 
 
 def read_again(harness: SyncHarness, collection: Collection, days: int | None = None) -> None:

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from databases import new_database
-from stripe_sandbox.server import running
+from shop import BackfilledShop
 from stripe_sync.catalog import Retrieval, load_catalog
 from stripe_sync.clock import SystemClock
 from stripe_sync.errors import ConfigurationError, StripeUnavailable, SyncBusy
@@ -23,7 +22,7 @@ from stripe_sync.sync.reconcile.reconcile import ReconcileReport, reconcile_coll
 from stripe_sync.sync.reconcile.schedule import DueRead, plan_chosen, plan_due
 from stripe_sync.sync.session import open_session
 from stripe_sync.warehouse import Warehouse
-from sync_harness import FAST, SYNC, SyncHarness, make_harness, unthrottled
+from sync_harness import FAST, SYNC, SyncHarness, unthrottled
 
 CATALOG = load_catalog()
 LISTED = (Retrieval.TOP_LEVEL_LIST, Retrieval.NESTED_LIST)
@@ -53,15 +52,13 @@ def objects(harness: SyncHarness, kind: str, **fields: Any) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def shop(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SyncHarness]:
+def shop(
+    backfilled: BackfilledShop, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SyncHarness]:
     """The demo's shop, all of it backfilled; each test changes collections of its own."""
-    with running() as sandbox, new_database(postgres_url) as url:
-        sandbox.control.demo()
-        harness = make_harness(sandbox, url, tmp_path_factory.mktemp("reconcile"))
-        harness = unthrottled(harness)
-        harness.backfill()
-        yield harness
-        harness.assert_streams_agree()
+    with backfilled.copy(tmp_path_factory.mktemp("reconcile")) as copy:
+        yield copy.harness
+        copy.harness.assert_streams_agree()
 
 
 @pytest.fixture
