@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from databases import new_database
 from integration.sync.backfill.test_backfill_interrupted import fast_stand
 from integration.sync.sync_processes import Work, backfill_collection, follow_stream, maintain
 from integration.sync.test_lake_follower import assert_lake_has_stream_once, change
+from snapshots import Snapshot
 from stripe_sandbox.server import Running
 from stripe_sync import list_syncs
 from stripe_sync.clock import SystemClock
@@ -39,15 +41,23 @@ class Later(SystemClock):
         return super().now() + self._ahead
 
 
-@pytest.fixture
-def harness(harness: SyncHarness) -> SyncHarness:
+@pytest.fixture(scope="module")
+def filled(original: SyncHarness, postgres_url: str) -> Snapshot:
     """A sync with many small files: each backfill found some new objects, changed ones too."""
+    control = original.sandbox.control
     for _ in range(ROUNDS):
-        harness.sandbox.control.seed({"customer": 3, "charge": 2})
-        old = harness.sandbox.control.objects("customer")[0]["id"]
-        harness.sandbox.control.mutate("customer", old, {"name": f"at {time.monotonic_ns()}"})
-        harness.backfill("customer", "charge")
-    return harness
+        control.seed({"customer": 3, "charge": 2})
+        old = control.objects("customer")[0]["id"]
+        control.mutate("customer", old, {"name": f"at {time.monotonic_ns()}"})
+        original.backfill("customer", "charge")
+    return Snapshot.of(original, postgres_url)
+
+
+@pytest.fixture
+def harness(filled: Snapshot, tmp_path: Path) -> Iterator[SyncHarness]:
+    """A copy of that sync."""
+    with filled.copy(tmp_path) as copy:
+        yield copy
 
 
 def keeping(harness: SyncHarness, days: int) -> SyncHarness:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from snapshots import Snapshot
 from stripe_sync.clock import SystemClock
 from sync_harness import SyncHarness, unthrottled
 
@@ -14,14 +17,21 @@ MANY = 60
 OTHER_VERSION = "2024-06-20"
 
 
-@pytest.fixture
-def shop(harness: SyncHarness) -> SyncHarness:
+@pytest.fixture(scope="module")
+def filled(original: SyncHarness, postgres_url: str) -> Snapshot:
     """A sync of an account with many customers, more than Stripe's limits let it fetch at once."""
-    harness = unthrottled(harness, endpoint_requests_per_second=25)
+    harness = unthrottled(original, endpoint_requests_per_second=25)
     harness.sandbox.control.seed({"customer": MANY})
     harness.backfill("customer")
     harness.poll()
-    return harness
+    return Snapshot.of(harness, postgres_url)
+
+
+@pytest.fixture
+def shop(filled: Snapshot, tmp_path: Path) -> Iterator[SyncHarness]:
+    """A copy of that sync."""
+    with filled.copy(tmp_path) as copy:
+        yield copy
 
 
 def customers(harness: SyncHarness) -> list[str]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from snapshots import Snapshot
 from stripe_sync.sync.reconcile.reconcile import reconcile_collection
 from stripe_sync.sync.reconcile.schedule import plan_due
 from sync_harness import SYNC, SyncHarness, unthrottled
@@ -16,13 +19,20 @@ PATIENCE = 60.0
 """Seconds to wait for something that will happen."""
 
 
-@pytest.fixture
-def shop(harness: SyncHarness) -> SyncHarness:
+@pytest.fixture(scope="module")
+def filled(original: SyncHarness, postgres_url: str) -> Snapshot:
     """A sync that was backfilled when the account was empty."""
-    harness = unthrottled(harness)
+    harness = unthrottled(original)
     harness.backfill("customer", "product")
     harness.poll()
-    return harness
+    return Snapshot.of(harness, postgres_url)
+
+
+@pytest.fixture
+def shop(filled: Snapshot, tmp_path: Path) -> Iterator[SyncHarness]:
+    """A copy of that sync."""
+    with filled.copy(tmp_path) as copy:
+        yield copy
 
 
 def miss_events(harness: SyncHarness, count: int, *, spread: str = "even") -> None:

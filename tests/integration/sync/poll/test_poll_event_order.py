@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from snapshots import Snapshot
 from sync_harness import SyncHarness, unthrottled
 
 Doc = dict[str, Any]
 
 
-@pytest.fixture
-def harness(harness: SyncHarness) -> SyncHarness:
+@pytest.fixture(scope="module")
+def filled(original: SyncHarness, postgres_url: str) -> Snapshot:
     """A sync that polls without Stripe's limits."""
-    harness = unthrottled(harness)
+    harness = unthrottled(original)
     harness.backfill("customer", "product", "charge")
     harness.poll()
-    return harness
+    return Snapshot.of(harness, postgres_url)
+
+
+@pytest.fixture
+def harness(filled: Snapshot, tmp_path: Path) -> Iterator[SyncHarness]:
+    """A copy of that sync."""
+    with filled.copy(tmp_path) as copy:
+        yield copy
 
 
 def stripe_events(harness: SyncHarness, upstream_id: str) -> list[Doc]:
