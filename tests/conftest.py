@@ -26,6 +26,7 @@ os.environ.update(
     }
 )
 
+import psycopg  # noqa: E402
 import pytest  # noqa: E402
 from xdist.remote import Producer  # noqa: E402
 from xdist.scheduler import LoadFileScheduling  # noqa: E402
@@ -74,9 +75,18 @@ def postgres_url() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="pg-") as folder:
         server = get_server(folder, cleanup_mode="stop")
         try:
+            _do_not_wait_for_the_disk(server.get_uri())
             yield server.get_uri()
         finally:
             server.cleanup()
+
+
+def _do_not_wait_for_the_disk(server_url: str) -> None:
+    """Commits and dropped databases wait for no disk: these have no power cut to survive."""
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("ALTER SYSTEM SET synchronous_commit = off")
+        connection.execute("SELECT pg_reload_conf()")
 
 
 @pytest.fixture(scope="session")
