@@ -159,6 +159,11 @@ def stored_partition(
 
     async def slices(cursor: JsonObject | None) -> AsyncGenerator[Slice, None]:
         after = cursor["after"] if cursor else ""
+        done = cursor.get("done", 0) if cursor else 0
+        total = await stored.count(collection.id, condition)
+        if cursor is None and total > STORED_OBJECTS:
+            # The first objects may take long: until they are done, 0 % are.
+            yield Slice([], {"after": after, "done": done}, share=0.0)
         more = True
         while more:
             page = await stored.page(collection.id, after, STORED_OBJECTS, fields, condition)
@@ -176,8 +181,10 @@ def stored_partition(
                 for obj, observations in zip(page, found, strict=True)
             ]
             after = page[-1].upstream_id if page else after
+            done += len(page)
             more = len(page) == STORED_OBJECTS
-            yield Slice(items, {"after": after} if more else None)
+            share = min(1.0, done / total) if more and total else 1.0
+            yield Slice(items, {"after": after, "done": done} if more else None, share=share)
 
     return Partition(f"stored {collection.name}", slices)
 
@@ -218,7 +225,10 @@ async def read_partitions(
                 after: JsonObject = {"partition": partition.key, "list": each.cursor}
                 if each.cursor is None:
                     after = {"partition": partition.key, "ended": True}
-                yield Slice(each.items, after, each.covered)
+                share = None
+                if each.share is not None:
+                    share = (number + each.share) / len(partitions)
+                yield Slice(each.items, after, each.covered, share)
             refusals.anything_read |= refusals.objects == lacking
         except REFUSED as error:
             if fallback and not number and isinstance(error, InvalidRequest | EndpointUnavailable):

@@ -51,7 +51,8 @@ async def test_children_of_stored_parents_take_no_request_and_resume_after_each_
         made.stored.objects["stripe:invoice"] = stored_invoices(250)
         made.stored.complete.add("stripe:invoice")
         whole = await read(made, "line_item")
-        assert [len(keys) for keys, _ in whole] == [100, 100, 50]
+        # The first one only says how far it is.
+        assert [len(keys) for keys, _ in whole] == [0, 100, 100, 50]
         for number, (_, cursor) in enumerate(whole):
             assert await read(made, "line_item", cursor) == whole[number + 1 :]
         assert made.targets == []

@@ -69,11 +69,13 @@ class Slice:
         items: Oldest first.
         cursor: Where to continue once the items are stored; None after the last slice.
         covered: Unix seconds up to which everything was emitted, None for lists without time.
+        share: Share of all objects to read that was emitted, 0 to 1; None where unknown.
     """
 
     items: list[Item]
     cursor: JsonObject | None
     covered: int | None = None
+    share: float | None = None
 
 
 _Read = tuple[Segment, Page]

@@ -34,6 +34,9 @@ from stripe_sync.warehouse import CollectionState
 
 log = logging.getLogger(__name__)
 
+PROGRESS_SECONDS = 5.0
+"""Longest time without a sign of progress, in log and warehouse."""
+
 QUEUED_SLICES = 4
 """Slices read ahead of the writer, so that reading does not wait for it."""
 
@@ -231,7 +234,7 @@ class _Run:
         queue: asyncio.Queue[Slice | Exception | None] = asyncio.Queue(QUEUED_SLICES)
         read_task = asyncio.create_task(self._read(cursor, queue))
         try:
-            while (each := await queue.get()) is not None:
+            while (each := await self._next(queue)) is not None:
                 if isinstance(each, Exception):
                     await self.writer.flush_read()
                     raise each
@@ -245,6 +248,18 @@ class _Run:
         if self.collection.retrieval is Retrieval.CREATE_ONLY:
             return Outcome(CollectionStatus.EMPTY, CREATE_ONLY)
         return read_outcome(self.collection, self.writer.objects, self.writer.refusals)
+
+    async def _next(
+        self, queue: asyncio.Queue[Slice | Exception | None]
+    ) -> Slice | Exception | None:
+        """The next slice; while it is read, the progress is shown all the same."""
+        while True:
+            try:
+                return await asyncio.wait_for(queue.get(), PROGRESS_SECONDS)
+            except TimeoutError:
+                progress = await self.writer.store_progress()
+                if self.progress:
+                    self.progress(progress)
 
     async def all_available(self) -> Outcome:
         """Read and write everything; a collection that this account does not have is no failure."""

@@ -9,6 +9,7 @@ the lake, or was restored from a backup.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
@@ -87,6 +88,7 @@ class ChunkWriter:
         self._observations: list[Observation] = []
         self._cursor: JsonObject = {}
         self._covered: int | None = None
+        self._share: float | None = None
         self._earliest: int | None = None
         self._earlier_requests = 0
         self._written_at = session.clock.monotonic()
@@ -185,7 +187,7 @@ class ChunkWriter:
         if self._earliest is None and read.items:
             self._earliest = read.items[0].created
         self._cursor = read.cursor or {}
-        self._covered = read.covered
+        self._covered, self._share = read.covered, read.share
         waited = self._session.clock.monotonic() - self._written_at
         if len(self._observations) < CHUNK_OBJECTS and waited < CHUNK_SECONDS:
             return False
@@ -245,7 +247,22 @@ class ChunkWriter:
         percent = percent_covered(
             self._earliest, self._covered, until=self._session.api.stripe_clock.now()
         )
+        if percent is None and self._share is not None:
+            percent = round(100 * self._share, 1)
         return self._tracker.read(objects=self.objects, requests=self.requests, percent=percent)
+
+    async def store_progress(self) -> Progress:
+        """Store the progress without a chunk: a list may take many requests for few objects."""
+        progress = self.progress()
+        await asyncio.to_thread(
+            self._session.warehouse.collections.set_progress,
+            self._session.sync.id,
+            self._collection.id,
+            requests=progress.requests,
+            percent=progress.percent,
+            seconds_left=progress.seconds_left,
+        )
+        return progress
 
     def close(self) -> None:
         """Release the connection."""

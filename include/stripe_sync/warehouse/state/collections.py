@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -163,6 +163,38 @@ class Collections:
                 "percent": None,
             }
         self._upsert(sync_id, collection_id, insert_values=values, update_values=values)
+
+    def set_progress(
+        self,
+        sync_id: UUID,
+        collection_id: str,
+        *,
+        requests: int,
+        percent: float | None,
+        seconds_left: float | None,
+    ) -> None:
+        """Store the progress of a running backfill between two chunks.
+
+        Args:
+            sync_id: The sync.
+            collection_id: The collection.
+            requests: Requests made in this generation.
+            percent: 0 to 100; None keeps that of the last chunk.
+            seconds_left: Estimated seconds until the end; None where unknown.
+        """
+        left = None if seconds_left is None else timedelta(seconds=seconds_left)
+        statement = (
+            sa.update(_table)
+            .where(_table.c.sync_id == sync_id, _table.c.collection_id == collection_id)
+            .values(
+                requests=requests,
+                percent=sa.func.coalesce(percent, _table.c.percent),
+                eta=sa.func.now() + left if left else None,
+                updated_at=sa.func.now(),
+            )
+        )
+        with explain(self.engine.url), self.engine.begin() as connection:
+            connection.execute(statement)
 
     def finish(
         self,

@@ -115,3 +115,18 @@ def test_a_resumed_run_counts_rate_and_time_left_from_where_it_resumed() -> None
     clock.now_at = 10.0
     read = meter.read(objects=10_000, requests=110, percent=70.0)
     assert (read.objects_per_second, read.seconds_left) == (100.0, 30.0)
+
+
+def test_a_list_of_many_requests_and_no_objects_shows_its_progress(harness: SyncHarness) -> None:
+    harness.sandbox.control.seed({"customer": 250})
+    set_to(harness, **FAST).backfill("customer")
+    slow = set_to(harness, **FAST | {"requests_per_second": 20, "read_every_parent": True})
+    seen: list[Progress] = []
+    [report] = slow.backfill("customer_balance_transaction", progress=seen.append)
+    assert (report.objects, report.requests >= 250) == (0, True)
+    shown = [(each.requests, each.percent) for each in seen]
+    assert len(shown) >= 2
+    assert shown == sorted(shown)
+    assert all(percent is not None and percent < 100 for _, percent in shown)
+    state = slow.state("customer_balance_transaction")
+    assert state["requests"] == report.requests

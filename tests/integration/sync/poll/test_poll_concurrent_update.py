@@ -82,5 +82,6 @@ def test_the_newer_state_stays(harness: SyncHarness) -> None:
     )
     assert rows == [("Melange", 1), ("Spice", MANY - 1)]
     names = [event["data"]["name"] for event in harness.events(products[0])]
-    assert names[1:] == ["Melange", "Melange"]
+    # The change that the Stripe event reports is part of the one that was read.
+    assert names[1:] == ["Melange"]
     harness.assert_streams_agree()
