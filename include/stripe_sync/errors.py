@@ -4,6 +4,8 @@
 
     StripeSyncError
     ├── ConfigurationError           a setting, parameter or name is wrong; retrying cannot help
+    │   ├── SyncNotFound             there is no such sync
+    │   └── SyncConflict             the sync exists already, is paused, or is being deleted
     ├── CatalogError                 the shipped catalogue contradicts itself
     ├── StripeError                  Stripe refused a request or did not answer
     │   ├── AuthenticationError      401: the key is wrong, revoked or expired
@@ -40,7 +42,24 @@ class StripeSyncError(Exception):
 
 
 class ConfigurationError(StripeSyncError):
-    """A setting, parameter or name is wrong; retrying cannot help."""
+    """A setting, parameter or name is wrong; retrying cannot help.
+
+    Args:
+        message: What is wrong, with the remedy where one is known.
+        param: Name of the parameter that is wrong, where it is one.
+    """
+
+    def __init__(self, message: str = "", *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class SyncNotFound(ConfigurationError):
+    """There is no such sync."""
+
+
+class SyncConflict(ConfigurationError):
+    """The sync exists already, is paused, or is being deleted."""
 
 
 class CatalogError(StripeSyncError):

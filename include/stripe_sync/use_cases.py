@@ -49,8 +49,8 @@ def backfill(
 
     Args:
         connections: How to reach Stripe, warehouse and lake.
-        sync: Name of the sync; created when it does not exist.
-        collections: Names such as ``customer``; None or empty for all.
+        sync: Name of the sync; created when it does not exist. A paused one is refused.
+        collections: Names such as ``customer``; None or empty for all that the sync has.
         since: Only objects created at or after this time; None for all.
         requests_per_second: Maximum for this run, instead of the sync's setting.
         progress: Called after each transaction.
@@ -186,11 +186,13 @@ def plan_reconcile(
         Parents before their children.
 
     Raises:
-        ConfigurationError: A collection is unknown, or ``window_days`` is less than 1.
+        ConfigurationError: A collection is unknown or none of the sync's, or ``window_days`` is
+            less than 1.
+        SyncConflict: The sync is paused or being deleted.
         WarehouseError: The warehouse cannot be reached.
     """
     if collections or everything or window_days is not None:
-        return plan_chosen(connections.settings, collections or [], window_days)
+        return plan_chosen(connections, sync, collections or [], window_days)
     return plan_due(connections, sync, SystemClock().now())
 
 
@@ -279,7 +281,7 @@ def status(connections: Connections, sync: str = "default") -> list[CollectionSt
 
 
 def list_syncs(warehouse_url: str, *, active: bool = False) -> list[str]:
-    """Names of all syncs of a warehouse; none when it has no tables yet.
+    """Names of all syncs of a warehouse that are not being deleted; none without tables.
 
     Args:
         warehouse_url: ``postgresql://…``.
@@ -296,7 +298,8 @@ def list_syncs(warehouse_url: str, *, active: bool = False) -> list[str]:
     with Warehouse(warehouse_url) as warehouse:
         warehouse.upgrade()
         syncs = warehouse.syncs.all()
-        return [sync.name for sync in syncs if sync.status == "active" or not active]
+        wanted = ("active",) if active else ("active", "paused")
+        return [sync.name for sync in syncs if sync.status in wanted]
 
 
 def check_syncs(warehouse_url: str) -> list[SyncProblem]:

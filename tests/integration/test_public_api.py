@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+import stripe_sync
 from stripe_sandbox.server import Running
 from stripe_sync import (
     Connections,
@@ -21,7 +22,6 @@ from stripe_sync import (
     backfill,
     reload,
     status,
-    use_cases,
 )
 from stripe_sync.records import ids
 from stripe_sync.warehouse import Warehouse
@@ -89,10 +89,19 @@ def test_the_examples_of_docstrings_run(sandbox: Running, connections: Connectio
         "status",
         "list_syncs",
         "fetch_account_id",
+        "describe_syncs",
+        "get_sync",
+        "sync_settings",
+        "sync_status",
+        "create_sync",
+        "update_sync",
+        "pause_sync",
+        "resume_sync",
+        "delete_sync",
     )
     finder = doctest.DocTestFinder(recurse=False)
     for name in order:
-        function = getattr(use_cases, name)
+        function = getattr(stripe_sync, name)
         for test in finder.find(function, name, globs={"connections": connections}):
             assert test.examples, name
             runner.run(test)

@@ -1,4 +1,4 @@
-"""Keys of Stripe accounts: whose they are, what they may do, how to make one."""
+"""Stripe accounts: their keys (whose they are, what they may do), and the syncs kept of them."""
 
 from __future__ import annotations
 

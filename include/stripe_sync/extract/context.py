@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -80,6 +80,7 @@ class ReadContext:
         livemode: Whether the key is a live one.
         stored: The stored records.
         every_parent: Whether parents are asked for children that nothing stored speaks for.
+        selected: Whether the sync has a collection, by its id.
     """
 
     requester: Requester
@@ -89,6 +90,7 @@ class ReadContext:
     livemode: bool
     stored: StoredRecords
     every_parent: bool = False
+    selected: Callable[[str], bool] = lambda _: True
     _normalizers: dict[str, Normalizer] = field(default_factory=dict)
 
     def through(self, requester: Requester) -> ReadContext:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
@@ -56,6 +56,8 @@ class Substreams:
         self._by_event: list[str] = []
         self._readers: dict[str, CollectionReader] = {}
         for collection in context.catalog.values():
+            if not context.selected(collection.id):
+                continue
             self._readers[collection.id] = CollectionReader(collection, self._context)
             relations = Relations.of(context.catalog, collection)
             for host_id in {*relations.embedded, *relations.references, *relations.containers}:
@@ -64,6 +66,11 @@ class Substreams:
                 self._by_event.append(collection.id)
         self._unreadable: set[str] | None = None
         self._named = NamedObjects(self._context)
+
+    @property
+    def hosts(self) -> Set[str]:
+        """Ids of the collections whose objects lead to others."""
+        return self._by_host.keys()
 
     async def find(
         self, events: Sequence[JsonObject], fetched: Sequence[FetchedObject]

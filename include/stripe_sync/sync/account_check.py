@@ -124,11 +124,13 @@ class _Check:
     async def run(self, sync: Sync | None) -> Sync:
         """Check the key, and store the result with the sync."""
         credential = self.connections.credential
-        paced_as = unknown_account(credential) if sync is None else sync.account_id
+        begins = sync is None or not sync.is_account_learnt
+        paced_as = unknown_account(credential) if sync is None or begins else sync.account_id
         async with self._api(paced_as) as api:
             account_id = (await fetch_identity(api, credential)).account
-            if sync is None:
-                sync = await self._create(account_id or unknown_account(credential), paced_as)
+            if sync is None or begins:
+                known = account_id or unknown_account(credential)
+                sync = await self._begin(sync, known, paced_as)
             learnt = await self._account_to_store(api, sync, account_id)
         await asyncio.to_thread(
             self.warehouse.syncs.mark_checked,
@@ -140,12 +142,23 @@ class _Check:
         )
         return replace(sync, account_id=learnt)
 
-    async def _create(self, account_id: str, paced_as: str) -> Sync:
+    async def _begin(self, sync: Sync | None, account_id: str, paced_as: str) -> Sync:
+        """Create the sync, or store the account of one that was created without a request.
+
+        Raises:
+            ConfigurationError: The sync was created for the other mode.
+        """
         livemode = self.connections.credential.livemode
+        if sync and sync.livemode != livemode:
+            raise self._other_account(sync, account_id)
         if account_id != paced_as:
             # The account was unknown when the request was sent: count it where it belongs.
             await self._rate_limiter(account_id).acquire(f"GET {_ACCOUNT_PATH}", Priority.LIVE)
         resource_id = ids.resource_id(account_id, livemode=livemode)
+        if sync:
+            learn = self.warehouse.syncs.learn_account
+            await asyncio.to_thread(learn, sync.id, account_id, resource_id)
+            return replace(sync, account_id=account_id, resource_id=resource_id)
         return await _ensure(
             self.warehouse, self.connections, self.sync_name, account_id, resource_id
         )
@@ -228,11 +241,15 @@ class _Check:
         mode = {True: "live", False: "test"}
         key_mode = mode[self.connections.credential.livemode]
         message = (
-            f"sync {sync.name!r} stores account {sync.account_id} in {mode[sync.livemode]} mode,"
+            f"sync {sync.name!r} stores {_account_of(sync)} in {mode[sync.livemode]} mode,"
             f" but the key is for {account_id or 'another account'} in {key_mode} mode: use another"
             " sync name for it"
         )
         return ConfigurationError(message)
+
+
+def _account_of(sync: Sync) -> str:
+    return f"account {sync.account_id}" if sync.is_account_learnt else "an account"
 
 
 async def _retrieve(

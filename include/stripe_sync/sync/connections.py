@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Literal
 
@@ -142,7 +142,15 @@ class SyncSettings(BaseModel):
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
             message = f"sync setting {name}: {first['msg'].removeprefix('Value error, ')}"
-            raise ConfigurationError(message) from None
+            raise ConfigurationError(message, param=f"settings.{name}") from None
+
+    def overridden_by(self, overrides: Mapping[str, object]) -> SyncSettings:
+        """These settings, with those that are stored with a sync in their place.
+
+        Raises:
+            ConfigurationError: A stored setting is unknown to this version, or invalid.
+        """
+        return SyncSettings.parse(self.model_dump() | dict(overrides)) if overrides else self
 
     def limits(self, *, livemode: bool, backfill: float | None = None) -> PacingLimits:
         """The rate limits of the account.
@@ -187,7 +195,7 @@ def _check_names(values: Mapping[str, object], known: list[str]) -> None:
         problems.append(f"{name!r}{hint}")
     if problems:
         message = f"unknown sync setting: {', '.join(problems)}; known are {', '.join(known)}"
-        raise ConfigurationError(message)
+        raise ConfigurationError(message, param="settings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +206,7 @@ class Connections:
         credential: The Stripe key and the API that it is for.
         warehouse_url: ``postgresql://user:password@host:port/database``.
         lake_url: Folder or fsspec URL (``s3://bucket/stripe``).
-        settings: The sync's settings.
+        settings: The sync's settings; those stored with the sync win over them.
 
     Example:
         >>> from stripe_sync import Connections, Credential
@@ -214,3 +222,11 @@ class Connections:
     warehouse_url: str = field(repr=False)
     lake_url: str
     settings: SyncSettings = field(default_factory=SyncSettings)
+
+    def overridden_by(self, overrides: Mapping[str, object]) -> Connections:
+        """The same with the settings that are stored with the sync.
+
+        Raises:
+            ConfigurationError: A stored setting is unknown to this version, or invalid.
+        """
+        return replace(self, settings=self.settings.overridden_by(overrides))

@@ -91,7 +91,8 @@ def maintain_sync(
         warehouse.upgrade()
         sync = warehouse.syncs.get(sync_name)
         run = _Run(warehouse, sync, Lake(connections.lake_url, sync_name), clock, progress)
-        run.delete_expired(connections.settings.keep_events_days)
+        settings = connections.settings.overridden_by(sync.overrides)
+        run.delete_expired(settings.keep_events_days)
         run.compact()
         return run.finish()
 

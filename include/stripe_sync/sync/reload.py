@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from uuid import UUID
 
 from stripe_sync.client import NoRateLimit, StripeApi
 from stripe_sync.clock import SystemClock, to_unix
@@ -19,7 +20,7 @@ from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.lake_follower import LakeFollower
 from stripe_sync.sync.poll.lease import LEASE_SECONDS
 from stripe_sync.sync.progress import Progress, ProgressTracker
-from stripe_sync.sync.session import Session
+from stripe_sync.sync.session import Session, refuse_inactive
 from stripe_sync.warehouse import Sync, Warehouse
 from stripe_sync.warehouse.restoring.restorer import Restorer
 
@@ -72,10 +73,9 @@ def plan_reload(
         ConfigurationError: The lake has no files of the sync, or those of another account.
         SyncBusy: The sync is being polled.
     """
-    catalog = connections.settings.catalog
-    asked = {catalog.resolve(name).name for name in collections or catalog}
     with _open(connections, sync_name) as (session, lake_reader):
-        warehouse, sync = session.warehouse, session.sync
+        warehouse, sync, catalog = session.warehouse, session.sync, session.catalog
+        asked = {catalog.resolve(name).name for name in collections or catalog}
         _take_lease(session)
         LakeFollower(session).flush()
         watermarks = lake_reader.watermarks()
@@ -116,9 +116,9 @@ def reload_collection(
         SyncBusy: The sync is being polled, or the collection is being backfilled.
         StripeSyncError: Lake or warehouse failed; run it again.
     """
-    resolved = connections.settings.catalog.resolve(collection)
     with bulk_mode(), _open(connections, sync_name) as (session, lake_reader):
         warehouse, sync = session.warehouse, session.sync
+        resolved = session.catalog.resolve(collection)
         tracker = ProgressTracker(resolved.name, session.clock)
         on_progress = progress or (lambda _: None)
         events = records = rows = 0
@@ -191,17 +191,11 @@ def _open(connections: Connections, sync_name: str) -> Iterator[tuple[Session, L
     if owner.sync_id != ids.sync_id(sync_name):
         message = f"the lake's folder {sync_name} belongs to a sync of another name"
         raise ConfigurationError(message)
-    credential, settings = connections.credential, connections.settings
+    credential = connections.credential
     with Warehouse(connections.warehouse_url) as warehouse:
         warehouse.upgrade()
-        sync = warehouse.syncs.find(sync_name) or warehouse.syncs.ensure(
-            sync_name,
-            account_id=unknown_account(credential),
-            resource_id=owner.resource_id,
-            livemode=credential.livemode,
-            api_version=settings.api_version,
-            settings=settings.model_dump(mode="json"),
-        )
+        sync = _find_or_create(warehouse, connections, sync_name, owner.resource_id)
+        settings = connections.settings.overridden_by(sync.overrides)
         if sync.resource_id != owner.resource_id:
             message = f"lake and warehouse hold different Stripe accounts under {sync_name!r}"
             raise ConfigurationError(message)
@@ -210,3 +204,29 @@ def _open(connections: Connections, sync_name: str) -> Iterator[tuple[Session, L
             Session(sync, settings, api, warehouse, lake, SystemClock(), settings.catalog),
             lake_reader,
         )
+
+
+def _find_or_create(
+    warehouse: Warehouse, connections: Connections, sync_name: str, resource_id: UUID
+) -> Sync:
+    """The sync; one that has no account yet gets that of the lake's files.
+
+    Raises:
+        SyncConflict: It is being deleted.
+    """
+    credential, settings = connections.credential, connections.settings
+    sync = warehouse.syncs.find(sync_name)
+    if sync is None:
+        return warehouse.syncs.ensure(
+            sync_name,
+            account_id=unknown_account(credential),
+            resource_id=resource_id,
+            livemode=credential.livemode,
+            api_version=settings.api_version,
+            settings=settings.model_dump(mode="json"),
+        )
+    if sync.status == "deleting":
+        refuse_inactive(sync)
+    if not sync.is_account_learnt:
+        warehouse.syncs.learn_account(sync.id, unknown_account(credential), resource_id)
+    return warehouse.syncs.get(sync_name)

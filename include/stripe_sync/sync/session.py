@@ -14,7 +14,7 @@ from stripe_sync.catalog import Catalog, Collection, Evidence
 from stripe_sync.client import SharedBudget, SharedRateLimiter, StripeApi
 from stripe_sync.client.stripe_clock import StripeClock
 from stripe_sync.clock import Clock, SystemClock, WarehouseClock
-from stripe_sync.errors import ConfigurationError
+from stripe_sync.errors import ConfigurationError, SyncConflict
 from stripe_sync.extract.context import ReadContext
 from stripe_sync.extract.normalize import Normalizer
 from stripe_sync.extract.reader import CollectionReader
@@ -72,7 +72,9 @@ class WarehouseRecords:
         return await asyncio.to_thread(children, self.sync.id, collection_id, parent_ids)
 
     async def is_complete(self, collection_id: str) -> bool:
-        """Whether every object of a collection, however old, is stored."""
+        """Whether every object of a collection, however old, is stored and kept up to date."""
+        if not self.sync.selects(collection_id):
+            return False
         find = self.warehouse.collections.state
         state = await asyncio.to_thread(find, self.sync.id, collection_id)
         if state is None or not state.status.is_complete:
@@ -156,7 +158,16 @@ class Session:
             livemode=self.sync.livemode,
             stored=WarehouseRecords(self.warehouse, self.sync),
             every_parent=self.settings.read_every_parent,
+            selected=self.sync.selects,
         )
+
+    def resolve(self, name: str) -> Collection:
+        """One of the sync's collections, by any accepted spelling of its name.
+
+        Raises:
+            ConfigurationError: There is no such collection, or the sync does not have it.
+        """
+        return resolve_selected(self.catalog, self.sync, name)
 
     def stripe_ahead(self) -> timedelta:
         """How far Stripe's clock is ahead of the warehouse's, or a little more, never less."""
@@ -170,6 +181,41 @@ class Session:
     def normalizer(self, collection: Collection) -> Normalizer:
         """The normalizer of a collection, created once."""
         return self.context.normalizer(collection)
+
+
+def resolve_selected(catalog: Catalog, sync: Sync | None, name: str) -> Collection:
+    """A collection that a sync has; a sync that does not exist yet has all.
+
+    Raises:
+        ConfigurationError: There is no such collection, or the sync does not have it.
+    """
+    collection = catalog.resolve(name)
+    if sync and not sync.selects(collection.id):
+        message = (
+            f"{collection.name} is not one of the collections of sync {sync.name}: add it with"
+            f" stripe-sync syncs update {sync.name} --add {collection.name}"
+        )
+        raise ConfigurationError(message, param="collections")
+    return collection
+
+
+def refuse_inactive(sync: Sync) -> None:
+    """Refuse to send requests for a sync that is paused or being deleted.
+
+    Raises:
+        SyncConflict: It is; the message names the remedy.
+    """
+    if sync.status == "paused":
+        message = (
+            f"sync {sync.name} is paused: resume it with stripe-sync syncs resume {sync.name}, or"
+            " with the DAG stripe_sync_admin"
+        )
+        raise SyncConflict(message)
+    if sync.status == "deleting":
+        message = (
+            f"sync {sync.name} is being deleted: finish with stripe-sync syncs delete {sync.name}"
+        )
+        raise SyncConflict(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,20 +274,23 @@ async def open_session(
 
     Raises:
         AuthenticationError: Stripe refuses the key.
-        ConfigurationError: The sync belongs to another account or mode than the key, or the lake
-            has files of it that the warehouse does not know.
+        SyncConflict: The sync is paused or being deleted.
+        ConfigurationError: The sync belongs to another account or mode than the key, or there is
+            data of it that the warehouse's state does not know.
         WarehouseError: The warehouse cannot be reached or changed.
         LakeError: The lake cannot be reached.
     """
     clock = clock or SystemClock()
-    credential, settings = connections.credential, connections.settings
     lake = Lake(connections.lake_url, sync_name)
     async with AsyncExitStack() as stack:
         if common is None:
             common = await stack.enter_async_context(
                 open_shared_resources(connections.warehouse_url, clock)
             )
-        await asyncio.to_thread(_check_lake_is_known, common.warehouse, lake, sync_name)
+        stored = await asyncio.to_thread(_find_sync, common.warehouse, lake, sync_name)
+        if stored:
+            connections = connections.overridden_by(stored.overrides)
+        credential, settings = connections.credential, connections.settings
         stripe_clock = StripeClock(common.clock)
         sync = await open_sync(
             connections,
@@ -269,17 +318,46 @@ async def open_session(
         yield Session(sync, settings, api, common.warehouse, lake, common.clock, settings.catalog)
 
 
-def _check_lake_is_known(warehouse: Warehouse, lake: Lake, sync_name: str) -> None:
-    """Refuse to begin a history that the lake has already.
+def _find_sync(warehouse: Warehouse, lake: Lake, sync_name: str) -> Sync | None:
+    """The sync, if it may run; None where it is to be created.
 
-    The second history would number the versions of each record from 1 again, and its change events
-    would have the ids of others.
+    A sync that begins must not have a history already: the second one would number the versions of
+    each record from 1 again, and its change events would have the ids of others.
+
+    Raises:
+        SyncConflict: It is paused or being deleted.
+        ConfigurationError: It begins, and warehouse or lake have data of it.
     """
-    if warehouse.syncs.find(sync_name) is None and LakeReader(lake).collections():
+    sync = warehouse.syncs.find(sync_name)
+    if sync:
+        refuse_inactive(sync)
+    if sync is None or not sync.is_account_learnt:
+        refuse_history(warehouse, lake, sync_name)
+    return sync
+
+
+def refuse_history(warehouse: Warehouse, lake: Lake | None, sync_name: str) -> None:
+    """Refuse to begin a sync that has data, from another warehouse or from before its deletion.
+
+    Args:
+        warehouse: The warehouse.
+        lake: The lake; None if only the warehouse is to be looked at.
+        sync_name: The sync.
+
+    Raises:
+        SyncConflict: There is data; the message names the remedies.
+    """
+    remedy = (
+        "rebuild the sync from the lake with the DAG stripe_reload, delete the data with"
+        f" stripe-sync syncs delete {sync_name} --drop-data, or choose another name"
+    )
+    if lake is not None and LakeReader(lake).collections():
         folder = lake.location[1]
-        msg = (
+        message = (
             f"the lake has files of sync {sync_name} in {folder}, but the warehouse does not know "
-            "this sync: rebuild the warehouse from them with the DAG stripe_reload, or choose "
-            "another lake or another name for the sync"
+            f"this sync: {remedy}, or another lake"
         )
-        raise ConfigurationError(msg)
+        raise SyncConflict(message)
+    if warehouse.syncs.has_rows(sync_name):
+        message = f"the warehouse has data of a deleted sync named {sync_name}: {remedy}"
+        raise SyncConflict(message)

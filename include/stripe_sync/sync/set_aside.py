@@ -89,6 +89,8 @@ async def retry_set_aside(session: Session, writer: BatchWriter, apply: Apply) -
 def _observe(session: Session, objects: Sequence[SetAside]) -> list[Observation]:
     observations: list[Observation] = []
     for each in objects:
+        if not session.sync.selects(each.collection_id):
+            continue
         collection = session.catalog.get(each.collection_id)
         if collection and collection.retrieval is Retrieval.TOP_LEVEL_LIST:
             obj = canonical_json.loads(each.text or b"null")

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from stripe_sync.warehouse.reading.streams import StreamPart
+from stripe_sync.warehouse.reading.sync_statuses import (
+    CollectionStatusRow,
+    GapStatus,
+    PollingStatus,
+)
 from stripe_sync.warehouse.state.collections import CollectionState
 from stripe_sync.warehouse.state.problems import SyncProblem
 from stripe_sync.warehouse.state.syncs import Sync
 from stripe_sync.warehouse.warehouse import Warehouse
 from stripe_sync.warehouse.writing.batch_writer import BatchWriter
 
-__all__ = ["BatchWriter", "CollectionState", "StreamPart", "Sync", "SyncProblem", "Warehouse"]
+__all__ = [
+    "BatchWriter",
+    "CollectionState",
+    "CollectionStatusRow",
+    "GapStatus",
+    "PollingStatus",
+    "StreamPart",
+    "Sync",
+    "SyncProblem",
+    "Warehouse",
+]

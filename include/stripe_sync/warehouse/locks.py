@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -57,6 +57,27 @@ class Locks:
                     "wait until it ends, or stop it and run again"
                 )
                 raise SyncBusy(msg)
+            yield
+
+    @contextmanager
+    def backfills(self, sync_id: UUID, collection_ids: Iterable[str]) -> Iterator[None]:
+        """Lock collections of a sync against backfills and reconciles, without waiting.
+
+        Raises:
+            SyncBusy: Another process reads one of them.
+            WarehouseError: The warehouse cannot be reached.
+        """
+        with self._transaction() as connection:
+            for collection_id in collection_ids:
+                key = lock_key("backfill", sync_id, collection_id)
+                with explain(self.engine.url):
+                    locked = connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(key)))
+                if not locked:
+                    msg = (
+                        f"another process is backfilling or reconciling {collection_id} of this "
+                        "sync: wait until it ends, or stop it and run again"
+                    )
+                    raise SyncBusy(msg)
             yield
 
     @contextmanager

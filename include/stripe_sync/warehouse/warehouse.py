@@ -9,6 +9,7 @@ from stripe_sync.warehouse.connect import create_engine
 from stripe_sync.warehouse.locks import Locks
 from stripe_sync.warehouse.reading.record_queries import RecordQueries
 from stripe_sync.warehouse.reading.streams import Streams
+from stripe_sync.warehouse.reading.sync_statuses import SyncStatuses
 from stripe_sync.warehouse.schema.migrate import upgrade
 from stripe_sync.warehouse.state.collections import Collections
 from stripe_sync.warehouse.state.lake_position import LakePosition
@@ -22,6 +23,7 @@ from stripe_sync.warehouse.state.set_aside import SetAsides
 from stripe_sync.warehouse.state.syncs import Syncs
 from stripe_sync.warehouse.state.transaction_count import TransactionCount
 from stripe_sync.warehouse.writing.batch_writer import BatchWriter
+from stripe_sync.warehouse.writing.sync_removal import SyncRemoval
 
 
 class Warehouse:
@@ -46,6 +48,8 @@ class Warehouse:
         streams: Records and change events in the order of ``seq``.
         lake_position: Stream position that the lake has reached.
         retention: Deletes expired change events.
+        removal: Removes syncs.
+        sync_statuses: What the warehouse knows about a sync's state.
         locks: Advisory locks.
 
     Raises:
@@ -68,6 +72,8 @@ class Warehouse:
         self.streams = Streams(engine)
         self.lake_position = LakePosition(engine)
         self.retention = Retention(engine)
+        self.removal = SyncRemoval(engine)
+        self.sync_statuses = SyncStatuses(engine)
         self.locks = Locks(engine)
 
     def __enter__(self) -> Self:

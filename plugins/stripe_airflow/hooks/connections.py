@@ -30,6 +30,27 @@ def stripe_conn_id_of(sync: str) -> str:
     return conn_id
 
 
+def stored_stripe_conn_id(sync: str, warehouse_conn_id: str = WAREHOUSE_CONN_ID) -> str:
+    """Id of a sync's Stripe connection: the one that is stored with it, or the default one.
+
+    Args:
+        sync: Name of the sync.
+        warehouse_conn_id: Id of the warehouse's connection; without it nothing can be stored.
+
+    Raises:
+        ConfigurationError: The id is that of the warehouse or the lake, or the warehouse's
+            connection is invalid.
+        WarehouseError: The warehouse cannot be reached.
+    """
+    from stripe_sync import find_connection_id
+
+    try:
+        stored = find_connection_id(warehouse_url(warehouse_conn_id), sync)
+    except AirflowNotFoundException:
+        stored = None
+    return stored or stripe_conn_id_of(sync)
+
+
 def connections_for(
     sync: str,
     *,
@@ -41,16 +62,18 @@ def connections_for(
 
     Args:
         sync: Name of the sync.
-        stripe_conn_id: Id of the Stripe connection; None for ``stripe_<sync>``.
+        stripe_conn_id: Id of the Stripe connection; None for the one that is stored with the sync,
+            or ``stripe_<sync>``.
         warehouse_conn_id: Id of the ``postgres`` connection.
         lake_conn_id: Id of the ``stripe_lake`` connection.
 
     Raises:
         ConfigurationError: A connection is missing or incomplete, or a setting is invalid.
+        WarehouseError: The warehouse cannot be reached.
     """
     from stripe_sync import Connections
 
-    stripe = StripeHook(stripe_conn_id or stripe_conn_id_of(sync))
+    stripe = StripeHook(stripe_conn_id or stored_stripe_conn_id(sync, warehouse_conn_id))
     try:
         return Connections(
             credential=stripe.get_conn(),

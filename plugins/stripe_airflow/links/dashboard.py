@@ -8,7 +8,7 @@ from airflow.sdk import BaseOperatorLink
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from stripe_airflow.hooks.stripe import StripeHook
-from stripe_sync import ConfigurationError
+from stripe_sync import StripeSyncError
 
 if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
@@ -40,7 +40,7 @@ class StripeDashboardLink(BaseOperatorLink):
     name = "Stripe Dashboard"
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
-        """The URL; empty if the API is not Stripe's, or the connection is missing or invalid.
+        """The URL; empty if the API is not Stripe's, or a connection is missing or invalid.
 
         Args:
             operator: A :class:`~stripe_airflow.operators.base.StripeSyncOperator`.
@@ -48,7 +48,7 @@ class StripeDashboardLink(BaseOperatorLink):
         """
         try:
             credential = StripeHook(operator.resolved_stripe_conn_id()).get_conn()
-        except (AirflowNotFoundException, ConfigurationError):
+        except (AirflowNotFoundException, StripeSyncError):
             return ""  # the task's error names the cause
         return dashboard_url(credential, getattr(operator, "collection", None))
 

@@ -10,7 +10,7 @@ from airflow.sdk import BaseOperator
 from stripe_airflow.hooks.connections import (
     LAKE_CONN_ID,
     connections_for,
-    stripe_conn_id_of,
+    stored_stripe_conn_id,
 )
 from stripe_airflow.hooks.warehouse import WAREHOUSE_CONN_ID
 from stripe_airflow.interrupt import InterruptibleMixin
@@ -74,12 +74,13 @@ class StripeSyncOperator(StripeOperator):
         self.stripe_conn_id = stripe_conn_id
 
     def resolved_stripe_conn_id(self) -> str:
-        """Id of the Stripe connection: the given one, or the sync's default.
+        """Id of the Stripe connection: the given one, the one of the sync, or its default.
 
         Raises:
             ConfigurationError: The sync's default is another type of connection.
+            WarehouseError: The warehouse cannot be reached.
         """
-        return self.stripe_conn_id or stripe_conn_id_of(self.sync)
+        return self.stripe_conn_id or stored_stripe_conn_id(self.sync, self.warehouse_conn_id)
 
     def connections(self) -> Connections:
         """The connections of the sync.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TriggerRule
 from airflow.sdk.exceptions import AirflowException
@@ -13,6 +13,9 @@ from stripe_airflow.hooks.connections import connections_for
 from stripe_airflow.params import parse_since
 from stripe_airflow.pools import BACKFILL_POOL
 from stripe_airflow.reporting import format_table
+
+if TYPE_CHECKING:
+    from stripe_sync import SyncSettings
 
 log = logging.getLogger(__name__)
 
@@ -126,9 +129,15 @@ def _failures(rows: Sequence[Mapping[str, Any]], missing: Sequence[str]) -> Iter
 def _forbidden(rows: Sequence[Mapping[str, Any]], tasks: Sequence[Task]) -> Iterator[str]:
     """The collections that the key may not read, if the sync's settings make that a failure."""
     forbidden = [row for row in rows if row["status"] == "forbidden"]
-    if forbidden and connections_for(tasks[0]["sync"]).settings.fail_when_forbidden:
+    if forbidden and _settings_of(tasks[0]["sync"]).fail_when_forbidden:
         lacking = "; ".join(
             f"{row['collection']}: {row['permission'] or row['message']}" for row in forbidden
         )
         share = f"{len(forbidden)} of {len(rows)} collections"
         yield f"The key lacks permission for {share}. {lacking}."
+
+
+def _settings_of(sync: str) -> SyncSettings:
+    from stripe_sync import sync_settings
+
+    return sync_settings(connections_for(sync), sync)

@@ -135,6 +135,8 @@ class NamedObjects:
 
     def _is_wanted(self, collection_id: str, synced: dict[str, int | None]) -> bool:
         """Whether its objects are stored, whatever their age, and no re-read brings them soon."""
+        if not self._context.selected(collection_id):
+            return False
         schedule = self._context.catalog[collection_id].reread_schedule
         return synced.get(collection_id, 0) is None and not any(each.days for each in schedule)
 

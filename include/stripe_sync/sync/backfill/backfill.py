@@ -109,14 +109,15 @@ def plan_backfill(
     Args:
         connections: How to reach Stripe, warehouse and lake.
         sync_name: The sync; created when it does not exist.
-        collections: Names in any accepted spelling; None or empty for all.
+        collections: Names in any accepted spelling; None or empty for all that the sync has.
 
     Returns:
         The collections to read. A collection without a reader of its own is replaced by those
         together with which it is read.
 
     Raises:
-        StripeSyncError: A name is unknown, or as ``open_session`` raises it.
+        ConfigurationError: A name is unknown, or the sync does not have the collection.
+        StripeSyncError: As ``open_session`` raises it.
     """
     return asyncio.run(_plan(connections, sync_name, collections))
 
@@ -126,7 +127,8 @@ async def _plan(
 ) -> BackfillPlan:
     async with open_session(connections, sync_name) as session:
         catalog = session.catalog
-        chosen = {catalog.resolve(name).id for name in collections or catalog}
+        selected = filter(session.sync.selects, catalog)
+        chosen = {session.resolve(name).id for name in collections or selected}
         await take_cutoff(session)
         for collection_id in (name for name in catalog if name in chosen):
             session.warehouse.collections.queue(session.sync.id, collection_id)
@@ -208,7 +210,7 @@ async def _backfill(
     async with open_session(
         connections, sync_name, requests_per_second=requests_per_second
     ) as session:
-        collection = session.catalog.resolve(name)
+        collection = session.resolve(name)
         with session.warehouse.locks.backfill(session.sync.id, collection.id):
             writer = ChunkWriter(session, collection, since, restart_key)
             run = _Run(session, collection, writer, progress, session.clock.monotonic())

@@ -20,7 +20,7 @@ from functools import partial
 
 from stripe_sync.client.scrub_secrets import scrubbed
 from stripe_sync.clock import Clock, SystemClock
-from stripe_sync.errors import PERMANENT, StripeSyncError, SyncBusy, WarehouseError
+from stripe_sync.errors import PERMANENT, StripeSyncError, SyncBusy, SyncConflict, WarehouseError
 from stripe_sync.records import ids
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.event_loop import run_to_end
@@ -30,6 +30,7 @@ from stripe_sync.sync.poll.outage import Backoff, Outage
 from stripe_sync.sync.poll.poller import Poller
 from stripe_sync.sync.poll.report import PollBatch, PollHealth, PollReport, PollResult
 from stripe_sync.sync.session import SharedResources, open_session, open_shared_resources
+from stripe_sync.warehouse.state.syncs import NEW_REVISION
 from stripe_sync.warehouse.writing.batch_writer import BatchWriter
 
 log = logging.getLogger(__name__)
@@ -115,6 +116,7 @@ class _PolledSync:
         is_message_stored: Whether the warehouse has the message of this poller's error, or none.
         backoff: When it is tried again.
         report: Totals of all its pollers.
+        revision: What was stored with the sync when it was listed last.
     """
 
     task: asyncio.Task[None] | None = None
@@ -125,6 +127,7 @@ class _PolledSync:
     is_message_stored: bool = False
     backoff: Backoff = field(default_factory=Backoff)
     report: PollReport = field(default_factory=PollReport)
+    revision: object = None
 
 
 class PollSupervisor:
@@ -267,27 +270,30 @@ class PollSupervisor:
 
     async def _supervise(self, shared: SharedResources, writer: BatchWriter, end: float) -> None:
         # However long the warehouse took to open, each sync is tried once.
-        left, names = max(0.0, end - self._clock.monotonic()), set[str]()
+        left, listed = max(0.0, end - self._clock.monotonic()), dict[str, object]()
         while left >= 0 and not self._stop_requested.is_set():
-            names = await self._list_names(shared, names)
-            for name in self._polled.keys() - names:
-                log.info("Sync %s is no longer active: polling of it ends", name)
-                await self._stop_poller(shared, name)
-            for name in sorted(names):
-                self._start_poller(name, shared, writer)
+            listed = await self._list_syncs(shared, listed)
+            for name, sync in list(self._polled.items()):
+                if name not in listed or sync.revision != listed[name]:
+                    log.info("Sync %s was changed, paused or removed: its poller ends", name)
+                    await self._stop_poller(shared, name)
+            for name in sorted(listed):
+                self._start_poller(name, shared, writer, listed[name])
             await self._wait(min(left, SYNC_LIST_SECONDS))
             for name, sync in self._polled.items():
                 await self._reap(shared, name, sync)
             self._raise_if_none_can_be_polled()
             left = end - self._clock.monotonic()
 
-    async def _list_names(self, shared: SharedResources, known: set[str]) -> set[str]:
-        """Names of the syncs to poll; those known before while the warehouse does not answer."""
+    async def _list_syncs(
+        self, shared: SharedResources, known: dict[str, object]
+    ) -> dict[str, object]:
+        """The syncs to poll; those known before while the warehouse does not answer."""
         now = self._clock.monotonic()
         if not self._outage.backoff.is_due(now):
             return known
         try:
-            names = await asyncio.to_thread(self._names_to_poll, shared)
+            listed = await asyncio.to_thread(self._syncs_to_poll, shared)
         except WarehouseError as error:
             self._outage.add(error, now)
             return known
@@ -295,13 +301,17 @@ class PollSupervisor:
             for sync in self._polled.values():
                 if isinstance(sync.error, WarehouseError):
                     sync.backoff.reset()
-        return names
+        return listed
 
-    def _names_to_poll(self, shared: SharedResources) -> set[str]:
-        names = set(self._syncs)
-        if not names:
-            names = {s.name for s in shared.warehouse.syncs.all() if s.status == "active"}
-        return set(filter(self._shard.holds, names))
+    def _syncs_to_poll(self, shared: SharedResources) -> dict[str, object]:
+        """Names of the syncs to poll, each with what its poller must be restarted for."""
+        stored = {sync.name: sync for sync in shared.warehouse.syncs.all()}
+        names = self._syncs or [s.name for s in stored.values() if s.status == "active"]
+        return {
+            name: stored[name].revision if name in stored else NEW_REVISION
+            for name in names
+            if self._shard.holds(name)
+        }
 
     async def _wait(self, seconds: float) -> None:
         """Wait until a poller ends or ``stop`` is called, at most so many seconds."""
@@ -313,10 +323,12 @@ class PollSupervisor:
         finally:
             stop.cancel()
 
-    def _start_poller(self, name: str, shared: SharedResources, writer: BatchWriter) -> None:
+    def _start_poller(
+        self, name: str, shared: SharedResources, writer: BatchWriter, revision: object
+    ) -> None:
         """Start the poller of a sync, unless it runs or its next try is not due."""
         with self._lock:
-            sync = self._polled.setdefault(name, _PolledSync())
+            sync = self._polled.setdefault(name, _PolledSync(revision=revision))
         if sync.task is not None or not sync.backoff.is_due(self._clock.monotonic()):
             return
         self._started_pollers += 1
@@ -419,7 +431,7 @@ class PollSupervisor:
         else:
             message = f"{type(error).__name__}: {scrubbed(str(error))}"
             log.error("Sync %s cannot be polled, next try in %.0f s", name, wait, exc_info=error)
-        if not isinstance(error, SyncBusy):
+        if not isinstance(error, (SyncBusy, SyncConflict)):
             await self._store_message(shared, name, message)
 
     async def _store_message(self, shared: SharedResources, name: str, message: str) -> None:

@@ -132,6 +132,8 @@ def _targets(session: Session) -> dict[str, _Target]:
     for state in warehouse.collections.states(session.sync.name):
         if not state.status.is_complete or state.collection_id not in session.catalog:
             continue
+        if not session.sync.selects(state.collection_id):
+            continue
         collection = session.catalog[state.collection_id]
         read_at = None
         if any(each.days for each in collection.reread_schedule):

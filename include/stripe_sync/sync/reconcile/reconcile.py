@@ -123,7 +123,7 @@ async def _reconcile(  # noqa: PLR0917 - what the public function takes
     clock: Clock | None,
 ) -> ReconcileReport:
     async with open_session(connections, sync_name, clock=clock) as session:
-        collection = session.catalog.resolve(name)
+        collection = session.resolve(name)
         if window is not None and not has_window(session.catalog, collection):
             message = f"{collection.name} cannot be read by creation time: leave out the window"
             raise ConfigurationError(message)

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from stripe_sync.catalog import STRIPE_EVENTS, Collection, Reread, Retrieval
 from stripe_sync.catalog.dependencies import has_own_reader, has_window, read_order
 from stripe_sync.errors import ConfigurationError
-from stripe_sync.sync.connections import Connections, SyncSettings
+from stripe_sync.sync.connections import Connections
+from stripe_sync.sync.session import refuse_inactive, resolve_selected
 from stripe_sync.warehouse import CollectionState, Warehouse
 
 HOUR = 3
@@ -59,26 +60,29 @@ def plan_due(connections: Connections, sync_name: str, now: datetime) -> list[Du
         In the order to read them.
 
     Raises:
+        SyncConflict: The sync is paused or being deleted.
         WarehouseError: The warehouse cannot be reached or changed.
     """
-    catalog = connections.settings.catalog
     with Warehouse(connections.warehouse_url) as warehouse:
         warehouse.upgrade()
         sync = warehouse.syncs.find(sync_name)
         if sync is None:
             return []
+        refuse_inactive(sync)
+        settings = connections.settings.overridden_by(sync.overrides)
+        catalog = settings.catalog
         states = {state.collection_id: state for state in warehouse.collections.states(sync_name)}
         times = warehouse.reconciles.times(sync.id)
         gap = warehouse.gaps.newest_open(sync.id)
         busy_until = None
-        if connections.settings.cadence == "adaptive":
+        if settings.cadence == "adaptive":
             busy_until = warehouse.polls.newest_stripe_event(
                 sync.id, polled_since=now - QUIET_AFTER
             )
         due, gap_is_repaired = [], True
         for collection in read_order(catalog, catalog.values()):
             state = states.get(collection.id)
-            if state is None or not _is_scheduled(collection):
+            if state is None or not _is_scheduled(collection) or not sync.selects(collection.id):
                 continue
             if not state.status.is_complete:
                 # A backfill that began before the gap ended is read again when it is complete.
@@ -97,13 +101,14 @@ def plan_due(connections: Connections, sync_name: str, now: datetime) -> list[Du
 
 
 def plan_chosen(
-    settings: SyncSettings, collections: Sequence[str], window_days: int | None
+    connections: Connections, sync_name: str, collections: Sequence[str], window_days: int | None
 ) -> list[DueRead]:
     """Some collections to read again, whether they are due or not.
 
     Args:
-        settings: Of the sync.
-        collections: Names in any accepted spelling; empty for all that can be read so.
+        connections: How to reach the warehouse.
+        sync_name: The sync.
+        collections: Names in any accepted spelling; empty for all of the sync that can be read so.
         window_days: Age in days of the oldest objects to read; None for all objects.
 
     Returns:
@@ -111,14 +116,25 @@ def plan_chosen(
         together with which it is read.
 
     Raises:
-        ConfigurationError: A name is unknown, or ``window_days`` is less than 1.
+        ConfigurationError: A name is unknown, the sync does not have the collection, or
+            ``window_days`` is less than 1.
+        SyncConflict: The sync is paused or being deleted.
+        WarehouseError: The warehouse cannot be reached or changed.
     """
     if window_days is not None and window_days < 1:
         message = f"window_days is {window_days}: give 1 or more, or none for all objects"
         raise ConfigurationError(message)
-    catalog = settings.catalog
-    chosen = [catalog.resolve(name) for name in collections] or [
-        each for each in catalog.values() if window_days is None or has_window(catalog, each)
+    with Warehouse(connections.warehouse_url) as warehouse:
+        warehouse.upgrade()
+        sync = warehouse.syncs.find(sync_name)
+    if sync:
+        refuse_inactive(sync)
+    catalog = connections.settings.overridden_by(sync.overrides if sync else {}).catalog
+    chosen = [resolve_selected(catalog, sync, name) for name in collections] or [
+        each
+        for each in catalog.values()
+        if (window_days is None or has_window(catalog, each))
+        and (sync is None or sync.selects(each.id))
     ]
     return [DueRead(each.name, window_days) for each in read_order(catalog, chosen)]
 

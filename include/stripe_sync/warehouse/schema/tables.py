@@ -114,10 +114,27 @@ syncs = sa.Table(
     sa.Column("livemode", sa.Boolean, nullable=False, comment="Live data rather than test data"),
     sa.Column("api_version", pg.TEXT, nullable=False, comment="Version of all payloads"),
     sa.Column(
-        "settings", pg.JSONB, nullable=False, server_default="{}", comment="The sync's own settings"
+        "settings", pg.JSONB, nullable=False, server_default="{}", comment="Settings in effect"
     ),
     sa.Column(
-        "status", pg.TEXT, nullable=False, server_default="active", comment="active or paused"
+        "overrides",
+        pg.JSONB,
+        nullable=False,
+        server_default="{}",
+        comment="Settings stored with the sync; they win over those of its connection",
+    ),
+    sa.Column("collections", pg.ARRAY(pg.TEXT), comment="Ids of its collections; null: all"),
+    sa.Column("connection_id", pg.TEXT, comment="Airflow connection of its key; null: stripe_…"),
+    sa.Column("external_id", pg.TEXT, comment="The caller's own id of it"),
+    sa.Column(
+        "metadata", pg.JSONB, nullable=False, server_default="{}", comment="The caller's own data"
+    ),
+    sa.Column(
+        "status",
+        pg.TEXT,
+        nullable=False,
+        server_default="active",
+        comment="active, paused or deleting",
     ),
     sa.Column("created_at", MOMENT, nullable=False, server_default=sa.func.now()),
     sa.Column("updated_at", MOMENT, nullable=False, server_default=sa.func.now()),
@@ -130,7 +147,7 @@ syncs = sa.Table(
         server_default="0",
         comment="Seconds that Stripe's clock was ahead of the warehouse's",
     ),
-    sa.CheckConstraint("status IN ('active', 'paused')", name="syncs_status"),
+    sa.CheckConstraint("status IN ('active', 'paused', 'deleting')", name="syncs_status"),
     sa.CheckConstraint("name ~ '^[a-z0-9][a-z0-9_-]*$'", name="syncs_name_slug"),
     sa.UniqueConstraint("name", name="syncs_name"),
     schema=CONTROL_SCHEMA,

@@ -25,6 +25,7 @@ CROSS JOIN LATERAL (
     SELECT 4, 'the backfill of ' || c.collection_id || ' failed: ' || coalesce(c.message, '')
     FROM stripe_sync.collection_state AS c
     WHERE c.sync_id = s.id AND c.status = 'failed'
+        AND (s.collections IS NULL OR c.collection_id = ANY (s.collections))
     UNION ALL
     SELECT 5, count(*) || ' changed objects could not be fetched for more than an hour (the first: '
         || min(f.collection_id || ' ' || f.upstream_id)

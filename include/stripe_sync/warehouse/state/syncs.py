@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,15 +12,16 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.engine import Engine
 
-from stripe_sync.errors import ConfigurationError
-from stripe_sync.records import ids
+from stripe_sync.errors import ConfigurationError, SyncConflict, SyncNotFound
+from stripe_sync.records import canonical_json, ids
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.warehouse.connect import explain
 from stripe_sync.warehouse.schema import poll_tables, tables
 
 _table = tables.syncs
-# Tables with exactly one row a sync.
-_SIDE_TABLES = (tables.stream_position, poll_tables.poll_state, tables.lake_position)
+# Tables with exactly one row a sync, besides that of its stream.
+_SIDE_TABLES = (poll_tables.poll_state, tables.lake_position)
+_RAW_TABLES = (tables.events, tables.records)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +35,18 @@ class Sync:
         account_id: ``acct_…``, or ``unknown:…`` as long as no key could read it.
         livemode: Live data rather than test data.
         api_version: Version of all payloads.
-        settings: The sync's own settings.
-        status: ``active`` or ``paused``.
+        settings: The settings in effect when it last ran.
+        status: ``active``, ``paused`` or ``deleting``.
         created_at: When it was created.
-        updated_at: When its settings last changed.
+        updated_at: When its settings or its status last changed.
         key_fingerprint: Fingerprint of the key that was last found to be for this account.
         key_checked_at: When that was found out; None for never.
         stripe_ahead: Seconds that Stripe's clock was ahead of the warehouse's then.
+        overrides: Settings stored with the sync, by name; they win over those of its connection.
+        collections: Ids of its collections; None for all.
+        connection_id: Airflow connection that has its key; None for ``stripe_<name>``.
+        external_id: The caller's own id of it.
+        metadata: The caller's own data.
     """
 
     id: UUID
@@ -55,6 +62,38 @@ class Sync:
     key_fingerprint: UUID | None = None
     key_checked_at: datetime | None = None
     stripe_ahead: float = 0.0
+    overrides: JsonObject = field(default_factory=dict)
+    collections: tuple[str, ...] | None = None
+    connection_id: str | None = None
+    external_id: str | None = None
+    metadata: JsonObject = field(default_factory=dict)
+
+    @property
+    def is_account_learnt(self) -> bool:
+        """Whether it was ever opened with a key; before, its account is unknown."""
+        return self.account_id != account_to_learn(self.name)
+
+    @property
+    def revision(self) -> object:
+        """Equal as long as what was chosen for it is the same; a poller is restarted otherwise."""
+        return _revision(self.status, self.overrides, self.collections, self.connection_id)
+
+    def selects(self, collection_id: str) -> bool:
+        """Whether a collection is one of its collections."""
+        return self.collections is None or collection_id in self.collections
+
+
+def _revision(*chosen: object) -> object:
+    return canonical_json.dumps(chosen)
+
+
+NEW_REVISION = _revision("active", {}, None, None)
+"""The revision of a sync that its first run has created, or will."""
+
+
+def account_to_learn(name: str) -> str:
+    """What stands for the account of a sync that was created and never opened with a key."""
+    return f"unknown:{ids.sync_id(name).hex}"
 
 
 class Syncs:
@@ -99,12 +138,79 @@ class Syncs:
             try:
                 connection.execute(_upsert(values))
             except sa.exc.IntegrityError as error:
-                msg = f"{name!r} is not a name for a sync: use lower-case letters, digits, - and _"
-                raise ConfigurationError(msg) from error
-            for side in _SIDE_TABLES:
-                row = insert(side).values(sync_id=values["id"])
-                connection.execute(row.on_conflict_do_nothing())
+                raise _not_a_name(name) from error
+            _insert_side_rows(connection, values["id"])
         return self.get(name)
+
+    def create(self, name: str, *, livemode: bool, api_version: str, values: JsonObject) -> Sync:
+        """Create a sync whose account is not known yet.
+
+        Args:
+            name: Slug of lower-case letters, digits, ``-`` and ``_``.
+            livemode: Live data rather than test data.
+            api_version: Version of all payloads.
+            values: Further columns by name.
+
+        Raises:
+            SyncConflict: There is one already.
+            ConfigurationError: The name is not a slug.
+            WarehouseError: The warehouse cannot be reached.
+        """
+        account_id = account_to_learn(name)
+        row = {
+            "id": ids.sync_id(name),
+            "name": name,
+            "account_id": account_id,
+            "resource_id": ids.resource_id(account_id, livemode=livemode),
+            "livemode": livemode,
+            "api_version": api_version,
+            **values,
+        }
+        statement = insert(_table).values(row).on_conflict_do_nothing().returning(_table.c.id)
+        with explain(self.engine.url), self.engine.begin() as connection:
+            try:
+                created = connection.execute(statement).first()
+            except sa.exc.IntegrityError as error:
+                raise _not_a_name(name) from error
+            _insert_side_rows(connection, row["id"])
+        if created is None:
+            msg = f"there is a sync named {name!r} already: update it, or choose another name"
+            raise SyncConflict(msg, param="name")
+        return self.get(name)
+
+    def change(self, sync: Sync, values: Mapping[str, Any]) -> bool:
+        """Change columns of a sync, and the time of its last change.
+
+        Returns:
+            False where it was changed since it was read; then nothing is.
+        """
+        statement = (
+            sa.update(_table)
+            .where(_table.c.id == sync.id, _table.c.updated_at == sync.updated_at)
+            .values(**values, updated_at=sa.func.clock_timestamp())
+        )
+        with explain(self.engine.url), self.engine.begin() as connection:
+            return connection.execute(statement).rowcount == 1
+
+    def set_status(self, sync_id: UUID, status: str) -> None:
+        """Set the status of a sync: active, paused or deleting."""
+        self._update(sync_id, {"status": status, "updated_at": sa.func.clock_timestamp()})
+
+    def learn_account(self, sync_id: UUID, account_id: str, resource_id: UUID) -> None:
+        """Store the account of a sync that has no records yet."""
+        self._update(sync_id, {"account_id": account_id, "resource_id": resource_id})
+
+    def has_rows(self, name: str) -> bool:
+        """Whether records or change events of a sync with this name are stored."""
+        sync_id = ids.sync_id(name)
+        stored = (sa.exists().where(table.c.sync_id == sync_id) for table in _RAW_TABLES)
+        with explain(self.engine.url), self.engine.connect() as connection:
+            return bool(connection.scalar(sa.select(sa.or_(*stored))))
+
+    def _update(self, sync_id: UUID, values: Mapping[str, Any]) -> None:
+        statement = sa.update(_table).where(_table.c.id == sync_id).values(**values)
+        with explain(self.engine.url), self.engine.begin() as connection:
+            connection.execute(statement)
 
     def mark_checked(
         self,
@@ -124,45 +230,64 @@ class Syncs:
             at: When it was checked.
             stripe_ahead: Seconds that Stripe's clock is ahead of the warehouse's.
         """
-        statement = (
-            sa.update(_table)
-            .where(_table.c.id == sync_id)
-            .values(
-                account_id=account_id,
-                key_fingerprint=fingerprint,
-                key_checked_at=at,
-                stripe_ahead=stripe_ahead,
-            )
+        self._update(
+            sync_id,
+            {
+                "account_id": account_id,
+                "key_fingerprint": fingerprint,
+                "key_checked_at": at,
+                "stripe_ahead": stripe_ahead,
+            },
         )
-        with explain(self.engine.url), self.engine.begin() as connection:
-            connection.execute(statement)
 
     def find(self, name: str) -> Sync | None:
         """The sync with this name; None when there is none."""
         with explain(self.engine.url), self.engine.connect() as connection:
             row = connection.execute(sa.select(_table).where(_table.c.name == name))
             found = row.mappings().one_or_none()
-        return Sync(**found) if found else None
+        return _sync(found) if found else None
 
     def get(self, name: str) -> Sync:
         """The sync with this name.
 
         Raises:
-            ConfigurationError: There is none.
+            SyncNotFound: There is none.
             WarehouseError: The warehouse cannot be reached.
         """
         sync = self.find(name)
         if sync is None:
             known = ", ".join(sync.name for sync in self.all()) or "none yet"
             msg = f"there is no sync named {name!r} (known: {known}); a backfill creates it"
-            raise ConfigurationError(msg)
+            raise SyncNotFound(msg)
         return sync
 
     def all(self) -> list[Sync]:
         """All syncs by name."""
         with explain(self.engine.url), self.engine.connect() as connection:
             rows = connection.execute(sa.select(_table).order_by(_table.c.name))
-            return [Sync(**row) for row in rows.mappings()]
+            return [_sync(row) for row in rows.mappings()]
+
+
+def _sync(row: sa.RowMapping) -> Sync:
+    collections = row["collections"]
+    return Sync(**{**row, "collections": None if collections is None else tuple(collections)})
+
+
+def _not_a_name(name: str) -> ConfigurationError:
+    message = f"{name!r} is not a name for a sync: use lower-case letters, digits, - and _"
+    return ConfigurationError(message, param="name")
+
+
+def _insert_side_rows(connection: sa.Connection, sync_id: UUID) -> None:
+    """Create the rows that every sync has; its stream goes on after change events that it has."""
+    events, position = tables.events, tables.stream_position
+    newest = sa.select(sa.func.coalesce(sa.func.max(events.c.seq), 0))
+    row = insert(position).values(
+        sync_id=sync_id, last_seq=newest.where(events.c.sync_id == sync_id).scalar_subquery()
+    )
+    connection.execute(row.on_conflict_do_nothing())
+    for side in _SIDE_TABLES:
+        connection.execute(insert(side).values(sync_id=sync_id).on_conflict_do_nothing())
 
 
 def _upsert(values: dict[str, Any]) -> Insert:

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from integration.sync.poll.accounts import SYNCS, Accounts, until
+from stripe_sync import update_sync
 from stripe_sync.errors import AuthenticationError, ConfigurationError
 from stripe_sync.records import ids
 from stripe_sync.sync.connections import Connections
@@ -148,6 +149,24 @@ def test_a_sync_is_added_paused_and_resumed_while_it_runs(accounts: Accounts) ->
             await asyncio.to_thread(execute, "DELETE FROM stripe_sync.syncs")
             await asyncio.to_thread(accounts.change, "west", "still")
             await until(lambda: accounts.names("west") == {"still"})
+
+    asyncio.run(run())
+
+
+def test_a_collection_that_is_added_while_it_runs_is_polled(accounts: Accounts) -> None:
+    """Named syncs as well: what was passed over a moment ago is in the lookback."""
+    url = accounts.harness.connections.warehouse_url
+    update_sync(url, "north", collections=["product"])
+
+    async def run() -> None:
+        async with accounts.supervised() as supervisor:
+            await until(lambda: supervisor.health().report.polls > 0)
+            await asyncio.to_thread(accounts.change, "north", "Ada")
+            await asyncio.to_thread(accounts.change, "south", "Ben")
+            await until(lambda: accounts.names("south") == {"Ben"})
+            assert accounts.names("north") == set()
+            await asyncio.to_thread(update_sync, url, "north", collections=["customer"])
+            await until(lambda: accounts.names("north") == {"Ada"})
 
     asyncio.run(run())
 

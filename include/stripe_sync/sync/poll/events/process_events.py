@@ -158,7 +158,7 @@ class EventProcessor:
                 and is_ahead(state, record, by_key[changed.key], self._normalizer(changed))
             ):
                 ahead.append(changed)
-            elif state:
+            elif state and self._session.sync.selects(changed.collection.id):
                 states.append(state)
         objects = [changed for changed in objects if changed not in ahead]
         substreams = await self._substreams.find((), _fetched_objects(objects))
@@ -193,7 +193,7 @@ class EventProcessor:
         for event in events:
             payload = event["data"]["object"]
             for collection in self._session.catalog.route(str(payload.get("object"))):
-                if collection.ignores(event["type"]):
+                if collection.ignores(event["type"]) or not self._is_wanted(collection.id):
                     continue
                 try:
                     upstream_id = self._session.normalizer(collection).upstream_id(payload)
@@ -211,6 +211,10 @@ class EventProcessor:
                     changed.locator = payload
                 fingerprints.add(content)
         return list(objects.values())
+
+    def _is_wanted(self, collection_id: str) -> bool:
+        """Whether the sync has a collection, or another one whose objects are read through it."""
+        return self._session.sync.selects(collection_id) or collection_id in self._substreams.hosts
 
     # Step 2: resolve
 
@@ -382,7 +386,10 @@ class EventProcessor:
                 api_version=self._session.settings.api_version,
             )
             for changed in changed_by_event.get(event["id"], ())
+            if self._session.sync.selects(changed.collection.id)
         ]
+        if not self._session.sync.selects(STRIPE_EVENTS):
+            return changes
         return [self._event_record(event), *changes]
 
     def set_aside(self, event: JsonObject, reason: object, *, observed_at: datetime) -> None:

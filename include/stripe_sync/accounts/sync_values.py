@@ -1,0 +1,131 @@
+"""Checks of what callers store with a sync. Messages do not repeat values, which may be secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from stripe_sync.catalog import load_catalog
+from stripe_sync.catalog.dependencies import derived_collections, host_collections
+from stripe_sync.errors import ConfigurationError
+from stripe_sync.records import canonical_json, ids
+from stripe_sync.records.canonical_json import JsonObject
+from stripe_sync.sync.connections import SyncSettings, is_unset
+
+NAME_LENGTH = 100
+EXTERNAL_ID_LENGTH = 255
+METADATA_BYTES = 20_000
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*", re.ASCII)
+# NUL and halves of surrogate pairs, which jsonb refuses.
+_UNSTORABLE = re.compile(rb"(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])", re.IGNORECASE)
+_CONNECTION_ID = re.compile(r"[\w.-]{1,200}", re.ASCII)
+
+
+def check_name(name: str) -> None:
+    """Check the name of a new sync.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if len(name) > NAME_LENGTH or not _NAME.fullmatch(name):
+        message = (
+            "the name of a sync has lower-case letters, digits, - and _, begins with a letter or"
+            f" digit, and is at most {NAME_LENGTH} characters long"
+        )
+        raise ConfigurationError(message, param="name")
+
+
+def merge_settings(stored: Mapping[str, Any], changes: Mapping[str, object]) -> JsonObject:
+    """Stored settings with some changes; None, ``""`` and ``"null"`` remove one.
+
+    Raises:
+        ConfigurationError: A name is unknown or a value is invalid.
+    """
+    given = {name: value for name, value in changes.items() if not is_unset(value)}
+    SyncSettings.parse(dict(changes))  # names of removed ones included
+    names = [*(name for name in stored if name not in changes), *given]
+    parsed = SyncSettings.parse({name: given.get(name, stored.get(name)) for name in names})
+    values = parsed.model_dump(mode="json")
+    if {"requests_per_second", "total_requests_per_second"} <= set(names):
+        parsed.limits(livemode=True)
+    return {name: values[name] for name in sorted(names)}
+
+
+def merge_metadata(stored: Mapping[str, Any], changes: Mapping[str, object]) -> JsonObject:
+    """Stored metadata with some changes; None removes a name.
+
+    Raises:
+        ConfigurationError: It cannot be stored, or is too large.
+    """
+    merged = {**stored, **changes}
+    merged = {name: value for name, value in merged.items() if value is not None}
+    try:
+        text = canonical_json.dumps(merged)
+        is_json = canonical_json.loads(text) == merged and not _UNSTORABLE.search(text)
+    except (TypeError, ValueError):
+        is_json = False
+    if not is_json or len(text) > METADATA_BYTES:
+        message = (
+            f"metadata is a JSON object of at most {METADATA_BYTES:,} bytes, without NUL"
+            " characters and without numbers that are not finite"
+        )
+        raise ConfigurationError(message, param="metadata")
+    return merged
+
+
+def check_external_id(external_id: str | None) -> str | None:
+    """Check an external id.
+
+    Raises:
+        ConfigurationError: It cannot be stored, or is too long.
+    """
+    if external_id is None:
+        return None
+    if not ids.is_storable(external_id) or len(external_id) > EXTERNAL_ID_LENGTH:
+        message = f"external_id is a text of 1 to {EXTERNAL_ID_LENGTH} characters"
+        raise ConfigurationError(message, param="external_id")
+    return external_id
+
+
+def check_connection_id(connection_id: str | None) -> str | None:
+    """Check the id of an Airflow connection, by Airflow's own rule.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if connection_id is not None and not _CONNECTION_ID.fullmatch(connection_id):
+        message = "connection_id has 1 to 200 letters, digits, and the characters . _ -"
+        raise ConfigurationError(message, param="connection_id")
+    return connection_id
+
+
+def resolve_collections(
+    names: Sequence[str] | None, include_parents: Sequence[str] = ()
+) -> list[str] | None:
+    """Ids of collections, with those that are always read together with them.
+
+    Args:
+        names: In any accepted spelling; None or empty for all.
+        include_parents: The sync's setting.
+
+    Returns:
+        In the order of the catalogue; None for all.
+
+    Raises:
+        ConfigurationError: A name is unknown.
+    """
+    if not names:
+        return None
+    catalog = load_catalog(tuple(include_parents))
+    chosen = set()
+    for name in names:
+        try:
+            collection = catalog.resolve(name)
+        except ConfigurationError as error:
+            raise ConfigurationError(str(error), param="collections") from None
+        hosts = host_collections(catalog, collection)
+        chosen |= {collection.id, *(each.id for each in hosts)}
+        chosen |= {each.id for each in derived_collections(catalog, collection)}
+    return [collection_id for collection_id in catalog if collection_id in chosen]
