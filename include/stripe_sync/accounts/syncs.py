@@ -24,8 +24,8 @@ from stripe_sync.accounts.sync_values import (
     merge_settings,
     resolve_collections,
 )
-from stripe_sync.catalog import PINNED_API_VERSION
-from stripe_sync.errors import SyncBusy, SyncConflict
+from stripe_sync.catalog import PINNED_API_VERSION, load_catalog
+from stripe_sync.errors import ConfigurationError, SyncBusy, SyncConflict
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.sync.connections import Connections, SyncSettings
 from stripe_sync.sync.session import refuse_history
@@ -278,6 +278,29 @@ def find_connection_id(warehouse_url: str, sync: str) -> str | None:
     with open_warehouse(warehouse_url) as warehouse:
         found = warehouse.syncs.find(sync)
     return found.connection_id if found else None
+
+
+def changed_collections(
+    sync: SyncInfo, *, add: Sequence[str] = (), remove: Sequence[str] = ()
+) -> list[str]:
+    """Collections of a sync after some were added and others removed, for :func:`update_sync`.
+
+    Args:
+        sync: The sync; one that has all collections loses those that are removed.
+        add: Names in any accepted spelling.
+        remove: The same.
+
+    Raises:
+        ConfigurationError: A name is unknown, or no collection is left.
+    """
+    every = [*load_catalog()]
+    present = every if sync.collection_ids is None else [*sync.collection_ids]
+    removed = set(resolve_collections(remove) or ())
+    left = [*(name for name in present if name not in removed), *(resolve_collections(add) or ())]
+    if not left:
+        message = f"sync {sync.name} would have no collection left: pause or delete it instead"
+        raise ConfigurationError(message, param="collections")
+    return left
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from stripe_sync.cli import credentials
+from stripe_sync.cli import credentials, syncs
 from stripe_sync.cli.check import check
 
 app = typer.Typer(
@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 app.command()(check)
 app.add_typer(credentials.app, name="credentials")
+app.add_typer(syncs.app, name="syncs")
 
 
 def main() -> None:
