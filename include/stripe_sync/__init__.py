@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from stripe_sync.accounts.syncs import (
         SyncChanges,
         SyncInfo,
+        check_runnable,
         create_sync,
         describe_syncs,
         find_connection_id,
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     )
     from stripe_sync.catalog import Catalog, Collection, load_catalog
     from stripe_sync.client import Credential
+    from stripe_sync.client.scrub_secrets import scrubbed
     from stripe_sync.dbt_runner import dbt_command, dbt_environment
     from stripe_sync.libpq import render_warehouse_url
     from stripe_sync.records import CollectionStatus
@@ -159,6 +161,7 @@ __all__ = [
     "backfill",
     "backfill_collection",
     "check_credential",
+    "check_runnable",
     "check_syncs",
     "create_key_url",
     "create_sync",
@@ -186,6 +189,7 @@ __all__ = [
     "reload_collection",
     "render_warehouse_url",
     "resume_sync",
+    "scrubbed",
     "status",
     "sync_settings",
     "sync_status",
@@ -199,6 +203,7 @@ _MODULES = {
     "accounts.syncs": (
         "SyncChanges",
         "SyncInfo",
+        "check_runnable",
         "create_sync",
         "describe_syncs",
         "find_connection_id",
@@ -210,6 +215,7 @@ _MODULES = {
     ),
     "catalog": ("Catalog", "Collection", "load_catalog"),
     "client": ("Credential",),
+    "client.scrub_secrets": ("scrubbed",),
     "records": ("CollectionStatus",),
     "libpq": ("render_warehouse_url",),
     "dbt_runner": ("dbt_command", "dbt_environment"),

@@ -7,16 +7,15 @@ disk in common with the workers.
 from __future__ import annotations
 
 from html import escape
-from typing import Literal
 
 from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
 from airflow.api_fastapi.core_api.security import requires_access_view
 from airflow.sdk.exceptions import AirflowNotFoundException
-from fastapi import Depends, FastAPI
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi import APIRouter, Depends
+from fastapi.responses import HTMLResponse
 
 from stripe_airflow.hooks.lake import StripeLakeHook
-from stripe_sync import ConfigurationError, create_key_url
+from stripe_sync import ConfigurationError
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Stripe data docs</title>
@@ -30,33 +29,22 @@ _NOT_BUILT = """<p>The docs have not been built yet.</p>
 <p>Run the DAG <code>stripe_dbt</code>; it also runs after each backfill.</p>"""
 
 
-def data_docs_app() -> FastAPI:
-    """The app that serves the data docs to users with access to the view DOCS."""
-    app = FastAPI(
-        title="Stripe data docs",
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        dependencies=[Depends(requires_access_view(AccessView.DOCS))],
-    )
+router = APIRouter(
+    dependencies=[Depends(requires_access_view(AccessView.DOCS))], include_in_schema=False
+)
+"""Serves the data docs to users with access to the view DOCS."""
 
-    @app.get("/data-docs")
-    def data_docs() -> HTMLResponse:
-        """The docs; a page with the reason if there are none."""
-        try:
-            return HTMLResponse(_read(StripeLakeHook().docs_url()))
-        except FileNotFoundError:
-            return HTMLResponse(_PAGE.format(body=_NOT_BUILT), status_code=404)
-        except (AirflowNotFoundException, ConfigurationError, OSError) as error:
-            body = f"<p>The docs cannot be read: {escape(str(error))}</p>"
-            return HTMLResponse(_PAGE.format(body=body), status_code=503)
 
-    @app.get("/new-key/{mode}")
-    def new_key(mode: Literal["live", "test"]) -> RedirectResponse:
-        """Stripe's page for a restricted key, with all read permissions filled in."""
-        return RedirectResponse(create_key_url(test=mode == "test"))
-
-    return app
+@router.get("/data-docs")
+def data_docs() -> HTMLResponse:
+    """The docs; a page with the reason if there are none."""
+    try:
+        return HTMLResponse(_read(StripeLakeHook().docs_url()))
+    except FileNotFoundError:
+        return HTMLResponse(_PAGE.format(body=_NOT_BUILT), status_code=404)
+    except (AirflowNotFoundException, ConfigurationError, OSError) as error:
+        body = f"<p>The docs cannot be read: {escape(str(error))}</p>"
+        return HTMLResponse(_PAGE.format(body=body), status_code=503)
 
 
 def _read(url: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The Airflow plugin: pages of the UI, its Test button, and the pool of the backfill tasks."""
+"""The Airflow plugin: HTTP API, data docs, the UI's Test button, the pool of the backfill tasks."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ URL_PREFIX = "/stripe"
 
 
 @cache
-def _data_docs_app() -> FastAPI:
-    from stripe_airflow.data_docs import data_docs_app
+def _created_app() -> FastAPI:
+    from stripe_airflow.api.app import create_app
 
-    return data_docs_app()
+    return create_app()
 
 
-async def _data_docs(scope: Scope, receive: Receive, send: Send) -> None:
-    """The app as ASGI, created at the first request.
+async def _app(scope: Scope, receive: Receive, send: Send) -> None:
+    """The API as ASGI, created at the first request.
 
     Every process of Airflow loads the plugin, but only the API server needs the app's imports.
     """
-    await _data_docs_app()(scope, receive, send)
+    await _created_app()(scope, receive, send)
 
 
 def _ui_path() -> str:
@@ -41,12 +41,12 @@ def _ui_path() -> str:
 
 
 class StripeAirflowPlugin(AirflowPlugin):
-    """Serves the data docs, adds them to "Browse", and creates the pool of the backfill tasks."""
+    """Serves API and data docs, adds these to "Browse", creates the pool of the backfill tasks."""
 
     name = "stripe_airflow"
     listeners: list[Any] = [pools]  # noqa: RUF012 - declared so by Airflow
     fastapi_apps: list[Any] = [  # noqa: RUF012 - declared so by Airflow
-        {"app": _data_docs, "url_prefix": URL_PREFIX, "name": "Stripe data docs"}
+        {"app": _app, "url_prefix": URL_PREFIX, "name": "Stripe"}
     ]
     fastapi_root_middlewares: list[Any] = [  # noqa: RUF012 - declared so by Airflow
         {"middleware": WithoutPortZero, "name": "Stripe connections without a port"}

@@ -55,6 +55,7 @@ CALLS: dict[str, Call] = {
     "resume_sync": lambda c: stripe_sync.resume_sync(c.warehouse_url, "default"),
     "delete_sync": lambda c: stripe_sync.delete_sync(c.warehouse_url, "default", keep_data=True),
     "sync_status": lambda c: stripe_sync.sync_status(c.warehouse_url, "default"),
+    "check_runnable": lambda c: stripe_sync.check_runnable(c.warehouse_url, "default"),
     "sync_settings": lambda c: stripe_sync.sync_settings(c, "default"),
     "find_connection_id": lambda c: stripe_sync.find_connection_id(c.warehouse_url, "default"),
     "listen_streams": _listen,
@@ -62,7 +63,7 @@ CALLS: dict[str, Call] = {
 }
 WITHOUT_CONNECTIONS = {
     *("check_credential", "create_key_url", "dbt_command", "describe_health", "fetch_account_id"),
-    *("load_catalog", "render_warehouse_url"),
+    *("load_catalog", "render_warehouse_url", "scrubbed"),
 }
 LAKE_ONLY = {"plan_reload", "reload", "reload_collection"}
 OFFLINE = {"dbt_environment"}

@@ -121,10 +121,7 @@ def resolve_collections(
     catalog = load_catalog(tuple(include_parents))
     chosen = set()
     for name in names:
-        try:
-            collection = catalog.resolve(name)
-        except ConfigurationError as error:
-            raise ConfigurationError(str(error), param="collections") from None
+        collection = catalog.resolve(name)
         hosts = host_collections(catalog, collection)
         chosen |= {collection.id, *(each.id for each in hosts)}
         chosen |= {each.id for each in derived_collections(catalog, collection)}

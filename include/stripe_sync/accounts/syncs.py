@@ -28,7 +28,7 @@ from stripe_sync.catalog import PINNED_API_VERSION, load_catalog
 from stripe_sync.errors import ConfigurationError, SyncBusy, SyncConflict
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.sync.connections import Connections, SyncSettings
-from stripe_sync.sync.session import refuse_history
+from stripe_sync.sync.session import refuse_history, refuse_inactive, resolve_selected
 from stripe_sync.warehouse import Sync, Warehouse
 
 _ATTEMPTS = 5
@@ -248,6 +248,33 @@ def resume_sync(warehouse_url: str, sync: str) -> SyncInfo:
         return SyncInfo.of(_change(warehouse, sync, lambda _: {"status": "active"}))
 
 
+def check_runnable(warehouse_url: str, sync: str, collections: Sequence[str] = ()) -> SyncInfo:
+    """A sync, if it may send requests for these collections now.
+
+    Args:
+        warehouse_url: The warehouse.
+        sync: Its name or its id.
+        collections: Names in any accepted spelling; empty for all that it has.
+
+    Raises:
+        SyncNotFound: There is none.
+        SyncConflict: It is paused or being deleted.
+        ConfigurationError: A name is unknown, or the sync does not have the collection.
+
+    Example:
+        >>> from stripe_sync import check_runnable
+        >>> check_runnable(connections.warehouse_url, "default", ["customer"]).name
+        'default'
+    """
+    with open_warehouse(warehouse_url) as warehouse:
+        found = find_sync(warehouse, sync)
+    refuse_inactive(found)
+    catalog = load_catalog(tuple(_include_parents(found, found.overrides)))
+    for name in collections:
+        resolve_selected(catalog, found, name)
+    return SyncInfo.of(found)
+
+
 def sync_settings(connections: Connections, sync: str) -> SyncSettings:
     """The settings of a sync: those stored with it, then those of its connection, then defaults.
 
@@ -349,11 +376,15 @@ def _columns(sync: Sync | None, changes: SyncChanges) -> dict[str, Any]:
     if "metadata" in changes:
         columns["metadata"] = merge_metadata(sync.metadata if sync else {}, changes["metadata"])
     if "collections" in changes:
-        in_effect = {**(sync.settings if sync else {}), **overrides}
-        parents = in_effect.get("include_parents") or ()
+        parents = _include_parents(sync, overrides)
         columns["collections"] = resolve_collections(changes["collections"], parents)
     if "external_id" in changes:
         columns["external_id"] = check_external_id(changes["external_id"])
     if "connection_id" in changes:
         columns["connection_id"] = check_connection_id(changes["connection_id"])
     return columns
+
+
+def _include_parents(sync: Sync | None, overrides: Mapping[str, Any]) -> Sequence[str]:
+    in_effect = {**(sync.settings if sync else {}), **overrides}
+    return tuple(in_effect.get("include_parents") or ())

@@ -67,7 +67,7 @@ class Catalog(Mapping[str, Collection]):
             short = short.removeprefix(prefix)
         collection = self._collections.get(ID_PREFIX + short)
         if collection is None:
-            raise ConfigurationError(self._unknown(name, short))
+            raise ConfigurationError(self._unknown(name, short), param="collections")
         return collection
 
     def parent(self, collection_id: str) -> Collection:

@@ -206,10 +206,7 @@ def refuse_inactive(sync: Sync) -> None:
         SyncConflict: It is; the message names the remedy.
     """
     if sync.status == "paused":
-        message = (
-            f"sync {sync.name} is paused: resume it with stripe-sync syncs resume {sync.name}, or"
-            " with the DAG stripe_sync_admin"
-        )
+        message = f"sync {sync.name} is paused: resume it with stripe-sync syncs resume {sync.name}"
         raise SyncConflict(message)
     if sync.status == "deleting":
         message = (

@@ -1,0 +1,113 @@
+"""Bodies of requests and answers. Unknown names are refused."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from stripe_sync import SyncInfo
+
+
+class Strict(BaseModel):
+    """A body without unknown names."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class SyncUpdate(Strict):
+    """What to change of a sync; what is left out stays as it is, null removes it."""
+
+    collection_ids: list[str] | None = Field(
+        default=None,
+        description="`stripe:customer`; `stripe.customer` and `customer` too. Null: all.",
+    )
+    connection_id: str | None = Field(
+        default=None, description="Airflow connection that has its key. Null: `stripe_<name>`."
+    )
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="Settings by name; merged, null removes one."
+    )
+    external_id: str | None = Field(default=None, description="Your own id of it.")
+    metadata: dict[str, Any] = Field(
+        default_factory=dict, description="Your own data; merged, null removes a name."
+    )
+
+
+class NewSync(SyncUpdate):
+    """A sync to create."""
+
+    name: str = Field(
+        pattern="^[a-z0-9][a-z0-9_-]*$",
+        max_length=100,
+        description="Lower-case letters, digits, - and _.",
+    )
+    test: bool | None = Field(
+        default=None, description="Test mode. Needed only if the connection does not exist yet."
+    )
+    backfill: bool = Field(default=True, description="Whether to start its backfill.")
+
+
+class BackfillRun(Strict):
+    """What to backfill."""
+
+    collection_ids: list[str] = Field(
+        default_factory=list, description="Collections to read. Empty: all that the sync has."
+    )
+    since: date | None = Field(
+        default=None, description="Only objects created on this day or later."
+    )
+    full: bool = Field(
+        default=False, description="Start over instead of continuing an interrupted one."
+    )
+    requests_per_second: float | None = Field(
+        default=None, gt=0, description="Maximum for this run."
+    )
+
+
+class ReconcileRun(Strict):
+    """What to read again."""
+
+    collection_ids: list[str] = Field(
+        default_factory=list, description="Collections to read. Empty: those that are due."
+    )
+    window_days: int | None = Field(
+        default=None, ge=1, description="Only objects created within this number of days."
+    )
+    everything: bool = Field(default=False, description="Without collections: all, due or not.")
+
+
+class Run(BaseModel):
+    """A run of a DAG.
+
+    ``dag_is_paused`` means that the run waits until the DAG is unpaused.
+    """
+
+    dag_id: str
+    run_id: str
+    state: str
+    run_after: datetime
+    dag_is_paused: bool
+
+
+class SyncList(BaseModel):
+    """A page of syncs by name; ``cursor`` is the next page's ``after_cursor``."""
+
+    syncs: list[SyncInfo]
+    cursor: str | None
+    has_more: bool
+
+
+class CreatedSync(BaseModel):
+    """A new sync, and the run of its backfill."""
+
+    sync: SyncInfo
+    run: Run | None
+
+
+class Health(BaseModel):
+    """The API answers."""
+
+    status: str
+    version: str

@@ -1,0 +1,65 @@
+"""Airflow's real API server app, with a user of each role."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+ROLES = ("viewer", "user", "op", "admin")
+_SETTINGS = {
+    "AIRFLOW__API_AUTH__JWT_SECRET": "for tests only: " + "0123456789abcdef" * 4,
+    "AIRFLOW__API__BASE_URL": "http://testserver",
+}
+
+
+class ApiServer:
+    """The app with a client for each role; ``anonymous`` has no login."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self.client = TestClient(app)
+
+    def token(self, role: str) -> str:
+        """A token of a user with a role."""
+        from airflow.api_fastapi.app import get_auth_manager
+        from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+        token: str = get_auth_manager().generate_jwt(
+            SimpleAuthManagerUser(username=role, role=role.upper())
+        )
+        return token
+
+    def headers(self, role: str) -> dict[str, str]:
+        """Headers of a caller."""
+        if role == "anonymous":
+            return {}
+        return {"Authorization": f"Bearer {self.token(role)}"}
+
+    def call(self, role: str, method: str, path: str, **options: Any) -> Any:
+        """A request to the API, as a role."""
+        headers = {**self.headers(role), **options.pop("headers", {})}
+        return self.client.request(method, f"/stripe{path}", headers=headers, **options)
+
+
+@contextmanager
+def api_server() -> Iterator[ApiServer]:
+    """Airflow's API server app with our plugin, and our DAGs in its database."""
+    from airflow.api_fastapi.app import create_app, purge_cached_app
+    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+
+    before = {name: os.environ.get(name) for name in _SETTINGS}
+    os.environ.update(_SETTINGS)
+    try:
+        sync_bag_to_db(DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]), "dags-folder", None)
+        yield ApiServer(create_app())
+    finally:
+        purge_cached_app()
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
