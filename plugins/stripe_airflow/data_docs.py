@@ -1,4 +1,4 @@
-"""The page of the data docs in Airflow's UI, and the way to Stripe's page for a new key.
+"""The page of the data docs in Airflow's UI.
 
 The docs are one HTML file in the lake, written by the dbt task, so that the API server needs no
 disk in common with the workers.

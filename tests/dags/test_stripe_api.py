@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from dags.api_server import ROLES, ApiServer, api_server
-from stripe_airflow.hooks.connections import connections_for, warehouse_url
+from stripe_airflow.hooks.connections import connections_for
+from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_sync import backfill, create_sync, get_sync, pause_sync
 
 NEVER = "anonymous"

@@ -31,9 +31,10 @@ from stripe_airflow.api.rights import (
 )
 from stripe_airflow.api.routing import Route
 from stripe_airflow.api.runs import trigger
-from stripe_airflow.hooks.connections import stripe_conn_id_of, warehouse_url
+from stripe_airflow.hooks.connections import stripe_conn_id_of
 from stripe_airflow.hooks.lake import StripeLakeHook
 from stripe_airflow.hooks.stripe import StripeHook
+from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_sync import (
     ConfigurationError,
     SyncChanges,
