@@ -288,7 +288,8 @@ def test_another_accounts_lake_is_refused(
     sandbox.control.add_account("acct_other")
     sandbox.control.add_key("sk_test_other", account="acct_other")
     other = make_harness(sandbox, warehouse_url, tmp_path / "other").with_key("sk_test_other")
-    other.sql("DELETE FROM stripe_sync.syncs RETURNING 1")
+    for table in ("stripe_sync.syncs", "stripe_raw.records", "stripe_raw.events"):
+        other.sql(f"DELETE FROM {table} RETURNING 1")
     other.plan("customer")
     mixed = replace(
         other, connections=replace(other.connections, lake_url=harness.connections.lake_url)
