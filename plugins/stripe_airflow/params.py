@@ -101,6 +101,45 @@ def maintain_params() -> dict[str, Param]:
     return {"sync": _optional_sync_param("The sync to maintain. Empty: all syncs.")}
 
 
+def sync_admin_params() -> dict[str, Param]:
+    """Parameters of a run that changes a sync."""
+    return {
+        "action": Param(
+            "update",
+            type="string",
+            enum=["create", "update", "pause", "resume", "delete"],
+            title="Action",
+        ),
+        "sync": sync_param(),
+        "live": Param(
+            False,
+            type="boolean",
+            title="Live mode",
+            description="Create: whether its key is a live mode key.",
+        ),
+        "collections": _collections_param("Create, update: its collections. Empty: no change."),
+        "settings": _object_param("Settings", "Settings by name; null removes one."),
+        "metadata": _object_param("Metadata", "Your own data; null removes a name."),
+        "connection_id": _text_param("Connection", "Airflow connection that has its key."),
+        "external_id": _text_param("External id", "Your own id of it."),
+        "drop_data": Param(
+            False,
+            type="boolean",
+            title="Delete its data",
+            description="Delete: also its records, change events and lake files.",
+        ),
+        "confirm": _text_param("Confirm", "Delete: the name of the sync again."),
+    }
+
+
+def _object_param(title: str, description: str) -> Param:
+    return Param({}, type="object", title=title, description=f"Create, update: {description}")
+
+
+def _text_param(title: str, description: str) -> Param:
+    return Param(None, type=["null", "string"], title=title, description=description)
+
+
 def _optional_sync_param(description: str) -> Param:
     return Param(
         None, type=["null", "string"], pattern=_SYNC_NAME, title="Sync", description=description

@@ -19,6 +19,7 @@ IDS = [
     "stripe_poll",
     "stripe_reconcile",
     "stripe_reload",
+    "stripe_sync_admin",
 ]
 
 

@@ -1,0 +1,47 @@
+"""The DAG ``stripe_sync_admin``: a form for what ``stripe-sync syncs`` does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from stripe_sync import SyncNotFound, get_sync
+
+pytestmark = pytest.mark.usefixtures("airflow_database", "connections")
+
+
+def run(dags: dict[str, Any], action: str, sync: str = "default", **conf: Any) -> str:
+    dag_run = dags["stripe_sync_admin"].test(run_conf={"action": action, "sync": sync, **conf})
+    return str(dag_run.state)
+
+
+def test_a_sync_is_created_changed_paused_and_resumed(
+    dags: dict[str, Any], warehouse_url: str
+) -> None:
+    created = {"collections": ["customer"], "settings": {"max_age_days": 30}, "live": True}
+    assert run(dags, "create", "eu", **created) == "success"
+    sync = get_sync(warehouse_url, "eu")
+    assert (sync.livemode, sync.collection_ids) == (True, ("stripe:customer",))
+
+    run(dags, "update", "eu", external_id="tenant-1", settings={"max_age_days": None})
+    sync = get_sync(warehouse_url, "eu")
+    assert (sync.external_id, sync.settings) == ("tenant-1", {})
+    assert sync.collection_ids == ("stripe:customer",)
+    for action, status in (("pause", "paused"), ("resume", "active")):
+        assert run(dags, action, "eu") == "success"
+        assert get_sync(warehouse_url, "eu").status == status
+
+
+def test_a_deletion_needs_the_name_twice(
+    dags: dict[str, Any], sandbox: Any, warehouse_url: str
+) -> None:
+    sandbox.control.seed({"customer": 2})
+    dags["stripe_backfill"].test(run_conf={"collections": ["customer"]})
+
+    assert run(dags, "delete", drop_data=True, confirm="eu") == "failed"
+    assert get_sync(warehouse_url, "default").status == "active"
+
+    assert run(dags, "delete", drop_data=True, confirm="default") == "success"
+    with pytest.raises(SyncNotFound):
+        get_sync(warehouse_url, "default")
