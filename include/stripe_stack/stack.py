@@ -25,7 +25,10 @@ from stripe_stack.processes import Command, Processes
 from stripe_stack.settings import ROOT, Secrets, Settings, stack_secrets
 from stripe_stack.views import ViewsBuild
 
-DAGS = ("stripe_backfill", "stripe_poll", "stripe_reconcile", "stripe_maintain", "stripe_dbt")
+DAGS = (
+    *("stripe_backfill", "stripe_poll", "stripe_reconcile", "stripe_maintain", "stripe_dbt"),
+    "stripe_sync_admin",
+)
 
 Report = Callable[[str], None]
 """Reports the start of a step to the user."""

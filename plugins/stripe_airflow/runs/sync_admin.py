@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from stripe_airflow.hooks.connections import warehouse_url
 from stripe_airflow.hooks.lake import StripeLakeHook
+from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_sync import ConfigurationError
 
 if TYPE_CHECKING:
