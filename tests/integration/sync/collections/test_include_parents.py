@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -81,10 +82,11 @@ def test_children_of_stored_parents_take_no_list_of_them(account: Account) -> No
 
 
 def test_a_sync_that_includes_parents_has_them_among_its_collections(account: Account) -> None:
-    settings = account.harness.connections.settings
+    with_parents = account.harness.connections
+    without = replace(with_parents, settings=SyncSettings())
     assert set(account.harness.plan()) >= {*PARENTS, "customer"}
-    assert {due.collection for due in plan_chosen(settings, [], None)} >= set(PARENTS)
-    assert not {due.collection for due in plan_chosen(SyncSettings(), [], None)} & set(PARENTS)
+    assert {due.collection for due in plan_chosen(with_parents, SYNC, [], None)} >= set(PARENTS)
+    assert not {due.collection for due in plan_chosen(without, SYNC, [], None)} & set(PARENTS)
     with pytest.raises(ConfigurationError, match="no collection 'quote'"):
         load_catalog().resolve("quote")
 

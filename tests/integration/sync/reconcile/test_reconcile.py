@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from stripe_sync.sync.reconcile.reconcile import ReconcileReport, reconcile_coll
 from stripe_sync.sync.reconcile.schedule import DueRead, plan_chosen, plan_due
 from stripe_sync.sync.session import open_session
 from stripe_sync.warehouse import Warehouse
-from sync_harness import FAST, SYNC, SyncHarness, unthrottled
+from sync_harness import SYNC, SyncHarness, unthrottled
 
 CATALOG = load_catalog()
 LISTED = (Retrieval.TOP_LEVEL_LIST, Retrieval.NESTED_LIST)
@@ -68,7 +69,9 @@ def quick(harness: SyncHarness) -> SyncHarness:
 
 
 def test_an_unchanged_account_needs_no_repair_in_any_collection(shop: SyncHarness) -> None:
-    reports = [reconcile(shop, due.collection) for due in plan_chosen(FAST, [], None)]
+    reports = [
+        reconcile(shop, due.collection) for due in plan_chosen(shop.connections, SYNC, [], None)
+    ]
     assert {r.collection: r.drift for r in reports if r.drift} == {}
     assert {r.status for r in reports} == {"done"}
     complete = shop.sql(
@@ -222,7 +225,7 @@ def test_an_empty_window_is_refused(quick: SyncHarness, days: int) -> None:
     with pytest.raises(ConfigurationError, match="is empty"):
         reconcile(quick, "customer", days=days)
     with pytest.raises(ConfigurationError, match=f"window_days is {days}"):
-        plan_chosen(FAST, [], days)
+        plan_chosen(quick.connections, SYNC, [], days)
     assert quick.sql("SELECT * FROM stripe_sync.reconcile_state") == []
 
 
@@ -475,16 +478,17 @@ class TestPlan:
             assert self.due(quick, now) == {}
             assert warehouse.gaps.newest_open(sync.id) is None
 
-    def test_chosen_collections_come_parents_first_whether_due_or_not(self) -> None:
-        assert plan_chosen(FAST, ["stripe:person", "customer"], None) == [
+    def test_chosen_collections_come_parents_first_whether_due_or_not(
+        self, quick: SyncHarness
+    ) -> None:
+        chosen = partial(plan_chosen, quick.connections, SYNC)
+        assert chosen(["stripe:person", "customer"], None) == [
             DueRead("customer", None),
             DueRead("person", None),
         ]
-        derived_collections = [
-            each.collection for each in plan_chosen(FAST, ["upcoming_line_item"], None)
-        ]
+        derived_collections = [each.collection for each in chosen(["upcoming_line_item"], None)]
         assert derived_collections == ["upcoming_subscription_invoice", "upcoming_customer_invoice"]
-        recent = {each.collection for each in plan_chosen(FAST, [], 7)}
+        recent = {each.collection for each in chosen([], 7)}
         assert {"charge", "setup_attempt"} <= recent
         assert not recent & {"mandate", "payment_method", "discount"}
-        assert len(plan_chosen(FAST, [], None)) == len(CATALOG) - 1
+        assert len(chosen([], None)) == len(CATALOG) - 1
