@@ -22,6 +22,7 @@ from stripe_stack.errors import StackError
 from stripe_stack.processes import stop_on_signals
 from stripe_stack.settings import ROOT, exempt_loopback_from_proxies, read_settings
 from stripe_stack.stack import DAGS, Stack, postgres_of, running
+from stripe_stack.views import create_views, views_exist
 from stripe_sync import libpq
 from stripe_sync.dbt_runner import dbt_command, dbt_environment
 
@@ -46,7 +47,12 @@ def up() -> None:
     """Keep everything running until Ctrl-C."""
     settings = read_settings()
     started = time.monotonic()
-    with running(settings, _progress_printer(started)) as stack:
+    report = _progress_printer(started)
+    with running(settings, report) as stack:
+        if not views_exist(settings, stack.warehouse_url):
+            report("Creating the views")
+            if problem := create_views(settings, stack.warehouse_url):
+                report(problem)
         first = not stack.api.runs("stripe_backfill")
         for dag in DAGS:
             stack.api.unpause(dag)

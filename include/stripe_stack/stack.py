@@ -23,7 +23,6 @@ from stripe_stack.errors import StackError
 from stripe_stack.postgres import Postgres
 from stripe_stack.processes import Command, Processes
 from stripe_stack.settings import ROOT, Secrets, Settings, stack_secrets
-from stripe_stack.views import ViewsBuild
 
 DAGS = (
     *("stripe_backfill", "stripe_poll", "stripe_reconcile", "stripe_maintain", "stripe_dbt"),
@@ -84,16 +83,12 @@ def running(
         postgres.start(processes, durable=not throwaway)
         _start_sandbox(settings, processes, report, throwaway=throwaway)
         variables = airflow_environment(settings, secrets, postgres) | dict(environment or {})
-        views = ViewsBuild(settings, warehouse_url(settings, postgres))
-        cleanup.enter_context(views.started())
         report("Preparing Airflow's database")
         components.prepare(settings, secrets, variables)
         _wait_for_sandbox(settings, processes)
         report("Starting Airflow")
         components.start(processes, variables, throwaway=throwaway)
         api = cleanup.enter_context(connected(settings, secrets, processes, dags=len(DAGS)))
-        if problem := views.problem():
-            report(problem)
         report("Airflow is ready")
         yield Stack(settings, secrets, processes, api, warehouse_url(settings, postgres))
         report("Stopping")
