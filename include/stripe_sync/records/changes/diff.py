@@ -186,9 +186,9 @@ class _Fold:
             age = compare_objects(stripe_event.object_created, record)
             if age > 0 and not record.deleted:
                 record = self._write_end(key, observation, record)
-            last_changes = self._last_changes.get(key, ())
-            if is_repetition(stripe_event, record, age) or is_stored(stripe_event, last_changes):
-                self.result.unchanged += 1
+            is_found = is_stored(stripe_event, self._last_changes.get(key, ()))
+            if is_found or is_repetition(stripe_event, record, age):
+                self._add_repeated(key, observation, record, is_found=is_found)
                 return
             if age < 0:
                 self._write_late(key, observation, record)
@@ -220,6 +220,22 @@ class _Fold:
         self._write(
             key, observation, record, ChangeType.UPDATED, changes, keep_payload=keep_payload
         )
+
+    def _add_repeated(
+        self, key: RecordKey, observation: Observation, record: RecordRow, *, is_found: bool
+    ) -> None:
+        """A change that is stored already; what was fetched for one that a read found may be newer.
+
+        Args:
+            key: Key of the record.
+            observation: Has the Stripe event.
+            record: The record.
+            is_found: Whether a read found the change before its Stripe event came.
+        """
+        if not is_found or observation.fallback or observation.gone or record.deleted:
+            self.result.unchanged += 1
+        else:
+            self._add_state(key, replace(observation, stripe_event=None), record)
 
     def _write_end(self, key: RecordKey, observation: Observation, record: RecordRow) -> RecordRow:
         """The deletion of an object whose id was used again, before its own event is polled."""

@@ -342,6 +342,18 @@ def test_a_change_that_a_read_found_before_its_stripe_event_came_is_written_once
     assert (changes.events, changes.records, changes.result.unchanged) == ([], [], 1)
 
 
+def test_a_newer_state_that_comes_with_a_stored_change_is_kept() -> None:
+    stored, seen = reread({"a": 1, "b": 1}, {"a": 2, "b": 1})
+    first = stripe_event("evt_1", previous={"a": 1})
+    second = stripe_event("evt_2", previous={"b": 1})
+    newer = {"a": 2, "b": 2}
+    changes = again(
+        stored, seen, *(observation(newer, when=2, stripe_event=each) for each in (first, second))
+    )
+    assert [each.changes for each in changes.events] == [{"b": 1}]
+    assert payload(changes) == {"id": "cus_1", **newer}
+
+
 def test_changes_that_a_read_found_together_are_each_in_one_change_event() -> None:
     stored, seen = reread({"a": 1, "b": {"c": 1, "d": 1}}, {"a": 3, "b": {"c": 2, "d": 2}})
     state = {"a": 3, "b": {"c": 2, "d": 2}}
