@@ -26,10 +26,11 @@ SELECT coalesce(p.lease_until > now(), false) AS is_running, p.polled_at, p.poll
     (SELECT count(*) FROM stripe_sync.pending_fetches AS f WHERE f.sync_id = p.sync_id)
         AS pending_fetches,
     (SELECT coalesce(sum(r.reads), 0)::bigint FROM stripe_sync.stripe_reads AS r
-        WHERE r.day > current_date - 30 AND r.account_key
+        WHERE r.day > (now() AT TIME ZONE 'UTC')::date - 30 AND r.account_key
             = s.account_id || CASE WHEN s.livemode THEN '\\:live' ELSE '\\:test' END)
         AS reads_30_days,
-    greatest(10000, 500 * p.transactions) AS reads_allocation
+    CASE WHEN p.transactions IS NOT NULL THEN greatest(10000, 500 * p.transactions) END
+        AS reads_allocation
 FROM stripe_sync.poll_state AS p JOIN stripe_sync.syncs AS s ON s.id = p.sync_id
 WHERE p.sync_id = :sync_id
 """)
