@@ -157,8 +157,7 @@ class _Check:
         resource_id = ids.resource_id(account_id, livemode=livemode)
         if sync:
             learn = self.warehouse.syncs.learn_account
-            await asyncio.to_thread(learn, sync.id, account_id, resource_id)
-            return replace(sync, account_id=account_id, resource_id=resource_id)
+            return await asyncio.to_thread(learn, sync, account_id, resource_id)
         return await _ensure(
             self.warehouse, self.connections, self.sync_name, account_id, resource_id
         )

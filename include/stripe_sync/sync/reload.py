@@ -228,5 +228,5 @@ def _find_or_create(
     if sync.status == "deleting":
         refuse_inactive(sync)
     if not sync.is_account_learnt:
-        warehouse.syncs.learn_account(sync.id, unknown_account(credential), resource_id)
-    return warehouse.syncs.get(sync_name)
+        return warehouse.syncs.learn_account(sync, unknown_account(credential), resource_id)
+    return sync

@@ -222,3 +222,11 @@ def test_a_part_of_the_stream_has_no_events_of_backfills(
     assert second.last_seq == 6
     assert [record.payload_json for record in second.records] == [second.events[0].data_json]
     assert warehouse.streams.next_part(SYNC, after=6, limit=2).last_seq == 6
+
+
+def test_the_account_of_a_created_sync_is_learnt_once(warehouse: Warehouse) -> None:
+    made = warehouse.syncs.create("eu", livemode=False, api_version="2026", values={})
+    first, second = (ids.resource_id(name, livemode=False) for name in ("acct_1", "acct_2"))
+    assert warehouse.syncs.learn_account(made, "acct_1", first).account_id == "acct_1"
+    late = warehouse.syncs.learn_account(made, "acct_2", second)
+    assert (late.account_id, late.resource_id) == ("acct_1", first)

@@ -196,9 +196,20 @@ class Syncs:
         """Set the status of a sync: active, paused or deleting."""
         self._update(sync_id, {"status": status, "updated_at": sa.func.clock_timestamp()})
 
-    def learn_account(self, sync_id: UUID, account_id: str, resource_id: UUID) -> None:
-        """Store the account of a sync that has no records yet."""
-        self._update(sync_id, {"account_id": account_id, "resource_id": resource_id})
+    def learn_account(self, sync: Sync, account_id: str, resource_id: UUID) -> Sync:
+        """Store the account of a sync that was never opened with a key.
+
+        Returns:
+            The stored sync: with another account, if another process was first.
+        """
+        statement = (
+            sa.update(_table)
+            .where(_table.c.id == sync.id, _table.c.account_id == account_to_learn(sync.name))
+            .values(account_id=account_id, resource_id=resource_id)
+        )
+        with explain(self.engine.url), self.engine.begin() as connection:
+            connection.execute(statement)
+        return self.get(sync.name)
 
     def has_rows(self, name: str) -> bool:
         """Whether records or change events of a sync with this name are stored."""
