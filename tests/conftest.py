@@ -69,7 +69,7 @@ def postgres_url() -> Iterator[str]:
     if given := os.environ.get("STRIPE_SYNC_TEST_POSTGRES"):
         yield given
         return
-    from stripe_stack.pgserver import get_server
+    from stripe_stack.database.pgserver import get_server
 
     # Unix socket paths are limited to about 100 bytes, which pytest's own folders exceed.
     with tempfile.TemporaryDirectory(prefix="pg-") as folder:

@@ -5,24 +5,28 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
+from stripe_stack import ROOT, preflight
 from stripe_stack.airflow.components import airflow_command, prepare
+from stripe_stack.airflow.connections import stack_connections, store_connections
 from stripe_stack.airflow.environment import (
     USER,
     airflow_environment,
     base_url,
     warehouse_url,
 )
+from stripe_stack.current_sync import choose_sync, last_sync, switch_sync
 from stripe_stack.errors import StackError
 from stripe_stack.processes import stop_on_signals
-from stripe_stack.settings import ROOT, exempt_loopback_from_proxies, read_settings
-from stripe_stack.stack import DAGS, Stack, postgres_of, running
-from stripe_stack.views import create_views, views_exist
+from stripe_stack.settings import exempt_loopback_from_proxies, read_settings, stack_secrets
+from stripe_stack.stack import Stack, make_folder, postgres_of, running
+from stripe_stack.up import FirstRuns, make_views, problems, unpause_all, watch
+from stripe_stack.variables import load_env_file
 from stripe_sync import libpq
 from stripe_sync.dbt_runner import dbt_command, dbt_environment
 
@@ -46,20 +50,17 @@ def demo() -> None:
 def up() -> None:
     """Keep everything running until Ctrl-C."""
     settings = read_settings()
-    started = time.monotonic()
-    report = _progress_printer(started)
+    report = _progress_printer(time.monotonic())
     with running(settings, report) as stack:
-        if not views_exist(settings, stack.warehouse_url):
-            report("Creating the views")
-            if problem := create_views(settings, stack.warehouse_url):
-                report(problem)
-        first = not stack.api.runs("stripe_backfill")
-        for dag in DAGS:
-            stack.api.unpause(dag)
-        if first:
-            stack.api.trigger("stripe_backfill")
-        _print_summary(stack, first=first)
-        _wait(stack)
+        make_views(stack, report)
+        unpause_all(stack)
+        first_runs = FirstRuns(stack)
+        state, known = first_runs.start(), problems(stack, settled=False)
+        _print_summary(stack, state, known)
+        try:
+            watch(stack, first_runs, known, _print_news)
+        except KeyboardInterrupt:
+            console.print()
 
 
 @app.command(context_settings=_PASS_ON)
@@ -77,9 +78,31 @@ def airflow_cli(context: typer.Context) -> None:
     """Run Airflow's command line in the stack's environment."""
     settings = read_settings()
     with postgres_of(settings) as (postgres, secrets):
-        environment = airflow_environment(settings, secrets, postgres)
+        environment = airflow_environment(settings, secrets, postgres, last_sync(settings))
         prepare(settings, secrets, environment)
         _run(airflow_command(*context.args), environment)
+
+
+@app.command()
+def connections() -> None:
+    """Write the settings into the connections of an Airflow that is not the local stack's."""
+    settings = read_settings()
+    if settings.uses_sandbox or settings.warehouse_url is None or settings.lake_url is None:
+        msg = (
+            "STRIPE_API_KEY, WAREHOUSE_URL and LAKE_URL are needed: set them, in .env for example."
+        )
+        raise StackError(msg)
+    preflight.check_warehouse(settings)
+    url, account_id = settings.warehouse_url.get_secret_value(), preflight.check_account(settings)
+    make_folder(settings.folder)
+    key = stack_secrets(settings.stack_dir).fernet_key
+    sync = choose_sync(settings, url, account_id)
+    for line in switch_sync(settings, url, sync):
+        console.print(line)
+    wanted = stack_connections(settings, sync, url)
+    for line in store_connections(wanted, settings.folder, key, os.environ):
+        console.print(line)
+    console.print(f"The connections {', '.join(wanted)} are as the settings say.")
 
 
 @app.command()
@@ -96,8 +119,9 @@ def docs() -> None:
 def main() -> None:
     """Run the command line; an error is one line and the exit code 1."""
     stop_on_signals()
-    exempt_loopback_from_proxies()
     try:
+        load_env_file()
+        exempt_loopback_from_proxies()
         app()
     except StackError as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print(
@@ -113,14 +137,13 @@ def _progress_printer(started: float) -> Callable[[str], None]:
     return report
 
 
-def _print_summary(stack: Stack, *, first: bool) -> None:
+def _print_summary(stack: Stack, state: str, known: Sequence[str]) -> None:
     settings = stack.settings
-    source = "the sandbox" if settings.uses_sandbox else settings.api_base
-    state = "The first backfill has begun." if first else "What was there before is still there."
     lines = {
         "Airflow": base_url(settings),
         "Login": f"{USER} / {stack.secrets.admin_password}",
-        "Stripe": source,
+        "Stripe": "the sandbox" if settings.uses_sandbox else settings.api_base,
+        "Sync": stack.sync,
         "Warehouse": "make psql",
         "Lake": settings.lake,
         "Logs": str(settings.logs),
@@ -128,17 +151,14 @@ def _print_summary(stack: Stack, *, first: bool) -> None:
     console.print()
     for title, text in lines.items():
         console.print(f"[bold]{title:<10}[/bold] {escape(text)}", soft_wrap=True)
-    console.print(f"\n{state} Ctrl-C stops everything.")
+    console.print()
+    for problem in known:
+        _print_news(problem)
+    console.print(f"{escape(state)} Ctrl-C stops everything.", soft_wrap=True)
 
 
-def _wait(stack: Stack) -> None:
-    """Wait for Ctrl-C."""
-    try:
-        while True:
-            stack.processes.check()
-            time.sleep(1)
-    except KeyboardInterrupt:
-        console.print()
+def _print_news(text: str) -> None:
+    console.print(f"[yellow]![/yellow] {escape(text)}", soft_wrap=True)
 
 
 def _run(command: list[str], environment: dict[str, str]) -> None:

@@ -43,12 +43,12 @@ def check_account(settings: Settings) -> str | None:
         StackError: Stripe refuses the key or cannot be reached.
     """
     try:
-        credential = stripe_sync.Credential(
-            settings.api_key, settings.api_base, settings.stripe_account
-        )
-        return stripe_sync.fetch_account_id(credential)
+        return stripe_sync.fetch_account_id(settings.credential)
     except stripe_sync.AuthenticationError as error:
         msg = f"Stripe refuses the key in STRIPE_API_KEY: {error}"
+        raise StackError(msg) from error
+    except stripe_sync.ConfigurationError as error:
+        msg = f"The Stripe key cannot be used: {error}"
         raise StackError(msg) from error
     except stripe_sync.StripeSyncError as error:
         msg = (

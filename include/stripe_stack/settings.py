@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cryptography.fernet import Fernet
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from stripe_stack import ROOT
 from stripe_stack.errors import StackError
-from stripe_sync import libpq
+from stripe_stack.variables import CREDENTIAL_EXTRAS, airflow_variables, connection_extras
+from stripe_sync import Credential, SyncSettings, libpq
 from stripe_sync.errors import ConfigurationError
-
-ROOT = Path(__file__).resolve().parents[2]
-"""The project's folder: the stack runs from a checkout."""
 
 STRIPE_API_BASE = "https://api.stripe.com"
 SANDBOX_KEY = "sk_test_sandbox"
@@ -43,11 +43,11 @@ class Settings(BaseSettings):
         airflow_port: Port of Airflow's UI and API, on loopback.
         sandbox_port: Port of the sandbox, on loopback.
         stack_dir: Folder of all data of the stack.
+        connection_extras: Extras of the Stripe connection: settings of the sync, proxy and such.
+        airflow_variables: More environment variables of Airflow's processes.
     """
 
-    model_config = SettingsConfigDict(
-        env_file=ROOT / ".env", extra="ignore", frozen=True, hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
     stripe_api_key: OptionalSecret = None
     stripe_api_base: OptionalText = None
@@ -58,13 +58,17 @@ class Settings(BaseSettings):
     airflow_port: Port = 8080
     sandbox_port: Port = 12111
     stack_dir: Path = ROOT / ".stack"
+    connection_extras: dict[str, str] = Field(default_factory=dict)
+    airflow_variables: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("stripe_api_key")
     @classmethod
     def _looks_like_a_key(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and not value.get_secret_value().startswith(("sk_", "rk_")):
-            msg = "must be a secret key (sk_…) or a restricted key (rk_…)"
-            raise ValueError(msg)
+        if value:
+            try:
+                Credential(value.get_secret_value())
+            except ConfigurationError as error:
+                raise ValueError(str(error)) from error
         return value
 
     @field_validator("stripe_api_base")
@@ -103,14 +107,35 @@ class Settings(BaseSettings):
         return self.stripe_api_base or STRIPE_API_BASE
 
     @property
+    def credential(self) -> Credential:
+        """The key, and how to use it.
+
+        Raises:
+            ConfigurationError: The key is of another mode than ``STRIPE_MODE``, or a value is
+                invalid.
+        """
+        given: dict[str, Any] = {
+            name: self.connection_extras.get(name) for name in CREDENTIAL_EXTRAS
+        }
+        if self.uses_sandbox:
+            given = {}
+        return Credential(self.api_key, self.api_base, self.stripe_account, **given)
+
+    @property
+    def folder(self) -> Path:
+        """Folder of databases, lake and logs; the sandbox has one of its own."""
+        folder = self.stack_dir.resolve()
+        return folder / "sandbox" if self.uses_sandbox else folder
+
+    @property
     def lake(self) -> str:
         """The lake's URL."""
-        return self.lake_url or str(self.stack_dir.resolve() / "lake")
+        return self.lake_url or str(self.folder / "lake")
 
     @property
     def logs(self) -> Path:
         """Folder of the processes' logs."""
-        return self.stack_dir.resolve() / "logs"
+        return self.folder / "logs"
 
 
 def read_settings() -> Settings:
@@ -119,8 +144,9 @@ def read_settings() -> Settings:
     Raises:
         StackError: A setting has a wrong value.
     """
+    extras = connection_extras()
     try:
-        settings = Settings()
+        settings = Settings(connection_extras=extras, airflow_variables=airflow_variables())
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
@@ -130,7 +156,24 @@ def read_settings() -> Settings:
     if settings.stripe_api_base and settings.uses_sandbox:
         msg = "STRIPE_API_BASE is set but STRIPE_API_KEY is not: set both, or none for the sandbox."
         raise StackError(msg)
+    _check_sync_settings(extras)
     return settings
+
+
+def _check_sync_settings(extras: Mapping[str, str]) -> None:
+    """Check the settings of the sync.
+
+    Raises:
+        StackError: One has a wrong value.
+    """
+    try:
+        SyncSettings.parse(
+            {name: value for name, value in extras.items() if name in SyncSettings.model_fields}
+        )
+    except ConfigurationError as error:
+        name = str(error.param).removeprefix("settings.")
+        msg = f"STRIPE_{name.upper()}: {error}. It is set in the environment or in .env."
+        raise StackError(msg) from error
 
 
 class Secrets(BaseModel):

@@ -15,14 +15,16 @@ from pathlib import Path
 
 import httpx
 
-from stripe_stack import preflight
+from stripe_stack import ROOT, preflight
 from stripe_stack.airflow import components
 from stripe_stack.airflow.api import AirflowApi, connected
+from stripe_stack.airflow.connections import stack_connections, store_connections
 from stripe_stack.airflow.environment import airflow_environment, warehouse_url
+from stripe_stack.current_sync import choose_sync, switch_sync
+from stripe_stack.database.postgres import Postgres
 from stripe_stack.errors import StackError
-from stripe_stack.postgres import Postgres
 from stripe_stack.processes import Command, Processes
-from stripe_stack.settings import ROOT, Secrets, Settings, stack_secrets
+from stripe_stack.settings import Secrets, Settings, stack_secrets
 
 DAGS = (
     *("stripe_backfill", "stripe_poll", "stripe_reconcile", "stripe_maintain", "stripe_dbt"),
@@ -43,6 +45,7 @@ class Stack:
         processes: Its processes.
         api: Its Airflow.
         warehouse_url: Its warehouse.
+        sync: The sync of the key in its settings.
     """
 
     settings: Settings
@@ -50,6 +53,7 @@ class Stack:
     processes: Processes
     api: AirflowApi
     warehouse_url: str
+    sync: str
 
 
 @contextmanager
@@ -75,29 +79,38 @@ def running(
         cleanup.enter_context(only_one(settings.stack_dir))
         if throwaway:
             _empty(settings.stack_dir)
-        _check_first(settings)
+        make_folder(settings.folder)
+        account_id = _check_first(settings)
         secrets = stack_secrets(settings.stack_dir)
         postgres = Postgres(settings, secrets)
         processes = cleanup.enter_context(Processes(settings.logs))
         report("Starting PostgreSQL")
         postgres.start(processes, durable=not throwaway)
         _start_sandbox(settings, processes, report, throwaway=throwaway)
-        variables = airflow_environment(settings, secrets, postgres) | dict(environment or {})
+        url = warehouse_url(settings, postgres)
+        sync = choose_sync(settings, url, account_id)
+        for done in switch_sync(settings, url, sync):
+            report(done)
+        variables = airflow_environment(settings, secrets, postgres, sync) | dict(environment or {})
         report("Preparing Airflow's database")
         components.prepare(settings, secrets, variables)
+        wanted = stack_connections(settings, sync, url)
+        home = Path(variables["AIRFLOW_HOME"])
+        for problem in store_connections(wanted, home, secrets.fernet_key, variables):
+            report(problem)
         _wait_for_sandbox(settings, processes)
         report("Starting Airflow")
         components.start(processes, variables, throwaway=throwaway)
         api = cleanup.enter_context(connected(settings, secrets, processes, dags=len(DAGS)))
         report("Airflow is ready")
-        yield Stack(settings, secrets, processes, api, warehouse_url(settings, postgres))
+        yield Stack(settings, secrets, processes, api, url, sync)
         report("Stopping")
 
 
 @contextmanager
 def postgres_of(settings: Settings) -> Iterator[tuple[Postgres, Secrets]]:
     """The embedded server for a command: the running stack's, or one that ends with the context."""
-    make_folder(settings.stack_dir)
+    make_folder(settings.folder)
     secrets = stack_secrets(settings.stack_dir)
     postgres = Postgres(settings, secrets)
     with ExitStack() as cleanup:
@@ -146,15 +159,15 @@ def _empty(folder: Path) -> None:
             entry.unlink()
 
 
-def _check_first(settings: Settings) -> None:
+def _check_first(settings: Settings) -> str | None:
+    """Check what must be right before the start. Returns the account of the key, where known."""
     ports = {"AIRFLOW_PORT": settings.airflow_port}
     if settings.uses_sandbox:
         ports["SANDBOX_PORT"] = settings.sandbox_port
     preflight.check_ports(ports)
     preflight.check_lake(settings)
     preflight.check_warehouse(settings)
-    if not settings.uses_sandbox:
-        preflight.check_account(settings)
+    return None if settings.uses_sandbox else preflight.check_account(settings)
 
 
 def _start_sandbox(
@@ -163,7 +176,7 @@ def _start_sandbox(
     if not settings.uses_sandbox:
         return
     report("Starting the sandbox Stripe")
-    state = settings.stack_dir.resolve() / "sandbox.jsonl"
+    state = settings.folder / "sandbox.jsonl"
     argv = [sys.executable, "-m", "stripe_sandbox", "--port", str(settings.sandbox_port)]
     argv += ["--seed", "demo", "--state", str(state), "--limits"]
     ending = signal.SIGKILL if throwaway else signal.SIGTERM

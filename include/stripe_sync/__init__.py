@@ -51,7 +51,9 @@ if TYPE_CHECKING:
         create_key_url,
         describe_health,
     )
+    from stripe_sync.accounts.completeness import MissingData, find_missing_data
     from stripe_sync.accounts.deletion import SyncDeletion, delete_sync
+    from stripe_sync.accounts.sync_of_key import choose_sync
     from stripe_sync.accounts.sync_status import SyncStatus, sync_status
     from stripe_sync.accounts.syncs import (
         SyncChanges,
@@ -129,6 +131,7 @@ __all__ = [
     "LakeError",
     "MaintainReport",
     "MalformedObject",
+    "MissingData",
     "NoProgress",
     "NotFound",
     "ObjectLocked",
@@ -163,6 +166,7 @@ __all__ = [
     "check_credential",
     "check_runnable",
     "check_syncs",
+    "choose_sync",
     "create_key_url",
     "create_sync",
     "dbt_command",
@@ -172,6 +176,7 @@ __all__ = [
     "describe_syncs",
     "fetch_account_id",
     "find_connection_id",
+    "find_missing_data",
     "get_sync",
     "list_syncs",
     "listen_streams",
@@ -198,7 +203,9 @@ __all__ = [
 
 _MODULES = {
     "accounts": ("CredentialHealth", "check_credential", "create_key_url", "describe_health"),
+    "accounts.completeness": ("MissingData", "find_missing_data"),
     "accounts.deletion": ("SyncDeletion", "delete_sync"),
+    "accounts.sync_of_key": ("choose_sync",),
     "accounts.sync_status": ("SyncStatus", "sync_status"),
     "accounts.syncs": (
         "SyncChanges",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -14,9 +15,9 @@ _SYNC_NAME = "^[a-z0-9][a-z0-9_-]*$"
 
 
 def sync_param() -> Param:
-    """The name of a sync."""
+    """The name of a sync; the form has that of the environment variable ``STRIPE_SYNC``."""
     return Param(
-        "default",
+        os.environ.get("STRIPE_SYNC") or "default",
         type="string",
         pattern=_SYNC_NAME,
         title="Sync",

@@ -18,7 +18,7 @@ from rich.console import Console
 from databases import new_database
 from stripe_sandbox.control import SandboxControl
 from stripe_sandbox.settings import stripe_limits
-from stripe_stack.postgres import Postgres
+from stripe_stack.database.postgres import Postgres
 from stripe_stack.processes import Processes
 from stripe_stack.settings import Settings, stack_secrets
 from stripe_sync.client import Credential

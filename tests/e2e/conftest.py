@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from stripe_stack.airflow.api import AirflowApi
-from stripe_stack.postgres import Postgres
+from stripe_stack.database.postgres import Postgres
 from stripe_stack.settings import Settings, free_port, stack_secrets
 
 START_SECONDS = 120
@@ -34,6 +34,7 @@ class Up:
         token: What the UI's cookie ``_token`` must hold.
         sandbox: Address of the sandbox.
         stack_dir: Its folder.
+        folder: The folder of its databases, lake and logs.
         greeting: What it printed before it was ready.
         first_status: Rows of ``stripe.poll_status`` and ``stripe.sync_status`` at that moment.
     """
@@ -43,6 +44,7 @@ class Up:
     token: str
     sandbox: str
     stack_dir: Path
+    folder: Path
     greeting: str
     first_status: tuple[int, int]
 
@@ -74,9 +76,9 @@ def start(stack_dir: Path, **settings: object) -> subprocess.Popen[str]:
     )
 
 
-def warehouse_url(stack_dir: Path) -> str:
-    """The warehouse of the stack in a folder."""
-    settings = Settings(stack_dir=stack_dir)
+def warehouse_url(stack_dir: Path, key: str | None = None) -> str:
+    """The warehouse of the stack in a folder: the one of a key, or the sandbox's."""
+    settings = Settings(stack_dir=stack_dir, stripe_api_key=key)
     return Postgres(settings, stack_secrets(stack_dir)).url("warehouse")
 
 
@@ -126,7 +128,8 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
             assert api.ready(3)
             sandbox = f"http://127.0.0.1:{sandbox_port}"
             first_status = read_status(stack_dir)
-            yield Up(base, api, api.token(), sandbox, stack_dir, said, first_status)
+            folder = Settings(stack_dir=stack_dir).folder
+            yield Up(base, api, api.token(), sandbox, stack_dir, folder, said, first_status)
         stop(process, stack_dir)
     finally:
         if process.poll() is None:

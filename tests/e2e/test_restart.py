@@ -1,44 +1,114 @@
-"""What is there after ``make up`` was stopped and started again."""
+"""The road of a user: sandbox, then a real key, a setting in the UI, a new warehouse, and back."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
-from e2e.conftest import greeting, start, stop
+from e2e.conftest import RUN_SECONDS, greeting, start, stop, warehouse_url
 from stripe_stack.airflow.api import AirflowApi
 from stripe_stack.settings import free_port, stack_secrets
 
 pytestmark = pytest.mark.e2e
 
+KEY = "sk_test_sandbox"
 
-def test_the_second_start_keeps_everything(tmp_path: Path) -> None:
+
+@dataclass(frozen=True)
+class Started:
+    """One ``make up``: what it printed, and its Airflow."""
+
+    said: str
+    airflow: AirflowApi
+
+
+@contextmanager
+def up(folder: Path, port: int, **settings: object) -> Iterator[Started]:
+    """Start the stack, and stop it."""
+    process = start(folder, AIRFLOW_PORT=port, STRIPE_POLL_RUN_SECONDS=15, **settings)
+    try:
+        said = greeting(process)
+        password = stack_secrets(folder).admin_password
+        with AirflowApi(f"http://127.0.0.1:{port}", password) as airflow:
+            assert airflow.ready(3)
+            yield Started(said, airflow)
+        stop(process, folder)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.communicate(timeout=60)
+
+
+def wait_for(query: str, url: str, expected: Callable[[list[Any]], bool]) -> list[Any]:
+    """Ask until the rows are as expected."""
+    deadline, rows = time.monotonic() + 2 * RUN_SECONDS, []
+    with psycopg.connect(url, autocommit=True) as connection:
+        while not expected(rows):
+            assert time.monotonic() < deadline, rows
+            time.sleep(0.5)
+            rows = connection.execute(query).fetchall()
+    return rows
+
+
+def customers(url: str) -> set[str]:
+    """Names of the customers that are stored."""
+    return {row[0] for row in wait_for(CUSTOMERS, url, bool)}
+
+
+def is_complete(rows: list[Any]) -> bool:
+    """Whether no collection waits for its backfill."""
+    return bool(rows) and {row[0] for row in rows}.isdisjoint({"pending", "running"})
+
+
+STATUS = "SELECT DISTINCT status FROM stripe.sync_status"
+CUSTOMERS = "SELECT payload->>'name' FROM stripe.records WHERE collection_id = 'stripe:customer'"
+SETTING = "SELECT settings->'longest_poll_interval' FROM stripe_sync.syncs WHERE name = 'default'"
+
+
+def test_from_the_sandbox_to_a_real_key_and_a_new_warehouse(
+    tmp_path: Path, sandbox: Any, empty_database_url: str
+) -> None:
+    """The fixture ``sandbox`` takes the place of Stripe, beside the sandbox of the stack."""
     port, sandbox_port = free_port(), free_port()
-    headers = {"Authorization": "Bearer sk_test_sandbox"}
-    names, runs, said = [], [], []
-    for number in (1, 2):
-        process = start(tmp_path, AIRFLOW_PORT=port, SANDBOX_PORT=sandbox_port)
-        try:
-            said.append(greeting(process))
-            password = stack_secrets(tmp_path).admin_password
-            with (
-                AirflowApi(f"http://127.0.0.1:{port}", password) as airflow,
-                httpx.Client(base_url=f"http://127.0.0.1:{sandbox_port}", headers=headers) as api,
-            ):
-                assert airflow.ready(3)
-                runs.append({run["dag_run_id"] for run in airflow.runs("stripe_backfill")})
-                if number == 1:
-                    made = api.post("/v1/customers", data={"name": "Duncan"}).json()["id"]
-                names.append(api.get(f"/v1/customers/{made}").json().get("name"))
-            stop(process, tmp_path)
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.communicate(timeout=60)
-    assert names == ["Duncan", "Duncan"]
-    # One backfill, begun by the first start.
-    assert runs[0] == runs[1] != set()
-    assert "The first backfill has begun" in said[0]
-    assert "What was there before is still there" in said[1]
+    own = f"http://127.0.0.1:{sandbox_port}"
+    headers = {"Authorization": f"Bearer {KEY}"}
+    sandbox.control.demo()
+    real = {"STRIPE_API_KEY": KEY, "STRIPE_API_BASE": sandbox.base_url}
+    httpx.post(f"{sandbox.base_url}/v1/customers", data={"name": "Real"}, headers=headers)
+    with up(tmp_path, port, SANDBOX_PORT=sandbox_port) as first:
+        assert "The first backfill has begun" in first.said
+        made = httpx.post(f"{own}/v1/customers", data={"name": "Duncan"}, headers=headers)
+        wait_for(CUSTOMERS, warehouse_url(tmp_path), lambda rows: ("Duncan",) in rows)
+
+    with up(tmp_path, port, **real) as second:
+        assert "The first backfill has begun" in second.said
+        url = warehouse_url(tmp_path, key=KEY)
+        wait_for(STATUS, url, is_complete)
+        assert "Real" in customers(url)
+        assert "Duncan" not in customers(url)
+        extra = '{"cadence": "adaptive", "longest_poll_interval": 3}'
+        body = {"connection_id": "stripe_default", "conn_type": "stripe", "extra": extra}
+        second.airflow.call("PATCH", "/connections/stripe_default?update_mask=extra", body)
+        wait_for(SETTING, url, lambda rows: rows == [(3.0,)])
+
+    with up(tmp_path, port, **real, WAREHOUSE_URL=empty_database_url) as third:
+        assert "rebuilt from the lake" in third.said
+        wait_for(STATUS, empty_database_url, is_complete)
+        assert "Real" in customers(empty_database_url)
+        wait_for(SETTING, empty_database_url, lambda rows: rows == [(3.0,)])
+
+    with up(tmp_path, port, SANDBOX_PORT=sandbox_port) as fourth:
+        assert "The backfill goes on where it stopped" in fourth.said
+        assert len(fourth.airflow.runs("stripe_backfill")) == 1
+        stored = httpx.get(f"{own}/v1/customers/{made.json()['id']}", headers=headers)
+        assert stored.json()["name"] == "Duncan"
+        assert "Duncan" in customers(warehouse_url(tmp_path))
+        assert "Real" not in customers(warehouse_url(tmp_path))

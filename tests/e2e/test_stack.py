@@ -35,7 +35,7 @@ def test_nobody_reads_the_docs_without_a_login(up: Up) -> None:
 def test_a_change_in_stripe_shows_in_the_views(up: Up) -> None:
     assert up.finished("stripe_backfill")["state"] == "success"
     assert up.finished("stripe_dbt")["state"] == "success"
-    assert "stripe_views" in (up.stack_dir / "lake/_docs/index.html").read_text()
+    assert "stripe_views" in (up.folder / "lake/_docs/index.html").read_text()
     headers = {"Authorization": "Bearer sk_test_sandbox"}
     with httpx.Client(base_url=up.sandbox, headers=headers) as stripe:
         customer = stripe.get("/v1/customers", params={"limit": 1}).json()["data"][0]["id"]
@@ -64,8 +64,8 @@ def test_runs_of_polling_follow_each_other(up: Up) -> None:
 def test_no_key_stands_in_any_log(up: Up) -> None:
     assert up.finished("stripe_dbt")["state"] == "success"
     secrets = stack_secrets(up.stack_dir)
-    logs = [*up.stack_dir.glob("logs/*.log"), *up.stack_dir.glob("airflow/logs/**/*.log")]
-    own_banner = up.stack_dir / "logs" / "sandbox.log"  # the sandbox names its well-known keys
+    logs = [*up.folder.glob("logs/*.log"), *up.folder.glob("airflow/logs/**/*.log")]
+    own_banner = up.folder / "logs" / "sandbox.log"  # the sandbox names its well-known keys
 
     assert len(logs) > 30
     for log in logs:

@@ -98,6 +98,10 @@ class AirflowApi:
         response = self.call("GET", f"/dags/{dag}/dagRuns?order_by=-run_after&limit=20")
         return list(response["dag_runs"])
 
+    def end_run(self, dag: str, run: str) -> None:
+        """Let a run fail now, with its tasks."""
+        self.call("PATCH", f"/dags/{dag}/dagRuns/{quote(run, safe='')}", {"state": "failed"})
+
     def tasks(self, dag: str, run: str) -> list[dict[str, Any]]:
         """The task instances of a run."""
         path = f"/dags/{dag}/dagRuns/{quote(run, safe='')}/taskInstances?limit=1000"

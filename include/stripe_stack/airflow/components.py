@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib import metadata
 
+from stripe_stack import ROOT
 from stripe_stack.airflow.environment import USER
 from stripe_stack.errors import StackError
 from stripe_stack.processes import Command, Processes
-from stripe_stack.settings import ROOT, Secrets, Settings
+from stripe_stack.settings import Secrets, Settings
 from stripe_sync.records import canonical_json
 
 # Task logs are files that the API server reads itself, so no component needs to serve them.
@@ -26,7 +27,7 @@ def prepare(settings: Settings, secrets: Secrets, environment: Mapping[str, str]
     Raises:
         StackError: The migration failed; the message names its log.
     """
-    home = settings.stack_dir.resolve() / "airflow"
+    home = settings.folder / "airflow"
     home.mkdir(exist_ok=True)
     passwords = home / "passwords.json"
     passwords.touch(mode=0o600)

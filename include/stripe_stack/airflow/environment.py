@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
-from stripe_stack.postgres import Postgres
-from stripe_stack.settings import ROOT, Secrets, Settings
-from stripe_sync import libpq
-from stripe_sync.records import canonical_json
+from stripe_stack import ROOT
+from stripe_stack.database.postgres import Postgres
+from stripe_stack.settings import Secrets, Settings
 
 USER = "admin"
 
 
-def airflow_environment(settings: Settings, secrets: Secrets, postgres: Postgres) -> dict[str, str]:
+def airflow_environment(
+    settings: Settings, secrets: Secrets, postgres: Postgres, sync: str
+) -> dict[str, str]:
     """The whole environment of Airflow's processes.
 
-    It includes the connections, so that no database has keys and passwords.
+    Args:
+        settings: The settings.
+        secrets: The stack's passwords.
+        postgres: The server of Airflow's database.
+        sync: The sync that forms are filled in with.
     """
-    home = settings.stack_dir.resolve() / "airflow"
+    home = settings.folder / "airflow"
     options = {
         "CORE__DAGS_FOLDER": ROOT / "dags",
         "CORE__PLUGINS_FOLDER": home / "plugins",  # empty: entry points load the package
@@ -45,7 +49,8 @@ def airflow_environment(settings: Settings, secrets: Secrets, postgres: Postgres
         **inherited,
         "AIRFLOW_HOME": str(home),
         **{f"AIRFLOW__{key}": str(value) for key, value in options.items()},
-        **_connections(settings, postgres),
+        **settings.airflow_variables,
+        "STRIPE_SYNC": sync,
         "STRIPE_VIEWS_SCHEMA": settings.stripe_views_schema or "",
         "DO_NOT_TRACK": "1",
         "PYTHONUNBUFFERED": "1",
@@ -64,29 +69,3 @@ def warehouse_url(settings: Settings, postgres: Postgres) -> str:
     if settings.warehouse_url:
         return settings.warehouse_url.get_secret_value()
     return postgres.url("warehouse")
-
-
-def _connections(settings: Settings, postgres: Postgres) -> dict[str, str]:
-    warehouse: dict[str, Any] = dict(libpq.connection_parameters(warehouse_url(settings, postgres)))
-    connections = {
-        "STRIPE_DEFAULT": {
-            "conn_type": "stripe",
-            "password": settings.api_key,
-            "host": settings.api_base,
-            "extra": {"account": settings.stripe_account} if settings.stripe_account else {},
-        },
-        "STRIPE_WAREHOUSE": {
-            "conn_type": "postgres",
-            "host": warehouse.pop("host", None),
-            "port": int(warehouse.pop("port", None) or 5432),
-            "login": warehouse.pop("user", None),
-            "password": warehouse.pop("password", None),
-            "schema": warehouse.pop("dbname", None),
-            "extra": warehouse,
-        },
-        "STRIPE_LAKE": {"conn_type": "stripe_lake", "host": settings.lake},
-    }
-    return {
-        f"AIRFLOW_CONN_{name}": canonical_json.dumps(fields).decode()
-        for name, fields in connections.items()
-    }

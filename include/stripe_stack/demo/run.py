@@ -65,7 +65,7 @@ def run_demo(console: Console) -> None:
         for dag in ("stripe_dbt", "stripe_backfill"):
             stack.api.unpause(dag)
         progress.note("Running the DAG stripe_backfill")
-        stack.api.trigger("stripe_backfill")
+        stack.api.trigger("stripe_backfill", {"sync": stack.sync})
         run = _wait_for_run(stack, "stripe_backfill", progress)
         report.print_backfill(console, stack.api.xcom("stripe_backfill", run, "report"))
         progress.note("Running the DAG stripe_dbt, which starts by itself")
@@ -124,7 +124,7 @@ def _wait_for_run(stack: Stack, dag: str, progress: Progress) -> str:
 
     result = _wait_until(stack, progress, describe, ended)
     if result["state"] == "failed":
-        logs = stack.settings.stack_dir / "airflow" / "logs"
+        logs = stack.settings.folder / "airflow" / "logs"
         msg = f"A run of {dag} failed; its task logs are in {logs}"
         raise StackError(msg)
     return str(result["dag_run_id"])

@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 import sqlalchemy as sa
 
-from stripe_stack.pgserver import get_server
+from stripe_stack.database.pgserver import get_server
 from stripe_sync.libpq import connection_parameters, environment
 from stripe_sync.warehouse.connect import create_engine, open_connection
 

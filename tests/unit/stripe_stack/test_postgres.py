@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from stripe_stack.postgres import Postgres
+from stripe_stack.database.postgres import Postgres
 from stripe_stack.processes import Processes
 from stripe_stack.settings import Secrets, Settings, stack_secrets
 

@@ -18,7 +18,7 @@ from databases import new_database
 from integration.sync.sync_processes import Work, backfill_collection
 from stripe_sandbox.server import Running
 from stripe_sandbox.server import running as running_sandbox
-from stripe_stack.pgserver import PostgresServer, get_server
+from stripe_stack.database.pgserver import PostgresServer, get_server
 from stripe_sync.errors import AuthenticationError, SyncBusy
 from stripe_sync.sync.connections import SyncSettings
 from sync_harness import SYNC, SyncHarness, make_harness

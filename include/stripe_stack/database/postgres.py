@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psycopg
 
+from stripe_stack.database.pgserver import PostgresServer, get_server
 from stripe_stack.errors import StackError
-from stripe_stack.pgserver import PostgresServer, get_server
 from stripe_stack.processes import Command, Processes
 from stripe_stack.settings import Secrets, Settings, free_port
 
@@ -29,7 +29,7 @@ class Postgres:
     """
 
     def __init__(self, settings: Settings, secrets: Secrets) -> None:
-        self._data = settings.stack_dir.resolve() / "postgres"
+        self._data = settings.folder / "postgres"
         self._password = secrets.postgres_password
         self.port = self._running_port() or free_port()
 

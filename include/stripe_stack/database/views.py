@@ -6,7 +6,8 @@ import subprocess
 
 import psycopg
 
-from stripe_stack.settings import ROOT, Settings
+from stripe_stack import ROOT
+from stripe_stack.settings import Settings
 from stripe_sync import dbt_command, dbt_environment, libpq
 
 _DEFAULT_SCHEMA = "stripe"
@@ -32,7 +33,7 @@ def create_views(settings: Settings, warehouse_url: str) -> str | None:
         What to tell the user if that failed; None if it succeeded.
     """
     log = settings.logs / "views.log"
-    scratch = settings.stack_dir.resolve() / "dbt"
+    scratch = settings.folder / "dbt"
     with log.open("wb") as output:
         done = subprocess.run(
             dbt_command(ROOT / "dbt", "run"),
