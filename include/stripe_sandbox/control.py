@@ -134,8 +134,14 @@ class SandboxControl:
         self._call("POST", "keys/remove", {"key": key})
 
     def add_account(self, account: str, *, api_version: str | None = None) -> None:
-        """Add a connected account, or change its default version."""
+        """Add a connected account, connect it again, or change its default version."""
         self._call("POST", "accounts", {"account": account, "api_version": api_version})
+
+    def disconnect(self, account: str) -> None:
+        """Let the owner of a connected account revoke the platform's access to it."""
+        if not self._call("POST", "accounts/disconnect", {"account": account})["disconnected"]:
+            message = f"{account} is no connected account"
+            raise ControlError(message)
 
     def clock(
         self,

@@ -279,9 +279,13 @@ def _account_routes(holder: StateHolder) -> APIRouter:
     async def add_account(body: AccountBody) -> dict[str, str]:
         if body.account not in holder.state.versions:
             holder.state.add_account(body.account, body.api_version)
-            holder.state.list_connected(body.account)
+        holder.state.list_connected(body.account)
         holder.state.versions[body.account] = body.api_version
         return {"account": body.account}
+
+    @router.post("/accounts/disconnect")
+    async def disconnect(body: AccountBody) -> dict[str, bool]:
+        return {"disconnected": holder.state.disconnect(body.account)}
 
     @router.get("/stats")
     async def stats(account: str = ACCOUNT, *, livemode: bool = False) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def authenticate(state: State, headers: Mapping[str, str]) -> Key:
     account = headers.get("stripe-account")
     if account is None or account == key.account:
         return key
-    if account not in state.versions and not state.open_connected_account(key, account):
+    if not state.open_connected_account(key, account):
         raise ApiError(
             403,
             f"The provided key '{mask_key(text)}' does not have access to account '{account}' (or "

@@ -60,11 +60,13 @@ class State(Environment):
         self.add_key(LIVE_KEY, ACCOUNT)
 
     def open_connected_account(self, key: Key, account: str) -> bool:
-        """Add an account that is among the connected ones of a key's account."""
+        """Whether an account is among the connected ones of a key's account; adds a new one."""
         mode = self.modes[key.account, key.livemode]
         stored = mode.store["account"].by_id.get(account)
         if stored is None:
             return False
+        if account in self.versions:
+            return True
         self.add_account(account)
         self.modes[account, key.livemode].store["account"].put(stored.doc())
         return True
@@ -74,6 +76,19 @@ class State(Environment):
         for livemode in (False, True):
             doc = self.modes[account, livemode].store["account"].by_id[account].doc()
             self.modes[ACCOUNT, livemode].store["account"].put(doc)
+
+    def disconnect(self, account: str) -> bool:
+        """Take an account out of the connected ones of the first account, as its owner can.
+
+        Returns:
+            Whether it was one of them.
+        """
+        stores = [self.modes[ACCOUNT, livemode].store["account"] for livemode in (False, True)]
+        found = any(account in store.by_id for store in stores)
+        for store in stores:
+            if account in store.by_id:
+                store.remove(account)
+        return found
 
     def add_account(self, account: str, api_version: str | None = None) -> None:
         """Add an account in both modes; ``api_version`` None means the settings' version."""

@@ -94,6 +94,26 @@ def test_connected_accounts_have_objects_and_events_of_their_own(api: Any) -> No
     assert api.ids("/v1/accounts", stripe_account="acct_other") == []
     error = api.refused(403, "GET", "/v1/customers", stripe_account="acct_nobody")
     assert error["code"] == "account_invalid"
+    api.control.add_key("sk_test_other", account="acct_other")
+    api.refused(403, "GET", "/v1/customers", key="sk_test_other", stripe_account=ACCOUNT)
+
+
+def test_a_disconnected_account_is_neither_listed_nor_accessible_until_it_connects_again(
+    api: Any,
+) -> None:
+    for account in ("acct_first", "acct_second"):
+        api.control.add_account(account)
+    api.post("/v1/customers", {"name": "theirs"}, stripe_account="acct_first")
+
+    api.control.disconnect("acct_first")
+
+    assert api.ids("/v1/accounts") == ["acct_second"]
+    error = api.refused(403, "GET", "/v1/customers", stripe_account="acct_first")
+    assert error["code"] == "account_invalid"
+    assert "Application access may have been revoked" in error["message"]
+    assert api.ids("/v1/customers", stripe_account="acct_second") == []
+    api.control.add_account("acct_first")
+    assert len(api.ids("/v1/customers", stripe_account="acct_first")) == 1
 
 
 def test_the_account_can_be_read(api: Any) -> None:
