@@ -33,6 +33,9 @@ FLUSH_SECONDS = 30.0
 class LakeFollower:
     """Appends change events that no backfill wrote to the lake.
 
+    A flush takes one connection of the warehouse's pool, that of its lock, and no second one: many
+    flushes at a time would wait for each other's.
+
     Args:
         session: The open sync.
     """
@@ -75,7 +78,8 @@ class LakeFollower:
         """
         warehouse, sync_id = self._session.warehouse, self._session.sync.id
         with warehouse.locks.lake(sync_id) as lock_connection:
-            batch = self._next_part(warehouse.lake_position.get(sync_id))
+            position = warehouse.lake_position.get(sync_id, lock_connection)
+            batch = self._next_part(position, lock_connection)
             if batch.last_seq <= batch.after:
                 return None
             if batch.events:
@@ -93,7 +97,7 @@ class LakeFollower:
         lake_reader = LakeReader(self._session.lake)
         position = lake_reader.watermarks().position
         written = 0
-        while (batch := self._next_part(after)).last_seq > after:
+        while (batch := self._next_part(after, lock_connection)).last_seq > after:
             missing = _missing_from_lake(lake_reader, batch.events)
             if missing:
                 position += 1
@@ -102,13 +106,13 @@ class LakeFollower:
                 self._session.lake.append_part(Part(position, position), records, missing)
             after = batch.last_seq
             written += len(missing)
-        warehouse.streams.skip_to(sync_id, position)
+        warehouse.streams.skip_to(sync_id, position, lock_connection)
         warehouse.lake_position.advance(sync_id, after, lock_connection)
         return written
 
-    def _next_part(self, after: int) -> StreamPart:
+    def _next_part(self, after: int, lock_connection: Connection) -> StreamPart:
         return self._session.warehouse.streams.next_part(
-            self._session.sync.id, after=after, limit=FLUSH_ROWS
+            self._session.sync.id, after=after, limit=FLUSH_ROWS, connection=lock_connection
         )
 
 

@@ -134,6 +134,16 @@ def open_connection(url: str) -> psycopg.Connection[tuple[Any, ...]]:
 
 
 @contextmanager
+def using(engine: Engine, connection: sa.Connection | None) -> Iterator[sa.Connection]:
+    """A given connection, whose transaction is the caller's, or one of the pool with its own."""
+    if connection is not None:
+        yield connection
+        return
+    with engine.begin() as own:
+        yield own
+
+
+@contextmanager
 def explain(url: URL) -> Iterator[None]:
     """Turn an error of the driver into one that names the warehouse, the cause and the remedy."""
     try:

@@ -7,11 +7,11 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from stripe_sync.errors import WarehouseError
 from stripe_sync.records import ChangeType, EventRow, RecordRow, Source
-from stripe_sync.warehouse.connect import explain
+from stripe_sync.warehouse.connect import explain, using
 from stripe_sync.warehouse.schema import tables
 from stripe_sync.warehouse.writing.lookup import canonical_text
 
@@ -47,21 +47,22 @@ class Streams:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def next_part(self, sync_id: UUID, *, after: int, limit: int) -> StreamPart:
+    def next_part(
+        self, sync_id: UUID, *, after: int, limit: int, connection: Connection | None = None
+    ) -> StreamPart:
         """The next change events that no backfill wrote, and their records.
 
         Args:
             sync_id: The sync.
             after: Position after which the part begins.
             limit: Maximum number of change events.
+            connection: The connection to read with; None for one of the pool.
 
         Raises:
             WarehouseError: The sync does not exist, or the warehouse cannot be reached.
         """
-        with explain(self.engine.url), self.engine.connect() as connection:
-            end = connection.scalar(
-                sa.select(_position.c.last_seq).where(_position.c.sync_id == sync_id)
-            )
+        with explain(self.engine.url), using(self.engine, connection) as used:
+            end = used.scalar(sa.select(_position.c.last_seq).where(_position.c.sync_id == sync_id))
             if end is None:
                 msg = f"the warehouse has no sync {sync_id}"
                 raise WarehouseError(msg)
@@ -69,7 +70,7 @@ class Streams:
                 _events.c.seq <= end, _events.c.source != Source.BACKFILL
             )
             events = {
-                row["seq"]: _event(row) for row in connection.execute(query.limit(limit)).mappings()
+                row["seq"]: _event(row) for row in used.execute(query.limit(limit)).mappings()
             }
             if len(events) == limit:
                 end = max(events)
@@ -77,18 +78,25 @@ class Streams:
             query = _after(_records, sync_id, after).where(
                 _records.c.seq == sa.func.any(sa.literal(list(events), sa.ARRAY(sa.BigInteger)))
             )
-            rows = list(connection.execute(query).mappings()) if events else []
+            rows = list(used.execute(query).mappings()) if events else []
         return StreamPart(after, end, list(events.values()), [_record(row) for row in rows])
 
-    def skip_to(self, sync_id: UUID, last_seq: int) -> None:
-        """Continue the stream after this position; a lower position changes nothing."""
+    def skip_to(self, sync_id: UUID, last_seq: int, connection: Connection | None = None) -> None:
+        """Continue the stream after this position; a lower position changes nothing.
+
+        Args:
+            sync_id: The sync.
+            last_seq: The position.
+            connection: The connection to write with, whose transaction the caller commits; None for
+                one of the pool.
+        """
         statement = (
             sa.update(_position)
             .where(_position.c.sync_id == sync_id)
             .values(last_seq=sa.func.greatest(_position.c.last_seq, last_seq))
         )
-        with explain(self.engine.url), self.engine.begin() as connection:
-            connection.execute(statement)
+        with explain(self.engine.url), using(self.engine, connection) as used:
+            used.execute(statement)
 
 
 def _after(table: sa.Table, sync_id: UUID, seq: int) -> sa.Select[Any]:

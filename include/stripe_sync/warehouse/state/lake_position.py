@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection, Engine
 
-from stripe_sync.warehouse.connect import explain
+from stripe_sync.warehouse.connect import explain, using
 from stripe_sync.warehouse.schema import tables
 
 _table = tables.lake_position
@@ -20,10 +20,16 @@ class LakePosition:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def get(self, sync_id: UUID) -> int:
-        """The lake has all change events up to this position, except those of backfills."""
-        with explain(self.engine.url), self.engine.connect() as connection:
-            seq = connection.scalar(sa.select(_table.c.seq).where(_table.c.sync_id == sync_id))
+    def get(self, sync_id: UUID, connection: Connection | None = None) -> int:
+        """The lake has all change events up to this position, except those of backfills.
+
+        Args:
+            sync_id: The sync.
+            connection: The connection to read with; None for one of the pool.
+        """
+        query = sa.select(_table.c.seq).where(_table.c.sync_id == sync_id)
+        with explain(self.engine.url), using(self.engine, connection) as used:
+            seq = used.scalar(query)
         return int(seq or 0)
 
     def writer(self, sync_id: UUID) -> str:
