@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from stripe_sync.errors import (
+    AccountDisconnected,
     AuthenticationError,
     CatalogError,
     ConcurrentUpdate,
@@ -52,6 +53,15 @@ if TYPE_CHECKING:
         describe_health,
     )
     from stripe_sync.accounts.completeness import MissingData, find_missing_data
+    from stripe_sync.accounts.connected import (
+        ConnectedAccount,
+        ConnectedState,
+        ConnectedSyncs,
+        list_connected_accounts,
+        resume_if_connected,
+        sync_connected_accounts,
+        syncs_to_backfill,
+    )
     from stripe_sync.accounts.deletion import SyncDeletion, delete_sync
     from stripe_sync.accounts.sync_of_key import choose_sync
     from stripe_sync.accounts.sync_status import SyncStatus, sync_status
@@ -61,7 +71,6 @@ if TYPE_CHECKING:
         check_runnable,
         create_sync,
         describe_syncs,
-        find_connection_id,
         get_sync,
         pause_sync,
         resume_sync,
@@ -106,6 +115,7 @@ if TYPE_CHECKING:
     from stripe_sync.warehouse.notifications import StreamNotification, listen_streams
 
 __all__ = [
+    "AccountDisconnected",
     "AuthenticationError",
     "BackfillPlan",
     "BackfillReport",
@@ -118,6 +128,9 @@ __all__ = [
     "CollectionStatus",
     "ConcurrentUpdate",
     "ConfigurationError",
+    "ConnectedAccount",
+    "ConnectedState",
+    "ConnectedSyncs",
     "Connections",
     "Credential",
     "CredentialHealth",
@@ -175,9 +188,9 @@ __all__ = [
     "describe_health",
     "describe_syncs",
     "fetch_account_id",
-    "find_connection_id",
     "find_missing_data",
     "get_sync",
+    "list_connected_accounts",
     "list_syncs",
     "listen_streams",
     "load_catalog",
@@ -193,17 +206,29 @@ __all__ = [
     "reload",
     "reload_collection",
     "render_warehouse_url",
+    "resume_if_connected",
     "resume_sync",
     "scrubbed",
     "status",
+    "sync_connected_accounts",
     "sync_settings",
     "sync_status",
+    "syncs_to_backfill",
     "update_sync",
 ]
 
 _MODULES = {
     "accounts": ("CredentialHealth", "check_credential", "create_key_url", "describe_health"),
     "accounts.completeness": ("MissingData", "find_missing_data"),
+    "accounts.connected": (
+        "ConnectedAccount",
+        "ConnectedState",
+        "ConnectedSyncs",
+        "list_connected_accounts",
+        "resume_if_connected",
+        "sync_connected_accounts",
+        "syncs_to_backfill",
+    ),
     "accounts.deletion": ("SyncDeletion", "delete_sync"),
     "accounts.sync_of_key": ("choose_sync",),
     "accounts.sync_status": ("SyncStatus", "sync_status"),
@@ -213,7 +238,6 @@ _MODULES = {
         "check_runnable",
         "create_sync",
         "describe_syncs",
-        "find_connection_id",
         "get_sync",
         "pause_sync",
         "resume_sync",

@@ -10,6 +10,7 @@
     ├── StripeError                  Stripe refused a request or did not answer
     │   ├── AuthenticationError      401: the key is wrong, revoked or expired
     │   ├── PermissionDenied         403: names the permission that the key lacks
+    │   ├── AccountDisconnected      403: the key has no access to the connected account
     │   ├── InvalidRequest           400, 402: Stripe refuses these parameters
     │   │   ├── CursorVanished       the object behind starting_after / ending_before is gone
     │   │   └── EventCursorExpired   the Stripe event behind a cursor aged out of retention
@@ -117,6 +118,10 @@ class PermissionDenied(StripeError):
         self.permission = permission
 
 
+class AccountDisconnected(StripeError):
+    """403: the key has no access to the connected account that it acts on, or no longer."""
+
+
 class InvalidRequest(StripeError):
     """400 or 402: Stripe refuses these parameters."""
 
@@ -211,5 +216,11 @@ class LakeAhead(LakeError):
     """The lake holds change events that the warehouse lacks."""
 
 
-PERMANENT = (AuthenticationError, PermissionDenied, ConfigurationError, CatalogError)
+PERMANENT = (
+    AuthenticationError,
+    PermissionDenied,
+    AccountDisconnected,
+    ConfigurationError,
+    CatalogError,
+)
 """Errors that stay until somebody changes a key, a permission or a setting; others may pass."""

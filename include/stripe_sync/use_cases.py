@@ -285,7 +285,7 @@ def list_syncs(warehouse_url: str, *, active: bool = False) -> list[str]:
 
     Args:
         warehouse_url: ``postgresql://…``.
-        active: Leave out paused syncs.
+        active: Leave out paused and disconnected syncs.
 
     Raises:
         WarehouseError: The warehouse cannot be reached.
@@ -298,7 +298,7 @@ def list_syncs(warehouse_url: str, *, active: bool = False) -> list[str]:
     with Warehouse(warehouse_url) as warehouse:
         warehouse.upgrade()
         syncs = warehouse.syncs.all()
-        wanted = ("active",) if active else ("active", "paused")
+        wanted = ("active",) if active else ("active", "paused", "disconnected")
         return [sync.name for sync in syncs if sync.status in wanted]
 
 
@@ -337,7 +337,7 @@ def fetch_account_id(credential: Credential) -> str | None:
 
     Raises:
         AuthenticationError: Stripe refuses the key.
-        PermissionDenied: The key has no access to the connected account.
+        AccountDisconnected: The key has no access to the connected account.
         StripeError: Stripe cannot be reached.
 
     Example:

@@ -122,6 +122,14 @@ def sync_admin_params() -> dict[str, Param]:
         "settings": _object_param("Settings", "Settings by name; null removes one."),
         "metadata": _object_param("Metadata", "Your own data; null removes a name."),
         "connection_id": _text_param("Connection", "Airflow connection that has its key."),
+        "connected_account": _text_param(
+            "Connected account",
+            "Create, update: acct_… that the key acts on. The setting connected_accounts of a"
+            " platform's sync (acct_…, or all) creates syncs by itself. All accounts of a platform"
+            " share one read allotment (500 for each transaction, at least 10,000 in 30 days), so"
+            " they are polled less often while nothing happens. The setting cadence: fixed polls"
+            " twice a second, which takes 5,184,000 reads in 30 days for each account.",
+        ),
         "external_id": _text_param("External id", "Your own id of it."),
         "drop_data": Param(
             False,

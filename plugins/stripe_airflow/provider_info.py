@@ -122,13 +122,22 @@ def _stripe_connection() -> dict[str, Any]:
             },
             "cadence": {
                 "label": "Poll cadence",
-                "description": "adaptive polls less often while there are no Stripe events.",
+                "description": "adaptive polls less often while there are no Stripe events. Empty: "
+                "fixed, but adaptive for connected accounts, which share one read allotment: twice "
+                "a second is 5,184,000 reads in 30 days for each, and Stripe allots 500 for each "
+                "transaction, at least 10,000.",
                 "schema": {"type": ["string", "null"], "enum": ["fixed", "adaptive", None]},
             },
             "longest_poll_interval": {
                 "label": "Longest poll interval",
                 "description": "Maximum of the adaptive interval in seconds. Empty: 400.",
                 "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+            },
+            "connected_accounts": {
+                "label": "Connected accounts to sync",
+                "description": "Of a platform: ids (acct_…), or all. Each becomes a sync; new ones "
+                "within 15 minutes.",
+                "schema": {"type": ["array", "null"], "items": {"type": "string"}},
             },
             "include_parents": {
                 "label": "Parent collections to store",

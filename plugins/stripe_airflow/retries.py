@@ -11,7 +11,11 @@ from stripe_sync import errors
 STRIPE_RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
         RetryRule(
-            exception=[errors.AuthenticationError, errors.PermissionDenied],
+            exception=[
+                errors.AuthenticationError,
+                errors.PermissionDenied,
+                errors.AccountDisconnected,
+            ],
             action=RetryAction.FAIL,
             reason="the key stays invalid until somebody changes it",
         ),

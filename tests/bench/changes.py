@@ -43,6 +43,7 @@ class Writer:
         customers: API key of each customer.
         per_second: Changes a second.
         count: Changes altogether.
+        accounts: Connected account of each customer; none for the key's own.
         made: What was done, in order.
     """
 
@@ -50,6 +51,7 @@ class Writer:
     customers: Mapping[str, str]
     per_second: float
     count: int
+    accounts: Mapping[str, str] = field(default_factory=dict)
     made: list[Made] = field(default_factory=list)
 
     def run(self) -> None:
@@ -72,6 +74,8 @@ class Writer:
         self, http: aiohttp.ClientSession, slots: asyncio.Semaphore, customer: str, number: int
     ) -> None:
         headers = {"Authorization": f"Bearer {self.customers[customer]}"}
+        if account := self.accounts.get(customer):
+            headers["Stripe-Account"] = account
         url = f"{self.base_url}/v1/customers/{customer}"
         async with slots:
             # The sandbox makes the change before it waits out the latency of the answer.

@@ -39,7 +39,7 @@ CUSTOMERS = 2_000
 OTHER_VERSION = "2024-06-20"
 
 ACCOUNTS = 100
-_PATIENCE = 600.0
+PATIENCE = 600.0
 
 
 def measure(env: BenchEnvironment) -> list[Measured]:
@@ -67,7 +67,7 @@ def _steady(env: BenchEnvironment) -> list[Measured]:
             backfill_collection(connections, "default", name)
         env.control.settings(latency=LATENCY)
         stack.api.unpause("stripe_poll")
-        _wait_for_pollers(stack.warehouse_url, 1)
+        wait_for_pollers(stack.warehouse_url, 1)
         env.log(f"{STEADY:,} changes, {STEADY_PER_SECOND:.0f} a second, in the DAG stripe_poll …")
         writer = _writer(env, STEADY_PER_SECOND, STEADY)
         with Watcher(stack.warehouse_url) as watcher, _polls(env.control) as polls:
@@ -160,7 +160,7 @@ def _burst(env: BenchEnvironment, api_version: str | None = None) -> list[Measur
         )
         stop = env.folder / f"{title}.stop"
         poller = Task.start(poll_until, connections, (SYNC,), stop)
-        _wait_for_pollers(connections.warehouse_url, 1)
+        wait_for_pollers(connections.warehouse_url, 1)
         count = int(BURST_PER_SECOND * BURST_SECONDS)
         reported = api_version or "the pinned version"
         env.log(f"{count:,} changes, {BURST_PER_SECOND:.0f} a second, rendered in {reported} …")
@@ -170,7 +170,7 @@ def _burst(env: BenchEnvironment, api_version: str | None = None) -> list[Measur
             writer.run()
             ended = time.monotonic()
             env.log(f"made in {ended - began:.1f} s; waiting until all can be read …")
-            watcher.wait_for(writer.made, _PATIENCE)
+            watcher.wait_for(writer.made, PATIENCE)
             lags = watcher.lags(writer.made)
             recovered = time.monotonic() - ended
         lost, late = _not_exactly_once(env, connections)
@@ -218,9 +218,9 @@ def _many(env: BenchEnvironment) -> list[Measured]:
         stop = env.folder / "many.stop"
         env.log(f"{ACCOUNTS} syncs in one task …")
         poller = Task.start(poll_until, base, (), stop)
-        _wait_for_pollers(base.warehouse_url, ACCOUNTS)
+        wait_for_pollers(base.warehouse_url, ACCOUNTS)
         time.sleep(3)
-        idle = _Idle(base.warehouse_url, poller.process.pid or 0)
+        idle = Idle(base.warehouse_url, poller.process.pid or 0)
         time.sleep(20)
         polls, cpu = idle.since()
         writer = Writer(env.control.base_url, customers, STEADY_PER_SECOND, 400)
@@ -239,7 +239,7 @@ def _many(env: BenchEnvironment) -> list[Measured]:
     ]
 
 
-class _Idle:
+class Idle:
     """What polling costs while nothing happens."""
 
     def __init__(self, url: str, pid: int) -> None:
@@ -263,11 +263,11 @@ class _Idle:
 
 def poll_until(connections: Connections, syncs: tuple[str, ...], stop: Path) -> float:
     """Poll until a file appears; runs in a process of its own. Returns its CPU seconds."""
-    with _stopped_by(stop), suppress(KeyboardInterrupt):
+    with stopped_by(stop), suppress(KeyboardInterrupt):
         poll_for(
             lambda name: of_sync(connections, name),
             connections.warehouse_url,
-            seconds=_PATIENCE,
+            seconds=PATIENCE,
             syncs=syncs,
         )
     used = resource.getrusage(resource.RUSAGE_SELF)
@@ -275,7 +275,7 @@ def poll_until(connections: Connections, syncs: tuple[str, ...], stop: Path) -> 
 
 
 @contextmanager
-def _stopped_by(file: Path) -> Iterator[None]:
+def stopped_by(file: Path) -> Iterator[None]:
     """Interrupt this process when a file appears."""
     import _thread
 
@@ -305,7 +305,7 @@ def _writer(env: BenchEnvironment, per_second: float, count: int) -> Writer:
     return Writer(env.control.base_url, customers, per_second, count)
 
 
-def _wait_for_pollers(url: str, count: int) -> None:
+def wait_for_pollers(url: str, count: int) -> None:
     """Until so many syncs are polled."""
     query = "SELECT count(*) FROM stripe_sync.poll_state WHERE lease_owner IS NOT NULL"
     end = time.monotonic() + 120

@@ -40,6 +40,8 @@ ROUTES: list[tuple[str, str, Any, set[str], int]] = [
     ("POST", "/v1/syncs/default/resume", None, OPERATORS, 200),
     ("POST", "/v1/syncs/default/backfill", None, TRIGGERS, 201),
     ("POST", "/v1/syncs/default/reconcile", {"everything": True}, TRIGGERS, 201),
+    ("GET", "/v1/syncs/default/connected-accounts", None, OPERATORS, 200),
+    ("POST", "/v1/syncs/default/connected-accounts", {"accounts": ["all"]}, OPERATORS, 201),
     ("DELETE", "/v1/syncs/default", None, OPERATORS, 200),
 ]
 
@@ -269,3 +271,32 @@ def test_the_status_has_everything_that_check_prints(api: ApiServer, sandbox: An
     status = api.call("viewer", "GET", "/v1/syncs/default/status").json()
     assert status["is_up_to_date"] is True
     assert [each["objects"] for each in status["collections"]] == [2]
+
+
+def test_connected_accounts_get_a_sync_and_a_backfill_each(api: ApiServer, sandbox: Any) -> None:
+    for account in ("acct_1", "acct_2"):
+        sandbox.control.add_account(account)
+    path = "/v1/syncs/default/connected-accounts"
+
+    listed = api.call("op", "GET", path).json()["accounts"]
+    assert {(each["account"], each["state"]) for each in listed} == {
+        ("acct_1", "new"),
+        ("acct_2", "new"),
+    }
+    one = api.call("op", "POST", path, json={"accounts": ["acct_1"], "backfill": False}).json()
+    assert [sync["connected_account"] for sync in one["syncs"]] == ["acct_1"]
+    assert one["runs"] == []
+    done = api.call("op", "POST", path, json={"accounts": ["all"]}).json()
+    [sync], [run] = done["syncs"], done["runs"]
+    assert (sync["connected_account"], done["present"]) == ("acct_2", ["acct_1"])
+    assert (run["dag_id"], run["state"]) == ("stripe_backfill", "queued")
+    assert run["run_id"].startswith(f"connected__{sync['name']}__")
+    assert api.call("op", "POST", path, json={"accounts": ["all"]}).json()["syncs"] == []
+
+
+@pytest.mark.parametrize("accounts", [[], ["cus_1"], ["all", "acct_1"], None])
+def test_what_is_no_account_is_named(api: ApiServer, accounts: Any) -> None:
+    path = "/v1/syncs/default/connected-accounts"
+    error = api.call("op", "POST", path, json={"accounts": accounts}).json()["error"]
+    assert "accounts" in error["param"]
+    assert "accounts" in error["message"]

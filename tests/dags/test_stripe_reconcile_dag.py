@@ -8,11 +8,23 @@ from typing import Any
 import psycopg
 import pytest
 from airflow.sdk.exceptions import AirflowException
+from psycopg.conninfo import conninfo_to_dict
 
-from stripe_airflow.hooks.connections import connections_for
+from stripe_airflow.hooks.connections import SyncConnections, connections_for
+from stripe_airflow.hooks.warehouse import warehouse_url as warehouse_url_of
+from stripe_airflow.runs.connected import connect_accounts
 from stripe_airflow.runs.reconcile import plan_reconcile_run, summarize_run
-from stripe_sync import backfill
+from stripe_sync import (
+    AccountDisconnected,
+    ConfigurationError,
+    WarehouseError,
+    backfill,
+    create_sync,
+    get_sync,
+    poll_syncs,
+)
 from stripe_sync.records.canonical_json import dumps, loads
+from warehouse_switch import warehouse_switch
 
 pytestmark = pytest.mark.usefixtures("airflow_database", "connections")
 
@@ -108,6 +120,8 @@ def test_a_sync_that_fails_holds_no_other_and_is_named(
     assert state == "failed"
     assert {(task.task_id, str(task.state)) for name in tasks for task in tasks[name]} == {
         ("plan", "success"),
+        ("connect", "success"),
+        ("backfill_new", "skipped"),
         ("reconcile", "success"),
         ("report", "failed"),
     }
@@ -201,3 +215,92 @@ def test_the_report_names_the_collections_that_failed() -> None:
 
 def test_it_runs_every_15_minutes(dags: dict[str, Any]) -> None:
     assert dags["stripe_reconcile"].timetable.expression == "*/15 * * * *"
+
+
+@pytest.fixture
+def platform(sandbox: Any) -> str:
+    """A platform with two connected accounts, all of which are to be synced; returns its URL."""
+    for account in ("acct_1", "acct_2"):
+        sandbox.control.add_account(account)
+        sandbox.control.seed({"product": 1}, account=account)
+    url = warehouse_url_of()
+    settings = {"connected_accounts": "all"}
+    create_sync(url, "default", livemode=False, collections=["product"], settings=settings)
+    return url
+
+
+def test_new_connected_accounts_get_a_sync_and_a_backfill_once(
+    dags: dict[str, Any], platform: str
+) -> None:
+    _, tasks = run(dags["stripe_reconcile"], **DUE)
+
+    assert {str(task.state) for task in tasks["backfill_new"]} == {"success"}
+    names = {"default-acct_1", "default-acct_2"}
+    assert {task.rendered_map_index for task in tasks["backfill_new"]} == names
+    # The runs wait for their turn: they are not triggered once more.
+    _, tasks = run(dags["stripe_reconcile"], **DUE)
+    assert {str(task.state) for task in tasks["backfill_new"]} == {"skipped"}
+    for name in names:
+        backfill(connections_for(name), name)
+    assert connect_accounts(DUE) == ([], {})
+
+
+def test_a_disconnected_account_is_left_out_until_it_has_access_again(
+    sandbox: Any, platform: str
+) -> None:
+    connect_accounts(DUE)
+    for name in ("default-acct_1", "default-acct_2"):
+        backfill(connections_for(name), name)
+    sandbox.control.disconnect("acct_1")
+    with pytest.raises(AccountDisconnected):
+        poll_syncs(connections_for, platform, seconds=5, syncs=["default-acct_1"])
+    everything = "UPDATE stripe_sync.collection_state SET started_at = now() - interval '30 days'"
+    execute(platform, everything)
+
+    assert connect_accounts(DUE) == ([], {})
+    tasks, failed = plan_reconcile_run(DUE)
+    assert ({task["sync"] for task in tasks}, failed) == ({"default-acct_2"}, {})
+
+    sandbox.control.add_account("acct_1")
+    execute(platform, "UPDATE stripe_sync.collection_state SET status = 'failed'")
+    [again], failed = connect_accounts(DUE)
+    assert (again["conf"], failed) == (
+        {"sync": "default-acct_1", "collections": ["product"]},
+        {},
+    )
+    assert get_sync(platform, "default-acct_1").status == "active"
+
+
+def test_a_platform_that_cannot_be_asked_is_named_and_holds_no_other(
+    sandbox: Any, platform: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_sync(platform, "broken", livemode=False, settings={"connected_accounts": "all"})
+    found, failed = connect_accounts(DUE)
+    assert {each["conf"]["sync"] for each in found} == {"default-acct_1", "default-acct_2"}
+    assert list(failed) == ["broken"]
+    with pytest.raises(AirflowException, match="sync broken: not all of its connected accounts"):
+        summarize_run({**DUE, "sync": "broken"}, [], {}, [], failed)
+    assert connect_accounts({**DUE, "collections": ["product"]}) == ([], {})
+
+
+def test_many_syncs_take_one_query_and_are_known_while_the_warehouse_is_down(
+    platform: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_sync(platform, "eu", livemode=False, connection_id="stripe_default")
+    with warehouse_switch(platform) as switch:
+        parts = loads(os.environ["AIRFLOW_CONN_STRIPE_WAREHOUSE"].encode())
+        there = conninfo_to_dict(switch.url)
+        through = {"host": there["host"], "port": 5432}
+        monkeypatch.setenv("AIRFLOW_CONN_STRIPE_WAREHOUSE", dumps(parts | through).decode())
+        connections = SyncConnections()
+        first = connections("default")
+        switch.off()
+
+        # The query for the first has found all others, too.
+        assert connections("eu").credential == first.credential
+        assert connections("default") == first
+        with pytest.raises(WarehouseError):
+            connections("us")
+        switch.on()
+        with pytest.raises(ConfigurationError, match="stripe_us"):
+            connections("us")

@@ -45,6 +45,10 @@ CALLS: dict[str, Call] = {
     "plan_reload": lambda c: stripe_sync.plan_reload(c, "default", []),
     "maintain": stripe_sync.maintain,
     "status": stripe_sync.status,
+    "list_connected_accounts": lambda c: stripe_sync.list_connected_accounts(c, "default"),
+    "sync_connected_accounts": lambda c: stripe_sync.sync_connected_accounts(c, "default", ["all"]),
+    "resume_if_connected": lambda c: stripe_sync.resume_if_connected(c, "default"),
+    "syncs_to_backfill": lambda c: stripe_sync.syncs_to_backfill(c.warehouse_url),
     "check_syncs": lambda c: stripe_sync.check_syncs(c.warehouse_url),
     "list_syncs": lambda c: stripe_sync.list_syncs(c.warehouse_url),
     "describe_syncs": lambda c: stripe_sync.describe_syncs(c.warehouse_url),
@@ -57,7 +61,6 @@ CALLS: dict[str, Call] = {
     "sync_status": lambda c: stripe_sync.sync_status(c.warehouse_url, "default"),
     "check_runnable": lambda c: stripe_sync.check_runnable(c.warehouse_url, "default"),
     "sync_settings": lambda c: stripe_sync.sync_settings(c, "default"),
-    "find_connection_id": lambda c: stripe_sync.find_connection_id(c.warehouse_url, "default"),
     "listen_streams": _listen,
     "dbt_environment": lambda c: stripe_sync.dbt_environment(c.warehouse_url, Path("/scratch")),
 }

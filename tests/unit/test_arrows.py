@@ -20,7 +20,7 @@ MAY_USE = {
     "lake": LOWEST,
     "extract": LOWEST,
     "sync": {"extract", "lake", "warehouse"} | LOWEST,
-    "accounts": {"sync", "lake", "warehouse"} | LOWEST,
+    "accounts": {"sync", "extract", "lake", "warehouse"} | LOWEST,
     "cli": {"use_cases", "accounts", "sync", "warehouse"} | LOWEST,
 }
 

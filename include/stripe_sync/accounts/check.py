@@ -24,6 +24,7 @@ from stripe_sync.client.identity import Identity, fetch_identity
 from stripe_sync.client.rate_limit.local import LocalRateLimiter
 from stripe_sync.clock import SystemClock
 from stripe_sync.errors import (
+    AccountDisconnected,
     AuthenticationError,
     PermissionDenied,
     StripeError,
@@ -36,6 +37,7 @@ _RETRY = RetryPolicy(attempts=2, first_wait=0.2, total=2, timeouts=Timeouts(conn
 _BUDGET_SECONDS = 2.0
 _SHARE_ALONE = 0.8
 """Part of the account's limit for a probe that does not know what others use."""
+_REFUSED = (AuthenticationError, PermissionDenied, AccountDisconnected)
 
 _ALONE = "The warehouse cannot be asked for the shared request budget; the probe was paced alone."
 
@@ -82,7 +84,7 @@ async def _check(
             identity = await fetch_identity(api, credential)
         return await _probe(credential, settings, identity, limiter, warehouse_url)
     except StripeError as error:
-        refused = isinstance(error, AuthenticationError | PermissionDenied)
+        refused = isinstance(error, _REFUSED)
         return CredentialHealth(
             HealthStatus.REFUSED if refused else HealthStatus.UNKNOWN,
             SystemClock().now(),

@@ -12,7 +12,8 @@ from stripe_sync.accounts.health import Access, CollectionAccess, CredentialHeal
 from stripe_sync.accounts.probe_requests import ProbeRequest, ProbeRequests
 from stripe_sync.catalog import STRIPE_EVENTS, Catalog, Collection
 from stripe_sync.client import Credential, Priority, StripeApi
-from stripe_sync.client.identity import NO_SUCH_ACCOUNT, Identity
+from stripe_sync.client.error_mapping import NO_SUCH_ACCOUNT
+from stripe_sync.client.identity import Identity
 from stripe_sync.clock import Clock, SystemClock
 from stripe_sync.errors import (
     AuthenticationError,

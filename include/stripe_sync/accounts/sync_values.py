@@ -8,6 +8,7 @@ from typing import Any
 
 from stripe_sync.catalog import load_catalog
 from stripe_sync.catalog.dependencies import derived_collections, host_collections
+from stripe_sync.client.credential import is_account_id
 from stripe_sync.errors import ConfigurationError
 from stripe_sync.records import canonical_json, ids
 from stripe_sync.records.canonical_json import JsonObject
@@ -99,6 +100,18 @@ def check_connection_id(connection_id: str | None) -> str | None:
         message = "connection_id has 1 to 200 letters, digits, and the characters . _ -"
         raise ConfigurationError(message, param="connection_id")
     return connection_id
+
+
+def check_connected_account(account: str | None) -> str | None:
+    """Check the id of a connected account.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if account is not None and not is_account_id(account):
+        message = "connected_account is the id of an account, such as acct_123"
+        raise ConfigurationError(message, param="connected_account")
+    return account
 
 
 def resolve_collections(

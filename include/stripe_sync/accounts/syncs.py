@@ -17,6 +17,7 @@ from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
 from stripe_sync.accounts.sync_values import (
+    check_connected_account,
     check_connection_id,
     check_external_id,
     check_name,
@@ -32,6 +33,8 @@ from stripe_sync.sync.session import refuse_history, refuse_inactive, resolve_se
 from stripe_sync.warehouse import Sync, Warehouse
 
 _ATTEMPTS = 5
+_WHERE = frozenset(("connection_id", "connected_account"))
+"""Columns that decide which key acts on which account."""
 
 
 class SyncChanges(TypedDict, total=False):
@@ -42,6 +45,8 @@ class SyncChanges(TypedDict, total=False):
             An update merges them; None removes one.
         collections: Names of its collections in any accepted spelling; None or empty for all.
         connection_id: Airflow connection that has its key; None for ``stripe_<name>``.
+        connected_account: ``acct_…`` that the key acts on, of a Connect platform; None for that of
+            the connection.
         external_id: Your own id of it, up to 255 characters; None for none.
         metadata: Your own data, a JSON object of up to 20,000 bytes. An update merges the names on
             its first level; None removes one.
@@ -50,6 +55,7 @@ class SyncChanges(TypedDict, total=False):
     settings: Mapping[str, object]
     collections: Sequence[str] | None
     connection_id: str | None
+    connected_account: str | None
     external_id: str | None
     metadata: Mapping[str, object]
 
@@ -61,7 +67,8 @@ class SyncInfo:
     Attributes:
         id: UUIDv5 of the name.
         name: Its name, also that of its folder in the lake.
-        status: ``active``, ``paused`` or ``deleting``.
+        status: ``active``, ``paused``, ``disconnected`` (Stripe gives the key no access to its
+            connected account) or ``deleting``.
         account_id: ``acct_…``; None before its first use, or if the key may not read it.
         livemode: Live data rather than test data.
         api_version: Version of all payloads.
@@ -69,6 +76,7 @@ class SyncInfo:
         settings: Settings stored with it; they win over the extras of its connection.
         settings_in_effect: All settings of its last run; empty before the first.
         connection_id: Airflow connection that has its key; None for ``stripe_<name>``.
+        connected_account: ``acct_…`` that the key acts on; None for that of the connection.
         external_id: The caller's own id of it.
         metadata: The caller's own data.
         created_at: When it was created.
@@ -85,6 +93,7 @@ class SyncInfo:
     settings: JsonObject
     settings_in_effect: JsonObject
     connection_id: str | None
+    connected_account: str | None
     external_id: str | None
     metadata: JsonObject
     created_at: datetime
@@ -105,6 +114,7 @@ class SyncInfo:
             settings=sync.overrides,
             settings_in_effect=sync.settings,
             connection_id=sync.connection_id,
+            connected_account=sync.connected_account,
             external_id=sync.external_id,
             metadata=sync.metadata,
             created_at=sync.created_at,
@@ -173,12 +183,8 @@ def create_sync(
     """
     check_name(name)
     columns = _columns(None, values)
-    version = str(columns["overrides"].get("api_version", PINNED_API_VERSION))
     with open_warehouse(warehouse_url) as warehouse:
-        if warehouse.syncs.find(name) is None:
-            refuse_history(warehouse, None, name)
-        sync = warehouse.syncs.create(name, livemode=livemode, api_version=version, values=columns)
-        return SyncInfo.of(sync)
+        return SyncInfo.of(create_row(warehouse, name, livemode=livemode, columns=columns))
 
 
 def update_sync(warehouse_url: str, sync: str, **changes: Unpack[SyncChanges]) -> SyncInfo:
@@ -229,7 +235,9 @@ def pause_sync(warehouse_url: str, sync: str) -> SyncInfo:
 
 
 def resume_sync(warehouse_url: str, sync: str) -> SyncInfo:
-    """Let a paused sync go on: polling continues where it stopped, within seconds.
+    """Let a paused or disconnected sync go on: polling continues where it stopped, within seconds.
+
+    After more than 30 days ``stripe_reconcile`` reads everything again.
 
     Args:
         warehouse_url: The warehouse.
@@ -258,7 +266,7 @@ def check_runnable(warehouse_url: str, sync: str, collections: Sequence[str] = (
 
     Raises:
         SyncNotFound: There is none.
-        SyncConflict: It is paused or being deleted.
+        SyncConflict: It is paused, disconnected or being deleted.
         ConfigurationError: A name is unknown, or the sync does not have the collection.
 
     Example:
@@ -292,19 +300,7 @@ def sync_settings(connections: Connections, sync: str) -> SyncSettings:
     """
     with open_warehouse(connections.warehouse_url) as warehouse:
         found = warehouse.syncs.find(sync)
-    return connections.settings.overridden_by(found.overrides if found else {})
-
-
-def find_connection_id(warehouse_url: str, sync: str) -> str | None:
-    """Id of the Airflow connection that has the key of a sync; None for the default one.
-
-    Args:
-        warehouse_url: The warehouse.
-        sync: Its name; one that does not exist yet has the default connection.
-    """
-    with open_warehouse(warehouse_url) as warehouse:
-        found = warehouse.syncs.find(sync)
-    return found.connection_id if found else None
+    return connections.of_sync(found).settings
 
 
 def changed_collections(
@@ -328,6 +324,22 @@ def changed_collections(
         message = f"sync {sync.name} would have no collection left: pause or delete it instead"
         raise ConfigurationError(message, param="collections")
     return left
+
+
+def create_row(
+    warehouse: Warehouse, name: str, *, livemode: bool, columns: Mapping[str, Any]
+) -> Sync:
+    """Create a sync from columns that were checked.
+
+    Raises:
+        SyncConflict: There is such a sync already, or the warehouse has data of a deleted one.
+    """
+    if warehouse.syncs.find(name) is None:
+        refuse_history(warehouse, None, name)
+    version = str(columns["overrides"].get("api_version", PINNED_API_VERSION))
+    return warehouse.syncs.create(
+        name, livemode=livemode, api_version=version, values=dict(columns)
+    )
 
 
 @contextmanager
@@ -382,6 +394,14 @@ def _columns(sync: Sync | None, changes: SyncChanges) -> dict[str, Any]:
         columns["external_id"] = check_external_id(changes["external_id"])
     if "connection_id" in changes:
         columns["connection_id"] = check_connection_id(changes["connection_id"])
+    if "connected_account" in changes:
+        account = check_connected_account(changes["connected_account"])
+        if sync and sync.account_id.startswith("acct_") and account not in (None, sync.account_id):
+            message = f"sync {sync.name} stores {sync.account_id}: create another one for {account}"
+            raise ConfigurationError(message, param="connected_account")
+        columns["connected_account"] = account
+    if sync and sync.status == "disconnected" and columns.keys() & _WHERE:
+        columns["status"] = "active"
     return columns
 
 

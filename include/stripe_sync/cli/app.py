@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from stripe_sync.cli import credentials, syncs
+from stripe_sync.cli import accounts, credentials, syncs
 from stripe_sync.cli.check import check
 
 app = typer.Typer(
@@ -15,6 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(check)
+app.add_typer(accounts.app, name="accounts")
 app.add_typer(credentials.app, name="credentials")
 app.add_typer(syncs.app, name="syncs")
 

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from stripe_sync.accounts import deletion
 from stripe_sync.accounts import sync_status as sync_statuses
 from stripe_sync.accounts import syncs as stored
 from stripe_sync.accounts.syncs import SyncChanges, SyncInfo
-from stripe_sync.errors import ConfigurationError, StripeSyncError
+from stripe_sync.cli.output import FAILED, errors, print_json, print_table
+from stripe_sync.errors import ConfigurationError
 from stripe_sync.records import canonical_json
-
-FAILED = 1
 
 app = typer.Typer(
     help="Syncs: one Stripe account and mode each. No command asks Stripe anything.",
@@ -46,6 +40,10 @@ Metadata = Annotated[
 ExternalId = Annotated[
     str | None, typer.Option(help="Your own id of the sync. An empty one removes it.")
 ]
+ConnectedAccount = Annotated[
+    str | None,
+    typer.Option(help="Connected account, acct_…, that the key acts on. An empty one removes it."),
+]
 ConnectionId = Annotated[
     str | None,
     typer.Option(help="Airflow connection that has its key; by default stripe_<name>."),
@@ -59,13 +57,13 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List all syncs."""
-    with _errors():
+    with errors():
         found = stored.describe_syncs(warehouse_url, external_id=external_id)
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     columns = ("name", "status", "account", "mode", "collections", "external_id", "connection")
-    _print_table(columns, [_row(sync) for sync in found])
+    print_table(columns, [_row(sync) for sync in found])
 
 
 @app.command()
@@ -81,11 +79,12 @@ def create(
     metadata: Metadata = None,
     external_id: ExternalId = None,
     connection_id: ConnectionId = None,
+    connected_account: ConnectedAccount = None,
     as_json: AsJson = False,
 ) -> None:
     """Create a sync. Its key is needed when it first runs."""
-    with _errors():
-        changes = _changes(setting, metadata, external_id, connection_id)
+    with errors():
+        changes = _changes(setting, metadata, external_id, connection_id, connected_account)
         if collection:
             changes["collections"] = collection
         _print_sync(stored.create_sync(warehouse_url, name, livemode=live, **changes), as_json)
@@ -109,11 +108,12 @@ def update(
     metadata: Metadata = None,
     external_id: ExternalId = None,
     connection_id: ConnectionId = None,
+    connected_account: ConnectedAccount = None,
     as_json: AsJson = False,
 ) -> None:
     """Change a sync; what is not named stays as it is."""
-    with _errors():
-        changes = _changes(setting, metadata, external_id, connection_id)
+    with errors():
+        changes = _changes(setting, metadata, external_id, connection_id, connected_account)
         if all_collections:
             changes["collections"] = None
         if add or remove:
@@ -126,14 +126,14 @@ def update(
 @app.command()
 def pause(name: Name, warehouse_url: WarehouseUrl, as_json: AsJson = False) -> None:
     """Send no more requests for a sync, until it is resumed."""
-    with _errors():
+    with errors():
         _print_sync(stored.pause_sync(warehouse_url, name), as_json)
 
 
 @app.command()
 def resume(name: Name, warehouse_url: WarehouseUrl, as_json: AsJson = False) -> None:
     """Let a paused sync go on where it stopped."""
-    with _errors():
+    with errors():
         _print_sync(stored.resume_sync(warehouse_url, name), as_json)
 
 
@@ -158,7 +158,7 @@ def delete(
     if answer != name:
         typer.echo("Nothing was deleted: the name is another one.", err=True)
         raise typer.Exit(FAILED)
-    with _errors():
+    with errors():
         done = deletion.delete_sync(
             warehouse_url,
             name,
@@ -167,9 +167,9 @@ def delete(
             progress=lambda kind, count: typer.echo(f"{count} {kind} deleted", err=True),
         )
     if as_json:
-        _print_json(done)
+        print_json(done)
     else:
-        _print_table(
+        print_table(
             ("sync", "records", "events", "files", "data"),
             [(done.name, done.records, done.events, done.files, "kept" if done.data_kept else "-")],
         )
@@ -178,10 +178,10 @@ def delete(
 @app.command()
 def status(name: Name, warehouse_url: WarehouseUrl, as_json: AsJson = False) -> None:
     """Print the state of a sync: its polling, its problems, each collection."""
-    with _errors():
+    with errors():
         found = sync_statuses.sync_status(warehouse_url, name)
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     polling = found.polling
     state = "up to date" if found.is_up_to_date else "not up to date"
@@ -192,7 +192,7 @@ def status(name: Name, warehouse_url: WarehouseUrl, as_json: AsJson = False) -> 
     )
     for problem in found.problems:
         typer.echo(f"problem: {problem}")
-    _print_table(
+    print_table(
         ("collection", "status", "objects", "percent", "reconciled_at", "drift", "message"),
         [
             (
@@ -209,21 +209,12 @@ def status(name: Name, warehouse_url: WarehouseUrl, as_json: AsJson = False) -> 
     )
 
 
-@contextmanager
-def _errors() -> Iterator[None]:
-    """Print an error of ours as one line and end with exit code 1."""
-    try:
-        yield
-    except StripeSyncError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(FAILED) from error
-
-
 def _changes(
     setting: Sequence[str] | None,
     metadata: Sequence[str] | None,
     external_id: str | None,
     connection_id: str | None,
+    connected_account: str | None,
 ) -> SyncChanges:
     """What the options of ``create`` and ``update`` name.
 
@@ -239,6 +230,8 @@ def _changes(
         changes["external_id"] = external_id or None
     if connection_id is not None:
         changes["connection_id"] = connection_id or None
+    if connected_account is not None:
+        changes["connected_account"] = connected_account or None
     return changes
 
 
@@ -258,7 +251,7 @@ def _row(sync: SyncInfo) -> tuple[object, ...]:
     return (
         sync.name,
         sync.status,
-        sync.account_id or "not known yet",
+        sync.account_id or sync.connected_account or "not known yet",
         "live" if sync.livemode else "test",
         ", ".join(names) or "all",
         sync.external_id,
@@ -268,24 +261,11 @@ def _row(sync: SyncInfo) -> tuple[object, ...]:
 
 def _print_sync(sync: SyncInfo, as_json: bool) -> None:
     if as_json:
-        _print_json(sync)
+        print_json(sync)
         return
     columns = ("sync", "status", "account", "mode", "collections", "external_id", "connection")
-    _print_table(columns, [_row(sync)])
-    _print_table(
+    print_table(columns, [_row(sync)])
+    print_table(
         ("setting", "value"),
         [(name, canonical_json.dumps(value).decode()) for name, value in sync.settings.items()],
     )
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(TypeAdapter(Any).dump_json(value).decode())
-
-
-def _print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    if not rows:
-        return
-    table = Table(*columns)
-    for row in rows:
-        table.add_row(*("" if value is None else escape(str(value)) for value in row))
-    Console(highlight=False).print(table)

@@ -313,7 +313,8 @@ class StripeApi:
             return unusable_answer(call.endpoint, self._credential.host, str(error.user_message))
         except stripe.StripeError as error:
             self.stripe_clock.add(error.headers or {}, sent=sent)
-            failure = from_error_answer(call.endpoint, error)
+            acting_on = self._credential.account
+            failure = from_error_answer(call.endpoint, error, acting_on=acting_on)
         else:
             self.stripe_clock.add(response.headers, sent=sent)
             return self._parse(call, response)

@@ -60,7 +60,7 @@ class Credential:
     def __post_init__(self) -> None:
         if not _KEY.fullmatch(self.api_key):
             raise ConfigurationError(_why_no_key(self.api_key))
-        if self.account is not None and not _ACCOUNT.fullmatch(self.account):
+        if self.account is not None and not is_account_id(self.account):
             message = f"the connected account must be an id such as acct_123, not {self.account!r}"
             raise ConfigurationError(message)
         self._check_mode()
@@ -106,6 +106,11 @@ class Credential:
             message = f"a live key is sent over https only, not to http://{parts.netloc}"
             raise ConfigurationError(message)
         return base
+
+
+def is_account_id(text: str) -> bool:
+    """Whether a text may be the id of an account."""
+    return _ACCOUNT.fullmatch(text) is not None
 
 
 def _why_no_key(text: str) -> str:

@@ -17,12 +17,16 @@ from stripe_sync.client.scrub_secrets import scrubbed
 _PERMISSION = re.compile(r"\brak_(\w+)|['\"](?:rak_)?(\w+_(?:read|write))['\"]", re.ASCII)
 # Both texts of a 403 name the account that the key is for, and so may the address of its log entry.
 _ACCOUNT = re.compile(r"(?:on account '|//dashboard\.stripe\.com/)(acct_\w+)", re.ASCII)
+_ANY_ACCOUNT = re.compile(r"\bacct_\w+", re.ASCII)
 _CURSOR_PARAMS = ("starting_after", "ending_before")
 _REASON_HEADER = "Stripe-Rate-Limited-Reason"
 _EXPIRED = ("api_key_expired", "platform_api_key_expired")
 _UNKNOWN_REASON = "global-rate"
 _SERVER_ERRORS = 500
 _NO_JSON = "api_error"  # what the transport makes of an answer that is no JSON
+
+NO_SUCH_ACCOUNT = "account_invalid"
+"""Stripe's code where a key has no access to the account that a request names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class _ErrorAnswer:
     text: str
     headers: Mapping[str, str]
     log_url: str = ""
+    acting_on: str | None = None
 
     @property
     def request_id(self) -> str | None:
@@ -106,14 +111,17 @@ def _unanswered(
     return AttemptFailure(kind(message), retry=True)
 
 
-def from_error_answer(endpoint: str, failed: stripe.StripeError) -> AttemptFailure:
+def from_error_answer(
+    endpoint: str, failed: stripe.StripeError, *, acting_on: str | None = None
+) -> AttemptFailure:
     """The failure for an answer other than success.
 
     Args:
         endpoint: Method and path template, ``GET /v1/customers``.
         failed: The SDK's exception.
+        acting_on: The connected account that the request acted on, None for the key's own.
     """
-    answer = _parse(endpoint, failed)
+    answer = _parse(endpoint, failed, acting_on)
     return AttemptFailure(
         error=_error(answer),
         retry=_is_retryable(answer),
@@ -121,7 +129,7 @@ def from_error_answer(endpoint: str, failed: stripe.StripeError) -> AttemptFailu
     )
 
 
-def _parse(endpoint: str, failed: stripe.StripeError) -> _ErrorAnswer:
+def _parse(endpoint: str, failed: stripe.StripeError, acting_on: str | None) -> _ErrorAnswer:
     body = failed.json_body
     error_object = body.get("error") if isinstance(body, dict) else None
     fields: Mapping[str, Any] = error_object if isinstance(error_object, dict) else {}
@@ -134,6 +142,7 @@ def _parse(endpoint: str, failed: stripe.StripeError) -> _ErrorAnswer:
         text=scrubbed(str(fields.get("message") or "nothing")),
         headers=failed.headers or {},
         log_url=str(fields.get("request_log_url")),
+        acting_on=acting_on,
     )
 
 
@@ -273,6 +282,13 @@ def _invalid(answer: _ErrorAnswer) -> errors.StripeError:
 
 
 def _forbidden(answer: _ErrorAnswer) -> errors.StripeError:
+    if _is_disconnected(answer):
+        return answer.error(
+            errors.AccountDisconnected,
+            f"Stripe gives the key no access to the connected account {answer.acting_on}",
+            "check that the key is that of its platform and of the right mode; if it is, the owner "
+            "of the account has disconnected it and has to connect it again",
+        )
     match = _PERMISSION.search(answer.text)
     permission = f"rak_{match[1] or match[2]}" if match else None
     return answer.error(
@@ -283,11 +299,19 @@ def _forbidden(answer: _ErrorAnswer) -> errors.StripeError:
     )
 
 
+def _is_disconnected(answer: _ErrorAnswer) -> bool:
+    """Whether a 403 is about the account that the request acted on, not about one in its path."""
+    if answer.code != NO_SUCH_ACCOUNT or answer.acting_on is None:
+        return False
+    named = _ANY_ACCOUNT.findall(answer.text)
+    return not named or answer.acting_on in named
+
+
 def _permission_remedy(answer: _ErrorAnswer, permission: str | None) -> str:
     text = answer.text.lower()
     if permission:
         return f"grant {permission} to the restricted key in the Dashboard"
-    if answer.code == "account_invalid":
+    if answer.code == NO_SUCH_ACCOUNT:
         return "the key has no access to the connected account: check the account id and the key"
     if "not available for use by restricted keys" in text:
         return "no restricted key can do this: use a secret key or leave the collection out"

@@ -10,16 +10,20 @@ from typing import Any
 
 from stripe_sync.client.api import StripeApi
 from stripe_sync.client.credential import Credential
+from stripe_sync.client.error_mapping import NO_SUCH_ACCOUNT
 from stripe_sync.client.rate_limit.limits import Priority
-from stripe_sync.errors import EndpointUnavailable, InvalidRequest, NotFound, PermissionDenied
+from stripe_sync.errors import (
+    ConfigurationError,
+    EndpointUnavailable,
+    InvalidRequest,
+    NotFound,
+    PermissionDenied,
+)
 
 log = logging.getLogger(__name__)
 
 _ACCOUNT_PATH, _INVOICES_PATH = "/v1/account", "/v1/invoices"
 _INVOICE_URL = re.compile(r"//invoice\.stripe\.com/i/(acct_\w+)/", re.ASCII)
-
-NO_SUCH_ACCOUNT = "account_invalid"
-"""Stripe's code where a key has no access to the account that a request names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +42,13 @@ class Identity:
 async def fetch_identity(api: StripeApi, credential: Credential) -> Identity:
     """The account of a key: from the account itself, its refusal, or an invoice.
 
-    That a key may not read ``/v1/account`` says nothing about its account.
+    That a key may not read ``/v1/account`` says nothing about its account. A connected account is
+    known beforehand; a refusal may name the platform's.
 
     Raises:
         AuthenticationError: Stripe refuses the key.
-        PermissionDenied: The key has no access to the connected account.
+        AccountDisconnected: The key has no access to the connected account.
+        ConfigurationError: Stripe answers for another account than the connected one.
         StripeError: Stripe cannot be reached.
     """
     account: object = None
@@ -57,13 +63,31 @@ async def fetch_identity(api: StripeApi, credential: Credential) -> Identity:
         account = error.account
     else:
         if isinstance(account := answer.get("id"), str):
-            return Identity(account, _name_of(answer))
+            return Identity(_checked(account, credential), name_of(answer))
+    if credential.account:
+        return Identity(credential.account)
     if isinstance(account, str):
         return Identity(account)
-    return Identity(credential.account or await _account_of_an_invoice(api))
+    return Identity(await _account_of_an_invoice(api))
 
 
-def _name_of(account: Mapping[str, Any]) -> str | None:
+def _checked(account: str, credential: Credential) -> str:
+    """The account that Stripe answered for.
+
+    Raises:
+        ConfigurationError: It is not the one that was asked for.
+    """
+    if credential.account not in (None, account):
+        message = (
+            f"Stripe was asked for the connected account {credential.account} and answered for "
+            f"{account}: something between here and Stripe drops the header Stripe-Account"
+        )
+        raise ConfigurationError(message)
+    return account
+
+
+def name_of(account: Mapping[str, Any]) -> str | None:
+    """What the Dashboard shows as the name of an account, as far as it has one."""
     dashboard = (account.get("settings") or {}).get("dashboard") or {}
     profile = account.get("business_profile") or {}
     return dashboard.get("display_name") or profile.get("name") or None

@@ -7,16 +7,23 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from stripe_sync.catalog import PINNED_API_VERSION, Catalog, load_catalog
 from stripe_sync.client import Credential, PacingLimits
+from stripe_sync.client.credential import is_account_id
 from stripe_sync.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from stripe_sync.warehouse import Sync
 
 _UNSET = ("", "null")
 """Texts that forms and environment variables use for "no value"."""
+
+EVERY_ACCOUNT = "all"
+"""The value of ``connected_accounts`` for all of a platform, new ones too."""
 
 _API_VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(\.[a-z0-9_]+)?")
 
@@ -43,10 +50,14 @@ class SyncSettings(BaseModel):
             (100 in live mode, 25 in test mode).
         endpoint_requests_per_second: Maximum for each endpoint; None for Stripe's limit (25).
         cadence: ``fixed`` polls at a constant interval; ``adaptive`` increases the interval while
-            there are no new Stripe events.
+            there are no new Stripe events. None for ``adaptive`` where the key acts on a connected
+            account, because all accounts of a platform share its read allotment, else ``fixed``.
         longest_poll_interval: Upper bound of the adaptive interval in seconds. With the default,
             polling and reconciling an account without transactions stay below Stripe's monthly read
             allotment.
+        connected_accounts: Connected accounts of this platform that get a sync of their own
+            (``acct_…``), or ``all``; new ones too. Without meaning where the key itself acts on a
+            connected account.
 
     Example:
         >>> from stripe_sync import SyncSettings
@@ -67,8 +78,9 @@ class SyncSettings(BaseModel):
     requests_per_second: float | None = Field(default=None, gt=0)
     total_requests_per_second: float | None = Field(default=None, gt=0)
     endpoint_requests_per_second: float | None = Field(default=None, gt=0)
-    cadence: Literal["fixed", "adaptive"] = "fixed"
+    cadence: Literal["fixed", "adaptive"] | None = None
     longest_poll_interval: float = Field(default=400.0, gt=0)
+    connected_accounts: tuple[str, ...] = ()
 
     @field_validator(
         "max_age_days",
@@ -95,19 +107,32 @@ class SyncSettings(BaseModel):
             raise ValueError(message)
         return version
 
-    @field_validator("include_parents", mode="before")
+    @field_validator("include_parents", "connected_accounts", mode="before")
     @classmethod
-    def _split_include_parents(cls, include_parents: object) -> object:
+    def _split_names(cls, names: object) -> object:
         """Accept ``"quote, account"``, as environment variables and connection URIs carry it."""
-        if isinstance(include_parents, str):
-            return [name.strip() for name in include_parents.split(",") if name.strip()]
-        return include_parents
+        if isinstance(names, str):
+            return [name.strip() for name in names.split(",") if name.strip()]
+        return names
 
     @field_validator("include_parents")
     @classmethod
     def _check_include_parents(cls, include_parents: tuple[str, ...]) -> tuple[str, ...]:
         load_catalog(include_parents)
         return include_parents
+
+    @field_validator("connected_accounts")
+    @classmethod
+    def _check_connected_accounts(cls, accounts: tuple[str, ...]) -> tuple[str, ...]:
+        if EVERY_ACCOUNT not in accounts:
+            for account in accounts:
+                if not is_account_id(account):
+                    message = f"ids such as acct_123, or {EVERY_ACCOUNT}, are needed"
+                    raise ValueError(message)
+        elif len(accounts) > 1:
+            message = f"either {EVERY_ACCOUNT} or ids of accounts are needed"
+            raise ValueError(message)
+        return accounts
 
     @property
     def catalog(self) -> Catalog:
@@ -223,10 +248,24 @@ class Connections:
     lake_url: str
     settings: SyncSettings = field(default_factory=SyncSettings)
 
-    def overridden_by(self, overrides: Mapping[str, object]) -> Connections:
-        """The same with the settings that are stored with the sync.
+    def of_sync(self, sync: Sync | None) -> Connections:
+        """The same with what is stored with the sync: its settings, its connected account.
+
+        Args:
+            sync: The sync; None for one that does not exist yet.
 
         Raises:
             ConfigurationError: A stored setting is unknown to this version, or invalid.
         """
-        return replace(self, settings=self.settings.overridden_by(overrides))
+        credential, settings = self.credential, self.settings
+        if sync:
+            settings = settings.overridden_by(sync.overrides)
+            if sync.connected_account:
+                credential = replace(credential, account=sync.connected_account)
+        is_connected = credential.account is not None
+        changes: dict[str, object] = {}
+        if settings.cadence is None:
+            changes["cadence"] = "adaptive" if is_connected else "fixed"
+        if is_connected:
+            changes["connected_accounts"] = ()
+        return replace(self, credential=credential, settings=settings.model_copy(update=changes))

@@ -91,7 +91,7 @@ def maintain_sync(
         warehouse.upgrade()
         sync = warehouse.syncs.get(sync_name)
         run = _Run(warehouse, sync, Lake(connections.lake_url, sync_name), clock, progress)
-        settings = connections.settings.overridden_by(sync.overrides)
+        settings = connections.of_sync(sync).settings
         run.delete_expired(settings.keep_events_days)
         run.compact()
         return run.finish()

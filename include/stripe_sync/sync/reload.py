@@ -195,7 +195,7 @@ def _open(connections: Connections, sync_name: str) -> Iterator[tuple[Session, L
     with Warehouse(connections.warehouse_url) as warehouse:
         warehouse.upgrade()
         sync = _find_or_create(warehouse, connections, sync_name, owner.resource_id)
-        settings = connections.settings.overridden_by(sync.overrides)
+        settings = connections.of_sync(sync).settings
         if sync.resource_id != owner.resource_id:
             message = f"lake and warehouse hold different Stripe accounts under {sync_name!r}"
             raise ConfigurationError(message)

@@ -200,13 +200,19 @@ def resolve_selected(catalog: Catalog, sync: Sync | None, name: str) -> Collecti
 
 
 def refuse_inactive(sync: Sync) -> None:
-    """Refuse to send requests for a sync that is paused or being deleted.
+    """Refuse to send requests for a sync that is paused, disconnected or being deleted.
 
     Raises:
         SyncConflict: It is; the message names the remedy.
     """
     if sync.status == "paused":
         message = f"sync {sync.name} is paused: resume it with stripe-sync syncs resume {sync.name}"
+        raise SyncConflict(message)
+    if sync.status == "disconnected":
+        message = (
+            f"sync {sync.name} is disconnected: Stripe gave its key no access to the account; once"
+            f" it has access, resume it with stripe-sync syncs resume {sync.name}"
+        )
         raise SyncConflict(message)
     if sync.status == "deleting":
         message = (
@@ -271,7 +277,8 @@ async def open_session(
 
     Raises:
         AuthenticationError: Stripe refuses the key.
-        SyncConflict: The sync is paused or being deleted.
+        AccountDisconnected: The key has no access to the connected account.
+        SyncConflict: The sync is paused, disconnected or being deleted.
         ConfigurationError: The sync belongs to another account or mode than the key, or there is
             data of it that the warehouse's state does not know.
         WarehouseError: The warehouse cannot be reached or changed.
@@ -285,8 +292,7 @@ async def open_session(
                 open_shared_resources(connections.warehouse_url, clock)
             )
         stored = await asyncio.to_thread(_find_sync, common.warehouse, lake, sync_name)
-        if stored:
-            connections = connections.overridden_by(stored.overrides)
+        connections = connections.of_sync(stored)
         credential, settings = connections.credential, connections.settings
         stripe_clock = StripeClock(common.clock)
         sync = await open_sync(
@@ -322,7 +328,7 @@ def _find_sync(warehouse: Warehouse, lake: Lake, sync_name: str) -> Sync | None:
     each record from 1 again, and its change events would have the ids of others.
 
     Raises:
-        SyncConflict: It is paused or being deleted.
+        SyncConflict: It is paused, disconnected or being deleted.
         ConfigurationError: It begins, and warehouse or lake have data of it.
     """
     sync = warehouse.syncs.find(sync_name)

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from stripe_airflow import data_docs
-from stripe_airflow.api import new_key, syncs
+from stripe_airflow.api import connected, new_key, syncs
 from stripe_airflow.api.errors import handle
 from stripe_airflow.api.models import Health
 from stripe_airflow.api.routing import PublicRoute, Route
@@ -45,6 +45,7 @@ def create_app() -> FastAPI:
         """The description of this API."""
         return {**app.openapi(), "servers": [{"url": request.scope.get("root_path", "")}]}
 
-    for router in (public, private, syncs.router, data_docs.router, new_key.router):
+    routers = (syncs.router, connected.router, data_docs.router, new_key.router)
+    for router in (public, private, *routers):
         app.include_router(router)
     return app

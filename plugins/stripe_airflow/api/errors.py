@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from stripe_sync import (
+    AccountDisconnected,
     AuthenticationError,
     ConfigurationError,
     InvalidRequest,
@@ -47,6 +48,7 @@ _STATUS: Sequence[tuple[type[Exception], int, str]] = (
     (StripeUnreachable, 504, "stripe_unreachable"),
     (AuthenticationError, 422, "stripe_key_refused"),
     (PermissionDenied, 422, "stripe_permission_denied"),
+    (AccountDisconnected, 422, "stripe_account_disconnected"),
     (NotFound, 422, "stripe_not_found"),
     (InvalidRequest, 422, "stripe_refused"),
     (StripeError, 502, "stripe_unavailable"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from stripe_sync import SyncInfo
+from stripe_sync import ConnectedAccount, SyncInfo
 
 
 class Strict(BaseModel):
@@ -25,6 +25,9 @@ class SyncUpdate(Strict):
     )
     connection_id: str | None = Field(
         default=None, description="Airflow connection that has its key. Null: `stripe_<name>`."
+    )
+    connected_account: str | None = Field(
+        default=None, description="`acct_…` that the key acts on. Null: that of the connection."
     )
     settings: dict[str, Any] = Field(
         default_factory=dict, description="Settings by name; merged, null removes one."
@@ -47,6 +50,17 @@ class NewSync(SyncUpdate):
         default=None, description="Test mode. Needed only if the connection does not exist yet."
     )
     backfill: bool = Field(default=True, description="Whether to start its backfill.")
+
+
+class ConnectedAccounts(Strict):
+    """The connected accounts that are to get a sync each."""
+
+    accounts: list[str] = Field(
+        min_length=1,
+        description='`acct_…` of those that Stripe lists, or `["all"]`. All accounts of a platform '
+        "share its read allotment, so their cadence is adaptive unless the connection has another.",
+    )
+    backfill: bool = Field(default=True, description="Whether to start their backfills.")
 
 
 class BackfillRun(Strict):
@@ -97,6 +111,25 @@ class SyncList(BaseModel):
     syncs: list[SyncInfo]
     cursor: str | None
     has_more: bool
+
+
+class ConnectedAccountList(BaseModel):
+    """The connected accounts of a platform, and those syncs of its key that Stripe does not list.
+
+    `state` is `new` (no sync), `synced`, `unlisted` (a sync, but not in Stripe's list) or
+    `disconnected` (a sync, and Stripe gives the key no access).
+    """
+
+    accounts: list[ConnectedAccount]
+
+
+class CreatedSyncs(BaseModel):
+    """The new syncs, the runs of their backfills, accounts that had a sync, and errors."""
+
+    syncs: list[SyncInfo]
+    runs: list[Run]
+    present: list[str]
+    failed: dict[str, str]
 
 
 class CreatedSync(BaseModel):

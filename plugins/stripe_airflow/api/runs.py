@@ -13,13 +13,14 @@ from stripe_airflow.api.errors import ApiError
 from stripe_airflow.api.models import Run
 
 
-def trigger(dag_id: str, conf: dict[str, Any], *, user_name: str) -> Run:
+def trigger(dag_id: str, conf: dict[str, Any], *, user_name: str, run_id: str | None = None) -> Run:
     """Trigger a run.
 
     Args:
         dag_id: The DAG.
         conf: Its parameters that are not the default.
         user_name: Who triggers it.
+        run_id: Id of the run; None for Airflow's.
 
     Raises:
         ApiError: 503: Airflow does not have the DAG, or refuses the run.
@@ -30,6 +31,7 @@ def trigger(dag_id: str, conf: dict[str, Any], *, user_name: str) -> Run:
             triggered_by=DagRunTriggeredByType.REST_API,
             triggering_user_name=user_name,
             conf=conf,
+            run_id=run_id,
         )
     except DagNotFound as error:
         message = f"Airflow does not have the DAG {dag_id} yet: see its import errors"

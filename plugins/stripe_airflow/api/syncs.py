@@ -170,6 +170,8 @@ def _changes(body: SyncUpdate) -> SyncChanges:
         changes["collections"] = body.collection_ids
     if "connection_id" in given:
         changes["connection_id"] = body.connection_id
+    if "connected_account" in given:
+        changes["connected_account"] = body.connected_account
     if "settings" in given:
         changes["settings"] = body.settings
     if "external_id" in given:

@@ -1,20 +1,26 @@
-"""The connections of a sync, from Airflow connections."""
+"""The connections of syncs, from Airflow connections."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable, Mapping
+from threading import RLock
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from stripe_airflow.hooks.lake import StripeLakeHook
 from stripe_airflow.hooks.stripe import StripeHook
 from stripe_airflow.hooks.warehouse import WAREHOUSE_CONN_ID, warehouse_url
-from stripe_sync import ConfigurationError
+from stripe_sync import ConfigurationError, WarehouseError
 
 if TYPE_CHECKING:
     from stripe_sync import Connections
 
 LAKE_CONN_ID = StripeLakeHook.default_conn_name
+
+FRESH_SECONDS = 5.0
+"""How long what was read for one sync is used for others: a new key takes effect after that."""
 
 
 def stripe_conn_id_of(sync: str) -> str:
@@ -42,13 +48,7 @@ def stored_stripe_conn_id(sync: str, warehouse_conn_id: str = WAREHOUSE_CONN_ID)
             connection is invalid.
         WarehouseError: The warehouse cannot be reached.
     """
-    from stripe_sync import find_connection_id
-
-    try:
-        stored = find_connection_id(warehouse_url(warehouse_conn_id), sync)
-    except AirflowNotFoundException:
-        stored = None
-    return stored or stripe_conn_id_of(sync)
+    return SyncConnections(warehouse_conn_id=warehouse_conn_id).stripe_conn_id(sync)
 
 
 def connections_for(
@@ -71,16 +71,103 @@ def connections_for(
         ConfigurationError: A connection is missing or incomplete, or a setting is invalid.
         WarehouseError: The warehouse cannot be reached.
     """
-    from stripe_sync import Connections
+    return SyncConnections(
+        stripe_conn_id=stripe_conn_id,
+        warehouse_conn_id=warehouse_conn_id,
+        lake_conn_id=lake_conn_id,
+    )(sync)
 
-    stripe = StripeHook(stripe_conn_id or stored_stripe_conn_id(sync, warehouse_conn_id))
-    try:
-        return Connections(
-            credential=stripe.get_conn(),
-            warehouse_url=warehouse_url(warehouse_conn_id),
-            lake_url=StripeLakeHook(lake_conn_id).get_conn(),
-            settings=stripe.sync_settings(),
-        )
-    except AirflowNotFoundException as error:
-        msg = f"sync {sync!r} lacks a connection: {error}"
-        raise ConfigurationError(msg) from error
+
+class SyncConnections:
+    """Connections of many syncs for one task, as ``connections_for`` gives those of one.
+
+    Two hundred syncs of one key take one query to the warehouse and three to Airflow, instead of
+    that for each. Threads may share it.
+
+    Args:
+        stripe_conn_id: As for :func:`connections_for`, and so are the others.
+        warehouse_conn_id: The same.
+        lake_conn_id: The same.
+    """
+
+    def __init__(
+        self,
+        *,
+        stripe_conn_id: str | None = None,
+        warehouse_conn_id: str = WAREHOUSE_CONN_ID,
+        lake_conn_id: str = LAKE_CONN_ID,
+    ) -> None:
+        self._stripe_conn_id = stripe_conn_id
+        self._warehouse_conn_id = warehouse_conn_id
+        self._lake_conn_id = lake_conn_id
+        self._lock = RLock()
+        self._read: dict[str, tuple[float, Any]] = {}
+
+    def __call__(self, sync: str) -> Connections:
+        """Stripe credential, settings, warehouse and lake of a sync.
+
+        Raises:
+            ConfigurationError: A connection is missing or incomplete, or a setting is invalid.
+            WarehouseError: The warehouse cannot be reached, and the sync is not known.
+        """
+        from stripe_sync import Connections
+
+        stripe = StripeHook(self._stripe_conn_id or self.stripe_conn_id(sync))
+        conn_id = stripe.stripe_conn_id
+        try:
+            return Connections(
+                credential=self._fresh(f"key {conn_id}", stripe.get_conn),
+                warehouse_url=self._fresh("warehouse", self._warehouse_url),
+                lake_url=self._fresh("lake", StripeLakeHook(self._lake_conn_id).get_conn),
+                settings=self._fresh(f"settings {conn_id}", stripe.sync_settings),
+            )
+        except AirflowNotFoundException as error:
+            msg = f"sync {sync!r} lacks a connection: {error}"
+            raise ConfigurationError(msg) from error
+
+    def stripe_conn_id(self, sync: str) -> str:
+        """Id of a sync's Stripe connection: the one that is stored with it, or the default one.
+
+        While the warehouse cannot be reached, it is the one that was read last.
+
+        Raises:
+            ConfigurationError: As for :func:`stored_stripe_conn_id`.
+            WarehouseError: The warehouse cannot be reached, and the sync is not known.
+        """
+        return self._stored(sync) or stripe_conn_id_of(sync)
+
+    def _stored(self, sync: str) -> str | None:
+        with self._lock:
+            _, known = self._read.get("syncs", (0.0, {}))
+            if sync not in known:
+                self._read.pop("syncs", None)  # it may be a new one
+            try:
+                known = self._fresh("syncs", self._conn_ids)
+            except WarehouseError:
+                if sync not in known:
+                    raise
+                # The next one does not wait for it either.
+                self._read["syncs"] = (time.monotonic(), known)
+            found: str | None = known.get(sync)
+        return found
+
+    def _conn_ids(self) -> Mapping[str, str | None]:
+        from stripe_sync import describe_syncs
+
+        try:
+            syncs = describe_syncs(self._fresh("warehouse", self._warehouse_url))
+        except AirflowNotFoundException:
+            return {}
+        return {sync.name: sync.connection_id for sync in syncs}
+
+    def _warehouse_url(self) -> str:
+        return warehouse_url(self._warehouse_conn_id)
+
+    def _fresh(self, name: str, read: Callable[[], Any]) -> Any:
+        """What was read under a name some seconds ago, or is read now."""
+        with self._lock:
+            read_at, found = self._read.get(name, (0.0, None))
+            if name not in self._read or time.monotonic() - read_at > FRESH_SECONDS:
+                found = read()
+                self._read[name] = (time.monotonic(), found)
+        return found

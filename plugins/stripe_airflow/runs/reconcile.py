@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException
 
-from stripe_airflow.hooks.connections import connections_for
+from stripe_airflow.hooks.connections import SyncConnections
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.pools import BACKFILL_POOL
 from stripe_airflow.reporting import format_table
+
+if TYPE_CHECKING:
+    from stripe_sync import Connections
 
 log = logging.getLogger(__name__)
 
@@ -58,11 +61,12 @@ def plan_reconcile_run(params: Mapping[str, Any]) -> tuple[list[Task], dict[str,
     from stripe_sync import list_syncs
 
     chosen = params["sync"]
+    connections = SyncConnections()
     tasks: list[Task] = []
     failed: dict[str, str] = {}
     for sync in [chosen] if chosen else list_syncs(warehouse_url(), active=True):
         try:
-            tasks += _plan_sync(sync, params)
+            tasks += _plan_sync(connections(sync), sync, params)
         except Exception as error:
             # Whatever it is, it concerns this sync only: the others are read again.
             log.exception("Sync %s cannot be reconciled", sync)
@@ -70,11 +74,11 @@ def plan_reconcile_run(params: Mapping[str, Any]) -> tuple[list[Task], dict[str,
     return tasks, failed
 
 
-def _plan_sync(sync: str, params: Mapping[str, Any]) -> list[Task]:
+def _plan_sync(connections: Connections, sync: str, params: Mapping[str, Any]) -> list[Task]:
     from stripe_sync import plan_reconcile
 
     due_reads = plan_reconcile(
-        connections_for(sync),
+        connections,
         sync,
         params["collections"],
         window_days=params["window"],
@@ -90,6 +94,7 @@ def summarize_run(
     plan: Iterable[Mapping[str, Any]] | None,
     failed: Mapping[str, str] | None,
     reports: Iterable[Mapping[str, Any]] | None,
+    connecting: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Log one line for each collection; fail if one was not read again, or a sync is not well.
 
@@ -99,6 +104,7 @@ def summarize_run(
         plan: Tasks of :func:`plan_reconcile_run`; None if it failed.
         failed: Its errors by sync; None for none.
         reports: Results of the tasks that succeeded; None if none did.
+        connecting: Errors of :func:`stripe_airflow.runs.connected.connect_accounts` by sync.
 
     Returns:
         The reports, in the order of the plan.
@@ -111,6 +117,10 @@ def summarize_run(
     log.info("Reconcile of %s collections\n%s", len(rows), format_table(rows, _COLUMNS))
     problems = [
         f"sync {sync} was not reconciled: {error}" for sync, error in (failed or {}).items()
+    ]
+    problems += [
+        f"sync {sync}: not all of its connected accounts were looked after: {error}"
+        for sync, error in (connecting or {}).items()
     ]
     if plan is None:
         problems.append("nothing was read again: the task 'plan' failed, see its log")

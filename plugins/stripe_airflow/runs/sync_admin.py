@@ -18,7 +18,7 @@ def run_action(params: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         params: The DAG's parameters: action, sync, live, collections, settings, connection_id,
-            external_id, metadata, drop_data, confirm.
+            connected_account, external_id, metadata, drop_data, confirm.
 
     Returns:
         The sync, or what was deleted, as JSON.
@@ -72,6 +72,8 @@ def _changes(params: Mapping[str, Any]) -> SyncChanges:
         changes["metadata"] = params["metadata"]
     if params["connection_id"]:
         changes["connection_id"] = params["connection_id"]
+    if params["connected_account"]:
+        changes["connected_account"] = params["connected_account"]
     if params["external_id"]:
         changes["external_id"] = params["external_id"]
     return changes

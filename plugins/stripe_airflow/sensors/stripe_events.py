@@ -11,7 +11,7 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.observability import stats
 
 from stripe_airflow.arguments import above_zero, at_least, whole
-from stripe_airflow.hooks.connections import connections_for
+from stripe_airflow.hooks.connections import SyncConnections
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.operators.base import StripeOperator
 from stripe_airflow.params import parse_syncs
@@ -20,7 +20,7 @@ from stripe_sync import ConfigurationError, StripeSyncError
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from stripe_sync import BackgroundPolling, Connections, PollBatch, PollReport
+    from stripe_sync import BackgroundPolling, PollBatch, PollReport
 
 STOP_SECONDS = 60.0
 """How long the end of a run waits for open transactions and the lake."""
@@ -200,8 +200,13 @@ class StripeEventSensor(StripeOperator, BaseSensorOperator):
             self.poll_interval,
             self.run_seconds,
         )
+        connections = SyncConnections(
+            stripe_conn_id=self.stripe_conn_id,
+            warehouse_conn_id=self.warehouse_conn_id,
+            lake_conn_id=self.lake_conn_id,
+        )
         polling = BackgroundPolling(
-            self._connect,
+            connections,
             warehouse_url(self.warehouse_conn_id),
             syncs=syncs,
             shard=Shard(int(self.shard), int(self.shards)),
@@ -218,14 +223,6 @@ class StripeEventSensor(StripeOperator, BaseSensorOperator):
             self._polling.stop(timeout=STOP_SECONDS)
         except Exception as error:  # noqa: BLE001 - the error that ended the task is raised
             self.log.warning("While polling was stopped: %s", error)
-
-    def _connect(self, sync: str) -> Connections:
-        return connections_for(
-            sync,
-            stripe_conn_id=self.stripe_conn_id,
-            warehouse_conn_id=self.warehouse_conn_id,
-            lake_conn_id=self.lake_conn_id,
-        )
 
     def _log_report(self, report: PollReport, failing: Mapping[str, str]) -> None:
         self.log.info(

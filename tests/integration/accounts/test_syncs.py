@@ -15,7 +15,6 @@ from stripe_sync import (
     backfill_collection,
     create_sync,
     describe_syncs,
-    find_connection_id,
     get_sync,
     list_syncs,
     pause_sync,
@@ -129,7 +128,7 @@ def test_an_update_changes_only_what_it_names(harness: SyncHarness) -> None:
     assert changed.collection_ids == ("stripe:customer", "stripe:invoice")
     assert changed.external_id is None
     assert changed.metadata == {"team": "billing", "path": r"C:\users", "n": [1]}
-    assert find_connection_id(url(harness), "eu") == "stripe_shared"
+    assert get_sync(url(harness), "eu").connection_id == "stripe_shared"
     assert update_sync(url(harness), "eu", collections=None).collection_ids is None
     assert [each.name for each in describe_syncs(url(harness), external_id="tenant-1")] == []
 

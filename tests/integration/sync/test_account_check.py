@@ -11,7 +11,7 @@ import pytest
 
 from stripe_sandbox.settings import stripe_limits
 from stripe_sync import Credential, backfill_collection, fetch_account_id
-from stripe_sync.errors import AuthenticationError, ConfigurationError, PermissionDenied
+from stripe_sync.errors import AccountDisconnected, AuthenticationError, ConfigurationError
 from stripe_sync.records import ids
 from stripe_sync.sync.account_check import CHECK_EVERY, key_fingerprint
 from sync_harness import SYNC, SyncHarness
@@ -185,7 +185,7 @@ def test_an_invoice_names_the_account_where_nothing_else_does(harness: SyncHarne
 
 def test_a_platform_without_access_to_the_account_is_refused(harness: SyncHarness) -> None:
     credential = replace(harness.connections.credential, account="acct_nobody")
-    with pytest.raises(PermissionDenied, match="no access"):
+    with pytest.raises(AccountDisconnected, match="no access"):
         replace(harness, connections=replace(harness.connections, credential=credential)).plan(
             "customer"
         )

@@ -187,6 +187,28 @@ async def test_a_key_without_access_to_the_connected_account_is_told_so() -> Non
     assert "connected account" in str(caught)
 
 
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("The provided key 'sk_…' does not have access to account 'acct_7'", "AccountDisconnected"),
+        ("Application access may have been revoked.", "AccountDisconnected"),
+        # An account in the path of the request, as for persons and capabilities.
+        ("The provided key 'sk_…' does not have access to account 'acct_8'", "PermissionDenied"),
+    ],
+)
+async def test_a_connected_account_is_lost_where_it_is_the_one_that_requests_act_on(
+    message: str, kind: str
+) -> None:
+    answer = error(403, code="account_invalid", message=message)
+    async with scripted(answer, account="acct_7") as bench:
+        with pytest.raises(errors.StripeError) as caught:
+            await bench.api.get("/v1/events", priority=Priority.LIVE)
+    assert type(caught.value).__name__ == kind
+    if kind == "AccountDisconnected":
+        assert "acct_7" in str(caught.value)
+        assert "check that the key is that of its platform" in str(caught.value)
+
+
 async def test_no_message_log_or_exception_holds_a_key(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     logging.getLogger("stripe").setLevel(logging.DEBUG)

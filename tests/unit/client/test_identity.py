@@ -6,7 +6,7 @@ import pytest
 
 from stripe_sync.client import Credential
 from stripe_sync.client.identity import Identity, fetch_identity
-from stripe_sync.errors import AuthenticationError, PermissionDenied
+from stripe_sync.errors import AuthenticationError, ConfigurationError, PermissionDenied
 from unit.client.scripted_stripe import KEY, Answer, error, found, scripted
 
 pytestmark = pytest.mark.anyio
@@ -43,6 +43,21 @@ async def test_the_account_is_learnt_from_what_is_readable(
     async with scripted(*script) as bench:
         assert await fetch_identity(bench.api, Credential(KEY)) == identity
         assert len(bench.server.requests) == len(script)
+
+
+@pytest.mark.parametrize("refusal", [DENIED, MISSING])
+async def test_a_refusal_that_names_the_platform_does_not_change_whose_account_it_is(
+    refusal: Answer,
+) -> None:
+    async with scripted(refusal) as bench:
+        found_one = await fetch_identity(bench.api, Credential(KEY, account="acct_9"))
+    assert found_one == Identity("acct_9")
+
+
+async def test_an_answer_for_another_account_than_the_connected_one_is_refused() -> None:
+    async with scripted(found({"id": "acct_1", "object": "account"})) as bench:
+        with pytest.raises(ConfigurationError, match="drops the header Stripe-Account"):
+            await fetch_identity(bench.api, Credential(KEY, account="acct_9"))
 
 
 async def test_a_connected_account_that_cannot_be_read_is_the_one_that_was_asked_for() -> None:

@@ -80,7 +80,7 @@ def test_the_extras_are_the_settings_of_the_sync(monkeypatch: pytest.MonkeyPatch
         ("fail_when_forbidden", "true", True),
         ("redact", "False", False),
         ("redact", "", True),
-        ("cadence", "", "fixed"),
+        ("cadence", "", None),
         ("include_parents", "quote, payment_link", ("quote", "payment_link")),
         ("include_parents", "", ()),
     ],

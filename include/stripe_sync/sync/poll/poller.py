@@ -11,6 +11,7 @@ from itertools import count
 from stripe_sync.client import Priority
 from stripe_sync.clock import from_unix
 from stripe_sync.errors import (
+    AccountDisconnected,
     AuthenticationError,
     ConcurrentUpdate,
     ConfigurationError,
@@ -42,6 +43,9 @@ log = logging.getLogger(__name__)
 
 BATCH_EVENTS = 200
 """Stripe events that one transaction applies."""
+
+_FINAL = (AuthenticationError, PermissionDenied, AccountDisconnected, ConfigurationError)
+"""Errors of a poll that the next one would meet again."""
 
 
 class _ProcessingFailed(Exception):
@@ -119,6 +123,7 @@ class Poller:
         Raises:
             AuthenticationError: Stripe refuses the key.
             PermissionDenied: The key may not read Stripe events.
+            AccountDisconnected: It has no access to the connected account.
             SyncBusy: Another poller took the lease over.
             LakeError: The lake cannot be written.
         """
@@ -127,7 +132,7 @@ class Poller:
         self.report.polls += 1
         try:
             batch = await self._event_feed.fetch_new()
-        except (AuthenticationError, PermissionDenied, ConfigurationError):
+        except _FINAL:
             raise
         except StripeError as error:
             # Nothing was applied, so nothing is lost: the next poll reads the same again.

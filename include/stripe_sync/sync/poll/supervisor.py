@@ -20,7 +20,14 @@ from functools import partial
 
 from stripe_sync.client.scrub_secrets import scrubbed
 from stripe_sync.clock import Clock, SystemClock
-from stripe_sync.errors import PERMANENT, StripeSyncError, SyncBusy, SyncConflict, WarehouseError
+from stripe_sync.errors import (
+    PERMANENT,
+    AccountDisconnected,
+    StripeSyncError,
+    SyncBusy,
+    SyncConflict,
+    WarehouseError,
+)
 from stripe_sync.records import ids
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.event_loop import run_to_end
@@ -431,14 +438,23 @@ class PollSupervisor:
         else:
             message = f"{type(error).__name__}: {scrubbed(str(error))}"
             log.error("Sync %s cannot be polled, next try in %.0f s", name, wait, exc_info=error)
-        if not isinstance(error, (SyncBusy, SyncConflict)):
-            await self._store_message(shared, name, message)
-
-    async def _store_message(self, shared: SharedResources, name: str, message: str) -> None:
         try:
-            await asyncio.to_thread(shared.warehouse.polls.set_message, name, message)
-        except WarehouseError as error:
-            log.warning("The error of sync %s could not be stored: %s", name, error)
+            if isinstance(error, AccountDisconnected):
+                await self._disconnect(shared, name, message)
+            elif not isinstance(error, (SyncBusy, SyncConflict)):
+                await asyncio.to_thread(shared.warehouse.polls.set_message, name, message)
+        except WarehouseError as failed:
+            log.warning("The error of sync %s could not be stored: %s", name, failed)
+
+    @staticmethod
+    async def _disconnect(shared: SharedResources, name: str, message: str) -> None:
+        """Poll a sync no more: Stripe gives its key no access to the connected account."""
+        remedy = (
+            f"disconnected, not polled until it is resumed (stripe-sync syncs resume {name}) or"
+            f" stripe_reconcile finds that it has access again: {message}"
+        )
+        await asyncio.to_thread(shared.warehouse.polls.set_message, name, remedy)
+        await asyncio.to_thread(shared.warehouse.syncs.mark_disconnected, ids.sync_id(name))
 
     def _raise_if_none_can_be_polled(self) -> None:
         """Raise the error of the first sync if waiting cures none of them."""

@@ -69,7 +69,7 @@ def plan_due(connections: Connections, sync_name: str, now: datetime) -> list[Du
         if sync is None:
             return []
         refuse_inactive(sync)
-        settings = connections.settings.overridden_by(sync.overrides)
+        settings = connections.of_sync(sync).settings
         catalog = settings.catalog
         states = {state.collection_id: state for state in warehouse.collections.states(sync_name)}
         times = warehouse.reconciles.times(sync.id)
@@ -129,7 +129,7 @@ def plan_chosen(
         sync = warehouse.syncs.find(sync_name)
     if sync:
         refuse_inactive(sync)
-    catalog = connections.settings.overridden_by(sync.overrides if sync else {}).catalog
+    catalog = connections.of_sync(sync).settings.catalog
     chosen = [resolve_selected(catalog, sync, name) for name in collections] or [
         each
         for each in catalog.values()

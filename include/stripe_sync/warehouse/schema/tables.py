@@ -125,6 +125,9 @@ syncs = sa.Table(
     ),
     sa.Column("collections", pg.ARRAY(pg.TEXT), comment="Ids of its collections; null: all"),
     sa.Column("connection_id", pg.TEXT, comment="Airflow connection of its key; null: stripe_…"),
+    sa.Column(
+        "connected_account", pg.TEXT, comment="acct_… that the key acts on; null: its connection's"
+    ),
     sa.Column("external_id", pg.TEXT, comment="The caller's own id of it"),
     sa.Column(
         "metadata", pg.JSONB, nullable=False, server_default="{}", comment="The caller's own data"
@@ -134,7 +137,7 @@ syncs = sa.Table(
         pg.TEXT,
         nullable=False,
         server_default="active",
-        comment="active, paused or deleting",
+        comment="active, paused, disconnected or deleting",
     ),
     sa.Column("created_at", MOMENT, nullable=False, server_default=sa.func.now()),
     sa.Column("updated_at", MOMENT, nullable=False, server_default=sa.func.now()),
@@ -147,7 +150,9 @@ syncs = sa.Table(
         server_default="0",
         comment="Seconds that Stripe's clock was ahead of the warehouse's",
     ),
-    sa.CheckConstraint("status IN ('active', 'paused', 'deleting')", name="syncs_status"),
+    sa.CheckConstraint(
+        "status IN ('active', 'paused', 'disconnected', 'deleting')", name="syncs_status"
+    ),
     sa.CheckConstraint("name ~ '^[a-z0-9][a-z0-9_-]*$'", name="syncs_name_slug"),
     sa.UniqueConstraint("name", name="syncs_name"),
     schema=CONTROL_SCHEMA,

@@ -34,7 +34,7 @@ CROSS JOIN LATERAL (
     WHERE f.sync_id = s.id AND f.changed_at < now() - interval '1 hour'
     HAVING count(*) > 0
 ) AS problem
-WHERE s.status = 'active' AND problem.text IS NOT NULL
+WHERE s.status IN ('active', 'disconnected') AND problem.text IS NOT NULL
 ORDER BY s.name, problem.place, problem.text
 """)
 
@@ -63,7 +63,7 @@ class Problems:
         self.engine = engine
 
     def all(self) -> list[SyncProblem]:
-        """The problems of all active syncs; changes nothing in the warehouse.
+        """The problems of all syncs that are not paused; changes nothing in the warehouse.
 
         Raises:
             WarehouseError: The warehouse cannot be reached, or has no tables.

@@ -36,7 +36,8 @@ class Sync:
         livemode: Live data rather than test data.
         api_version: Version of all payloads.
         settings: The settings in effect when it last ran.
-        status: ``active``, ``paused`` or ``deleting``.
+        status: ``active``, ``paused``, ``disconnected`` (Stripe gives the key no access to its
+            connected account) or ``deleting``.
         created_at: When it was created.
         updated_at: When its settings or its status last changed.
         key_fingerprint: Fingerprint of the key that was last found to be for this account.
@@ -45,6 +46,7 @@ class Sync:
         overrides: Settings stored with the sync, by name; they win over those of its connection.
         collections: Ids of its collections; None for all.
         connection_id: Airflow connection that has its key; None for ``stripe_<name>``.
+        connected_account: ``acct_…`` that the key acts on; None for that of the connection.
         external_id: The caller's own id of it.
         metadata: The caller's own data.
     """
@@ -65,6 +67,7 @@ class Sync:
     overrides: JsonObject = field(default_factory=dict)
     collections: tuple[str, ...] | None = None
     connection_id: str | None = None
+    connected_account: str | None = None
     external_id: str | None = None
     metadata: JsonObject = field(default_factory=dict)
 
@@ -76,7 +79,8 @@ class Sync:
     @property
     def revision(self) -> object:
         """Equal as long as what was chosen for it is the same; a poller is restarted otherwise."""
-        return _revision(self.status, self.overrides, self.collections, self.connection_id)
+        where = (self.connection_id, self.connected_account)
+        return _revision(self.status, self.overrides, self.collections, *where)
 
     def selects(self, collection_id: str) -> bool:
         """Whether a collection is one of its collections."""
@@ -87,7 +91,7 @@ def _revision(*chosen: object) -> object:
     return canonical_json.dumps(chosen)
 
 
-NEW_REVISION = _revision("active", {}, None, None)
+NEW_REVISION = _revision("active", {}, None, None, None)
 """The revision of a sync that its first run has created, or will."""
 
 
@@ -196,6 +200,16 @@ class Syncs:
         """Set the status of a sync: active, paused or deleting."""
         self._update(sync_id, {"status": status, "updated_at": sa.func.clock_timestamp()})
 
+    def mark_disconnected(self, sync_id: UUID) -> None:
+        """Stop using an active sync: Stripe gives its key no access to the connected account."""
+        statement = (
+            sa.update(_table)
+            .where(_table.c.id == sync_id, _table.c.status == "active")
+            .values(status="disconnected", updated_at=sa.func.clock_timestamp())
+        )
+        with explain(self.engine.url), self.engine.begin() as connection:
+            connection.execute(statement)
+
     def learn_account(self, sync: Sync, account_id: str, resource_id: UUID) -> Sync:
         """Store the account of a sync that was never opened with a key.
 
@@ -217,6 +231,21 @@ class Syncs:
         stored = (sa.exists().where(table.c.sync_id == sync_id) for table in _RAW_TABLES)
         with explain(self.engine.url), self.engine.connect() as connection:
             return bool(connection.scalar(sa.select(sa.or_(*stored))))
+
+    def never_backfilled(self) -> list[Sync]:
+        """Active syncs of connected accounts without a collection that was ever queued, by name."""
+        states = tables.collection_state
+        query = (
+            sa.select(_table)
+            .where(
+                _table.c.status == "active",
+                _table.c.connected_account.is_not(None),
+                ~sa.exists().where(states.c.sync_id == _table.c.id),
+            )
+            .order_by(_table.c.name)
+        )
+        with explain(self.engine.url), self.engine.connect() as connection:
+            return [_sync(row) for row in connection.execute(query).mappings()]
 
     def _update(self, sync_id: UUID, values: Mapping[str, Any]) -> None:
         statement = sa.update(_table).where(_table.c.id == sync_id).values(**values)

@@ -190,9 +190,12 @@ def _create_syncs() -> None:
         ),
         _nullable("collections", pg.ARRAY(_TEXT), "Ids of its collections; null: all"),
         _nullable("connection_id", _TEXT, "Airflow connection of its key; null: stripe_…"),
+        _nullable(
+            "connected_account", _TEXT, "acct_… that the key acts on; null: its connection's"
+        ),
         _nullable("external_id", _TEXT, "The caller's own id of it"),
         _column("metadata", _JSON, "The caller's own data", "{}"),
-        _column("status", _TEXT, "active, paused or deleting", "active"),
+        _column("status", _TEXT, "active, paused, disconnected or deleting", "active"),
         _column("created_at", _MOMENT, default=sa.func.now()),
         _column("updated_at", _MOMENT, default=sa.func.now()),
         _nullable("key_fingerprint", _UUID, "Of the key last found to be for this account"),
@@ -205,7 +208,9 @@ def _create_syncs() -> None:
         ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name", name="syncs_name"),
-        sa.CheckConstraint("status IN ('active', 'paused', 'deleting')", name="syncs_status"),
+        sa.CheckConstraint(
+            "status IN ('active', 'paused', 'disconnected', 'deleting')", name="syncs_status"
+        ),
         sa.CheckConstraint("name ~ '^[a-z0-9][a-z0-9_-]*$'", name="syncs_name_slug"),
         schema=_CONTROL,
         comment="Syncs: one Stripe account and mode each",
