@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier, Thread
 
 import psycopg
 import pytest
 
 from databases import new_database
 from integration.sync.sync_processes import Work, follow_stream
+from stripe_sync import plan_backfill
+from stripe_sync.clock import SystemClock
 from stripe_sync.lake import Lake
 from stripe_sync.records import Batch, Source
+from stripe_sync.sync.lake_follower import LakeFollower
+from stripe_sync.sync.session import open_session, open_shared_resources
 from stripe_sync.warehouse import Warehouse
 from sync_harness import SYNC, SyncHarness
 from unit.records.changes.observations import observation
@@ -28,17 +35,17 @@ def harness(harness: SyncHarness) -> SyncHarness:
     return harness
 
 
-def change(harness: SyncHarness, moment: int, objects: int = 200) -> None:
+def change(harness: SyncHarness, moment: int, objects: int = 200, sync: str = SYNC) -> None:
     """Write changes of some objects of each collection to the stream, as a poller does."""
     with Warehouse(harness.connections.warehouse_url) as warehouse:
-        sync = warehouse.syncs.get(SYNC)
+        stored = warehouse.syncs.get(sync)
         observations = [
             observation({"n": moment}, when=moment, upstream_id=f"id_{number}", collection_id=name)
             for number in range(moment, moment + objects)
             for name in COLLECTIONS
         ]
         with warehouse.writer() as writer:
-            writer.load(Batch(sync.id, sync.resource_id, Source.POLL, observations))
+            writer.load(Batch(stored.id, stored.resource_id, Source.POLL, observations))
 
 
 def begin(harness: SyncHarness) -> Work:
@@ -164,3 +171,33 @@ def test_a_warehouse_from_a_backup_writes_what_the_lake_lacks(
             assert_lake_has_stream_once(older)
         older.assert_streams_agree()
         assert older.record(customer)["payload"]["name"] == "new name 1"
+
+
+def test_more_syncs_than_the_pool_has_connections_flush_at_a_time(harness: SyncHarness) -> None:
+    """A flush that took a second connection would wait for those of the others for ever."""
+    names = [f"sync{number}" for number in range(12)]
+    for name in names:
+        plan_backfill(harness.connections, name, ["customer"])
+    together, written = Barrier(len(names)), list[int]()
+
+    def flush(follower: LakeFollower) -> None:
+        together.wait()
+        written.append(follower.flush())
+
+    async def run() -> None:
+        async with AsyncExitStack() as stack:
+            url = harness.connections.warehouse_url
+            shared = await stack.enter_async_context(open_shared_resources(url, SystemClock()))
+            threads = []
+            for name in names:
+                change(harness, 1, objects=1, sync=name)
+                opening = open_session(harness.connections, name, common=shared)
+                follower = LakeFollower(await stack.enter_async_context(opening))
+                threads.append(Thread(target=flush, args=[follower], daemon=True))
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(timeout=30)
+
+    asyncio.run(run())
+    assert written == [len(COLLECTIONS)] * len(names)
