@@ -44,6 +44,10 @@ class Catalog(Mapping[str, Collection]):
             if each.retrieval is not Retrieval.PREVIEW
         }
 
+    def __hash__(self) -> int:
+        """Each is itself only: what is computed for a catalogue is kept by it."""
+        return id(self)
+
     def __getitem__(self, collection_id: str) -> Collection:
         return self._collections[collection_id]
 

@@ -139,6 +139,12 @@ def expanded(path: str) -> list[str]:
 
 
 @cache
+def references_of(catalog: Catalog) -> References:
+    """The references of a catalogue, computed once: the pollers of a process share one."""
+    return References(catalog)
+
+
+@cache
 def reference_paths() -> Mapping[str, Mapping[str, Sequence[str]]]:
     """Dotted paths that name objects, by collection id, with the names of these objects.
 

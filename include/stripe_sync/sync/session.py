@@ -237,19 +237,22 @@ class SharedResources:
 
 
 @asynccontextmanager
-async def open_shared_resources(warehouse_url: str, clock: Clock) -> AsyncIterator[SharedResources]:
+async def open_shared_resources(
+    warehouse_url: str, clock: Clock, *, kept_open: int = 2
+) -> AsyncIterator[SharedResources]:
     """Open the warehouse and apply its migrations.
 
     Args:
         warehouse_url: ``postgresql://…``.
         clock: Counts the seconds.
+        kept_open: Number of unused connections that stay open.
 
     Raises:
         WarehouseError: The warehouse cannot be reached or changed.
     """
     budget = SharedBudget(warehouse_url, clock)
     try:
-        with Warehouse(warehouse_url) as warehouse:
+        with Warehouse(warehouse_url, kept_open=kept_open) as warehouse:
             await asyncio.to_thread(warehouse.upgrade)
             await budget.read_clock()
             yield SharedResources(warehouse, budget, WarehouseClock(clock, budget.server_clock))

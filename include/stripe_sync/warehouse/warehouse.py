@@ -33,6 +33,7 @@ class Warehouse:
 
     Args:
         url: ``postgresql://user:password@host:port/database``, or ``?host=/socket/folder``.
+        kept_open: Number of unused connections that stay open.
 
     Attributes:
         syncs: One Stripe account and mode each.
@@ -56,9 +57,9 @@ class Warehouse:
         ConfigurationError: The URL is not one of PostgreSQL.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, kept_open: int = 2) -> None:
         self._url = url
-        self.engine = engine = create_engine(url)
+        self.engine = engine = create_engine(url, kept_open=kept_open)
         self.syncs = Syncs(engine)
         self.collections = Collections(engine, self.syncs)
         self.polls = Polls(engine)

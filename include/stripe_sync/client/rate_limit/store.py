@@ -23,6 +23,9 @@ _WINDOW = 1.05
 # backfill's reserved slots, and displaces all later ones when it needs the whole budget.
 _HORIZON = {Priority.LIVE: 0.1, Priority.RENEWAL: 0.1, Priority.BACKFILL: 0.03}
 _LEAD = 0.03
+# Reservations in one round trip. Slots are times: with too many in one, the answer comes, and the
+# last caller is reached, after its slot, which is then dropped and asked for again, by all.
+_TOGETHER = 8
 
 # Reserved reads are counted in the same transaction, because Stripe allots reads by the month. All
 # processes lock rows in the same order. Settings end with the transaction: through a pooler the
@@ -78,7 +81,7 @@ class _SlotRequest:
         if not self.reservation.done():
             self.reservation.set_result(reservation)
 
-    def fail(self, error: WarehouseError) -> None:
+    def fail(self, error: Exception) -> None:
         if not self.reservation.done():
             self.reservation.set_exception(error)
 
@@ -120,6 +123,7 @@ class SharedBudget:
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._one_at_a_time = asyncio.Lock()
         self._requests: list[_SlotRequest] = []
+        self._reserving: asyncio.Task[None] | None = None
 
     async def read_clock(self) -> None:
         """Read the server's clock, which each reservation reads as well.
@@ -149,23 +153,38 @@ class SharedBudget:
         """
         request = _SlotRequest(account_key, endpoint, priority, wanted, limits)
         self._requests.append(request)
-        async with self._one_at_a_time:
-            # The first caller asks for all that wait: many syncs need few round trips.
-            if not request.reservation.done():
-                await self._reserve_all()
+        if self._reserving is None:
+            self._reserving = asyncio.create_task(self._reserve_for_callers())
         return await request.reservation
 
+    async def _reserve_for_callers(self) -> None:
+        """Ask for several at once, in the order of the callers, as long as anybody waits.
+
+        Many syncs thus need few round trips. The callers wait for their reservations only: taking
+        turns among themselves, each would cost one more round of the event loop.
+        """
+        try:
+            while self._requests:
+                async with self._one_at_a_time:
+                    await self._reserve_all()
+        finally:
+            self._reserving = None
+
     async def _reserve_all(self) -> None:
-        requests, self._requests = self._requests, []
+        waiting = [each for each in self._requests if not each.reservation.done()]
+        requests, self._requests = waiting[:_TOGETHER], waiting[_TOGETHER:]
+        if not requests:
+            return
         requests.sort(key=lambda request: (request.account_key, request.endpoint))
         try:
             rows, sent = await self._query(_RESERVE, _columns(requests))
-        except WarehouseError as error:
+        except Exception as error:  # noqa: BLE001 - raised in all callers
             for request in requests:
                 request.fail(error)
             return
         except BaseException:
-            self._requests = [*requests, *self._requests]
+            for request in requests:
+                request.reservation.cancel()
             raise
         received = self._clock.monotonic()
         for request, (server_now, slots, retry_after, _) in zip(requests, rows, strict=True):
@@ -183,7 +202,13 @@ class SharedBudget:
             await self._query(_SLOW, {"account": account_key, "scope": scope})
 
     async def aclose(self) -> None:
-        """Close the connection."""
+        """Stop reserving and close the connection."""
+        if self._reserving is not None:
+            self._reserving.cancel()
+            await asyncio.wait([self._reserving])
+        await self._close()
+
+    async def _close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
@@ -197,7 +222,7 @@ class SharedBudget:
         try:
             return await self._query_once(query, values)
         except psycopg.OperationalError as error:
-            await self.aclose()
+            await self._close()
             if not used_before:
                 raise self._unreachable(error) from error
         except psycopg.Error as error:
@@ -205,7 +230,7 @@ class SharedBudget:
         try:
             return await self._query_once(query, values)
         except psycopg.Error as error:
-            await self.aclose()
+            await self._close()
             raise self._unreachable(error) from error
 
     async def _query_once(self, query: str, values: Mapping[str, Any]) -> tuple[list[_Row], float]:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Collection as Keys
 from collections.abc import Iterable, Sequence
 
-from stripe_sync.catalog.references import References, expanded, retrieved_by_id
+from stripe_sync.catalog.references import expanded, references_of, retrieved_by_id
 from stripe_sync.errors import (
     InvalidRequest,
     MalformedObject,
@@ -100,7 +100,7 @@ class NamedObjects:
     def __init__(self, context: ReadContext) -> None:
         self._context = context
         self._reader = MissingReader(context)
-        self._references = References(context.catalog)
+        self._references = references_of(context.catalog)
         self._synced: tuple[float, dict[str, int | None]] | None = None
 
     async def find(

@@ -48,6 +48,9 @@ INTERVAL = 0.5
 WRITERS = 4
 """Transactions of all syncs together that run at a time."""
 
+KEPT_OPEN = 10
+"""Connections of the warehouse's pool that stay open: opening one costs more than its queries."""
+
 STOP_SECONDS = 20.0
 """Longest time that pollers may take to stop; what hangs longer is cancelled."""
 
@@ -262,7 +265,7 @@ class PollSupervisor:
         """
         while True:
             try:
-                resources = open_shared_resources(warehouse_url, self._clock)
+                resources = open_shared_resources(warehouse_url, self._clock, kept_open=KEPT_OPEN)
                 shared = await stack.enter_async_context(resources)
             except WarehouseError as error:
                 now = self._clock.monotonic()

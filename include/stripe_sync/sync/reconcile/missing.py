@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from stripe_sync.catalog.references import Reference, References
+from stripe_sync.catalog.references import Reference, references_of
 from stripe_sync.errors import (
     AuthenticationError,
     EndpointUnavailable,
@@ -152,7 +152,7 @@ class _Run:
         self._session = session
         self._targets = targets
         self._report = report
-        self._references = References(session.catalog)
+        self._references = references_of(session.catalog)
         self._reader = MissingReader(session.context)
         self._searched = {name: each.state.searched_seq for name, each in targets.items()}
         self._closed: set[str] = set()
