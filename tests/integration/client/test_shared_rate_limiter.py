@@ -229,3 +229,27 @@ async def test_closing_releases_waiting_requests(pacing_url: str, account: str) 
     await rate_limiter.aclose()
     await asyncio.wait(waiting)
     assert [task.cancelled() for task in waiting] == [False, True, True]
+
+
+@pytest.mark.anyio
+async def test_many_accounts_share_a_connection_and_none_waits_for_one_that_gave_up(
+    pacing_url: str, account: str
+) -> None:
+    budget = SharedBudget(pacing_url, SystemClock())
+    limiters = [SharedRateLimiter(budget, f"{account}{n}", LIMITS) for n in range(60)]
+    waiting = [asyncio.create_task(each.acquire("GET /v1/events", LIVE)) for each in limiters]
+    await asyncio.sleep(0)
+    given_up = waiting[::7]
+    for task in given_up:
+        task.cancel()
+
+    await asyncio.wait(waiting, timeout=30)
+
+    assert all(task.cancelled() for task in given_up)
+    others = [task for task in waiting if task not in given_up]
+    assert [task.done() and task.exception() for task in others] == [None] * len(others)
+    await budget.aclose()
+    with psycopg.connect(pacing_url) as connection:
+        query = "SELECT count(*) FROM stripe_sync.stripe_reads WHERE account_key LIKE %s"
+        [served] = connection.execute(query, [f"{account}%"]).fetchall()
+    assert served[0] >= len(others)
