@@ -86,7 +86,7 @@ def sync(
         rows = [(each.connected_account, each.name, "created") for each in done.created]
         failed = [(name, None, message) for name, message in done.failed.items()]
         print_table(("account", "sync", "result"), [*rows, *failed])
-        typer.echo(f"{len(done.created)} syncs created, {len(done.present)} there already")
+        typer.echo(f"{len(done.created)} created, {len(done.present)} there already")
     if done.failed:
         raise typer.Exit(FAILED)
 
