@@ -6,12 +6,18 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from stripe_sync.client.api import StripeApi
 from stripe_sync.client.credential import Credential
 from stripe_sync.client.rate_limit.limits import Priority
-from stripe_sync.errors import EndpointUnavailable, InvalidRequest, NotFound, PermissionDenied
+from stripe_sync.errors import (
+    AuthenticationError,
+    EndpointUnavailable,
+    InvalidRequest,
+    NotFound,
+    PermissionDenied,
+)
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +39,19 @@ class Identity:
 
     account: str | None
     name: str | None = None
+
+
+def key_problem(error: Exception | None) -> Literal["refused", "limited"] | None:
+    """What an error shows of the key: Stripe refuses it, or it lacks a permission.
+
+    Returns:
+        None for an error that is not about the key.
+    """
+    if isinstance(error, AuthenticationError):
+        return "refused"
+    if isinstance(error, PermissionDenied):
+        return "refused" if error.code == NO_SUCH_ACCOUNT else "limited"
+    return None
 
 
 async def fetch_identity(api: StripeApi, credential: Credential) -> Identity:

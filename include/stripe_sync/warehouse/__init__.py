@@ -6,6 +6,7 @@ from stripe_sync.warehouse.reading.streams import StreamPart
 from stripe_sync.warehouse.reading.sync_statuses import (
     CollectionStatusRow,
     GapStatus,
+    KeyState,
     PollingStatus,
 )
 from stripe_sync.warehouse.state.collections import CollectionState
@@ -19,6 +20,7 @@ __all__ = [
     "CollectionState",
     "CollectionStatusRow",
     "GapStatus",
+    "KeyState",
     "PollingStatus",
     "StreamPart",
     "Sync",

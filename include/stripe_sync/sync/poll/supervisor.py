@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
+from stripe_sync.client.identity import key_problem
 from stripe_sync.client.scrub_secrets import scrubbed
 from stripe_sync.clock import Clock, SystemClock
 from stripe_sync.errors import PERMANENT, StripeSyncError, SyncBusy, SyncConflict, WarehouseError
@@ -386,7 +387,9 @@ class PollSupervisor:
             sync.backoff.reset()
         if not sync.is_message_stored or (sync.error is None) != (result.error is None):
             message = str(result.error) if result.error else None
-            await asyncio.to_thread(shared.warehouse.polls.set_message, name, message)
+            problem = key_problem(result.error)
+            set_message = shared.warehouse.polls.set_message
+            await asyncio.to_thread(set_message, name, message, key_problem=problem)
         sync.error, sync.is_message_stored = result.error, True
 
     async def _keep_polling(
@@ -432,11 +435,14 @@ class PollSupervisor:
             message = f"{type(error).__name__}: {scrubbed(str(error))}"
             log.error("Sync %s cannot be polled, next try in %.0f s", name, wait, exc_info=error)
         if not isinstance(error, (SyncBusy, SyncConflict)):
-            await self._store_message(shared, name, message)
+            await self._store_message(shared, name, message, key_problem(error))
 
-    async def _store_message(self, shared: SharedResources, name: str, message: str) -> None:
+    async def _store_message(
+        self, shared: SharedResources, name: str, message: str, problem: str | None
+    ) -> None:
+        set_message = shared.warehouse.polls.set_message
         try:
-            await asyncio.to_thread(shared.warehouse.polls.set_message, name, message)
+            await asyncio.to_thread(set_message, name, message, key_problem=problem)
         except WarehouseError as error:
             log.warning("The error of sync %s could not be stored: %s", name, error)
 

@@ -334,6 +334,8 @@ def _create_poll_state() -> None:
         _counter("stripe_events", "Number of Stripe events processed"),
         _counter("changes", "Number of change events written by polling"),
         _nullable("message", _TEXT, "Error that keeps the sync from being polled, if any"),
+        _nullable("message_at", _MOMENT, "When the message last changed"),
+        _nullable("key_problem", _TEXT, "refused or limited: what it says of the key"),
         _nullable("transactions", _BIGINT, "Charges of 30 days at transactions_at"),
         _nullable("transactions_at", _MOMENT, "When the charges were counted"),
         _nullable("lease_owner", _TEXT, "Process that polls the sync"),
