@@ -52,6 +52,18 @@ if TYPE_CHECKING:
         describe_health,
     )
     from stripe_sync.accounts.completeness import MissingData, find_missing_data
+    from stripe_sync.accounts.credentials.keys import (
+        KeyProperties,
+        change_credential,
+        describe_credentials,
+        import_credential,
+        probe_stored_credential,
+    )
+    from stripe_sync.accounts.credentials.stored import (
+        CredentialInfo,
+        KeyHealth,
+        StoredCredential,
+    )
     from stripe_sync.accounts.deletion import SyncDeletion, delete_sync
     from stripe_sync.accounts.sync_of_key import choose_sync
     from stripe_sync.accounts.sync_status import SyncStatus, sync_status
@@ -121,12 +133,15 @@ __all__ = [
     "Connections",
     "Credential",
     "CredentialHealth",
+    "CredentialInfo",
     "CursorVanished",
     "DueRead",
     "EndpointUnavailable",
     "EventCursorExpired",
     "IdempotencyConflict",
     "InvalidRequest",
+    "KeyHealth",
+    "KeyProperties",
     "LakeAhead",
     "LakeError",
     "MaintainReport",
@@ -144,6 +159,7 @@ __all__ = [
     "ReconcileReport",
     "ReloadReport",
     "Shard",
+    "StoredCredential",
     "StreamNotification",
     "StripeError",
     "StripeSyncError",
@@ -163,6 +179,7 @@ __all__ = [
     "__version__",
     "backfill",
     "backfill_collection",
+    "change_credential",
     "check_credential",
     "check_runnable",
     "check_syncs",
@@ -172,12 +189,14 @@ __all__ = [
     "dbt_command",
     "dbt_environment",
     "delete_sync",
+    "describe_credentials",
     "describe_health",
     "describe_syncs",
     "fetch_account_id",
     "find_connection_id",
     "find_missing_data",
     "get_sync",
+    "import_credential",
     "list_syncs",
     "listen_streams",
     "load_catalog",
@@ -188,6 +207,7 @@ __all__ = [
     "plan_reload",
     "poll",
     "poll_syncs",
+    "probe_stored_credential",
     "reconcile",
     "reconcile_collection",
     "reload",
@@ -204,6 +224,14 @@ __all__ = [
 _MODULES = {
     "accounts": ("CredentialHealth", "check_credential", "create_key_url", "describe_health"),
     "accounts.completeness": ("MissingData", "find_missing_data"),
+    "accounts.credentials.keys": (
+        "KeyProperties",
+        "change_credential",
+        "describe_credentials",
+        "import_credential",
+        "probe_stored_credential",
+    ),
+    "accounts.credentials.stored": ("CredentialInfo", "KeyHealth", "StoredCredential"),
     "accounts.deletion": ("SyncDeletion", "delete_sync"),
     "accounts.sync_of_key": ("choose_sync",),
     "accounts.sync_status": ("SyncStatus", "sync_status"),

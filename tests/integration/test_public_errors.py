@@ -16,7 +16,15 @@ from fsspec.implementations.memory import MemoryFileSystem
 import stripe_sync
 from databases import new_database
 from stripe_sandbox.server import running
-from stripe_sync import Connections, Credential, LakeError, StripeSyncError, WarehouseError
+from stripe_sync import (
+    Connections,
+    Credential,
+    KeyProperties,
+    LakeError,
+    StoredCredential,
+    StripeSyncError,
+    WarehouseError,
+)
 from stripe_sync.libpq import connection_parameters, render_warehouse_url
 
 Call = Callable[[Connections], object]
@@ -29,6 +37,11 @@ def _listen(connections: Connections) -> object:
         )
 
     return asyncio.run(first())
+
+
+def _stored(connections: Connections) -> StoredCredential:
+    credential = connections.credential
+    return StoredCredential("a", credential.api_key, "A", {"api_base": credential.api_base})
 
 
 CALLS: dict[str, Call] = {
@@ -58,6 +71,20 @@ CALLS: dict[str, Call] = {
     "check_runnable": lambda c: stripe_sync.check_runnable(c.warehouse_url, "default"),
     "sync_settings": lambda c: stripe_sync.sync_settings(c, "default"),
     "find_connection_id": lambda c: stripe_sync.find_connection_id(c.warehouse_url, "default"),
+    "import_credential": lambda c: stripe_sync.import_credential(
+        KeyProperties(c.credential.api_key, api_base=c.credential.api_base),
+        [],
+        warehouse_url=c.warehouse_url,
+    ),
+    "change_credential": lambda c: stripe_sync.change_credential(
+        _stored(c), {"secret_key": c.credential.api_key}, warehouse_url=c.warehouse_url
+    ),
+    "describe_credentials": lambda c: stripe_sync.describe_credentials(
+        [_stored(c)], c.warehouse_url
+    ),
+    "probe_stored_credential": lambda c: stripe_sync.probe_stored_credential(
+        _stored(c), warehouse_url=c.warehouse_url
+    ),
     "listen_streams": _listen,
     "dbt_environment": lambda c: stripe_sync.dbt_environment(c.warehouse_url, Path("/scratch")),
 }
