@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 CREDENTIAL_EXTRAS = ("account", "mode", "proxy", "ca_bundle")
 """Extras that are no settings of the sync, but fields of the ``Credential``."""
 
+IMPORT_EXTRA = "credential"
+"""The extra with what the HTTP API stores: external id, metadata, account, last check."""
+
 KEY_PAGE = "/stripe/new-key"
 """Path, below the UI's address, of the page that leads to Stripe's for a new restricted key."""
 
@@ -61,13 +64,8 @@ class StripeHook(BaseHook):
                 "put a secret or restricted key into its password field"
             )
             raise ConfigurationError(msg)
-        extras = extras_of(connection)
-        given = {name: extras.get(name) for name in CREDENTIAL_EXTRAS}
-        given["api_base"] = connection.host
-        texts: dict[str, Any] = {
-            name: str(value).strip() for name, value in given.items() if not is_unset(value)
-        }
-        return Credential(connection.password, **texts)
+        fields: dict[str, Any] = credential_fields(connection)
+        return Credential(connection.password, **fields)
 
     def sync_settings(self) -> SyncSettings:
         """The settings of the sync, from the connection's extras.
@@ -79,9 +77,7 @@ class StripeHook(BaseHook):
         """
         from stripe_sync import SyncSettings
 
-        extras = extras_of(self.get_connection(self.stripe_conn_id))
-        for name in CREDENTIAL_EXTRAS:
-            extras.pop(name, None)
+        extras = setting_extras(self.get_connection(self.stripe_conn_id))
         try:
             return SyncSettings.parse(extras)
         except ConfigurationError as error:
@@ -100,13 +96,39 @@ class StripeHook(BaseHook):
 
         try:
             settings, credential = self.sync_settings(), self.get_conn()
-            health = check_credential(credential, settings, warehouse_url=_warehouse_if_any())
+            health = check_credential(credential, settings, warehouse_url=warehouse_if_any())
         except StripeSyncError as error:
             return False, str(error)
         return health.usable, describe_health(health, key_page=_key_page(live=credential.livemode))
 
 
-def _warehouse_if_any() -> str | None:
+def credential_fields(connection: Any) -> dict[str, str]:
+    """The fields of a ``Credential`` that a connection has, but for the key.
+
+    Args:
+        connection: Of Airflow's SDK, or of its database.
+
+    Raises:
+        ConfigurationError: The extras are not a JSON object.
+    """
+    extras = extras_of(connection)
+    given = {name: extras.get(name) for name in CREDENTIAL_EXTRAS}
+    given["api_base"] = connection.host
+    return {name: str(value).strip() for name, value in given.items() if not is_unset(value)}
+
+
+def setting_extras(connection: Any) -> dict[str, Any]:
+    """The settings of the sync among the extras of a connection.
+
+    Raises:
+        ConfigurationError: The extras are not a JSON object.
+    """
+    extras = extras_of(connection)
+    own = (*CREDENTIAL_EXTRAS, IMPORT_EXTRA)
+    return {name: value for name, value in extras.items() if name not in own}
+
+
+def warehouse_if_any() -> str | None:
     """The warehouse's URL; None where it has no connection, or an unusable one."""
     try:
         return warehouse_url()

@@ -1,0 +1,1 @@
+"""Stripe credentials in Airflow's database, for the HTTP API: encrypted connections."""
