@@ -9,6 +9,13 @@ CLIENT_IDS = {False: "ca_test_sandbox", True: "ca_live_sandbox"}
 
 CODE_SECONDS = 300.0
 
+INVALID_CLIENT = "invalid_client"
+INVALID_GRANT = "invalid_grant"
+INVALID_REDIRECT_URI = "invalid_redirect_uri"
+INVALID_REQUEST = "invalid_request"
+INVALID_SCOPE = "invalid_scope"
+UNSUPPORTED_GRANT_TYPE = "unsupported_grant_type"
+
 
 class OAuthError(Exception):
     """A refusal in the form of OAuth.
@@ -23,11 +30,6 @@ class OAuthError(Exception):
         super().__init__(description)
         self.status = status
         self.body = {"error": error, "error_description": description}
-
-
-def refusal(error: str, description: str, *, status: int = 400) -> OAuthError:
-    """A refusal."""
-    return OAuthError(error, description, status=status)
 
 
 @dataclass(slots=True)
@@ -70,18 +72,18 @@ class Grants:
         grant = self._codes.get(code)
         if grant is None or now - grant.created > CODE_SECONDS:
             description = f"Authorization code does not exist: {code}"
-            raise refusal("invalid_grant", description)
+            raise OAuthError(INVALID_GRANT, description)
         if grant.is_used:
             self.revoked.add((grant.account, grant.livemode))
             description = (
                 "This authorization code has already been used. All tokens issued with this code"
                 " have been revoked."
             )
-            raise refusal("invalid_grant", description)
+            raise OAuthError(INVALID_GRANT, description)
         if grant.livemode != livemode:
             mode = "live" if grant.livemode else "test"
             description = f"This is a {mode} mode authorization code; use a {mode} mode key."
-            raise refusal("invalid_grant", description)
+            raise OAuthError(INVALID_GRANT, description)
         grant.is_used = True
         self.revoked.discard((grant.account, grant.livemode))
         return grant

@@ -9,7 +9,17 @@ from urllib.parse import parse_qsl, urlencode
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from stripe_sandbox.connect.grants import CLIENT_IDS, Grant, OAuthError, refusal
+from stripe_sandbox.connect.grants import (
+    CLIENT_IDS,
+    INVALID_CLIENT,
+    INVALID_GRANT,
+    INVALID_REDIRECT_URI,
+    INVALID_REQUEST,
+    INVALID_SCOPE,
+    UNSUPPORTED_GRANT_TYPE,
+    Grant,
+    OAuthError,
+)
 from stripe_sandbox.http import asgi_io
 from stripe_sandbox.http.authentication import key_in_header
 from stripe_sandbox.state import faults
@@ -66,13 +76,13 @@ class OAuthApi:
         """
         livemode = _mode_of(query.get("client_id"))
         if query.get("response_type") != "code":
-            raise refusal("invalid_request", "response_type must be code")
+            raise OAuthError(INVALID_REQUEST, "response_type must be code")
         granted = query.get("scope", "read_only")
         if granted not in _SCOPES:
-            raise refusal("invalid_scope", f"Invalid scope: {granted}")
+            raise OAuthError(INVALID_SCOPE, f"Invalid scope: {granted}")
         target = query.get("redirect_uri")
         if not target:
-            raise refusal("invalid_redirect_uri", "No redirect_uri is registered")
+            raise OAuthError(INVALID_REDIRECT_URI, "No redirect_uri is registered")
         answer = {"state": query["state"]} if "state" in query else {}
         if query.get("deny") == "true":
             answer["error"] = "access_denied"
@@ -93,21 +103,21 @@ class OAuthApi:
         text = form.get("client_secret") or key_in_header(headers.get("authorization", ""))
         key = self.state.keys.get(text)
         if key is None:
-            raise refusal("invalid_client", "No such API key", status=401)
+            raise OAuthError(INVALID_CLIENT, "No such API key", status=401)
         self.state.modes[key.account, key.livemode].meter.requests[endpoint] += 1
         if endpoint == "POST /oauth/token":
             return self._token(form, key)
         if endpoint == "POST /oauth/deauthorize":
             return self._deauthorize(form, key)
-        raise refusal("invalid_request", f"Unrecognized request URL ({endpoint})", status=404)
+        raise OAuthError(INVALID_REQUEST, f"Unrecognized request URL ({endpoint})", status=404)
 
     def _token(self, form: Mapping[str, str], key: Key) -> dict[str, Any]:
         if form.get("grant_type") != "authorization_code":
-            raise refusal("unsupported_grant_type", "Invalid grant_type")
+            raise OAuthError(UNSUPPORTED_GRANT_TYPE, "Invalid grant_type")
         if not form.get("code"):
-            raise refusal("invalid_request", "No authorization code provided")
+            raise OAuthError(INVALID_REQUEST, "No authorization code provided")
         if key.account != ACCOUNT:
-            raise refusal("invalid_grant", "The code was issued to another application")
+            raise OAuthError(INVALID_GRANT, "The code was issued to another application")
         now = self.state.clock.now()
         grant = self.state.grants.exchange(form["code"], livemode=key.livemode, now=now)
         if grant.account not in self.state.versions:
@@ -127,11 +137,11 @@ class OAuthApi:
     def _deauthorize(self, form: Mapping[str, str], key: Key) -> dict[str, Any]:
         account = form.get("stripe_user_id", "")
         if _mode_of(form.get("client_id")) != key.livemode:
-            raise refusal("invalid_client", "The client id is of the other mode", status=401)
+            raise OAuthError(INVALID_CLIENT, "The client id is of the other mode", status=401)
         connected = (account, key.livemode)
         if account not in self.state.versions or connected in self.state.grants.revoked:
             description = f"This application is not connected to stripe account {account}"
-            raise refusal("invalid_client", description, status=401)
+            raise OAuthError(INVALID_CLIENT, description, status=401)
         self.state.grants.revoked.add(connected)
         return {"stripe_user_id": account}
 
@@ -145,4 +155,4 @@ def _mode_of(client_id: str | None) -> bool:
     for livemode, known in CLIENT_IDS.items():
         if known == client_id:
             return livemode
-    raise refusal("invalid_client", "No application matches the supplied client identifier")
+    raise OAuthError(INVALID_CLIENT, "No application matches the supplied client identifier")
