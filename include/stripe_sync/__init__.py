@@ -65,6 +65,15 @@ if TYPE_CHECKING:
         StoredCredential,
     )
     from stripe_sync.accounts.deletion import SyncDeletion, delete_sync
+    from stripe_sync.accounts.oauth.flow import (
+        NewAuthorization,
+        StartedAuthorization,
+        StoredAccount,
+        complete_authorization,
+        deny_authorization,
+        find_authorization,
+        start_authorization,
+    )
     from stripe_sync.accounts.sync_of_key import choose_sync
     from stripe_sync.accounts.sync_status import SyncStatus, sync_status
     from stripe_sync.accounts.syncs import (
@@ -114,7 +123,7 @@ if TYPE_CHECKING:
         reload,
         status,
     )
-    from stripe_sync.warehouse import CollectionState, SyncProblem
+    from stripe_sync.warehouse import CollectionState, OAuthAuthorization, SyncProblem
     from stripe_sync.warehouse.notifications import StreamNotification, listen_streams
 
 __all__ = [
@@ -147,8 +156,10 @@ __all__ = [
     "MaintainReport",
     "MalformedObject",
     "MissingData",
+    "NewAuthorization",
     "NoProgress",
     "NotFound",
+    "OAuthAuthorization",
     "ObjectLocked",
     "PermissionDenied",
     "PollBatch",
@@ -159,6 +170,8 @@ __all__ = [
     "ReconcileReport",
     "ReloadReport",
     "Shard",
+    "StartedAuthorization",
+    "StoredAccount",
     "StoredCredential",
     "StreamNotification",
     "StripeError",
@@ -184,15 +197,18 @@ __all__ = [
     "check_runnable",
     "check_syncs",
     "choose_sync",
+    "complete_authorization",
     "create_key_url",
     "create_sync",
     "dbt_command",
     "dbt_environment",
     "delete_sync",
+    "deny_authorization",
     "describe_credentials",
     "describe_health",
     "describe_syncs",
     "fetch_account_id",
+    "find_authorization",
     "find_connection_id",
     "find_missing_data",
     "get_sync",
@@ -215,6 +231,7 @@ __all__ = [
     "render_warehouse_url",
     "resume_sync",
     "scrubbed",
+    "start_authorization",
     "status",
     "sync_settings",
     "sync_status",
@@ -234,6 +251,15 @@ _MODULES = {
     "accounts.credentials.stored": ("CredentialInfo", "KeyHealth", "StoredCredential"),
     "accounts.deletion": ("SyncDeletion", "delete_sync"),
     "accounts.sync_of_key": ("choose_sync",),
+    "accounts.oauth.flow": (
+        "NewAuthorization",
+        "StartedAuthorization",
+        "StoredAccount",
+        "complete_authorization",
+        "deny_authorization",
+        "find_authorization",
+        "start_authorization",
+    ),
     "accounts.sync_status": ("SyncStatus", "sync_status"),
     "accounts.syncs": (
         "SyncChanges",
@@ -281,7 +307,7 @@ _MODULES = {
         "reload",
         "status",
     ),
-    "warehouse": ("CollectionState", "SyncProblem"),
+    "warehouse": ("CollectionState", "OAuthAuthorization", "SyncProblem"),
     "warehouse.notifications": ("StreamNotification", "listen_streams"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

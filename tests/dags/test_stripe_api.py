@@ -54,6 +54,8 @@ ROUTES: list[tuple[str, str, Any, set[str], int]] = [
     ("GET", "/v1/credentials/stripe_stored", None, OPERATORS, 200),
     ("PATCH", "/v1/credentials/stripe_stored", {"properties": {"name": "a"}}, OPERATORS, 200),
     ("DELETE", "/v1/credentials/stripe_stored", None, OPERATORS, 200),
+    ("POST", "/v1/credentials/start-auth", {"platform_id": "nowhere"}, OPERATORS, 400),
+    ("POST", "/v1/credentials/exchange-code", {"code": "c", "state": "s"}, OPERATORS, 400),
 ]
 
 
@@ -86,7 +88,9 @@ def test_every_route_is_in_the_table(api: ApiServer) -> None:
         for method in methods
     }
     assert routes == {(m, p) for m, p, *_ in ROUTES if p != "/openapi.json"} | {
-        ("GET", "/v1/health")
+        ("GET", "/v1/health"),
+        ("GET", "/oauth/callback"),
+        ("GET", "/oauth/done"),
     }
     assert described["servers"] == [{"url": "/stripe"}]
 

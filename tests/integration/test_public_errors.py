@@ -21,10 +21,14 @@ from stripe_sync import (
     Credential,
     KeyProperties,
     LakeError,
+    NewAuthorization,
+    OAuthAuthorization,
+    StoredAccount,
     StoredCredential,
     StripeSyncError,
     WarehouseError,
 )
+from stripe_sync.accounts.oauth.state import new_state
 from stripe_sync.libpq import connection_parameters, render_warehouse_url
 
 Call = Callable[[Connections], object]
@@ -43,6 +47,11 @@ def _stored(connections: Connections) -> StoredCredential:
     credential = connections.credential
     return StoredCredential("a", credential.api_key, "A", {"api_base": credential.api_base})
 
+
+_AUTHORIZATION = OAuthAuthorization(
+    *("id", "op", False, "stripe_platform", None, None, {}, "started", False),
+    *(None, None, None, None, None, None),
+)
 
 CALLS: dict[str, Call] = {
     "backfill": lambda c: stripe_sync.backfill(c, collections=["customer"]),
@@ -84,6 +93,24 @@ CALLS: dict[str, Call] = {
     ),
     "probe_stored_credential": lambda c: stripe_sync.probe_stored_credential(
         _stored(c), warehouse_url=c.warehouse_url
+    ),
+    "start_authorization": lambda c: stripe_sync.start_authorization(
+        c.warehouse_url,
+        NewAuthorization("op", "stripe_platform", "https://localhost/"),
+        c.credential,
+        "ca_1",
+        secret="s",
+    ),
+    "find_authorization": lambda c: stripe_sync.find_authorization(
+        c.warehouse_url, new_state("s"), secret="s", user_name=None
+    ),
+    "deny_authorization": lambda c: stripe_sync.deny_authorization(c.warehouse_url, _AUTHORIZATION),
+    "complete_authorization": lambda c: stripe_sync.complete_authorization(
+        c.warehouse_url,
+        _AUTHORIZATION,
+        "ac_1",
+        open_platform=lambda _: c.credential,
+        store=lambda _: StoredAccount("a"),
     ),
     "listen_streams": _listen,
     "dbt_environment": lambda c: stripe_sync.dbt_environment(c.warehouse_url, Path("/scratch")),

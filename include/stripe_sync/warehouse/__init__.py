@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stripe_sync.warehouse.oauth_authorizations import OAuthAuthorization
 from stripe_sync.warehouse.reading.streams import StreamPart
 from stripe_sync.warehouse.reading.sync_statuses import (
     CollectionStatusRow,
@@ -21,6 +22,7 @@ __all__ = [
     "CollectionStatusRow",
     "GapStatus",
     "KeyState",
+    "OAuthAuthorization",
     "PollingStatus",
     "StreamPart",
     "Sync",

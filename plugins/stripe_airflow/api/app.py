@@ -9,7 +9,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from stripe_airflow import data_docs
-from stripe_airflow.api import credentials, new_key, syncs
+from stripe_airflow.api import new_key, syncs
+from stripe_airflow.api.credentials import oauth
+from stripe_airflow.api.credentials import routes as credentials
 from stripe_airflow.api.errors import handle
 from stripe_airflow.api.models import Health
 from stripe_airflow.api.routing import PublicRoute, Route
@@ -48,6 +50,8 @@ def create_app() -> FastAPI:
     for router in (
         public,
         private,
+        oauth.router,
+        oauth.public,
         credentials.router,
         syncs.router,
         data_docs.router,

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from stripe_airflow.api.credentials.models import NewCredential
 from stripe_airflow.api.routing import Strict
-from stripe_airflow.credentials.models import NewCredential
 from stripe_sync import SyncInfo
 
 

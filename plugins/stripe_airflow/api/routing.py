@@ -29,6 +29,7 @@ class Route(APIRoute):
     """A route for callers who are logged in. No exception leaves it."""
 
     is_public = False
+    takes_any_query = False
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler of the route, after the checks."""
@@ -39,7 +40,8 @@ class Route(APIRoute):
             try:
                 if not self.is_public:
                     await authenticate(request)
-                _check_query(request, known)
+                if not self.takes_any_query:
+                    _check_query(request, known)
                 return await handler(request)
             except Exception as error:  # noqa: BLE001 - an unknown one is logged by answer
                 return answer(error)

@@ -8,7 +8,8 @@ from airflow.api_fastapi.core_api.security import GetUserDep
 from airflow.sdk.exceptions import AirflowNotFoundException
 from fastapi import APIRouter, Query, Request, Response
 
-from stripe_airflow.api.credentials import import_key
+from stripe_airflow.api.credentials.models import NewCredential
+from stripe_airflow.api.credentials.routes import import_key
 from stripe_airflow.api.errors import ApiError
 from stripe_airflow.api.models import (
     BackfillRun,
@@ -31,7 +32,6 @@ from stripe_airflow.api.rights import (
 )
 from stripe_airflow.api.routing import Route, page_of
 from stripe_airflow.api.runs import trigger
-from stripe_airflow.credentials.models import NewCredential
 from stripe_airflow.hooks.connections import stripe_conn_id_of
 from stripe_airflow.hooks.lake import StripeLakeHook
 from stripe_airflow.hooks.stripe import StripeHook
@@ -80,6 +80,11 @@ def create(body: NewSync, request: Request, user: GetUserDep) -> CreatedSync:
     """Create a sync and start its backfill; a key in the body is imported first."""
     if body.backfill:
         may_backfill(request, user)
+    return create_with_backfill(body, user_name=user.get_name())
+
+
+def create_with_backfill(body: NewSync, *, user_name: str) -> CreatedSync:
+    """Create a sync, for a user whose rights were checked."""
     changes = _changes(body)
     if body.credential:
         _check_alone(body, changes)
@@ -88,7 +93,7 @@ def create(body: NewSync, request: Request, user: GetUserDep) -> CreatedSync:
     sync = create_sync(warehouse_url(), body.name, livemode=livemode, **changes)
     run = None
     if body.backfill:
-        run = trigger(BACKFILL_DAG, {"sync": sync.name}, user_name=user.get_name())
+        run = trigger(BACKFILL_DAG, {"sync": sync.name}, user_name=user_name)
     return CreatedSync(sync=sync, run=run)
 
 

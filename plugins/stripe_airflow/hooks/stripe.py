@@ -22,6 +22,9 @@ CREDENTIAL_EXTRAS = ("account", "mode", "proxy", "ca_bundle")
 IMPORT_EXTRA = "credential"
 """The extra with what the HTTP API stores: external id, metadata, account, last check."""
 
+CLIENT_ID_EXTRA = "client_id"
+"""The extra of a Connect platform's connection: ``ca_…``, of the mode of its key."""
+
 KEY_PAGE = "/stripe/new-key"
 """Path, below the UI's address, of the page that leads to Stripe's for a new restricted key."""
 
@@ -84,6 +87,22 @@ class StripeHook(BaseHook):
             msg = f"extras of connection {self.stripe_conn_id!r}: {error}"
             raise ConfigurationError(msg) from error
 
+    def client_id(self) -> str:
+        """The client id of a Connect platform, ``ca_…``.
+
+        Raises:
+            AirflowNotFoundException: There is no such connection.
+            ConfigurationError: The connection has none.
+        """
+        client_id = extras_of(self.get_connection(self.stripe_conn_id)).get(CLIENT_ID_EXTRA)
+        if not str(client_id or "").startswith("ca_"):
+            msg = (
+                f"connection {self.stripe_conn_id!r} has no client id: put that of Stripe's Connect"
+                f" settings, ca_…, of the mode of its key, into the extra {CLIENT_ID_EXTRA}"
+            )
+            raise ConfigurationError(msg, param="platform_id")
+        return str(client_id)
+
     def test_connection(self) -> tuple[bool, str]:
         """Find out whose the key is and what it may read and write; check the settings.
 
@@ -124,7 +143,7 @@ def setting_extras(connection: Any) -> dict[str, Any]:
         ConfigurationError: The extras are not a JSON object.
     """
     extras = extras_of(connection)
-    own = (*CREDENTIAL_EXTRAS, IMPORT_EXTRA)
+    own = (*CREDENTIAL_EXTRAS, CLIENT_ID_EXTRA, IMPORT_EXTRA)
     return {name: value for name, value in extras.items() if name not in own}
 
 

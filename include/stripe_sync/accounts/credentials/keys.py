@@ -55,6 +55,8 @@ class KeyProperties:
         name: Chosen by a person; None for the name of the account, or its id.
         account: Connected account to act on, ``acct_…``; None for the key's own.
         api_base: Address of the API; None for Stripe's own.
+        proxy: As of ``Credential``; None for that of the environment.
+        ca_bundle: As of ``Credential``; None for the environment's.
     """
 
     secret_key: str = field(repr=False)
@@ -62,6 +64,8 @@ class KeyProperties:
     name: str | None = None
     account: str | None = None
     api_base: str | None = None
+    proxy: str | None = field(default=None, repr=False)
+    ca_bundle: str | None = None
 
 
 def import_credential(
@@ -222,7 +226,8 @@ def _describe(stored: StoredCredential, uses: Sequence[CredentialUse]) -> Creden
 
 
 def _credential_of(key: KeyProperties) -> Credential:
-    given = {"account": key.account, "api_base": key.api_base}
+    names = ("account", "api_base", "proxy", "ca_bundle")
+    given = {name: getattr(key, name) for name in names}
     fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     with _renaming_params():
         credential = Credential(key.secret_key, **fields)
@@ -266,8 +271,9 @@ def _with_key(
     stored: StoredCredential, credential: Credential, account_id: str | None, uses: CredentialUses
 ) -> StoredCredential:
     """A credential with a key that Stripe has accepted."""
-    given = {"account": credential.account, "mode": credential.mode}
-    given["api_base"] = credential.api_base
+    own = {name: getattr(credential, name) for name in ("account", "mode", "api_base")}
+    network = {name: getattr(credential, name) for name in ("proxy", "ca_bundle")}
+    given = own | {name: value for name, value in network.items() if value}
     others = {name: value for name, value in stored.fields.items() if name not in given}
     before = stored.credential_if_valid()
     is_same = before is not None and key_fingerprint(before) == key_fingerprint(credential)

@@ -9,10 +9,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from fastapi import APIRouter, Query, Response
 from pydantic import SecretStr
 
-from stripe_airflow.api.errors import ApiError
-from stripe_airflow.api.rights import MANAGE
-from stripe_airflow.api.routing import Route, page_of
-from stripe_airflow.credentials.models import (
+from stripe_airflow.api.credentials.models import (
     Credential,
     CredentialList,
     CredentialUpdate,
@@ -20,14 +17,17 @@ from stripe_airflow.credentials.models import (
     KeyUpdate,
     NewCredential,
 )
-from stripe_airflow.credentials.overrides import overriding_source
-from stripe_airflow.credentials.store import (
+from stripe_airflow.api.credentials.overrides import overriding_source
+from stripe_airflow.api.credentials.store import (
     check_encryption,
     delete_credential,
     load_credential,
     load_credentials,
     save_credential,
 )
+from stripe_airflow.api.errors import ApiError
+from stripe_airflow.api.rights import MANAGE
+from stripe_airflow.api.routing import Route, page_of
 from stripe_airflow.hooks.stripe import StripeHook, warehouse_if_any
 from stripe_sync import (
     KeyProperties,

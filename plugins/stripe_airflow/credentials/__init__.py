@@ -1,1 +1,0 @@
-"""Stripe credentials in Airflow's database, for the HTTP API: encrypted connections."""
