@@ -58,7 +58,7 @@ class OAuthAuthorization:
     message: str | None
 
 
-_COMPUTED = {
+_COMPUTED: dict[str, sa.ColumnElement[Any]] = {
     "is_expired": _table.c.expires_at <= sa.func.clock_timestamp(),
     "claimed_seconds": sa.cast(
         sa.extract("epoch", sa.func.clock_timestamp() - _table.c.claimed_at), sa.Float

@@ -109,7 +109,7 @@ def start_auth(body: StartAuth, request: Request, user: GetUserDep) -> StartedAu
         name=body.name,
         external_id=body.external_id,
         metadata=body.metadata,
-        sync=body.sync and body.sync.model_dump(mode="json", exclude_unset=True),
+        sync=body.sync.model_dump(mode="json", exclude_unset=True) if body.sync else None,
     )
     started = start_authorization(warehouse_url(), new, platform, client_id, secret=_secret())
     return StartedAuth(
