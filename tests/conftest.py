@@ -18,6 +18,7 @@ os.environ.update(
         "AIRFLOW_HOME": _AIRFLOW_HOME,
         "AIRFLOW__CORE__DAGS_FOLDER": str(_ROOT / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(Path(_AIRFLOW_HOME) / "plugins"),
+        "AIRFLOW__CORE__FERNET_KEY": "Zm9yIHRlc3RzIG9ubHksIDMyIGJ5dGVzIGxvbmcgISE=",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{_AIRFLOW_HOME}/airflow.db",

@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
+from stripe_sandbox.connect.oauth_api import OAuthApi
 from stripe_sandbox.control import SandboxControl
 from stripe_sandbox.control_api import control_app
 from stripe_sandbox.http.stripe_api import StripeApi
@@ -33,13 +34,16 @@ class SandboxApp:
         self.holder = StateHolder(state)
         self._control: FastAPI = control_app(self.holder)
         self._api = StripeApi(self.holder)
+        self._oauth = OAuthApi(self.holder)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request to the Stripe API or to the control interface (ASGI)."""
-        if scope["type"] == "http" and not scope["path"].startswith("/_sandbox"):
-            await self._api(scope, receive, send)
-        else:
+        """Pass a request to the Stripe API, to Connect or to the control interface (ASGI)."""
+        if scope["type"] != "http" or scope["path"].startswith("/_sandbox"):
             await self._control(scope, receive, send)
+        elif scope["path"].startswith("/oauth/"):
+            await self._oauth(scope, receive, send)
+        else:
+            await self._api(scope, receive, send)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,28 @@ if TYPE_CHECKING:
         sync_connected_accounts,
         syncs_to_backfill,
     )
+    from stripe_sync.accounts.credentials.keys import (
+        KeyProperties,
+        change_credential,
+        describe_credentials,
+        import_credential,
+        probe_stored_credential,
+    )
+    from stripe_sync.accounts.credentials.stored import (
+        CredentialInfo,
+        KeyHealth,
+        StoredCredential,
+    )
     from stripe_sync.accounts.deletion import SyncDeletion, delete_sync
+    from stripe_sync.accounts.oauth.flow import (
+        NewAuthorization,
+        StartedAuthorization,
+        StoredAccount,
+        complete_authorization,
+        deny_authorization,
+        find_authorization,
+        start_authorization,
+    )
     from stripe_sync.accounts.sync_of_key import choose_sync
     from stripe_sync.accounts.sync_status import SyncStatus, sync_status
     from stripe_sync.accounts.syncs import (
@@ -111,7 +132,7 @@ if TYPE_CHECKING:
         reload,
         status,
     )
-    from stripe_sync.warehouse import CollectionState, SyncProblem
+    from stripe_sync.warehouse import CollectionState, OAuthAuthorization, SyncProblem
     from stripe_sync.warehouse.notifications import StreamNotification, listen_streams
 
 __all__ = [
@@ -134,19 +155,24 @@ __all__ = [
     "Connections",
     "Credential",
     "CredentialHealth",
+    "CredentialInfo",
     "CursorVanished",
     "DueRead",
     "EndpointUnavailable",
     "EventCursorExpired",
     "IdempotencyConflict",
     "InvalidRequest",
+    "KeyHealth",
+    "KeyProperties",
     "LakeAhead",
     "LakeError",
     "MaintainReport",
     "MalformedObject",
     "MissingData",
+    "NewAuthorization",
     "NoProgress",
     "NotFound",
+    "OAuthAuthorization",
     "ObjectLocked",
     "PermissionDenied",
     "PollBatch",
@@ -157,6 +183,9 @@ __all__ = [
     "ReconcileReport",
     "ReloadReport",
     "Shard",
+    "StartedAuthorization",
+    "StoredAccount",
+    "StoredCredential",
     "StreamNotification",
     "StripeError",
     "StripeSyncError",
@@ -176,20 +205,26 @@ __all__ = [
     "__version__",
     "backfill",
     "backfill_collection",
+    "change_credential",
     "check_credential",
     "check_runnable",
     "check_syncs",
     "choose_sync",
+    "complete_authorization",
     "create_key_url",
     "create_sync",
     "dbt_command",
     "dbt_environment",
     "delete_sync",
+    "deny_authorization",
+    "describe_credentials",
     "describe_health",
     "describe_syncs",
     "fetch_account_id",
+    "find_authorization",
     "find_missing_data",
     "get_sync",
+    "import_credential",
     "list_connected_accounts",
     "list_syncs",
     "listen_streams",
@@ -201,6 +236,7 @@ __all__ = [
     "plan_reload",
     "poll",
     "poll_syncs",
+    "probe_stored_credential",
     "reconcile",
     "reconcile_collection",
     "reload",
@@ -209,6 +245,7 @@ __all__ = [
     "resume_if_connected",
     "resume_sync",
     "scrubbed",
+    "start_authorization",
     "status",
     "sync_connected_accounts",
     "sync_settings",
@@ -229,8 +266,25 @@ _MODULES = {
         "sync_connected_accounts",
         "syncs_to_backfill",
     ),
+    "accounts.credentials.keys": (
+        "KeyProperties",
+        "change_credential",
+        "describe_credentials",
+        "import_credential",
+        "probe_stored_credential",
+    ),
+    "accounts.credentials.stored": ("CredentialInfo", "KeyHealth", "StoredCredential"),
     "accounts.deletion": ("SyncDeletion", "delete_sync"),
     "accounts.sync_of_key": ("choose_sync",),
+    "accounts.oauth.flow": (
+        "NewAuthorization",
+        "StartedAuthorization",
+        "StoredAccount",
+        "complete_authorization",
+        "deny_authorization",
+        "find_authorization",
+        "start_authorization",
+    ),
     "accounts.sync_status": ("SyncStatus", "sync_status"),
     "accounts.syncs": (
         "SyncChanges",
@@ -277,7 +331,7 @@ _MODULES = {
         "reload",
         "status",
     ),
-    "warehouse": ("CollectionState", "SyncProblem"),
+    "warehouse": ("CollectionState", "OAuthAuthorization", "SyncProblem"),
     "warehouse.notifications": ("StreamNotification", "listen_streams"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

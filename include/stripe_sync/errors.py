@@ -76,7 +76,12 @@ class StripeError(StripeSyncError):
         code: Stripe's ``error.code``, where present.
         request_id: Stripe's ``Request-Id`` header, for support requests.
         account: ``acct_…`` of the account that the key is for, where the answer names it.
+
+    Attributes:
+        param: Our parameter that the refusal is about, where it is one.
     """
+
+    param: str | None = None
 
     def __init__(
         self,

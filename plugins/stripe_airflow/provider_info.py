@@ -80,6 +80,11 @@ def _stripe_connection() -> dict[str, Any]:
                 "description": "PEM file on every host. Empty: that of SSL_CERT_FILE.",
                 "schema": {"type": ["string", "null"]},
             },
+            "client_id": {
+                "label": "Connect client id",
+                "description": "Of a Connect platform: ca_…, of the mode of the key.",
+                "schema": {"type": ["string", "null"], "pattern": "^ca_[A-Za-z0-9_]+$"},
+            },
             "requests_per_second": {
                 "label": "Requests per second",
                 "description": "Maximum for backfills. Empty: 50 in live mode, 20 in test mode.",

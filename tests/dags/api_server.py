@@ -13,6 +13,7 @@ ROLES = ("viewer", "user", "op", "admin")
 _SETTINGS = {
     "AIRFLOW__API_AUTH__JWT_SECRET": "for tests only: " + "0123456789abcdef" * 4,
     "AIRFLOW__API__BASE_URL": "http://testserver",
+    "_AIRFLOW_PROCESS_CONTEXT": "server",  # as airflow.api_fastapi.main sets it
 }
 
 

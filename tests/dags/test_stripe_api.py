@@ -10,6 +10,7 @@ import pytest
 from dags.api_server import ROLES, ApiServer, api_server
 from stripe_airflow.hooks.connections import connections_for
 from stripe_airflow.hooks.warehouse import warehouse_url
+from stripe_sandbox.state.sandbox_state import TEST_KEY
 from stripe_sync import backfill, create_sync, get_sync, pause_sync
 
 NEVER = "anonymous"
@@ -24,11 +25,18 @@ def server(airflow_database: None) -> Iterator[ApiServer]:
 
 @pytest.fixture
 def api(server: ApiServer, connections: None) -> ApiServer:
-    """The API with a sync ``default`` that never ran."""
+    """The API with a sync ``default`` that never ran, and a credential that no sync uses."""
+    from airflow.models.connection import Connection
+    from airflow.utils.session import create_session
+
     create_sync(warehouse_url(), "default", livemode=False)
+    with create_session() as session:
+        session.query(Connection).delete()
+        session.add(Connection(conn_id="stripe_stored", conn_type="stripe", password="sk_test_2"))
     return server
 
 
+KEY = {"kind": "stripe_key", "secret_key": TEST_KEY}
 ROUTES: list[tuple[str, str, Any, set[str], int]] = [
     ("GET", "/v1/syncs", None, READERS, 200),
     ("GET", "/v1/syncs/default", None, READERS, 200),
@@ -43,6 +51,13 @@ ROUTES: list[tuple[str, str, Any, set[str], int]] = [
     ("GET", "/v1/syncs/default/connected-accounts", None, OPERATORS, 200),
     ("POST", "/v1/syncs/default/connected-accounts", {"accounts": ["all"]}, OPERATORS, 201),
     ("DELETE", "/v1/syncs/default", None, OPERATORS, 200),
+    ("GET", "/v1/credentials", None, OPERATORS, 200),
+    ("POST", "/v1/credentials", {"properties": KEY}, OPERATORS, 201),
+    ("GET", "/v1/credentials/stripe_stored", None, OPERATORS, 200),
+    ("PATCH", "/v1/credentials/stripe_stored", {"properties": {"name": "a"}}, OPERATORS, 200),
+    ("DELETE", "/v1/credentials/stripe_stored", None, OPERATORS, 200),
+    ("POST", "/v1/credentials/start-auth", {"platform_id": "nowhere"}, OPERATORS, 400),
+    ("POST", "/v1/credentials/exchange-code", {"code": "c", "state": "s"}, OPERATORS, 400),
 ]
 
 
@@ -67,12 +82,17 @@ def test_everybody_may_do_what_they_may_in_airflow(  # noqa: PLR0917 - a row of 
 def test_every_route_is_in_the_table(api: ApiServer) -> None:
     described = api.call("viewer", "GET", "/openapi.json").json()
     routes = {
-        (method.upper(), path.replace("{sync_id}", "default"))
+        (
+            method.upper(),
+            path.replace("{sync_id}", "default").replace("{credential_id}", "stripe_stored"),
+        )
         for path, methods in described["paths"].items()
         for method in methods
     }
     assert routes == {(m, p) for m, p, *_ in ROUTES if p != "/openapi.json"} | {
-        ("GET", "/v1/health")
+        ("GET", "/v1/health"),
+        ("GET", "/oauth/callback"),
+        ("GET", "/oauth/done"),
     }
     assert described["servers"] == [{"url": "/stripe"}]
 

@@ -16,7 +16,19 @@ from fsspec.implementations.memory import MemoryFileSystem
 import stripe_sync
 from databases import new_database
 from stripe_sandbox.server import running
-from stripe_sync import Connections, Credential, LakeError, StripeSyncError, WarehouseError
+from stripe_sync import (
+    Connections,
+    Credential,
+    KeyProperties,
+    LakeError,
+    NewAuthorization,
+    OAuthAuthorization,
+    StoredAccount,
+    StoredCredential,
+    StripeSyncError,
+    WarehouseError,
+)
+from stripe_sync.accounts.oauth.state import new_state
 from stripe_sync.libpq import connection_parameters, render_warehouse_url
 
 Call = Callable[[Connections], object]
@@ -30,6 +42,16 @@ def _listen(connections: Connections) -> object:
 
     return asyncio.run(first())
 
+
+def _stored(connections: Connections) -> StoredCredential:
+    credential = connections.credential
+    return StoredCredential("a", credential.api_key, "A", {"api_base": credential.api_base})
+
+
+_AUTHORIZATION = OAuthAuthorization(
+    *("id", "op", False, "stripe_platform", None, None, {}, "started", False),
+    *(None, None, None, None, None, None),
+)
 
 CALLS: dict[str, Call] = {
     "backfill": lambda c: stripe_sync.backfill(c, collections=["customer"]),
@@ -61,6 +83,38 @@ CALLS: dict[str, Call] = {
     "sync_status": lambda c: stripe_sync.sync_status(c.warehouse_url, "default"),
     "check_runnable": lambda c: stripe_sync.check_runnable(c.warehouse_url, "default"),
     "sync_settings": lambda c: stripe_sync.sync_settings(c, "default"),
+    "import_credential": lambda c: stripe_sync.import_credential(
+        KeyProperties(c.credential.api_key, api_base=c.credential.api_base),
+        [],
+        warehouse_url=c.warehouse_url,
+    ),
+    "change_credential": lambda c: stripe_sync.change_credential(
+        _stored(c), {"secret_key": c.credential.api_key}, warehouse_url=c.warehouse_url
+    ),
+    "describe_credentials": lambda c: stripe_sync.describe_credentials(
+        [_stored(c)], c.warehouse_url
+    ),
+    "probe_stored_credential": lambda c: stripe_sync.probe_stored_credential(
+        _stored(c), warehouse_url=c.warehouse_url
+    ),
+    "start_authorization": lambda c: stripe_sync.start_authorization(
+        c.warehouse_url,
+        NewAuthorization("op", "stripe_platform", "https://localhost/"),
+        c.credential,
+        "ca_1",
+        secret="s",
+    ),
+    "find_authorization": lambda c: stripe_sync.find_authorization(
+        c.warehouse_url, new_state("s"), secret="s", user_name=None
+    ),
+    "deny_authorization": lambda c: stripe_sync.deny_authorization(c.warehouse_url, _AUTHORIZATION),
+    "complete_authorization": lambda c: stripe_sync.complete_authorization(
+        c.warehouse_url,
+        _AUTHORIZATION,
+        "ac_1",
+        open_platform=lambda _: c.credential,
+        store=lambda _: StoredAccount("a"),
+    ),
     "listen_streams": _listen,
     "dbt_environment": lambda c: stripe_sync.dbt_environment(c.warehouse_url, Path("/scratch")),
 }

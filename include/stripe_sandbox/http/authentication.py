@@ -25,7 +25,7 @@ def authenticate(state: State, headers: Mapping[str, str]) -> Key:
     Raises:
         ApiError: 401 no or unknown key; 403 the key has no access to the account.
     """
-    text = _key_in_header(headers.get("authorization", ""))
+    text = key_in_header(headers.get("authorization", ""))
     if not text:
         raise ApiError(
             401,
@@ -39,7 +39,8 @@ def authenticate(state: State, headers: Mapping[str, str]) -> Key:
     account = headers.get("stripe-account")
     if account is None or account == key.account:
         return key
-    if not state.open_connected_account(key, account):
+    known = state.open_connected_account(key, account)
+    if not known or (account, key.livemode) in state.grants.revoked:
         raise ApiError(
             403,
             f"The provided key '{mask_key(text)}' does not have access to account '{account}' (or "
@@ -106,7 +107,8 @@ def _refuse_key(text: str, key: Key | None) -> None:
         )
 
 
-def _key_in_header(header: str) -> str:
+def key_in_header(header: str) -> str:
+    """The API key of an ``Authorization`` header; empty if there is none."""
     scheme, _, value = header.partition(" ")
     if scheme.lower() == "bearer":
         return value.strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from stripe_sandbox.connect.grants import Grants
 from stripe_sandbox.errors import ApiError
 from stripe_sandbox.generation.object_generator import blank_object
 from stripe_sandbox.requests.idempotency import IdempotencyKeys
@@ -55,6 +56,7 @@ class State(Environment):
         super().__init__(settings)
         self.keys: dict[str, Key] = {}
         self.modes: dict[tuple[str, bool], Mode] = {}
+        self.grants = Grants()
         self.add_account(ACCOUNT)
         self.add_key(TEST_KEY, ACCOUNT)
         self.add_key(LIVE_KEY, ACCOUNT)

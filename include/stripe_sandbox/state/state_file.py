@@ -75,6 +75,7 @@ def _lines(state: State) -> Iterator[bytes]:
             "settings": state.settings.model_dump(),
             "versions": state.versions,
             "keys": keys,
+            "revoked": sorted(state.grants.revoked),
             "clock": {"offset": state.clock.offset, "frozen": state.clock.frozen},
         }
     )
@@ -108,6 +109,7 @@ def _restore_head(head: dict[str, Any]) -> State:
         state.keys[saved["key"]] = Key(
             saved["account"], "_live_" in saved["key"], permissions, saved.get("trouble")
         )
+    state.grants.revoked = {(account, live) for account, live in head.get("revoked", ())}
     return state
 
 

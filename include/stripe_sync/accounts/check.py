@@ -73,12 +73,44 @@ def check_credential(
     return asyncio.run(_check(credential, settings or SyncSettings(), warehouse_url))
 
 
+def identify_credential(
+    credential: Credential,
+    settings: SyncSettings | None = None,
+    *,
+    warehouse_url: str | None = None,
+) -> Identity:
+    """Find out whose a key is: one to three requests.
+
+    Args:
+        credential: The key.
+        settings: Those of the sync; None for the defaults.
+        warehouse_url: The warehouse whose processes share the request budget; None to pace alone.
+
+    Raises:
+        AuthenticationError: Stripe refuses the key.
+        PermissionDenied: The key has no access to the connected account.
+        StripeError: Stripe cannot be reached.
+        ConfigurationError: Proxy or certificate authorities cannot be used.
+    """
+    return asyncio.run(_identify(credential, settings or SyncSettings(), warehouse_url))
+
+
+async def _identify(
+    credential: Credential, settings: SyncSettings, warehouse_url: str | None
+) -> Identity:
+    async with _api(credential, settings, _alone(credential, settings)) as api:
+        identity = await fetch_identity(api, credential)
+    account = identity.account or unknown_account(credential)
+    async with _shared(credential, settings, account, warehouse_url) as shared:
+        if shared:
+            await shared.aclose()
+    return identity
+
+
 async def _check(
     credential: Credential, settings: SyncSettings, warehouse_url: str | None
 ) -> CredentialHealth:
-    limits = settings.limits(livemode=credential.livemode)
-    rate = limits.total * _SHARE_ALONE
-    limiter = LocalRateLimiter(PacingLimits(rate, rate, limits.per_endpoint))
+    limiter = _alone(credential, settings)
     try:
         async with _api(credential, settings, limiter) as api:
             identity = await fetch_identity(api, credential)
@@ -138,6 +170,12 @@ async def _shared(
         yield found
     finally:
         await budget.aclose()
+
+
+def _alone(credential: Credential, settings: SyncSettings) -> RateLimiter:
+    limits = settings.limits(livemode=credential.livemode)
+    rate = limits.total * _SHARE_ALONE
+    return LocalRateLimiter(PacingLimits(rate, rate, limits.per_endpoint))
 
 
 def _api(credential: Credential, settings: SyncSettings, limiter: RateLimiter) -> StripeApi:

@@ -47,7 +47,7 @@ class Credential:
 
     Raises:
         ConfigurationError: One of them cannot be right, the key is for the other mode, or a live
-            key would travel unencrypted.
+            key would travel unencrypted; ``param`` has the name of the field.
     """
 
     api_key: str = field(repr=False)
@@ -59,10 +59,10 @@ class Credential:
 
     def __post_init__(self) -> None:
         if not _KEY.fullmatch(self.api_key):
-            raise ConfigurationError(_why_no_key(self.api_key))
+            raise ConfigurationError(_why_no_key(self.api_key), param="api_key")
         if self.account is not None and not is_account_id(self.account):
-            message = f"the connected account must be an id such as acct_123, not {self.account!r}"
-            raise ConfigurationError(message)
+            message = "the connected account must be an id such as acct_123"
+            raise ConfigurationError(message, param="account")
         self._check_mode()
         object.__setattr__(self, "api_base", self._checked_base())
 
@@ -85,7 +85,7 @@ class Credential:
     def _check_mode(self) -> None:
         if self.mode not in (None, "live", "test"):
             message = f"the mode of a Stripe key is live or test, not {self.mode!r}"
-            raise ConfigurationError(message)
+            raise ConfigurationError(message, param="mode")
         of_key = "live" if self.livemode else "test"
         if self.mode not in (None, of_key):
             message = (
@@ -93,7 +93,7 @@ class Credential:
                 f"one that begins with rk_{self.mode}_ or sk_{self.mode}_, or change the expected "
                 "mode"
             )
-            raise ConfigurationError(message)
+            raise ConfigurationError(message, param="mode")
 
     def _checked_base(self) -> str:
         base = self.api_base.rstrip("/")
@@ -101,10 +101,10 @@ class Credential:
         bare = not (parts.path or parts.query or parts.fragment or "@" in parts.netloc)
         if parts.scheme not in ("http", "https") or not parts.hostname or not bare:
             message = f"the API base must be scheme and host such as {STRIPE_API_BASE}"
-            raise ConfigurationError(message)
+            raise ConfigurationError(message, param="api_base")
         if self.livemode and parts.scheme == "http" and not _is_loopback(parts.hostname):
             message = f"a live key is sent over https only, not to http://{parts.netloc}"
-            raise ConfigurationError(message)
+            raise ConfigurationError(message, param="api_base")
         return base
 
 

@@ -6,13 +6,15 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from stripe_sync.client.api import StripeApi
 from stripe_sync.client.credential import Credential
 from stripe_sync.client.error_mapping import NO_SUCH_ACCOUNT
 from stripe_sync.client.rate_limit.limits import Priority
 from stripe_sync.errors import (
+    AccountDisconnected,
+    AuthenticationError,
     ConfigurationError,
     EndpointUnavailable,
     InvalidRequest,
@@ -37,6 +39,17 @@ class Identity:
 
     account: str | None
     name: str | None = None
+
+
+def key_problem(error: Exception | None) -> Literal["refused", "limited"] | None:
+    """What an error shows of the key: Stripe refuses it, or it lacks a permission.
+
+    Returns:
+        None for an error that is not about the key.
+    """
+    if isinstance(error, (AuthenticationError, AccountDisconnected)):
+        return "refused"
+    return "limited" if isinstance(error, PermissionDenied) else None
 
 
 async def fetch_identity(api: StripeApi, credential: Credential) -> Identity:

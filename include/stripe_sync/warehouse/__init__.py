@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from stripe_sync.warehouse.oauth_authorizations import OAuthAuthorization
 from stripe_sync.warehouse.reading.streams import StreamPart
 from stripe_sync.warehouse.reading.sync_statuses import (
     CollectionStatusRow,
     GapStatus,
+    KeyState,
     PollingStatus,
 )
 from stripe_sync.warehouse.state.collections import CollectionState
@@ -19,6 +21,8 @@ __all__ = [
     "CollectionState",
     "CollectionStatusRow",
     "GapStatus",
+    "KeyState",
+    "OAuthAuthorization",
     "PollingStatus",
     "StreamPart",
     "Sync",

@@ -7,6 +7,7 @@ from typing import Self
 
 from stripe_sync.warehouse.connect import create_engine
 from stripe_sync.warehouse.locks import Locks
+from stripe_sync.warehouse.oauth_authorizations import OAuthAuthorizations
 from stripe_sync.warehouse.reading.record_queries import RecordQueries
 from stripe_sync.warehouse.reading.streams import Streams
 from stripe_sync.warehouse.reading.sync_statuses import SyncStatuses
@@ -51,6 +52,7 @@ class Warehouse:
         retention: Deletes expired change events.
         removal: Removes syncs.
         sync_statuses: What the warehouse knows about a sync's state.
+        oauth_authorizations: Authorizations of Stripe Connect.
         locks: Advisory locks.
 
     Raises:
@@ -75,6 +77,7 @@ class Warehouse:
         self.retention = Retention(engine)
         self.removal = SyncRemoval(engine)
         self.sync_statuses = SyncStatuses(engine)
+        self.oauth_authorizations = OAuthAuthorizations(engine)
         self.locks = Locks(engine)
 
     def __enter__(self) -> Self:

@@ -10,12 +10,14 @@ from starlette.exceptions import HTTPException
 
 from stripe_airflow import data_docs
 from stripe_airflow.api import connected, new_key, syncs
+from stripe_airflow.api.credentials import oauth
+from stripe_airflow.api.credentials import routes as credentials
 from stripe_airflow.api.errors import handle
 from stripe_airflow.api.models import Health
 from stripe_airflow.api.routing import PublicRoute, Route
 from stripe_sync import __version__
 
-_DESCRIPTION = """Syncs of Stripe accounts: create, change, pause, delete them, read their state.
+_DESCRIPTION = """Syncs of Stripe accounts, and their keys: create, change, delete, read them.
 
 Send `Authorization: Bearer <token>` with a token of Airflow's `POST /auth/token`. What a caller may
 do is what they may do in Airflow. Errors have the shape of Stripe's."""
@@ -45,7 +47,16 @@ def create_app() -> FastAPI:
         """The description of this API."""
         return {**app.openapi(), "servers": [{"url": request.scope.get("root_path", "")}]}
 
-    routers = (syncs.router, connected.router, data_docs.router, new_key.router)
-    for router in (public, private, *routers):
+    for router in (
+        public,
+        private,
+        oauth.router,
+        oauth.public,
+        credentials.router,
+        syncs.router,
+        connected.router,
+        data_docs.router,
+        new_key.router,
+    ):
         app.include_router(router)
     return app

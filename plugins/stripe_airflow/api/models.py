@@ -5,15 +5,21 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from stripe_airflow.api.credentials.models import NewCredential
+from stripe_airflow.api.routing import Strict
 from stripe_sync import ConnectedAccount, SyncInfo
 
 
-class Strict(BaseModel):
-    """A body without unknown names."""
+class RateLimit(Strict):
+    """Requests to Stripe for a sync."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    allowed_requests: float = Field(gt=0, strict=True, description="Requests in each interval.")
+    interval: float = Field(default=1000, gt=0, strict=True, description="Milliseconds.")
+    max_concurrent_requests: int | None = Field(
+        default=None, description="Null. Requests in flight follow from the rate."
+    )
 
 
 class SyncUpdate(Strict):
@@ -29,8 +35,23 @@ class SyncUpdate(Strict):
     connected_account: str | None = Field(
         default=None, description="`acct_…` that the key acts on. Null: that of the connection."
     )
+    credential_id: str | None = Field(default=None, description="The same as `connection_id`.")
     settings: dict[str, Any] = Field(
         default_factory=dict, description="Settings by name; merged, null removes one."
+    )
+    rate_limit: RateLimit | None = Field(
+        default=None,
+        description="Settings `total_requests_per_second` and `requests_per_second`.",
+    )
+    max_age_days: int | None = Field(
+        default=None, gt=0, strict=True, description="The setting of the same name."
+    )
+    sync_frequency: float | None = Field(
+        default=None,
+        ge=500,
+        strict=True,
+        description="Longest time between two polls, in milliseconds: settings `cadence` and"
+        " `longest_poll_interval`. 500 is twice a second.",
     )
     external_id: str | None = Field(default=None, description="Your own id of it.")
     metadata: dict[str, Any] = Field(
@@ -48,6 +69,9 @@ class NewSync(SyncUpdate):
     )
     test: bool | None = Field(
         default=None, description="Test mode. Needed only if the connection does not exist yet."
+    )
+    credential: NewCredential | None = Field(
+        default=None, description="Its key, to be imported first. Not with `credential_id`."
     )
     backfill: bool = Field(default=True, description="Whether to start its backfill.")
 

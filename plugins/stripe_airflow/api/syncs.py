@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from typing import Annotated
+from typing import Annotated, Any
 
 from airflow.api_fastapi.core_api.security import GetUserDep
 from airflow.sdk.exceptions import AirflowNotFoundException
 from fastapi import APIRouter, Query, Request, Response
 
+from stripe_airflow.api.credentials.models import NewCredential
+from stripe_airflow.api.credentials.routes import import_key
 from stripe_airflow.api.errors import ApiError
 from stripe_airflow.api.models import (
     BackfillRun,
     CreatedSync,
     NewSync,
+    RateLimit,
     ReconcileRun,
     Run,
     SyncList,
@@ -29,7 +30,7 @@ from stripe_airflow.api.rights import (
     RECONCILE_DAG,
     may_backfill,
 )
-from stripe_airflow.api.routing import Route
+from stripe_airflow.api.routing import Route, page_of
 from stripe_airflow.api.runs import trigger
 from stripe_airflow.hooks.connections import stripe_conn_id_of
 from stripe_airflow.hooks.lake import StripeLakeHook
@@ -37,6 +38,7 @@ from stripe_airflow.hooks.stripe import StripeHook
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_sync import (
     ConfigurationError,
+    StripeError,
     SyncChanges,
     SyncDeletion,
     SyncInfo,
@@ -55,6 +57,9 @@ from stripe_sync import (
 DELETE_SECONDS = 20.0
 """Longest time that one request deletes; the next one continues."""
 
+MILLISECONDS_OF_POLLING = 500
+"""Time from one poll to the next with the cadence ``fixed``."""
+
 router = APIRouter(prefix="/v1/syncs", tags=["syncs"], route_class=Route)
 
 
@@ -65,24 +70,30 @@ def list_syncs(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> SyncList:
     """All syncs by name, page by page."""
-    after = _name_of(after_cursor)
     found = describe_syncs(warehouse_url(), external_id=external_id)
-    rest = sorted((s for s in found if s.name > after), key=lambda sync: sync.name)
-    page = rest[:limit]
-    cursor = _cursor_of(page[-1].name) if page else after_cursor
-    return SyncList(syncs=page, cursor=cursor, has_more=len(rest) > limit)
+    page = page_of({sync.name: sync for sync in found}, after_cursor, limit)
+    return SyncList(syncs=page.items, cursor=page.cursor, has_more=page.has_more)
 
 
 @router.post("", status_code=201, dependencies=[MANAGE])
 def create(body: NewSync, request: Request, user: GetUserDep) -> CreatedSync:
-    """Create a sync and start its backfill."""
+    """Create a sync and start its backfill; a key in the body is imported first."""
     if body.backfill:
         may_backfill(request, user)
+    return create_with_backfill(body, user_name=user.get_name())
+
+
+def create_with_backfill(body: NewSync, *, user_name: str) -> CreatedSync:
+    """Create a sync, for a user whose rights were checked."""
     changes = _changes(body)
-    sync = create_sync(warehouse_url(), body.name, livemode=_livemode(body), **changes)
+    if body.credential:
+        _check_alone(body, changes)
+        changes["connection_id"] = _imported(body.credential)
+    livemode = _livemode(body, changes.get("connection_id"))
+    sync = create_sync(warehouse_url(), body.name, livemode=livemode, **changes)
     run = None
     if body.backfill:
-        run = trigger(BACKFILL_DAG, {"sync": sync.name}, user_name=user.get_name())
+        run = trigger(BACKFILL_DAG, {"sync": sync.name}, user_name=user_name)
     return CreatedSync(sync=sync, run=run)
 
 
@@ -163,17 +174,25 @@ def reconcile(sync_id: str, user: GetUserDep, body: ReconcileRun | None = None) 
 
 
 def _changes(body: SyncUpdate) -> SyncChanges:
-    """What a body names, null included."""
+    """What a body names, null included.
+
+    Raises:
+        ConfigurationError: A value is named twice, or cannot be set.
+    """
     changes: SyncChanges = {}
     given = body.model_fields_set
     if "collection_ids" in given:
         changes["collections"] = body.collection_ids
-    if "connection_id" in given:
-        changes["connection_id"] = body.connection_id
+    if connections := {"connection_id", "credential_id"} & given:
+        ids = {getattr(body, name) for name in connections}
+        if len(ids) > 1:
+            message = "credential_id and connection_id are the same: give one of them"
+            raise ConfigurationError(message, param="credential_id")
+        changes["connection_id"] = ids.pop()
     if "connected_account" in given:
         changes["connected_account"] = body.connected_account
-    if "settings" in given:
-        changes["settings"] = body.settings
+    if settings := _settings(body):
+        changes["settings"] = settings
     if "external_id" in given:
         changes["external_id"] = body.external_id
     if "metadata" in given:
@@ -181,14 +200,82 @@ def _changes(body: SyncUpdate) -> SyncChanges:
     return changes
 
 
-def _livemode(body: NewSync) -> bool:
+def _settings(body: SyncUpdate) -> dict[str, Any]:
+    """The settings of a body, under their own names and as the fields that stand for some.
+
+    Raises:
+        ConfigurationError: A setting is named twice, or cannot be set.
+    """
+    settings, given = dict(body.settings), body.model_fields_set
+    for field, values in (
+        ("rate_limit", _rate(body.rate_limit)),
+        ("max_age_days", {"max_age_days": body.max_age_days}),
+        ("sync_frequency", _cadence(body.sync_frequency)),
+    ):
+        if field not in given:
+            continue
+        if twice := sorted(values.keys() & settings):
+            message = f"{field} is the setting {twice[0]}: give one of them"
+            raise ConfigurationError(message, param=field)
+        settings |= values
+    return settings
+
+
+def _rate(limit: RateLimit | None) -> dict[str, Any]:
+    names = "total_requests_per_second", "requests_per_second"
+    if limit is None:
+        return dict.fromkeys(names)
+    if limit.max_concurrent_requests is not None:
+        message = (
+            "rate_limit.max_concurrent_requests cannot be set: as many requests are in flight as"
+            " the rate needs; lower allowed_requests instead"
+        )
+        raise ConfigurationError(message, param="rate_limit.max_concurrent_requests")
+    return dict.fromkeys(names, limit.allowed_requests * 1000 / limit.interval)
+
+
+def _cadence(milliseconds: float | None) -> dict[str, Any]:
+    if milliseconds is None:
+        return {"cadence": None, "longest_poll_interval": None}
+    if milliseconds <= MILLISECONDS_OF_POLLING:
+        return {"cadence": "fixed", "longest_poll_interval": None}
+    return {"cadence": "adaptive", "longest_poll_interval": milliseconds / 1000}
+
+
+def _imported(credential: NewCredential) -> str:
+    """Import the key in the body of a new sync; returns the id of its connection.
+
+    Raises:
+        ApiError: As ``import_key``; ``param`` begins with ``credential.``.
+        StripeSyncError: The same.
+    """
+    try:
+        return import_key(credential)[0].id
+    except (ApiError, ConfigurationError, StripeError) as error:
+        error.param = error.param and f"credential.{error.param}"
+        raise
+
+
+def _check_alone(body: NewSync, changes: SyncChanges) -> None:
+    """Refuse a body that names another connection besides the key that it has.
+
+    Raises:
+        ConfigurationError: It does.
+    """
+    if changes.get("connection_id") is not None:
+        name = "credential_id" if body.credential_id is not None else "connection_id"
+        message = f"give credential or {name}, not both"
+        raise ConfigurationError(message, param=name)
+
+
+def _livemode(body: NewSync, connection_id: str | None) -> bool:
     """Mode of a new sync: that of its key, or the given one as long as there is no key.
 
     Raises:
         ConfigurationError: Both differ, or there is neither.
     """
     try:
-        hook = StripeHook(body.connection_id or stripe_conn_id_of(body.name))
+        hook = StripeHook(connection_id or stripe_conn_id_of(body.name))
         livemode = hook.get_conn().livemode
     except AirflowNotFoundException as error:
         if body.test is None or body.backfill:
@@ -205,25 +292,3 @@ def _livemode(body: NewSync) -> bool:
 
 def _short(collection_ids: list[str]) -> list[str]:
     return [name.removeprefix("stripe:").removeprefix("stripe.") for name in collection_ids]
-
-
-def _cursor_of(name: str) -> str:
-    return base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
-
-
-def _name_of(cursor: str | None) -> str:
-    """The name that a page ended with.
-
-    Raises:
-        ApiError: The cursor is none of ours.
-    """
-    if cursor is None:
-        return ""
-    try:
-        name = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-    except (ValueError, binascii.Error):
-        name = ""
-    if not name or _cursor_of(name) != cursor:
-        message = "after_cursor: this is no cursor of an earlier page"
-        raise ApiError(400, "parameter_invalid", message, param="after_cursor")
-    return name

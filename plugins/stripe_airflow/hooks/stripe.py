@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 CREDENTIAL_EXTRAS = ("account", "mode", "proxy", "ca_bundle")
 """Extras that are no settings of the sync, but fields of the ``Credential``."""
 
+IMPORT_EXTRA = "credential"
+"""The extra with what the HTTP API stores: external id, metadata, account, last check."""
+
+CLIENT_ID_EXTRA = "client_id"
+"""The extra of a Connect platform's connection: ``ca_…``, of the mode of its key."""
+
 KEY_PAGE = "/stripe/new-key"
 """Path, below the UI's address, of the page that leads to Stripe's for a new restricted key."""
 
@@ -61,13 +67,8 @@ class StripeHook(BaseHook):
                 "put a secret or restricted key into its password field"
             )
             raise ConfigurationError(msg)
-        extras = extras_of(connection)
-        given = {name: extras.get(name) for name in CREDENTIAL_EXTRAS}
-        given["api_base"] = connection.host
-        texts: dict[str, Any] = {
-            name: str(value).strip() for name, value in given.items() if not is_unset(value)
-        }
-        return Credential(connection.password, **texts)
+        fields: dict[str, Any] = credential_fields(connection)
+        return Credential(connection.password, **fields)
 
     def sync_settings(self) -> SyncSettings:
         """The settings of the sync, from the connection's extras.
@@ -79,14 +80,28 @@ class StripeHook(BaseHook):
         """
         from stripe_sync import SyncSettings
 
-        extras = extras_of(self.get_connection(self.stripe_conn_id))
-        for name in CREDENTIAL_EXTRAS:
-            extras.pop(name, None)
+        extras = setting_extras(self.get_connection(self.stripe_conn_id))
         try:
             return SyncSettings.parse(extras)
         except ConfigurationError as error:
             msg = f"extras of connection {self.stripe_conn_id!r}: {error}"
             raise ConfigurationError(msg) from error
+
+    def client_id(self) -> str:
+        """The client id of a Connect platform, ``ca_…``.
+
+        Raises:
+            AirflowNotFoundException: There is no such connection.
+            ConfigurationError: The connection has none.
+        """
+        client_id = extras_of(self.get_connection(self.stripe_conn_id)).get(CLIENT_ID_EXTRA)
+        if not str(client_id or "").startswith("ca_"):
+            msg = (
+                f"connection {self.stripe_conn_id!r} has no client id: put that of Stripe's Connect"
+                f" settings, ca_…, of the mode of its key, into the extra {CLIENT_ID_EXTRA}"
+            )
+            raise ConfigurationError(msg, param="platform_id")
+        return str(client_id)
 
     def test_connection(self) -> tuple[bool, str]:
         """Find out whose the key is and what it may read and write; check the settings.
@@ -100,13 +115,39 @@ class StripeHook(BaseHook):
 
         try:
             settings, credential = self.sync_settings(), self.get_conn()
-            health = check_credential(credential, settings, warehouse_url=_warehouse_if_any())
+            health = check_credential(credential, settings, warehouse_url=warehouse_if_any())
         except StripeSyncError as error:
             return False, str(error)
         return health.usable, describe_health(health, key_page=_key_page(live=credential.livemode))
 
 
-def _warehouse_if_any() -> str | None:
+def credential_fields(connection: Any) -> dict[str, str]:
+    """The fields of a ``Credential`` that a connection has, but for the key.
+
+    Args:
+        connection: Of Airflow's SDK, or of its database.
+
+    Raises:
+        ConfigurationError: The extras are not a JSON object.
+    """
+    extras = extras_of(connection)
+    given = {name: extras.get(name) for name in CREDENTIAL_EXTRAS}
+    given["api_base"] = connection.host
+    return {name: str(value).strip() for name, value in given.items() if not is_unset(value)}
+
+
+def setting_extras(connection: Any) -> dict[str, Any]:
+    """The settings of the sync among the extras of a connection.
+
+    Raises:
+        ConfigurationError: The extras are not a JSON object.
+    """
+    extras = extras_of(connection)
+    own = (*CREDENTIAL_EXTRAS, CLIENT_ID_EXTRA, IMPORT_EXTRA)
+    return {name: value for name, value in extras.items() if name not in own}
+
+
+def warehouse_if_any() -> str | None:
     """The warehouse's URL; None where it has no connection, or an unusable one."""
     try:
         return warehouse_url()

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
+from stripe_sync.client.identity import key_problem
 from stripe_sync.client.scrub_secrets import scrubbed
 from stripe_sync.clock import Clock, SystemClock
 from stripe_sync.errors import (
@@ -396,7 +397,9 @@ class PollSupervisor:
             sync.backoff.reset()
         if not sync.is_message_stored or (sync.error is None) != (result.error is None):
             message = str(result.error) if result.error else None
-            await asyncio.to_thread(shared.warehouse.polls.set_message, name, message)
+            problem = key_problem(result.error)
+            set_message = shared.warehouse.polls.set_message
+            await asyncio.to_thread(set_message, name, message, key_problem=problem)
         sync.error, sync.is_message_stored = result.error, True
 
     async def _keep_polling(
@@ -445,7 +448,9 @@ class PollSupervisor:
             if isinstance(error, AccountDisconnected):
                 await self._disconnect(shared, name, message)
             elif not isinstance(error, (SyncBusy, SyncConflict)):
-                await asyncio.to_thread(shared.warehouse.polls.set_message, name, message)
+                set_message = shared.warehouse.polls.set_message
+                problem = key_problem(error)
+                await asyncio.to_thread(set_message, name, message, key_problem=problem)
         except WarehouseError as failed:
             log.warning("The error of sync %s could not be stored: %s", name, failed)
 
@@ -456,7 +461,8 @@ class PollSupervisor:
             f"disconnected, not polled until it is resumed (stripe-sync syncs resume {name}) or"
             f" stripe_reconcile finds that it has access again: {message}"
         )
-        await asyncio.to_thread(shared.warehouse.polls.set_message, name, remedy)
+        set_message = shared.warehouse.polls.set_message
+        await asyncio.to_thread(set_message, name, remedy, key_problem="refused")
         await asyncio.to_thread(shared.warehouse.syncs.mark_disconnected, ids.sync_id(name))
 
     def _raise_if_none_can_be_polled(self) -> None:

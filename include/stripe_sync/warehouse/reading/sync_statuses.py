@@ -55,6 +55,44 @@ LEFT JOIN LATERAL (
 WHERE c.sync_id = :sync_id ORDER BY c.collection_id
 """)
 
+_KEYS = sa.text("""
+SELECT s.id AS sync_id, p.polled_at, p.message, p.message_at, p.key_problem, f.forbidden,
+    f.forbidden_at
+FROM stripe_sync.syncs AS s
+LEFT JOIN stripe_sync.poll_state AS p ON p.sync_id = s.id
+CROSS JOIN LATERAL (
+    SELECT max(c.updated_at) AS forbidden_at, coalesce(array_agg(
+        c.collection_id || coalesce(' (' || c.permission || ')', '') ORDER BY c.collection_id),
+        '{}') AS forbidden
+    FROM stripe_sync.collection_state AS c
+    WHERE c.sync_id = s.id AND c.status = 'forbidden'
+        AND (s.collections IS NULL OR c.collection_id = ANY (s.collections))
+) AS f
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyState:
+    """What polling and backfills of a sync have met with its key.
+
+    Attributes:
+        sync_id: The sync.
+        polled_at: Last poll that Stripe answered; None for never.
+        message: Error that keeps it from being polled; None for no error.
+        message_at: When that last changed.
+        key_problem: ``refused`` or ``limited``, if that error is about the key.
+        forbidden: Collections that the key may not read, with the permission that it lacks.
+        forbidden_at: When the last of them was found; None for no such collection.
+    """
+
+    sync_id: UUID
+    polled_at: datetime | None
+    message: str | None
+    message_at: datetime | None
+    key_problem: str | None
+    forbidden: tuple[str, ...]
+    forbidden_at: datetime | None
+
 
 @dataclass(frozen=True, slots=True)
 class PollingStatus:
@@ -172,6 +210,12 @@ class SyncStatuses:
         with explain(self.engine.url), self.engine.connect() as connection:
             rows = connection.execute(_COLLECTIONS, {"sync_id": sync_id}).mappings()
             return [CollectionStatusRow(**row) for row in rows]
+
+    def key_states(self) -> list[KeyState]:
+        """What was met with the key of each sync."""
+        with explain(self.engine.url), self.engine.connect() as connection:
+            rows = connection.execute(_KEYS).mappings()
+            return [KeyState(**{**row, "forbidden": tuple(row["forbidden"])}) for row in rows]
 
     def now(self) -> datetime:
         """The warehouse's time."""

@@ -30,6 +30,8 @@ poll_state = sa.Table(
     counter("stripe_events", "Number of Stripe events processed"),
     counter("changes", "Number of change events written by polling"),
     sa.Column("message", pg.TEXT, comment="Error that keeps the sync from being polled, if any"),
+    sa.Column("message_at", MOMENT, comment="When the message last changed"),
+    sa.Column("key_problem", pg.TEXT, comment="refused or limited: what it says of the key"),
     sa.Column("transactions", sa.BigInteger, comment="Charges of 30 days at transactions_at"),
     sa.Column("transactions_at", MOMENT, comment="When the charges were counted"),
     sa.Column("lease_owner", pg.TEXT, comment="Process that polls the sync"),

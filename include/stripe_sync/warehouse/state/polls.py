@@ -181,9 +181,17 @@ class Polls:
         with explain(self.engine.url), self.engine.begin() as connection:
             connection.execute(statement)
 
-    def set_message(self, sync_name: str, message: str | None) -> None:
-        """Store the error that keeps a sync from being polled; None for no error."""
-        statement = _MESSAGE.bindparams(name=sync_name, message=message)
+    def set_message(
+        self, sync_name: str, message: str | None, *, key_problem: str | None = None
+    ) -> None:
+        """Store the error that keeps a sync from being polled.
+
+        Args:
+            sync_name: The sync.
+            message: The error; None for no error.
+            key_problem: ``refused`` or ``limited``, if the error is about the key.
+        """
+        statement = _MESSAGE.bindparams(name=sync_name, message=message, key_problem=key_problem)
         with explain(self.engine.url), self.engine.begin() as connection:
             connection.execute(statement)
 
@@ -264,7 +272,8 @@ RETURNING p.sync_id
 """)
 
 _MESSAGE = sa.text("""
-UPDATE stripe_sync.poll_state AS p SET message = :message
+UPDATE stripe_sync.poll_state AS p
+SET message = :message, message_at = clock_timestamp(), key_problem = :key_problem
 FROM stripe_sync.syncs AS s
 WHERE s.id = p.sync_id AND s.name = :name AND p.message IS DISTINCT FROM :message
 """)

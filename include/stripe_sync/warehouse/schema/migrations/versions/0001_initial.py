@@ -36,6 +36,7 @@ def upgrade() -> None:
     _create_processed_events()
     _create_pending_fetches_and_gaps()
     _create_set_aside()
+    _create_oauth_authorizations()
     _create_rate_limit()
     _tune_payload_columns()
 
@@ -46,6 +47,7 @@ def downgrade() -> None:
         op.execute(f"DROP FUNCTION IF EXISTS {_CONTROL}.{function}")
     for table in (
         "sql_functions",
+        "oauth_authorizations",
         "pacing",
         "stripe_reads",
         "retention_gaps",
@@ -339,6 +341,8 @@ def _create_poll_state() -> None:
         _counter("stripe_events", "Number of Stripe events processed"),
         _counter("changes", "Number of change events written by polling"),
         _nullable("message", _TEXT, "Error that keeps the sync from being polled, if any"),
+        _nullable("message_at", _MOMENT, "When the message last changed"),
+        _nullable("key_problem", _TEXT, "refused or limited: what it says of the key"),
         _nullable("transactions", _BIGINT, "Charges of 30 days at transactions_at"),
         _nullable("transactions_at", _MOMENT, "When the charges were counted"),
         _nullable("lease_owner", _TEXT, "Process that polls the sync"),
@@ -426,6 +430,36 @@ def _create_set_aside() -> None:
         _column("observed_at", _MOMENT, "When it was requested"),
         _column("set_aside_at", _MOMENT, default=sa.func.now()),
         _column("code_version", _TEXT, "Version that could not store it"),
+    )
+
+
+def _create_oauth_authorizations() -> None:
+    op.create_table(
+        "oauth_authorizations",
+        _column("id", _KEY, "Hash of the state"),
+        _column("user_name", _TEXT, "Who started it"),
+        _column("livemode", _BOOLEAN, "Mode of the platform's key"),
+        _column("platform_id", _TEXT, "Airflow connection of that key"),
+        _nullable("redirect_url", _TEXT, "Where the browser goes at the end; null: nowhere"),
+        _nullable("caller_state", _JSON, "The caller's own state"),
+        _column("wanted", _JSON, "Name, metadata and sync of the new credential"),
+        _column("status", _TEXT, "started, claimed, exchanged, done or failed", "started"),
+        _column("created_at", _MOMENT, default=sa.func.now()),
+        _column("expires_at", _MOMENT, "Until when a code is accepted"),
+        _nullable("code_hash", _KEY, "Hash of the code that was exchanged"),
+        _nullable("claimed_at", _MOMENT, "When the exchange of the code began"),
+        _nullable("account_id", _TEXT, "acct_…, once Stripe has named it"),
+        _nullable("credential_id", _TEXT, "Airflow connection of the account"),
+        _nullable("sync_name", _TEXT, "The sync that was created"),
+        _nullable("message", _TEXT, "Why it failed"),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("code_hash", name="oauth_authorizations_code"),
+        sa.CheckConstraint(
+            "status IN ('started', 'claimed', 'exchanged', 'done', 'failed')",
+            name="oauth_authorizations_status",
+        ),
+        schema=_CONTROL,
+        comment="Authorizations of Stripe Connect, each good for one code",
     )
 
 

@@ -1,0 +1,1 @@
+"""Stripe Connect's OAuth for Standard accounts."""

@@ -1,0 +1,1 @@
+"""Credentials: Stripe keys that are stored outside of this package, as Airflow connections."""

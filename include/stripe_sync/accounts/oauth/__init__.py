@@ -1,0 +1,1 @@
+"""Stripe Connect's OAuth: an account lets a platform act on it."""

@@ -1,0 +1,1 @@
+"""Stripe credentials over HTTP; stored in Airflow's database as encrypted connections."""

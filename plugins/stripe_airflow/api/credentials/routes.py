@@ -1,0 +1,175 @@
+"""Routes of credentials: Stripe keys, stored as Airflow connections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from airflow.sdk.exceptions import AirflowNotFoundException
+from fastapi import APIRouter, Query, Response
+from pydantic import SecretStr
+
+from stripe_airflow.api.credentials.models import (
+    Credential,
+    CredentialList,
+    CredentialUpdate,
+    DeletedCredential,
+    KeyUpdate,
+    NewCredential,
+)
+from stripe_airflow.api.credentials.overrides import overriding_source
+from stripe_airflow.api.credentials.store import (
+    check_encryption,
+    delete_credential,
+    load_credential,
+    load_credentials,
+    save_credential,
+)
+from stripe_airflow.api.errors import ApiError
+from stripe_airflow.api.rights import MANAGE
+from stripe_airflow.api.routing import Route, page_of
+from stripe_airflow.hooks.stripe import StripeHook, warehouse_if_any
+from stripe_sync import (
+    KeyProperties,
+    StoredCredential,
+    change_credential,
+    describe_credentials,
+    import_credential,
+    probe_stored_credential,
+)
+
+router = APIRouter(prefix="/v1/credentials", tags=["credentials"], route_class=Route)
+
+Check = Annotated[
+    bool, Query(description="Find out what the key may read and write: about 100 requests.")
+]
+
+
+@router.get("", dependencies=[MANAGE])
+def list_credentials(
+    external_id: str | None = None,
+    after_cursor: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> CredentialList:
+    """All credentials by id, page by page."""
+    found = [each for each in load_credentials() if external_id in (None, each.external_id)]
+    page = page_of({each.id: each for each in found}, after_cursor, limit)
+    return CredentialList(
+        credentials=_answers(page.items), cursor=page.cursor, has_more=page.has_more
+    )
+
+
+@router.post("", status_code=201, dependencies=[MANAGE])
+def create(body: NewCredential, response: Response, *, check: Check = False) -> Credential:
+    """Import a key. One of the same account and mode is replaced; then the status is 200."""
+    credential, is_new = import_key(body)
+    response.status_code = 201 if is_new else 200
+    return _answer(_checked(credential) if check else credential)
+
+
+@router.get("/{credential_id}", dependencies=[MANAGE])
+def read(credential_id: str) -> Credential:
+    """One credential."""
+    return _answer(load_credential(credential_id))
+
+
+@router.patch("/{credential_id}", dependencies=[MANAGE])
+def update(credential_id: str, body: CredentialUpdate, *, check: Check = False) -> Credential:
+    """Change a credential. A new key must be of the same account and mode."""
+    check_encryption()
+    credential = load_credential(credential_id)
+    changes = {name: getattr(body, name) for name in body.model_fields_set - {"properties"}}
+    changes |= {name: getattr(body.properties, name) for name in ("name", "test")}
+    if secret_key := _secret_key(body.properties):
+        changes["secret_key"] = secret_key
+    credential = change_credential(credential, changes, warehouse_url=warehouse_if_any())
+    save_credential(credential)
+    return _answer(_checked(credential) if check else credential)
+
+
+@router.delete("/{credential_id}", dependencies=[MANAGE])
+def delete(credential_id: str) -> DeletedCredential:
+    """Delete a credential that no sync uses. Nothing in Stripe is changed."""
+    [info] = describe_credentials([load_credential(credential_id)], warehouse_if_any())
+    if info.syncs:
+        message = f"the syncs {', '.join(info.syncs)} use this credential: delete them first"
+        raise ApiError(409, "credential_in_use", message, param="credential_id")
+    delete_credential(credential_id)
+    return DeletedCredential(id=credential_id)
+
+
+def import_key(body: NewCredential) -> tuple[StoredCredential, bool]:
+    """Store the key of a body.
+
+    Returns:
+        The credential, and whether it is new.
+
+    Raises:
+        ApiError: The body has no key, or Airflow cannot store it encrypted.
+        ConfigurationError: A value is invalid.
+        StripeError: Stripe refuses the key, or cannot be reached.
+    """
+    check_encryption()
+    properties = body.properties
+    secret_key = _secret_key(properties)
+    if secret_key is None:
+        param = "properties.secret_key"
+        message = f"{param}: this parameter is required"
+        raise ApiError(400, "parameter_missing", message, param=param)
+    key = KeyProperties(
+        secret_key,
+        test=properties.test,
+        name=properties.name,
+        account=properties.account,
+        api_base=properties.api_base or _default_api_base(),
+    )
+    credential = import_credential(
+        key,
+        load_credentials(),
+        metadata=body.metadata,
+        external_id=body.external_id,
+        warehouse_url=warehouse_if_any(),
+    )
+    return credential, save_credential(credential)
+
+
+def _secret_key(properties: KeyUpdate) -> str | None:
+    """The key of a body, under either of its names.
+
+    Raises:
+        ApiError: Both are given, and differ.
+    """
+    both = [_text(each) for each in (properties.secret_key, properties.secret)]
+    given = {each for each in both if each is not None}
+    if len(given) > 1:
+        message = "properties.secret: give secret_key or secret, not two different keys"
+        raise ApiError(400, "parameter_invalid", message, param="properties.secret")
+    return next(iter(given), None)
+
+
+def _text(value: SecretStr | None) -> str | None:
+    return None if value is None else value.get_secret_value()
+
+
+def _default_api_base() -> str | None:
+    """The address of the API that the connection ``stripe_default`` has; None for Stripe's own."""
+    try:
+        host = StripeHook.get_connection(StripeHook.default_conn_name).host
+    except AirflowNotFoundException:
+        return None
+    return host or None
+
+
+def _checked(credential: StoredCredential) -> StoredCredential:
+    checked = probe_stored_credential(credential, warehouse_url=warehouse_if_any())
+    save_credential(checked)
+    return checked
+
+
+def _answer(credential: StoredCredential) -> Credential:
+    return _answers([credential])[0]
+
+
+def _answers(credentials: Sequence[StoredCredential]) -> list[Credential]:
+    found = describe_credentials(credentials, warehouse_if_any())
+    return [Credential.of(info, overriding_source(info.id)) for info in found]
