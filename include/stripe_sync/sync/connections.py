@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from stripe_sync.catalog import PINNED_API_VERSION, Catalog, load_catalog
 from stripe_sync.client import Credential, PacingLimits
 from stripe_sync.errors import ConfigurationError
+from stripe_sync.extract.field_rules import make_rules, parse_pattern
+from stripe_sync.records.redaction import FieldRules
 
 _UNSET = ("", "null")
 """Texts that forms and environment variables use for "no value"."""
@@ -32,6 +34,10 @@ class SyncSettings(BaseModel):
             collections.
         include_parents: Parent collections to store as well (a backfill reads them in any case):
             ``account``, ``application_fee``, ``payment_link``, ``quote``.
+        exclude: Fields and collections that are never stored: ``customer.email``,
+            ``customer.address.*``, ``*.metadata.ssn``, ``customer`` (all of its objects but their
+            ids, wherever they are). Ids and times that reading needs cannot be left out.
+        hash_fields: Fields of which only a hash is stored; equal values have equal hashes.
         max_age_days: Backfill only objects created within this number of days; None for all.
         keep_events_days: Days that change events stay in the warehouse; None for ever. The newest
             change event of each record always stays, and the lake keeps all.
@@ -61,6 +67,8 @@ class SyncSettings(BaseModel):
     created_events: bool = True
     fail_when_forbidden: bool = False
     include_parents: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    hash_fields: tuple[str, ...] = ()
     max_age_days: int | None = Field(default=None, gt=0)
     keep_events_days: int | None = Field(default=None, gt=0)
     read_every_parent: bool = False
@@ -95,19 +103,28 @@ class SyncSettings(BaseModel):
             raise ValueError(message)
         return version
 
-    @field_validator("include_parents", mode="before")
+    @field_validator("include_parents", "exclude", "hash_fields", mode="before")
     @classmethod
-    def _split_include_parents(cls, include_parents: object) -> object:
+    def _split_names(cls, names: object) -> object:
         """Accept ``"quote, account"``, as environment variables and connection URIs carry it."""
-        if isinstance(include_parents, str):
-            return [name.strip() for name in include_parents.split(",") if name.strip()]
-        return include_parents
+        if isinstance(names, str):
+            return [name.strip() for name in names.split(",") if name.strip()]
+        return names
 
     @field_validator("include_parents")
     @classmethod
     def _check_include_parents(cls, include_parents: tuple[str, ...]) -> tuple[str, ...]:
         load_catalog(include_parents)
         return include_parents
+
+    @field_validator("exclude", "hash_fields")
+    @classmethod
+    def _check_patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        catalog = load_catalog()
+        try:
+            return tuple(dict.fromkeys(parse_pattern(catalog, each).text for each in patterns))
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from None
 
     @property
     def catalog(self) -> Catalog:
@@ -207,6 +224,8 @@ class Connections:
         warehouse_url: ``postgresql://user:password@host:port/database``.
         lake_url: Folder or fsspec URL (``s3://bucket/stripe``).
         settings: The sync's settings; those stored with the sync win over them.
+        hash_secret: Key of the hashes of ``hash_fields``, at least 16 characters. It is not stored:
+            with another one equal values have other hashes.
 
     Example:
         >>> from stripe_sync import Connections, Credential
@@ -222,6 +241,18 @@ class Connections:
     warehouse_url: str = field(repr=False)
     lake_url: str
     settings: SyncSettings = field(default_factory=SyncSettings)
+    hash_secret: str | None = field(default=None, repr=False)
+
+    def field_rules(self) -> FieldRules | None:
+        """Fields that are left out or hashed; None for none.
+
+        Raises:
+            ConfigurationError: Fields are to be hashed, and the secret is missing or too short.
+        """
+        settings = self.settings
+        return make_rules(
+            settings.catalog, settings.exclude, settings.hash_fields, self.hash_secret
+        )
 
     def overridden_by(self, overrides: Mapping[str, object]) -> Connections:
         """The same with the settings that are stored with the sync.

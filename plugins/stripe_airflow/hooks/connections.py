@@ -80,6 +80,7 @@ def connections_for(
             warehouse_url=warehouse_url(warehouse_conn_id),
             lake_url=StripeLakeHook(lake_conn_id).get_conn(),
             settings=stripe.sync_settings(),
+            hash_secret=stripe.hash_secret(),
         )
     except AirflowNotFoundException as error:
         msg = f"sync {sync!r} lacks a connection: {error}"

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 CREDENTIAL_EXTRAS = ("account", "mode", "proxy", "ca_bundle")
 """Extras that are no settings of the sync, but fields of the ``Credential``."""
 
+HASH_SECRET_EXTRA = "hash_secret"  # noqa: S105 - a name
+"""Extra with the key of the hashes of ``hash_fields``; Airflow masks it for its name."""
+
 KEY_PAGE = "/stripe/new-key"
 """Path, below the UI's address, of the page that leads to Stripe's for a new restricted key."""
 
@@ -28,8 +31,8 @@ class StripeHook(BaseHook):
 
     Fields of the connection: ``password`` is the secret or restricted key, ``host`` the base URL
     of the API (Stripe's if empty). Extras: ``account``, ``mode`` (what the key must be for),
-    ``proxy``, ``ca_bundle``, and the settings of the sync (``stripe_sync.SyncSettings``), such as
-    ``requests_per_second``.
+    ``proxy``, ``ca_bundle``, ``hash_secret`` (for the setting ``hash_fields``), and the settings of
+    the sync (``stripe_sync.SyncSettings``), such as ``requests_per_second``.
 
     Args:
         stripe_conn_id: Id of the connection.
@@ -80,13 +83,23 @@ class StripeHook(BaseHook):
         from stripe_sync import SyncSettings
 
         extras = extras_of(self.get_connection(self.stripe_conn_id))
-        for name in CREDENTIAL_EXTRAS:
+        for name in (*CREDENTIAL_EXTRAS, HASH_SECRET_EXTRA):
             extras.pop(name, None)
         try:
             return SyncSettings.parse(extras)
         except ConfigurationError as error:
             msg = f"extras of connection {self.stripe_conn_id!r}: {error}"
             raise ConfigurationError(msg) from error
+
+    def hash_secret(self) -> str | None:
+        """Key of the hashes of the setting ``hash_fields``; None where the connection has none.
+
+        Raises:
+            AirflowNotFoundException: There is no such connection.
+            ConfigurationError: The extras are not a JSON object.
+        """
+        secret = extras_of(self.get_connection(self.stripe_conn_id)).get(HASH_SECRET_EXTRA)
+        return None if is_unset(secret) else str(secret).strip()
 
     def test_connection(self) -> tuple[bool, str]:
         """Find out whose the key is and what it may read and write; check the settings.
