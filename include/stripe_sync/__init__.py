@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     )
     from stripe_sync.accounts.completeness import MissingData, find_missing_data
     from stripe_sync.accounts.deletion import SyncDeletion, delete_sync
+    from stripe_sync.accounts.erasure import CustomerErasure, erase_customer, finish_erasures
     from stripe_sync.accounts.sync_of_key import choose_sync
     from stripe_sync.accounts.sync_status import SyncStatus, sync_status
     from stripe_sync.accounts.syncs import (
@@ -122,6 +123,7 @@ __all__ = [
     "Credential",
     "CredentialHealth",
     "CursorVanished",
+    "CustomerErasure",
     "DueRead",
     "EndpointUnavailable",
     "EventCursorExpired",
@@ -174,8 +176,10 @@ __all__ = [
     "delete_sync",
     "describe_health",
     "describe_syncs",
+    "erase_customer",
     "fetch_account_id",
     "find_connection_id",
+    "finish_erasures",
     "find_missing_data",
     "get_sync",
     "list_syncs",
@@ -205,6 +209,7 @@ _MODULES = {
     "accounts": ("CredentialHealth", "check_credential", "create_key_url", "describe_health"),
     "accounts.completeness": ("MissingData", "find_missing_data"),
     "accounts.deletion": ("SyncDeletion", "delete_sync"),
+    "accounts.erasure": ("CustomerErasure", "erase_customer", "finish_erasures"),
     "accounts.sync_of_key": ("choose_sync",),
     "accounts.sync_status": ("SyncStatus", "sync_status"),
     "accounts.syncs": (

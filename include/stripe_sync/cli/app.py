@@ -6,6 +6,7 @@ import typer
 
 from stripe_sync.cli import credentials, syncs
 from stripe_sync.cli.check import check
+from stripe_sync.cli.erase import erase
 
 app = typer.Typer(
     name="stripe-sync",
@@ -15,6 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(check)
+app.command()(erase)
 app.add_typer(credentials.app, name="credentials")
 app.add_typer(syncs.app, name="syncs")
 

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import re
+
 from stripe_sync.records import canonical_json
 from stripe_sync.records.canonical_json import JsonObject
 
 _ERASED = "erased"
+ERASED_TEXT = b'"erased":true'
+"""Part of the canonical JSON of every erased object."""
+
+_STRING = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 
 
-def erased_payload(kind: str, object_id: object) -> bytes:
-    """The payload of an erased object, as canonical JSON text.
+def erased_row(payload_json: bytes) -> tuple[bytes, str]:
+    """What is stored instead of a payload: ``{"erased": true, "id": …, "object": …}``.
 
     Args:
-        kind: Its ``object``.
-        object_id: Its ``id``; None where objects of its kind have none.
+        payload_json: The payload, as canonical JSON text.
+
+    Returns:
+        Canonical JSON text, and its hash.
     """
-    payload = {"object": kind, _ERASED: True}
-    return canonical_json.canonical(payload if object_id is None else {**payload, "id": object_id})
+    payload = canonical_json.loads(payload_json)
+    kept = {name: payload[name] for name in ("id", "object") if name in payload}
+    text = canonical_json.canonical({**kept, _ERASED: True})
+    return text, canonical_json.payload_hash(text)
 
 
 def is_erased(payload: JsonObject) -> bool:
     """Whether a payload is what is left of an erased object."""
     return payload.get(_ERASED) is True and payload.keys() <= {"id", "object", _ERASED}
+
+
+def named_strings(json_text: bytes) -> set[str]:
+    """The strings of a JSON text that can be ids: those without an escape, keys included."""
+    found = (each for each in _STRING.findall(json_text) if b"\\" not in each)
+    return {each.decode("utf-8", "replace") for each in found}

@@ -26,6 +26,7 @@ class Source(StrEnum):
     POLL = "poll"
     MUTATION = "mutation"
     RECONCILE = "reconcile"
+    ERASE = "erase"
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,8 @@ async def taken(session: Session) -> AsyncIterator[list[SetAside]]:
     found = objects.take(session.sensitive_fields, keep_text=not has_rules) if objects else []
     try:
         if found:
+            store = session.warehouse.erasures
+            found = await asyncio.to_thread(store.texts_to_store, session.sync.id, found)
             await asyncio.to_thread(session.lake.write_set_aside, found)
         yield found
     except BaseException:
