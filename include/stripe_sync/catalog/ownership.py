@@ -32,6 +32,11 @@ _SHARED = frozenset(
         "capability",
         "coupon",
         "customer",
+        "issuing.authorization",
+        "issuing.card",
+        "issuing.cardholder",
+        "issuing.dispute",
+        "issuing.transaction",
         "payment_link",
         "payout",
         "person",
@@ -80,6 +85,12 @@ class Ownership:
             each.object: each.id for each in every if each.retrieval is not Retrieval.PREVIEW
         }
         self._roots = {name: _tree(paths) for name, paths in reference_paths().items()}
+
+    def kept(self, collection_id: str) -> frozenset[str]:
+        """Fields that an erased object keeps: those that identify it."""
+        found = self._collections.get(collection_id)
+        key = found.key if found else ()
+        return frozenset({"id", "object", *(name for name in key if "." not in name)})
 
     def may_belong(self, collection_id: str) -> bool:
         """Whether objects of a collection may belong to a customer."""

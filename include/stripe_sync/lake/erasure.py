@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from stripe_sync.catalog.ownership import load_ownership
 from stripe_sync.errors import LakeError
 from stripe_sync.lake import atomic_write
 from stripe_sync.lake.file_names import SUFFIX
@@ -175,11 +176,13 @@ def _without(table: pa.Table, mask: pa.ChunkedArray) -> tuple[pa.Table, int]:
     name = next(each for each in _PAYLOADS if each in table.column_names)
     chosen = mask.to_pylist()
     texts: list[str] = table[name].to_pylist()
+    collections, ownership = table["collection_id"].to_pylist(), load_ownership()
     count, hashes = 0, dict[int, str]()
     for place in (index for index, is_chosen in enumerate(chosen) if is_chosen):
         if not is_erased(canonical_json.loads(texts[place])):
             count += 1
-        text, hashes[place] = erased_row(texts[place].encode())
+        kept = ownership.kept(collections[place])
+        text, hashes[place] = erased_row(texts[place].encode(), kept)
         texts[place] = text.decode()
     columns = {name: texts}
     if "payload_hash" in table.column_names:

@@ -16,6 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from everything_written import places
+from shop import CATALOG, BackfilledShop
 from stripe_sync import (
     ConfigurationError,
     CustomerErasure,
@@ -287,6 +288,46 @@ def test_killed_between_any_two_steps_it_ends_as_one_that_was_not(stored: Stored
     erased = sync.sql("SELECT id FROM stripe_raw.records WHERE payload @> '{\"erased\": true}'")
     assert len(ids) == len(erased)
     assert finish_erasures(*urls(sync), SYNC) == []
+
+
+def test_whatever_names_a_customer_is_erased_in_every_collection(
+    backfilled: BackfilledShop, tmp_path: Path
+) -> None:
+    with backfilled.copy(tmp_path) as shop:
+        sync = shop.harness
+        customer = most_named(sync)
+        named = f"SELECT DISTINCT collection_id FROM stripe_raw.records WHERE {NAMES}"
+        before = {name for (name,) in sync.sql(named, customer)}
+        assert len(before) > 15, before
+        erase(sync, customer)
+        assert sync.sql(f"{named} AND NOT deleted", customer) == []
+        sync.assert_streams_agree()
+        for collection_id, payload in sync.sql(
+            "SELECT collection_id, payload FROM stripe_raw.records WHERE payload ? 'erased'"
+        ):
+            key = [name for name in CATALOG[collection_id].key if "." not in name]
+            assert all(payload[name] for name in key), (collection_id, payload)
+            values = [payload[name] for name in payload if name != "erased"]
+            assert all(isinstance(value, str) for value in values)
+        assert (
+            sync.sql(
+                "SELECT 1 FROM stripe_raw.records WHERE collection_id = 'stripe:product'"
+                " AND deleted"
+            )
+            == []
+        )
+
+
+NAMES = "position(%s in payload::text) > 0"
+
+
+def most_named(sync: SyncHarness) -> str:
+    """The customer of the shop to whom most belongs."""
+    [(customer,)] = sync.sql(
+        "SELECT payload ->> 'customer' FROM stripe_raw.records WHERE payload ->> 'customer' <> ''"
+        " GROUP BY 1 ORDER BY count(DISTINCT collection_id) DESC, 1 LIMIT 1"
+    )
+    return str(customer)
 
 
 def test_the_memory_lasts_as_long_as_the_data(stored: Stored) -> None:

@@ -186,12 +186,14 @@ def _stripped(
 
 
 def _strip_event(event: EventRow) -> EventRow:
-    text, _ = erased_row(event.data_json)
+    text, _ = erased_row(event.data_json, load_ownership().kept(event.collection_id))
     return replace(event, data_json=text, changes=None if event.changes is None else {})
 
 
 def _strip_record(record: RecordRow) -> RecordRow:
-    text, payload_hash = erased_row(record.payload_json)
+    text, payload_hash = erased_row(
+        record.payload_json, load_ownership().kept(record.collection_id)
+    )
     return replace(record, payload_json=text, payload_hash=payload_hash)
 
 

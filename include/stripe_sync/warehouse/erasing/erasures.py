@@ -18,7 +18,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from stripe_sync.catalog.ownership import CUSTOMERS, Key
+from stripe_sync.catalog.ownership import CUSTOMERS, Key, load_ownership
 from stripe_sync.errors import WarehouseError
 from stripe_sync.records import ids
 from stripe_sync.records.erasure import erased_row, named_strings
@@ -81,14 +81,17 @@ WHERE sync_id = %s AND collection_id = %s AND upstream_id = ANY (%s)
 """
 
 _LEFT = """
-coalesce((SELECT jsonb_object_agg(key, value) FROM jsonb_each({payload})
-    WHERE key IN ('id', 'object')), '{{}}') || '{{"erased": true}}'
+coalesce((
+    SELECT jsonb_object_agg(key, CASE jsonb_typeof(value) WHEN 'object' THEN value -> 'id'
+        ELSE value END) FROM jsonb_each({payload}) WHERE key = ANY (%(kept)s)
+), '{{}}') || '{{"erased": true}}'
 """
 
 _ERASE_EVENTS = f"""
 UPDATE stripe_raw.events SET data = {_LEFT.format(payload="data")}, data_exact = NULL,
     changes = CASE WHEN changes IS NOT NULL THEN '{{}}'::jsonb END
-WHERE sync_id = %s AND collection_id = %s AND upstream_id = ANY (%s)
+WHERE sync_id = %(sync_id)s AND collection_id = %(collection_id)s
+    AND upstream_id = ANY (%(names)s)
     AND (data <> {_LEFT.format(payload="data")} OR changes <> '{{}}' OR data_exact IS NOT NULL)
 """
 
@@ -243,7 +246,11 @@ class Erasures:
             [now] = [row[0] for row in cursor]
             cursor.execute(_STORED, key)
             stored = cursor.fetchall()
-            cursor.execute(_ERASE_EVENTS, key)
+            kept = list(load_ownership().kept(collection_id))
+            names = {"names": list(upstream_ids), "kept": kept}
+            cursor.execute(
+                _ERASE_EVENTS, {"sync_id": sync_id, "collection_id": collection_id, **names}
+            )
             events = cursor.rowcount
             if stored:
                 _erase_records(cursor, sync_id, collection_id, stored, now)
@@ -287,7 +294,8 @@ class Erasures:
 def _erase_records(
     cursor: Cursor, sync_id: UUID, collection_id: str, stored: Sequence[Any], now: datetime
 ) -> None:
-    left = [erased_row(canonical_text(exact, text)) for _, _, exact, text in stored]
+    kept = load_ownership().kept(collection_id)
+    left = [erased_row(canonical_text(exact, text), kept) for _, _, exact, text in stored]
     cursor.execute(
         _ERASE_RECORDS,
         {
