@@ -53,7 +53,11 @@ if TYPE_CHECKING:
     )
     from stripe_sync.accounts.completeness import MissingData, find_missing_data
     from stripe_sync.accounts.deletion import SyncDeletion, delete_sync
-    from stripe_sync.accounts.erasure import CustomerErasure, erase_customer, finish_erasures
+    from stripe_sync.accounts.erasing.erasure import (
+        CustomerErasure,
+        erase_customer,
+        finish_erasures,
+    )
     from stripe_sync.accounts.sync_of_key import choose_sync
     from stripe_sync.accounts.sync_status import SyncStatus, sync_status
     from stripe_sync.accounts.syncs import (
@@ -179,8 +183,8 @@ __all__ = [
     "erase_customer",
     "fetch_account_id",
     "find_connection_id",
-    "finish_erasures",
     "find_missing_data",
+    "finish_erasures",
     "get_sync",
     "list_syncs",
     "listen_streams",
@@ -209,7 +213,7 @@ _MODULES = {
     "accounts": ("CredentialHealth", "check_credential", "create_key_url", "describe_health"),
     "accounts.completeness": ("MissingData", "find_missing_data"),
     "accounts.deletion": ("SyncDeletion", "delete_sync"),
-    "accounts.erasure": ("CustomerErasure", "erase_customer", "finish_erasures"),
+    "accounts.erasing.erasure": ("CustomerErasure", "erase_customer", "finish_erasures"),
     "accounts.sync_of_key": ("choose_sync",),
     "accounts.sync_status": ("SyncStatus", "sync_status"),
     "accounts.syncs": (

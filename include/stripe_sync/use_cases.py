@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from stripe_sync.accounts.erasure import finish_erasures
+from stripe_sync.accounts.erasing.erasure import finish_erasures
 from stripe_sync.catalog import PINNED_API_VERSION
 from stripe_sync.client import Credential, NoRateLimit, RetryPolicy, StripeApi, Timeouts
 from stripe_sync.client.identity import fetch_identity

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from stripe_sync.accounts.erasure import CustomerErasure, erase_customer
+from stripe_sync.accounts.erasing.erasure import CustomerErasure, erase_customer
 from stripe_sync.errors import StripeSyncError
 
 FAILED = 1

@@ -11,16 +11,15 @@ The steps are in this order, so that a process may be killed between any two of 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from typing import Any
-from uuid import UUID
 
+from stripe_sync.accounts.erasing.search import Search
 from stripe_sync.accounts.syncs import find_sync, open_warehouse
 from stripe_sync.catalog import ID_PREFIX, load_catalog
-from stripe_sync.catalog.ownership import CUSTOMERS, Key, load_ownership
+from stripe_sync.catalog.ownership import CUSTOMERS, Key
 from stripe_sync.errors import ConfigurationError, SyncConflict
 from stripe_sync.lake import Lake, LakeErasure
 from stripe_sync.records import canonical_json, ids
@@ -153,7 +152,7 @@ class _Run:
 
     def count(self) -> CustomerErasure:
         """What would be erased."""
-        search = _Search(self.warehouse, self.lake, self.sync.id)
+        search = Search(self.warehouse, self.lake, self.sync.id)
         search.found = {(CUSTOMERS, self.customer)}
         while search.grow():
             pass
@@ -168,7 +167,7 @@ class _Run:
         """Erase; every step may be repeated."""
         erasures, sync_id = self.warehouse.erasures, self.sync.id
         erasures.begin(sync_id, self.customer)
-        search = _Search(self.warehouse, self.lake, sync_id)
+        search = Search(self.warehouse, self.lake, sync_id)
         report = CustomerErasure(self.sync.name, self.customer, dry_run=False)
         objects: Counter[str] = Counter()
         grows = True
@@ -205,78 +204,13 @@ class _Run:
         report.files += self.lake.erase_set_aside({name for _, name in found})
         self.progress("files", report.files)
 
-    def _report(self, search: _Search, *, dry_run: bool) -> CustomerErasure:
+    def _report(self, search: Search, *, dry_run: bool) -> CustomerErasure:
         objects = _by_name(search.objects)
         return CustomerErasure(self.sync.name, self.customer, dry_run=dry_run, objects=objects)
 
     def _collection_ids(self) -> list[str]:
         catalog = load_catalog()
         return [*catalog, *catalog.parent_only]
-
-
-class _Search:
-    """Finds the objects that belong to some objects, in records, change events and lake.
-
-    Earlier states count: a payment method that was detached names its customer no longer.
-
-    Attributes:
-        found: Keys of the objects, found so far.
-        objects: Number of those with data, by collection.
-    """
-
-    def __init__(self, warehouse: Warehouse, lake: LakeErasure, sync_id: UUID) -> None:
-        self._warehouse = warehouse
-        self._lake = lake
-        self._sync_id = sync_id
-        self._ownership = load_ownership()
-        self._with_data: set[Key] = set()
-        self.found: set[Key] = set()
-
-    @property
-    def objects(self) -> Counter[str]:
-        return Counter(collection_id for collection_id, _ in self._with_data)
-
-    def grow(self) -> bool:
-        """Search everything until nothing more is found; whether anything was."""
-        before = len(self.found)
-        size = -1
-        while size < len(self.found):
-            size = len(self.found)
-            for row in chain.from_iterable(self._rows()):
-                self._look_at(row)
-        return len(self.found) > before
-
-    def _rows(self) -> Iterator[Iterable[Any]]:
-        yield from self._warehouse.erasures.stored_rows(self._sync_id)
-        yield from self._lake.rows()
-
-    def _look_at(self, row: Any) -> None:
-        """Add the object of a row, and its parts, if it belongs to one that was found."""
-        payload, key = canonical_json.loads(row.payload), (row.collection_id, row.upstream_id)
-        if is_erased(payload) or not (key in self.found or self._belongs(row, payload)):
-            return
-        self.found.add(key)
-        self._with_data.add(key)
-        parts = self._ownership.parts(row.collection_id, payload) - self.found
-        self.found |= {part for part in parts if self._is_of_nobody_else(part)}
-
-    def _belongs(self, row: Any, payload: Any) -> bool:
-        if not self._ownership.may_belong(row.collection_id):
-            return False
-        named = self._ownership.named(row.collection_id, payload, row.parent_id)
-        if row.changes:
-            changes = canonical_json.loads(row.changes)
-            named |= self._ownership.named(row.collection_id, changes, None)
-        return self._ownership.belongs(named, self.found)
-
-    def _is_of_nobody_else(self, key: Key) -> bool:
-        """Whether the stored state of an object names no other customer."""
-        stored = self._warehouse.erasures.payload(self._sync_id, key)
-        if stored is None:
-            return True
-        text, parent_id = stored
-        named = self._ownership.named(key[0], canonical_json.loads(text), parent_id)
-        return not self._ownership.names_others(named, self.found)
 
 
 def _has_data(text: str) -> bool:
