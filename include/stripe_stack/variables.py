@@ -15,9 +15,11 @@ from stripe_sync import SyncSettings
 ENV_FILE = ROOT / ".env"
 
 CREDENTIAL_EXTRAS = ("mode", "proxy", "ca_bundle")
+_OTHER_EXTRAS = ("client_id", "hash_secret")
 
 CONNECTION_EXTRAS = {
-    f"STRIPE_{name.upper()}": name for name in (*CREDENTIAL_EXTRAS, *SyncSettings.model_fields)
+    f"STRIPE_{name.upper()}": name
+    for name in (*CREDENTIAL_EXTRAS, *_OTHER_EXTRAS, *SyncSettings.model_fields)
 }
 """Extras of the Stripe connection by the names of their variables."""
 
@@ -25,7 +27,7 @@ _STACK = (
     *("STRIPE_API_KEY", "STRIPE_API_BASE", "STRIPE_ACCOUNT", "WAREHOUSE_URL", "LAKE_URL"),
     *("STRIPE_VIEWS_SCHEMA", "AIRFLOW_PORT", "SANDBOX_PORT", "STACK_DIR"),
 )
-_DAGS = ("STRIPE_POLL_SHARDS", "STRIPE_POLL_RUN_SECONDS")
+_DAGS = ("STRIPE_POLL_SHARDS", "STRIPE_POLL_RUN_SECONDS", "STRIPE_REDIRECT_URLS")
 _COMPOSE = (
     *("AIRFLOW_JWT_SECRET", "AIRFLOW_FERNET_KEY", "AIRFLOW_ADMIN_PASSWORD", "POSTGRES_PASSWORD"),
 )

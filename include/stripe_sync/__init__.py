@@ -75,6 +75,11 @@ if TYPE_CHECKING:
         StoredCredential,
     )
     from stripe_sync.accounts.deletion import SyncDeletion, delete_sync
+    from stripe_sync.accounts.erasing.erasure import (
+        CustomerErasure,
+        erase_customer,
+        finish_erasures,
+    )
     from stripe_sync.accounts.oauth.flow import (
         NewAuthorization,
         StartedAuthorization,
@@ -157,6 +162,7 @@ __all__ = [
     "CredentialHealth",
     "CredentialInfo",
     "CursorVanished",
+    "CustomerErasure",
     "DueRead",
     "EndpointUnavailable",
     "EventCursorExpired",
@@ -220,9 +226,11 @@ __all__ = [
     "describe_credentials",
     "describe_health",
     "describe_syncs",
+    "erase_customer",
     "fetch_account_id",
     "find_authorization",
     "find_missing_data",
+    "finish_erasures",
     "get_sync",
     "import_credential",
     "list_connected_accounts",
@@ -275,6 +283,7 @@ _MODULES = {
     ),
     "accounts.credentials.stored": ("CredentialInfo", "KeyHealth", "StoredCredential"),
     "accounts.deletion": ("SyncDeletion", "delete_sync"),
+    "accounts.erasing.erasure": ("CustomerErasure", "erase_customer", "finish_erasures"),
     "accounts.sync_of_key": ("choose_sync",),
     "accounts.oauth.flow": (
         "NewAuthorization",

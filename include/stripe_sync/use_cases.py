@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from stripe_sync.accounts.erasing.erasure import finish_erasures
 from stripe_sync.catalog import PINNED_API_VERSION
 from stripe_sync.client import Credential, NoRateLimit, RetryPolicy, StripeApi, Timeouts
 from stripe_sync.client.identity import fetch_identity
@@ -239,6 +240,8 @@ def maintain(
 ) -> MaintainReport:
     """Delete expired rows from the warehouse, merge small files of the lake, remove leftovers.
 
+    Erasures that were interrupted are finished first.
+
     Sends no request to Stripe. It may run beside everything else and be stopped at any time.
 
     Args:
@@ -256,6 +259,7 @@ def maintain(
         >>> customers.collection
         'customer'
     """
+    finish_erasures(connections.warehouse_url, connections.lake_url, sync)
     return maintain_sync(connections, sync, progress=progress)
 
 

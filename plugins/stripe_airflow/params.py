@@ -102,6 +102,15 @@ def maintain_params() -> dict[str, Param]:
     return {"sync": _optional_sync_param("The sync to maintain. Empty: all syncs.")}
 
 
+def erase_params() -> dict[str, Param]:
+    """Parameters of a run that erases a customer."""
+    return {
+        "sync": sync_param(),
+        "customer": Param("", type="string", title="Customer", description="Its id, cus_…."),
+        "confirm": Param("", type="string", title="Confirm", description="The id again."),
+    }
+
+
 def sync_admin_params() -> dict[str, Param]:
     """Parameters of a run that changes a sync."""
     return {

@@ -159,6 +159,21 @@ def _stripe_connection() -> dict[str, Any]:
                 "description": "Do not store client secrets and similar fields.",
                 "schema": {"type": ["boolean", "null"], "default": True},
             },
+            "exclude": {
+                "label": "Fields and collections never stored",
+                "description": "customer.email, customer.address.*, *.metadata.ssn, tax_id.",
+                "schema": {"type": ["array", "null"], "items": {"type": "string"}},
+            },
+            "hash_fields": {
+                "label": "Fields to hash",
+                "description": "customer.email: equal values have equal hashes.",
+                "schema": {"type": ["array", "null"], "items": {"type": "string"}},
+            },
+            "hash_secret": {
+                "label": "Secret of the hashes",
+                "description": "At least 16 characters. With another one all hashes differ.",
+                "schema": {"type": ["string", "null"], "format": "password"},
+            },
         },
     }
 

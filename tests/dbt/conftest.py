@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -109,6 +110,14 @@ def fetch_one(
         return row
 
     return fetch
+
+
+@pytest.fixture
+def store_one(
+    warehouse: psycopg.Connection[dict[str, Any]],
+) -> Callable[[str, dict[str, Any]], None]:
+    """Stores an object, until the changes are taken back."""
+    return partial(store, warehouse, 10_000)
 
 
 def store(

@@ -10,12 +10,15 @@ from typing import Any
 import psycopg
 import pytest
 
+from stripe_stack.generate.fields import FieldKind, read_fields
 from stripe_stack.generate.models import RESERVED
+from stripe_stack.generate.project import Places
 from stripe_sync.catalog import load_catalog
 
 pytestmark = pytest.mark.dbt
 
 Fetch = Callable[[str, str], dict[str, Any]]
+NUMBERS = {FieldKind.INTEGER, FieldKind.DECIMAL, FieldKind.BOOLEAN, FieldKind.TIMESTAMP}
 Warehouse = psycopg.Connection[dict[str, Any]]
 
 
@@ -65,6 +68,26 @@ def test_whole_numbers_are_exact_or_null_never_rounded(fetch_one: Fetch) -> None
     assert charge["amount"] == 9007199254740993
     assert charge["amount_refunded"] is None
     assert charge["amount_captured"] is None
+
+
+HASH = "hmac-sha256:" + 64 * "0"
+
+
+@pytest.mark.parametrize("value", ["[redacted]", HASH, {}, [], "missing"])
+def test_redacted_hashed_and_missing_values_spoil_no_view(
+    warehouse: Warehouse, store_one: Callable[[str, dict[str, Any]], None], value: Any
+) -> None:
+    fields = read_fields(Places.of_checkout().fields)
+    for collection in load_catalog().values():
+        names = () if value == "missing" else fields[collection.id]
+        payload = dict.fromkeys(names, value) | {"id": "odd_1"}
+        store_one(collection.id, payload)
+        query = f'SELECT * FROM stripe."{collection.view}" WHERE id = %s'
+        [row] = warehouse.execute(query, ["odd_1"]).fetchall()
+        for name in names:
+            if fields[collection.id][name].kind in NUMBERS and name != "id":
+                assert row[name] is None, (collection.id, name)
+        warehouse.rollback()
 
 
 def test_a_moment_beyond_the_year_9999_is_null_as_timestamp(fetch_one: Fetch) -> None:

@@ -89,7 +89,7 @@ def store_connections(
     if not changes:
         return []
     done = subprocess.run(
-        [sys.executable, "-m", "stripe_airflow.stored_connections"],
+        [sys.executable, "-m", "stripe_airflow.hooks.stored_connections"],
         input=canonical_json.dumps(changes),
         env=dict(environment),
         cwd=ROOT,

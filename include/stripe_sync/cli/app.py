@@ -6,6 +6,7 @@ import typer
 
 from stripe_sync.cli import accounts, credentials, syncs
 from stripe_sync.cli.check import check
+from stripe_sync.cli.erase import erase
 
 app = typer.Typer(
     name="stripe-sync",
@@ -16,6 +17,7 @@ app = typer.Typer(
 )
 app.command()(check)
 app.add_typer(accounts.app, name="accounts")
+app.command()(erase)
 app.add_typer(credentials.app, name="credentials")
 app.add_typer(syncs.app, name="syncs")
 

@@ -11,8 +11,9 @@ from stripe_sync.catalog import STRIPE_EVENTS, Catalog, Collection, Evidence
 from stripe_sync.errors import MalformedObject
 from stripe_sync.extract.normalize import Normalizer, StripeEventNormalizer
 from stripe_sync.extract.requester import Requester
-from stripe_sync.records import Condition, MissingObject, Observation, StoredObject
+from stripe_sync.records import Condition, MissingObject, Observation, RecordRow, StoredObject
 from stripe_sync.records.canonical_json import JsonObject
+from stripe_sync.records.redaction import FieldRules
 
 
 class StoredRecords(Protocol):
@@ -81,6 +82,7 @@ class ReadContext:
         stored: The stored records.
         every_parent: Whether parents are asked for children that nothing stored speaks for.
         selected: Whether the sync has a collection, by its id.
+        rules: Fields that are left out or hashed; None for none.
     """
 
     requester: Requester
@@ -91,6 +93,7 @@ class ReadContext:
     stored: StoredRecords
     every_parent: bool = False
     selected: Callable[[str], bool] = lambda _: True
+    rules: FieldRules | None = None
     _normalizers: dict[str, Normalizer] = field(default_factory=dict)
 
     def through(self, requester: Requester) -> ReadContext:
@@ -100,13 +103,15 @@ class ReadContext:
     def normalizer(self, collection: Collection) -> Normalizer:
         """The normalizer of a collection, created once."""
         if collection.id not in self._normalizers:
-            version = self.version_of(collection)
+            how: Any = {
+                "api_version": self.version_of(collection),
+                "redact": self.redact,
+                "rules": self.rules,
+            }
             self._normalizers[collection.id] = (
-                StripeEventNormalizer(
-                    self.catalog, collection, api_version=version, redact=self.redact
-                )
+                StripeEventNormalizer(self.catalog, collection, **how)
                 if collection.id == STRIPE_EVENTS
-                else Normalizer(collection, api_version=version, redact=self.redact)
+                else Normalizer(collection, **how)
             )
         return self._normalizers[collection.id]
 
@@ -123,6 +128,18 @@ class ReadContext:
         except MalformedObject as error:
             self.set_aside(collection, obj, error, observed_at=how["observed_at"])
             return []
+
+    @property
+    def redact_stored(self) -> Callable[[RecordRow], RecordRow] | None:
+        """What makes a stored record what would be stored now; None if that is the same.
+
+        It may be stored since before fields were left out.
+        """
+        return None if self.rules is None else self._redact_stored
+
+    def _redact_stored(self, record: RecordRow) -> RecordRow:
+        collection = self.catalog.get(record.collection_id)
+        return self.normalizer(collection).redact_record(record) if collection else record
 
     def set_aside(
         self, collection: Collection, obj: Any, reason: object, *, observed_at: datetime

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from stripe_sync.catalog import Catalog, Collection
 from stripe_sync.clock import from_unix
 from stripe_sync.errors import MalformedObject
-from stripe_sync.records import Observation, StripeEvent, canonical_json, ids
+from stripe_sync.records import EventRow, Observation, RecordRow, StripeEvent, canonical_json, ids
 from stripe_sync.records.canonical_json import JsonObject
-from stripe_sync.records.redaction import redact
+from stripe_sync.records.erasure import is_erased
+from stripe_sync.records.redaction import FieldRules, redact
 
 _ID = (("id",),)
 
@@ -31,12 +33,21 @@ class Normalizer:
         collection: The collection.
         api_version: Version that the objects are rendered in.
         redact: Whether the collection's sensitive fields are redacted.
+        rules: Fields that are left out or hashed; None for none.
     """
 
-    def __init__(self, collection: Collection, *, api_version: str, redact: bool = True) -> None:
+    def __init__(
+        self,
+        collection: Collection,
+        *,
+        api_version: str,
+        redact: bool = True,
+        rules: FieldRules | None = None,
+    ) -> None:
         self._collection = collection
         self._api_version = api_version
         self._sensitive = _split(collection.sensitive) if redact else ()
+        self._rules = rules
         self._volatile = _split(collection.volatile)
         self._key = _split(collection.key)
         self._fallback_key = _split(collection.fallback_key)
@@ -82,7 +93,7 @@ class Normalizer:
         parent_id: str | None = None,
         upstream_id: str | None = None,
     ) -> Observation:
-        """Make an observation; sensitive fields of ``obj`` are overwritten in place.
+        """Make an observation; fields of ``obj`` are overwritten or removed in place (``redact``).
 
         Args:
             obj: The object, with complete embedded lists.
@@ -156,9 +167,47 @@ class Normalizer:
         )
 
     def redact(self, obj: JsonObject) -> None:
-        """Overwrite the sensitive fields of an object, or of some of its fields, in place."""
+        """Overwrite, leave out and hash fields of an object in place; again changes nothing."""
         for path in self._sensitive:
             redact(obj, path)
+        if self._rules is not None:
+            self._rules.apply(obj, self._collection.id, self._collection.object)
+
+    def redact_changes(self, changes: JsonObject) -> bool:
+        """As ``redact``, for the old values of a change.
+
+        Returns:
+            Whether a field is left, or there was none.
+        """
+        for path in self._sensitive:
+            redact(changes, path)
+        if self._rules is None:
+            return True
+        collection = self._collection
+        return self._rules.apply_to_changes(changes, collection.id, collection.object)
+
+    def redact_record(self, record: RecordRow) -> RecordRow:
+        """A stored record as it would be stored now."""
+        obj = canonical_json.loads(record.payload_json)
+        if not obj or is_erased(obj):
+            return record
+        self.redact(obj)
+        text = canonical_json.canonical(obj)
+        if text == record.payload_json:
+            return record
+        hashed = canonical_json.canonical(self.comparable(obj)) if self._volatile else text
+        return replace(record, payload_json=text, payload_hash=canonical_json.payload_hash(hashed))
+
+    def redact_event(self, event: EventRow) -> EventRow:
+        """A stored change event as it would be stored now."""
+        obj, changes = canonical_json.loads(event.data_json), event.changes
+        if not obj or is_erased(obj):
+            return event
+        self.redact(obj)
+        if changes is not None:
+            changes = canonical_json.copied(changes)
+            self.redact_changes(changes)
+        return replace(event, data_json=canonical_json.canonical(obj), changes=changes)
 
     def comparable(self, obj: JsonObject) -> JsonObject:
         """The object, or some of its fields, without those that differ between two requests."""
@@ -175,21 +224,29 @@ class StripeEventNormalizer(Normalizer):
     """Normalizes Stripe events: their payload is redacted like objects of its own collection."""
 
     def __init__(
-        self, catalog: Catalog, collection: Collection, *, api_version: str, redact: bool = True
+        self,
+        catalog: Catalog,
+        collection: Collection,
+        *,
+        api_version: str,
+        redact: bool = True,
+        rules: FieldRules | None = None,
     ) -> None:
-        super().__init__(collection, api_version=api_version, redact=redact)
+        super().__init__(collection, api_version=api_version, redact=redact, rules=rules)
         self._payloads = {
-            each.object: Normalizer(each, api_version=api_version, redact=redact)
-            for each in catalog.values()
-            if each.sensitive
+            each.object: Normalizer(each, api_version=api_version, redact=redact, rules=rules)
+            for each in (*catalog.values(), *catalog.parent_only.values())
+            if (each.sensitive or rules) and catalog.route(each.object) in ((), (each,))
         }
 
     def redact(self, obj: JsonObject) -> None:
-        """Overwrite the sensitive fields of the payload and of its previous values."""
+        """Overwrite, leave out and hash fields of the payload and of its previous values."""
         data = obj["data"]
         if normalizer := self._payloads.get(str(data["object"].get("object"))):
             normalizer.redact(data["object"])
-            normalizer.redact(data.get("previous_attributes") or {})
+            normalizer.redact_changes(data.get("previous_attributes") or {})
+        if self._rules is not None:
+            super().redact(obj)
 
 
 def _split(paths: Iterable[str]) -> tuple[tuple[str, ...], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -10,6 +10,7 @@ from uuid import UUID
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.records.observation import Observation, Source
 from stripe_sync.records.set_aside import SetAside
+from stripe_sync.records.stream_rows import RecordRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,8 @@ class Batch:
         set_aside: What was read with the observations and cannot be stored as a record.
         refetch: Whether the caller fetches again what may be older than the stored state: the batch
             is then refused. Else such a state is left out.
+        redact_stored: Makes a stored record what would be stored now, by the sync's settings; None
+            if that is the same.
     """
 
     sync_id: UUID
@@ -110,6 +113,7 @@ class Batch:
     expected_hashes: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
     set_aside: Sequence[SetAside] = ()
     refetch: bool = False
+    redact_stored: Callable[[RecordRow], RecordRow] | None = None
 
 
 @dataclass(slots=True)

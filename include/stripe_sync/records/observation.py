@@ -26,6 +26,7 @@ class Source(StrEnum):
     POLL = "poll"
     MUTATION = "mutation"
     RECONCILE = "reconcile"
+    ERASE = "erase"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class StripeEvent:
             the same change. None where that cannot be proven.
         object_created: Unix seconds at which the object in the event's payload was created, where
             its id may be used again after a deletion; else None.
+        is_hidden: Whether the sync leaves out all fields that changed.
     """
 
     id: str
@@ -54,6 +56,7 @@ class StripeEvent:
     api_version: str | None
     fingerprint: UUID | None = None
     object_created: int | None = None
+    is_hidden: bool = False
 
 
 # Never changed after construction; a frozen dataclass would take three times as long to construct.

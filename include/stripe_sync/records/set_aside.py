@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from stripe_sync.records import canonical_json, ids
+from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.records.redaction import REDACTED
 
 _REASON_CHARACTERS = 500
@@ -23,7 +24,8 @@ class SetAside:
         key: Hash of collection and text: the same object is set aside once.
         upstream_id: Its Stripe id, where it has one.
         reason: Why it cannot be stored.
-        text: Its JSON text, redacted; None where Stripe did not return it.
+        text: Its JSON text, redacted; None where Stripe did not return it, or where the sync leaves
+            out fields, which may be in the wrong place of such an object.
         observed_at: When the request for it was sent.
     """
 
@@ -66,18 +68,20 @@ class SetAsideObjects:
         """
         self._found.append((collection_id, obj, reason, observed_at, missing))
 
-    def take(self, sensitive: Container[str]) -> list[SetAside]:
+    def take(self, sensitive: Container[str], *, keep_text: bool = True) -> list[SetAside]:
         """What was added since the last call, without what was taken before.
 
         Args:
             sensitive: Names of the fields to redact, wherever they are.
+            keep_text: Whether the texts of the objects may be stored.
         """
         found, self._found = self._found, []
         taken, self._not_stored = self._not_stored, []
         for collection_id, obj, reason, observed_at, missing in found:
             _redact(obj, sensitive)
-            each = _set_aside(collection_id, obj, reason, observed_at)
-            if missing:
+            shown = obj if keep_text else _only_id(obj)
+            each = _set_aside(collection_id, shown, reason, observed_at)
+            if missing or not keep_text:
                 each = replace(each, text=None)
             if each.key not in self._keys:
                 self._keys.add(each.key)
@@ -102,6 +106,10 @@ def _set_aside(collection_id: str, obj: Any, reason: str, observed_at: datetime)
         text=text,
         observed_at=observed_at,
     )
+
+
+def _only_id(obj: Any) -> JsonObject:
+    return {"id": obj.get("id")} if isinstance(obj, dict) else {}
 
 
 def _redact(value: Any, sensitive: Container[str]) -> None:

@@ -15,6 +15,8 @@ from stripe_sync.catalog import PINNED_API_VERSION, Catalog, load_catalog
 from stripe_sync.client import Credential, PacingLimits
 from stripe_sync.client.credential import is_account_id
 from stripe_sync.errors import ConfigurationError
+from stripe_sync.extract.field_rules import make_rules, parse_pattern
+from stripe_sync.records.redaction import FieldRules
 
 if TYPE_CHECKING:
     from stripe_sync.warehouse import Sync
@@ -39,6 +41,10 @@ class SyncSettings(BaseModel):
             collections.
         include_parents: Parent collections to store as well (a backfill reads them in any case):
             ``account``, ``application_fee``, ``payment_link``, ``quote``.
+        exclude: Fields and collections that are never stored: ``customer.email``,
+            ``customer.address.*``, ``*.metadata.ssn``, ``customer`` (all of its objects but their
+            ids, wherever they are). Ids and times that reading needs cannot be left out.
+        hash_fields: Fields of which only a hash is stored; equal values have equal hashes.
         max_age_days: Backfill only objects created within this number of days; None for all.
         keep_events_days: Days that change events stay in the warehouse; None for ever. The newest
             change event of each record always stays, and the lake keeps all.
@@ -72,6 +78,8 @@ class SyncSettings(BaseModel):
     created_events: bool = True
     fail_when_forbidden: bool = False
     include_parents: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    hash_fields: tuple[str, ...] = ()
     max_age_days: int | None = Field(default=None, gt=0)
     keep_events_days: int | None = Field(default=None, gt=0)
     read_every_parent: bool = False
@@ -107,7 +115,9 @@ class SyncSettings(BaseModel):
             raise ValueError(message)
         return version
 
-    @field_validator("include_parents", "connected_accounts", mode="before")
+    @field_validator(
+        "include_parents", "connected_accounts", "exclude", "hash_fields", mode="before"
+    )
     @classmethod
     def _split_names(cls, names: object) -> object:
         """Accept ``"quote, account"``, as environment variables and connection URIs carry it."""
@@ -133,6 +143,15 @@ class SyncSettings(BaseModel):
             message = f"either {EVERY_ACCOUNT} or ids of accounts are needed"
             raise ValueError(message)
         return accounts
+
+    @field_validator("exclude", "hash_fields")
+    @classmethod
+    def _check_patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        catalog = load_catalog()
+        try:
+            return tuple(dict.fromkeys(parse_pattern(catalog, each).text for each in patterns))
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from None
 
     @property
     def catalog(self) -> Catalog:
@@ -232,6 +251,8 @@ class Connections:
         warehouse_url: ``postgresql://user:password@host:port/database``.
         lake_url: Folder or fsspec URL (``s3://bucket/stripe``).
         settings: The sync's settings; those stored with the sync win over them.
+        hash_secret: Key of the hashes of ``hash_fields``, at least 16 characters. It is not stored:
+            with another one equal values have other hashes.
 
     Example:
         >>> from stripe_sync import Connections, Credential
@@ -247,6 +268,18 @@ class Connections:
     warehouse_url: str = field(repr=False)
     lake_url: str
     settings: SyncSettings = field(default_factory=SyncSettings)
+    hash_secret: str | None = field(default=None, repr=False)
+
+    def field_rules(self) -> FieldRules | None:
+        """Fields that are left out or hashed; None for none.
+
+        Raises:
+            ConfigurationError: Fields are to be hashed, and the secret is missing or too short.
+        """
+        settings = self.settings
+        return make_rules(
+            settings.catalog, settings.exclude, settings.hash_fields, self.hash_secret
+        )
 
     def of_sync(self, sync: Sync | None) -> Connections:
         """The same with what is stored with the sync: its settings, its connected account.

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from itertools import islice
 from uuid import UUID
 
+from stripe_sync.catalog import Collection
 from stripe_sync.client import NoRateLimit, StripeApi
 from stripe_sync.clock import SystemClock, to_unix
 from stripe_sync.errors import ConfigurationError, SyncBusy
 from stripe_sync.gc_tuning import bulk_mode
 from stripe_sync.lake import Lake, LakeReader
-from stripe_sync.records import CollectionStatus, RecordRow, ids
+from stripe_sync.records import CollectionStatus, EventRow, RecordRow, ids
 from stripe_sync.sync.account_check import unknown_account
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.lake_follower import LakeFollower
@@ -133,19 +134,31 @@ def reload_collection(
             ) as restorer,
         ):
             stored_events = lake_reader.events(resolved.name)
+            redact_event, redact_record = _redactions(session, resolved)
             while batch := list(islice(stored_events, BATCH_ROWS)):
                 _take_lease(session)
-                events += restorer.events(batch)
+                events += restorer.events([redact_event(each) for each in batch])
                 rows += len(batch)
                 on_progress(tracker.read(objects=rows, requests=0, percent=None))
             for states in lake_reader.records(resolved.name):
                 _take_lease(session)
-                records += restorer.records(_newest_states(states))
+                newest = _newest_states(states)
+                records += restorer.records([redact_record(each) for each in newest])
                 rows += len(states)
                 on_progress(tracker.read(objects=rows, requests=0, percent=None))
             _save_status(warehouse, sync, resolved.id, records)
         seconds = tracker.read(objects=rows, requests=0, percent=None).seconds
         return ReloadReport(resolved.name, "done", events, records, rows, round(seconds, 3))
+
+
+def _redactions(
+    session: Session, collection: Collection
+) -> tuple[Callable[[EventRow], EventRow], Callable[[RecordRow], RecordRow]]:
+    """What leaves out and hashes fields of rows that the lake has from before that was set."""
+    if session.rules is None:
+        return lambda event: event, lambda record: record
+    normalizer = session.normalizer(collection)
+    return normalizer.redact_event, normalizer.redact_record
 
 
 def _newest_states(states: list[RecordRow]) -> list[RecordRow]:
@@ -195,13 +208,17 @@ def _open(connections: Connections, sync_name: str) -> Iterator[tuple[Session, L
     with Warehouse(connections.warehouse_url) as warehouse:
         warehouse.upgrade()
         sync = _find_or_create(warehouse, connections, sync_name, owner.resource_id)
-        settings = connections.of_sync(sync).settings
+        connections = connections.of_sync(sync)
+        settings = connections.settings
         if sync.resource_id != owner.resource_id:
             message = f"lake and warehouse hold different Stripe accounts under {sync_name!r}"
             raise ConfigurationError(message)
         api = StripeApi(credential, api_version=settings.api_version, rate_limiter=NoRateLimit())
         yield (
-            Session(sync, settings, api, warehouse, lake, SystemClock(), settings.catalog),
+            Session(
+                *(sync, settings, api, warehouse, lake, SystemClock(), settings.catalog),
+                connections.field_rules(),
+            ),
             lake_reader,
         )
 

@@ -21,6 +21,7 @@ from stripe_sync.extract.reader import CollectionReader
 from stripe_sync.extract.requester import Requester
 from stripe_sync.lake import Lake, LakeReader
 from stripe_sync.records import Condition, MissingObject, StoredObject
+from stripe_sync.records.redaction import FieldRules
 from stripe_sync.sync.account_check import account_key, open_sync
 from stripe_sync.sync.connections import Connections, SyncSettings
 from stripe_sync.warehouse import Sync, Warehouse
@@ -129,6 +130,7 @@ class Session:
         lake: Its part of the lake.
         clock: The warehouse's clock.
         catalog: Its collections.
+        rules: Fields that are left out or hashed; None for none.
     """
 
     sync: Sync
@@ -138,6 +140,7 @@ class Session:
     lake: Lake
     clock: Clock
     catalog: Catalog
+    rules: FieldRules | None = None
 
     @cached_property
     def sensitive_fields(self) -> frozenset[str]:
@@ -159,6 +162,7 @@ class Session:
             stored=WarehouseRecords(self.warehouse, self.sync),
             every_parent=self.settings.read_every_parent,
             selected=self.sync.selects,
+            rules=self.rules,
         )
 
     def resolve(self, name: str) -> Collection:
@@ -296,6 +300,7 @@ async def open_session(
             )
         stored = await asyncio.to_thread(_find_sync, common.warehouse, lake, sync_name)
         connections = connections.of_sync(stored)
+        rules = connections.field_rules()
         credential, settings = connections.credential, connections.settings
         stripe_clock = StripeClock(common.clock)
         sync = await open_sync(
@@ -321,7 +326,8 @@ async def open_session(
                 stripe_clock=stripe_clock,
             )
         )
-        yield Session(sync, settings, api, common.warehouse, lake, common.clock, settings.catalog)
+        warehouse, catalog = common.warehouse, settings.catalog
+        yield Session(sync, settings, api, warehouse, lake, common.clock, catalog, rules)
 
 
 def _find_sync(warehouse: Warehouse, lake: Lake, sync_name: str) -> Sync | None:

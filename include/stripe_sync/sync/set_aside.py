@@ -37,9 +37,12 @@ async def taken(session: Session) -> AsyncIterator[list[SetAside]]:
         LakeError: The lake cannot be written.
     """
     objects = session.context.requester.set_aside
-    found = objects.take(session.sensitive_fields) if objects else []
+    has_rules = session.context.rules is not None
+    found = objects.take(session.sensitive_fields, keep_text=not has_rules) if objects else []
     try:
         if found:
+            store = session.warehouse.erasures
+            found = await asyncio.to_thread(store.texts_to_store, session.sync.id, found)
             await asyncio.to_thread(session.lake.write_set_aside, found)
         yield found
     except BaseException:
@@ -79,6 +82,7 @@ async def retry_set_aside(session: Session, writer: BatchWriter, apply: Apply) -
             Source.RECONCILE,
             observations,
             set_aside=set_aside,
+            redact_stored=session.context.redact_stored,
         )
         await asyncio.to_thread(writer.load, batch)
     await apply(_usable_events(session, events))

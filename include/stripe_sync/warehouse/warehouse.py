@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from stripe_sync.warehouse.connect import create_engine
+from stripe_sync.warehouse.erasing.erasures import Erasures
 from stripe_sync.warehouse.locks import Locks
 from stripe_sync.warehouse.oauth_authorizations import OAuthAuthorizations
 from stripe_sync.warehouse.reading.record_queries import RecordQueries
@@ -51,6 +52,7 @@ class Warehouse:
         lake_position: Stream position that the lake has reached.
         retention: Deletes expired change events.
         removal: Removes syncs.
+        erasures: Erases objects and remembers them.
         sync_statuses: What the warehouse knows about a sync's state.
         oauth_authorizations: Authorizations of Stripe Connect.
         locks: Advisory locks.
@@ -76,6 +78,7 @@ class Warehouse:
         self.lake_position = LakePosition(engine)
         self.retention = Retention(engine)
         self.removal = SyncRemoval(engine)
+        self.erasures = Erasures(engine)
         self.sync_statuses = SyncStatuses(engine)
         self.oauth_authorizations = OAuthAuthorizations(engine)
         self.locks = Locks(engine)

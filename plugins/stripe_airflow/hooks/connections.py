@@ -120,6 +120,7 @@ class SyncConnections:
                 warehouse_url=self._fresh("warehouse", self._warehouse_url),
                 lake_url=self._fresh("lake", StripeLakeHook(self._lake_conn_id).get_conn),
                 settings=self._fresh(f"settings {conn_id}", stripe.sync_settings),
+                hash_secret=self._fresh(f"hash secret {conn_id}", stripe.hash_secret),
             )
         except AirflowNotFoundException as error:
             msg = f"sync {sync!r} lacks a connection: {error}"

@@ -25,6 +25,9 @@ IMPORT_EXTRA = "credential"
 CLIENT_ID_EXTRA = "client_id"
 """The extra of a Connect platform's connection: ``ca_…``, of the mode of its key."""
 
+HASH_SECRET_EXTRA = "hash_secret"  # noqa: S105 - a name
+"""Extra with the key of the hashes of ``hash_fields``; Airflow masks it for its name."""
+
 KEY_PAGE = "/stripe/new-key"
 """Path, below the UI's address, of the page that leads to Stripe's for a new restricted key."""
 
@@ -34,8 +37,8 @@ class StripeHook(BaseHook):
 
     Fields of the connection: ``password`` is the secret or restricted key, ``host`` the base URL
     of the API (Stripe's if empty). Extras: ``account``, ``mode`` (what the key must be for),
-    ``proxy``, ``ca_bundle``, and the settings of the sync (``stripe_sync.SyncSettings``), such as
-    ``requests_per_second``.
+    ``proxy``, ``ca_bundle``, ``hash_secret`` (for the setting ``hash_fields``), and the settings of
+    the sync (``stripe_sync.SyncSettings``), such as ``requests_per_second``.
 
     Args:
         stripe_conn_id: Id of the connection.
@@ -103,6 +106,16 @@ class StripeHook(BaseHook):
             raise ConfigurationError(msg, param="platform_id")
         return str(client_id)
 
+    def hash_secret(self) -> str | None:
+        """Key of the hashes of the setting ``hash_fields``; None where the connection has none.
+
+        Raises:
+            AirflowNotFoundException: There is no such connection.
+            ConfigurationError: The extras are not a JSON object.
+        """
+        secret = extras_of(self.get_connection(self.stripe_conn_id)).get(HASH_SECRET_EXTRA)
+        return None if is_unset(secret) else str(secret).strip()
+
     def test_connection(self) -> tuple[bool, str]:
         """Find out whose the key is and what it may read and write; check the settings.
 
@@ -143,7 +156,7 @@ def setting_extras(connection: Any) -> dict[str, Any]:
         ConfigurationError: The extras are not a JSON object.
     """
     extras = extras_of(connection)
-    own = (*CREDENTIAL_EXTRAS, CLIENT_ID_EXTRA, IMPORT_EXTRA)
+    own = (*CREDENTIAL_EXTRAS, CLIENT_ID_EXTRA, HASH_SECRET_EXTRA, IMPORT_EXTRA)
     return {name: value for name, value in extras.items() if name not in own}
 
 

@@ -13,7 +13,7 @@ from airflow.sdk.module_loading import import_string
 from airflow.triggers.base import BaseTrigger
 from jsonschema import Draft7Validator
 
-from stripe_airflow.hooks.stripe import CLIENT_ID_EXTRA, CREDENTIAL_EXTRAS
+from stripe_airflow.hooks.stripe import CLIENT_ID_EXTRA, CREDENTIAL_EXTRAS, HASH_SECRET_EXTRA
 from stripe_airflow.provider_info import get_provider_info
 from stripe_sync import SyncSettings
 from stripe_sync.records.canonical_json import loads
@@ -68,7 +68,7 @@ def test_every_module_of_a_kind_is_listed(section: str, base: type) -> None:
 def test_the_form_has_a_field_for_every_setting() -> None:
     stripe, _ = get_provider_info()["connection-types"]
 
-    own = {*CREDENTIAL_EXTRAS, CLIENT_ID_EXTRA}
+    own = {*CREDENTIAL_EXTRAS, CLIENT_ID_EXTRA, HASH_SECRET_EXTRA}
     assert set(stripe["conn-fields"]) == {*own, *SyncSettings.model_fields}
 
 

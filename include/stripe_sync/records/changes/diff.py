@@ -19,7 +19,7 @@ its Stripe event came (``repetitions.py``). Some ids are used again after a dele
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -126,6 +126,9 @@ class _Fold:
         self._batch = batch
         self._last_changes = {key: list(changes) for key, changes in last_changes.items()}
         self._current = dict(stored)
+        self._redacted_hashes: dict[RecordKey, str] = {}
+        if batch.redact_stored:
+            self._redact_stored(batch.redact_stored)
         self._processed = set(processed)
         self._now = now
         # Time of the last observation of each record, whether it changed the record or not.
@@ -134,6 +137,17 @@ class _Fold:
         self.events: list[EventRow] = []
         self.doubtful: dict[RecordKey, None] = {}
         self.result = LoadResult()
+
+    def _redact_stored(self, redact: Callable[[RecordRow], RecordRow]) -> None:
+        """Take out of the stored payloads what must not be written again.
+
+        Their hashes stay: a state without those fields differs from them, and replaces them.
+        """
+        for key, record in self._current.items():
+            if record.payload_json:
+                redacted = redact(record)
+                self._current[key] = replace(record, payload_json=redacted.payload_json)
+                self._redacted_hashes[key] = redacted.payload_hash
 
     def records(self) -> list[RecordRow]:
         return [self._current[key] for key in self._written]
@@ -144,7 +158,7 @@ class _Fold:
         if observation.stripe_event is None:
             self._note_doubt(key, observation, record)
             self._add_state(key, observation, record)
-        elif observation.stripe_event.id in self._processed:
+        elif observation.stripe_event.id in self._processed or _is_hidden(observation, record):
             self.result.unchanged += 1
         else:
             self._processed.add(observation.stripe_event.id)
@@ -343,11 +357,13 @@ class _Fold:
         observed_at: datetime,
         changed_at: datetime,
     ) -> RecordRow:
+        key = (record.collection_id, record.upstream_id)
+        kept_hash = self._redacted_hashes.pop(key, record.payload_hash)
         return replace(
             record,
             resource_id=self._batch.resource_id,
             payload_json=state.payload_json,
-            payload_hash=state.payload_hash,
+            payload_hash=state.payload_hash if state is not record else kept_hash,
             updated_at=self._now,
             upstream_updated_at=changed_at,
             updated_idx=record.updated_idx + 1,
@@ -406,6 +422,18 @@ def _changed_at(observation: Observation, record: RecordRow | None) -> datetime:
             # The object's own times do not show the change: it was there when it was observed.
             changed_at = observation.observed_at
     return changed_at if record is None else max(record.upstream_updated_at, changed_at)
+
+
+def _is_hidden(observation: Observation, record: RecordRow | None) -> bool:
+    """Whether a change of a stored object is one of left-out fields only."""
+    stripe_event = observation.stripe_event
+    return (
+        stripe_event is not None
+        and stripe_event.is_hidden
+        and stripe_event.change not in {ChangeType.CREATED, ChangeType.DELETED}
+        and record is not None
+        and not record.deleted
+    )
 
 
 def _is_same_state(observation: Observation, record: RecordRow) -> bool:

@@ -235,6 +235,7 @@ class ChunkWriter:
                 created_events=self._session.settings.created_events,
                 checkpoint=checkpoint,
                 set_aside=set_aside,
+                redact_stored=self._session.context.redact_stored,
             )
             result = await load_certain(self._session, load, batch)
         self.totals.created += result.created

@@ -388,6 +388,7 @@ class Poller:
                 expected_hashes=processed.expected_hashes,
                 set_aside=set_aside,
                 refetch=refetch,
+                redact_stored=self._session.context.redact_stored,
             )
             result = await asyncio.to_thread(self._writer.load, batch)
         self._pending_fetches.update(processed, self._session.clock.now())

@@ -251,7 +251,16 @@ class _Run:
             return
         sync, now = self._session.sync, self._session.clock.now()
         observations = [observation for _, observation in found]
-        self._writer.load(Batch(sync.id, sync.resource_id, Source.RECONCILE, observations))
+        redact_stored = self._session.context.redact_stored
+        self._writer.load(
+            Batch(
+                sync.id,
+                sync.resource_id,
+                Source.RECONCILE,
+                observations,
+                redact_stored=redact_stored,
+            )
+        )
         objects = [missing for missing, _ in found]
         self._session.warehouse.missing.mark(sync.id, objects, now)
         names = (self._session.catalog[each.collection_id].name for each in objects)

@@ -253,7 +253,12 @@ class _Run:
         sync = self._session.sync
         async with taken(self._session) as set_aside:
             batch = Batch(
-                sync.id, sync.resource_id, Source.RECONCILE, observations, set_aside=set_aside
+                sync.id,
+                sync.resource_id,
+                Source.RECONCILE,
+                observations,
+                set_aside=set_aside,
+                redact_stored=self._session.context.redact_stored,
             )
             result = await load_certain(self._session, self._writer.load, batch)
         totals = self._totals

@@ -16,6 +16,11 @@ from stripe_sync.errors import WarehouseError
 from stripe_sync.records import EventRow, LoadResult, RecordRow, Source
 from stripe_sync.records.changes.diff import Changes
 from stripe_sync.warehouse.connect import cause_of, open_connection
+from stripe_sync.warehouse.erasing.erased_objects import (
+    events_without_erased,
+    records_without_erased,
+    remember_from_lake,
+)
 from stripe_sync.warehouse.locks import lock_key
 from stripe_sync.warehouse.writing.jsonb_text import exact_text, for_jsonb
 from stripe_sync.warehouse.writing.staging import COPY_STAGE, CREATE_STAGE, copy_blocks
@@ -144,6 +149,7 @@ class Restorer:
     ) -> None:
         self._flush_lake = flush_lake
         self._connection = open_connection(url)
+        self._sync_id = sync_id
         self._common = {"sync_id": sync_id, "resource_id": resource_id}
         self._lock = lock_key("load", sync_id, collection_id)
 
@@ -183,6 +189,7 @@ class Restorer:
         """Append events of one source; None, and nothing, when the lake is behind the stream."""
         with _explain(), self._connection.cursor() as cursor:
             cursor.execute(_LOCK, (self._lock,))
+            events = events_without_erased(cursor, self._sync_id, events)
             cursor.execute(CREATE_STAGE)
             with cursor.copy(COPY_STAGE) as copy:
                 for block in copy_blocks(Changes([], events, LoadResult()), events):
@@ -213,6 +220,8 @@ class Restorer:
         """
         with _explain(), self._connection.cursor() as cursor:
             cursor.execute(_LOCK, (self._lock,))
+            remember_from_lake(cursor, self._sync_id, records)
+            records = records_without_erased(cursor, self._sync_id, records)
             cursor.execute(_CREATE_RECORDS)
             with cursor.copy(_COPY_RECORDS) as copy:
                 for record in records:

@@ -91,12 +91,14 @@ events = sa.Table(
         nullable=False,
         comment="When Stripe made the change; never before the change event before",
     ),
-    sa.Column("source", pg.TEXT, nullable=False, comment="backfill, poll, mutation or reconcile"),
+    sa.Column(
+        "source", pg.TEXT, nullable=False, comment="backfill, poll, mutation, reconcile or erase"
+    ),
     sa.Column("stripe_event_id", pg.TEXT, comment="Stripe event that reported the change, if any"),
     sa.Column("api_version", pg.TEXT, nullable=False, comment="Version the data is rendered in"),
     sa.CheckConstraint("event_type IN ('created', 'updated', 'deleted')", name="events_event_type"),
     sa.CheckConstraint(
-        "source IN ('backfill', 'poll', 'mutation', 'reconcile')", name="events_source"
+        "source IN ('backfill', 'poll', 'mutation', 'reconcile', 'erase')", name="events_source"
     ),
     sa.UniqueConstraint("id", name="events_id"),
     sa.Index("events_of_record", "collection_id", "sync_id", "upstream_id", "seq"),
@@ -255,6 +257,31 @@ missing_objects = sa.Table(
     sa.CheckConstraint("status IN ('pending', 'gone', 'unlisted')", name="missing_objects_status"),
     schema=CONTROL_SCHEMA,
     comment="Objects that stored objects name and that no list returned",
+)
+
+erased_objects = sa.Table(
+    "erased_objects",
+    metadata,
+    # No foreign key: what was erased stays so when a sync is deleted and its data are kept.
+    sa.Column("sync_id", pg.UUID, primary_key=True, comment="The sync"),
+    sa.Column("upstream_id", KEY, primary_key=True, comment="Key of the object"),
+    sa.Column("collection_id", KEY, primary_key=True, comment="stripe:customer"),
+    sa.Column(
+        "customer_id", KEY, nullable=False, comment="The customer; empty: learnt from the lake"
+    ),
+    sa.Column("erased_at", MOMENT, nullable=False, server_default=sa.func.now()),
+    sa.Column(
+        "done",
+        sa.Boolean,
+        nullable=False,
+        server_default="false",
+        comment="Whether nothing of it is stored; else the next maintenance goes on",
+    ),
+    sa.Index(
+        "erased_objects_pending", "sync_id", "customer_id", postgresql_where=sa.text("NOT done")
+    ),
+    schema=CONTROL_SCHEMA,
+    comment="Objects that were erased and are never stored again",
 )
 
 reconcile_state = sa.Table(

@@ -83,8 +83,11 @@ class Sync:
         return _revision(self.status, self.overrides, self.collections, *where)
 
     def selects(self, collection_id: str) -> bool:
-        """Whether a collection is one of its collections."""
-        return self.collections is None or collection_id in self.collections
+        """Whether a collection is one of its collections, and not left out by its settings."""
+        if self.collections is not None and collection_id not in self.collections:
+            return False
+        excluded = self.overrides.get("exclude", self.settings.get("exclude")) or ()
+        return collection_id.partition(":")[2] not in excluded
 
 
 def _revision(*chosen: object) -> object:

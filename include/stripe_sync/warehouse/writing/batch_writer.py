@@ -29,6 +29,7 @@ from stripe_sync.libpq import keeps_session
 from stripe_sync.records import Batch, EventRow, LoadResult, RecordRow
 from stripe_sync.records.changes.diff import Changes, decide, needing_payload
 from stripe_sync.warehouse.connect import cause_of, create_engine, explain
+from stripe_sync.warehouse.erasing.erased_objects import without_erased
 from stripe_sync.warehouse.locks import lock_key
 from stripe_sync.warehouse.state.set_aside import save_set_aside
 from stripe_sync.warehouse.writing import lookup
@@ -197,7 +198,8 @@ class BatchWriter:
         """Everything but the commit; returns the counts and the id of the transaction."""
         with connection.cursor() as cursor:
             now = _lock_collections(cursor, batch)
-            changes = _compare(cursor, batch, now)
+            kept = without_erased(cursor, batch)
+            changes = _compare(cursor, kept, now)
             emitted = emitted_events(changes, created_events=batch.created_events)
             result = changes.result
             with _run_concurrently(on_rows, changes.records, emitted):
@@ -207,9 +209,10 @@ class BatchWriter:
                     with cursor.copy(COPY_STAGE) as copy:
                         for block in copy_blocks(changes, emitted):
                             copy.write(block)
+            # A Stripe event about an erased object is processed, too.
             save_processed(cursor, batch)
-            save_set_aside(cursor, batch)
-            _save_checkpoints(cursor, batch, result.events, now)
+            save_set_aside(cursor, kept)
+            _save_checkpoints(cursor, kept, result.events, now)
             transaction_id = None
             if changes.events:
                 result.last_seq, transaction_id = _merge(cursor, batch, changes)

@@ -25,6 +25,11 @@ DELETE FROM stripe_raw.records WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM stripe_raw.records WHERE sync_id = :sync_id ORDER BY seq LIMIT :rows))
 """)
 
+_ERASED = sa.text("""
+DELETE FROM stripe_sync.erased_objects WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM stripe_sync.erased_objects WHERE sync_id = :sync_id LIMIT :rows))
+""")
+
 _PROCESSED_EVENTS = sa.text("""
 DELETE FROM stripe_sync.processed_events WHERE sync_id = :sync_id AND stripe_event_id IN (
     SELECT stripe_event_id FROM stripe_sync.processed_events
@@ -48,13 +53,14 @@ class SyncRemoval:
         """Delete change events and records, part by part.
 
         Yields:
-            After each transaction ``events`` or ``records``, and the number of deleted rows.
+            After each transaction the name of a table, and the number of deleted rows.
 
         Raises:
             WarehouseError: The warehouse cannot be reached; what was deleted stays deleted.
         """
         yield from self._delete("events", _EVENTS, sync_id)
         yield from self._delete("records", _RECORDS, sync_id)
+        yield from self._delete(tables.erased_objects.name, _ERASED, sync_id)
         with explain(self.engine.url), self.engine.begin() as connection:
             connection.execute(_WATCHERS, {"sync_id": sync_id})
 

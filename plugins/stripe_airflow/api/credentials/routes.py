@@ -17,7 +17,6 @@ from stripe_airflow.api.credentials.models import (
     KeyUpdate,
     NewCredential,
 )
-from stripe_airflow.api.credentials.overrides import overriding_source
 from stripe_airflow.api.credentials.store import (
     check_encryption,
     delete_credential,
@@ -28,6 +27,7 @@ from stripe_airflow.api.credentials.store import (
 from stripe_airflow.api.errors import ApiError
 from stripe_airflow.api.rights import MANAGE
 from stripe_airflow.api.routing import Route, page_of
+from stripe_airflow.hooks.overrides import overriding_source
 from stripe_airflow.hooks.stripe import StripeHook, warehouse_if_any
 from stripe_sync import (
     KeyProperties,

@@ -12,7 +12,6 @@ from typing import Any
 
 import orjson
 from airflow.models.connection import Connection
-from airflow.models.crypto import get_fernet
 from airflow.utils.session import create_session
 from cryptography.fernet import InvalidToken
 from sqlalchemy import select
@@ -20,6 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from stripe_airflow.api.errors import ApiError
+from stripe_airflow.hooks import stored_connections
 from stripe_airflow.hooks.extras import extras_of
 from stripe_airflow.hooks.stripe import (
     CREDENTIAL_EXTRAS,
@@ -39,12 +39,10 @@ def check_encryption() -> None:
     Raises:
         ApiError: 409: Airflow has no Fernet key.
     """
-    if not get_fernet().is_encrypted:
-        message = (
-            "Airflow has no Fernet key and would store the Stripe key as plain text: set"
-            " AIRFLOW__CORE__FERNET_KEY for all components of Airflow"
-        )
-        raise ApiError(409, "fernet_key_missing", message)
+    try:
+        stored_connections.check_encryption()
+    except ConfigurationError as error:
+        raise ApiError(409, "fernet_key_missing", str(error)) from error
 
 
 def load_credentials() -> list[StoredCredential]:

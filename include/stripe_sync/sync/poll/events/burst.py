@@ -216,7 +216,7 @@ def _reported(events: Sequence[JsonObject], normalizer: Normalizer) -> JsonObjec
     reported: JsonObject = {}
     for event in events:
         previous = copied(event["data"].get("previous_attributes") or {})
-        normalizer.redact(previous)
+        normalizer.redact_changes(previous)
         _add_missing(reported, previous)
     return reported
 

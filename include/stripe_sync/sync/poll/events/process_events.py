@@ -431,7 +431,8 @@ def change_observation(
         api_version: Version that the sync stores objects in.
     """
     parsed = parse_event(event, changed.collection)
-    normalizer.redact(parsed.previous_attributes or {})
+    if not normalizer.redact_changes(parsed.previous_attributes or {}):
+        parsed = replace(parsed, is_hidden=True)
     deleted = parsed.change is ChangeType.DELETED
     state = None if deleted else changed.state
     if state and changed.collection.object_created(state) != parsed.object_created:

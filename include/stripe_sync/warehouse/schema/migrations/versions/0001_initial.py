@@ -37,6 +37,7 @@ def upgrade() -> None:
     _create_pending_fetches_and_gaps()
     _create_set_aside()
     _create_oauth_authorizations()
+    _create_erased_objects()
     _create_rate_limit()
     _tune_payload_columns()
 
@@ -51,6 +52,7 @@ def downgrade() -> None:
         "pacing",
         "stripe_reads",
         "retention_gaps",
+        "erased_objects",
         "set_aside",
         "pending_fetches",
         "processed_events",
@@ -156,7 +158,7 @@ def _create_events() -> None:
             _MOMENT,
             "When Stripe made the change; never before the change event before",
         ),
-        _column("source", _TEXT, "backfill, poll, mutation or reconcile"),
+        _column("source", _TEXT, "backfill, poll, mutation, reconcile or erase"),
         _nullable("stripe_event_id", _TEXT, "Stripe event that reported the change, if any"),
         _column("api_version", _TEXT, "Version the data is rendered in"),
         sa.PrimaryKeyConstraint("sync_id", "seq"),
@@ -165,7 +167,7 @@ def _create_events() -> None:
             "event_type IN ('created', 'updated', 'deleted')", name="events_event_type"
         ),
         sa.CheckConstraint(
-            "source IN ('backfill', 'poll', 'mutation', 'reconcile')", name="events_source"
+            "source IN ('backfill', 'poll', 'mutation', 'reconcile', 'erase')", name="events_source"
         ),
         schema=_RAW,
         comment="Change events of all objects, in stream order",
@@ -321,6 +323,33 @@ def _create_missing_objects() -> None:
         sa.CheckConstraint(
             "status IN ('pending', 'gone', 'unlisted')", name="missing_objects_status"
         ),
+    )
+
+
+def _create_erased_objects() -> None:
+    op.create_table(
+        "erased_objects",
+        _column("sync_id", _UUID, "The sync"),
+        _column("upstream_id", _KEY, "Key of the object"),
+        _column("collection_id", _KEY, "stripe:customer"),
+        _column("customer_id", _KEY, "The customer; empty: learnt from the lake"),
+        _column("erased_at", _MOMENT, default=sa.func.now()),
+        _column(
+            "done",
+            _BOOLEAN,
+            "Whether nothing of it is stored; else the next maintenance goes on",
+            "false",
+        ),
+        sa.PrimaryKeyConstraint("sync_id", "upstream_id", "collection_id"),
+        schema=_CONTROL,
+        comment="Objects that were erased and are never stored again",
+    )
+    op.create_index(
+        "erased_objects_pending",
+        "erased_objects",
+        ["sync_id", "customer_id"],
+        schema=_CONTROL,
+        postgresql_where=sa.text("NOT done"),
     )
 
 

@@ -3,23 +3,23 @@ r"""Connections in Airflow's metadata database: encrypted, and editable in the U
 As a program it stores what it reads from standard input, for those who set Airflow up::
 
     echo '{"stripe_default": {"conn_type": "stripe", "password": "rk_…"}}' \
-      | python -m stripe_airflow.stored_connections
+      | python -m stripe_airflow.hooks.stored_connections
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from airflow.models import Connection
 from airflow.models.crypto import get_fernet
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
+from stripe_airflow.hooks.overrides import overriding_source
 from stripe_sync import ConfigurationError
-from stripe_sync.records import canonical_json
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -69,37 +69,21 @@ def store_connection(session: Session, conn_id: str, fields: Fields) -> Connecti
             extras.pop(name.removeprefix(EXTRA), None)
         else:
             extras[name.removeprefix(EXTRA)] = value
-    connection.set_extra(canonical_json.dumps(extras).decode() if extras else None)
+    connection.set_extra(orjson.dumps(extras).decode() if extras else None)
     session.flush()
     return connection
 
 
-def overridden_by(connection: Connection) -> str | None:
-    """What Airflow uses instead of a stored connection; None if it uses the stored one."""
-    used = Connection.get_connection_from_secrets(connection.conn_id)
-    if _values(used) == _values(connection):
-        return None
-    variable = f"AIRFLOW_CONN_{connection.conn_id.upper()}"
-    if os.environ.get(variable):
-        return f"the environment variable {variable}"
-    return "the connection of the same name in the secrets backend"
-
-
-def _values(connection: Connection) -> tuple[object, ...]:
-    texts = (connection.conn_type, connection.host, connection.schema, connection.login)
-    return (*texts, connection.password, connection.port, connection.extra_dejson)
-
-
 def main() -> None:
     """Store the connections of standard input, and print a line for each that is overridden."""
-    wanted: dict[str, dict[str, Any]] = canonical_json.loads(sys.stdin.buffer.read())
+    wanted: dict[str, dict[str, Any]] = orjson.loads(sys.stdin.buffer.read())
     try:
         with create_session() as session:
             stored = [store_connection(session, *each) for each in wanted.items()]
             session.commit()
             for connection in stored:
-                if other := overridden_by(connection):
-                    print(f"{connection.conn_id}: Airflow uses {other} instead")  # noqa: T201
+                if other := overriding_source(connection.conn_id):
+                    print(f"{connection.conn_id}: Airflow uses the {other} instead")  # noqa: T201
     except ConfigurationError as error:
         raise SystemExit(str(error)) from error
 

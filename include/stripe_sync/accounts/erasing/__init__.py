@@ -1,0 +1,1 @@
+"""Erasing: a customer, and what belongs to them, from warehouse and lake."""

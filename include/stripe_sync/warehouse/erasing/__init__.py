@@ -1,0 +1,1 @@
+"""Erasing: which objects were erased, and what that leaves of their rows."""
