@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from cryptography.fernet import Fernet
 
+from stripe_stack import ROOT
 from stripe_stack.airflow.connections import stack_connections, store_connections
 from stripe_stack.errors import StackError
 from stripe_stack.settings import Settings
@@ -94,12 +96,38 @@ def test_settings_become_connections_and_edits_stay(
     store(rolled)
     stripe = read(environment, "stripe_default")
     assert stripe["password"] == ROLLED
-    assert stripe["extra_dejson"]["max_age_days"] == 5
+    assert stripe["extra_dejson"]["max_age_days"] in (5, "5")  # as the command line shows it
     assert stripe["extra_dejson"]["cadence"] == "adaptive"
 
     # What is taken out of the settings is taken out of the connection.
     store(settings(stripe_api_key=ROLLED))
     assert read(environment, "stripe_default")["extra_dejson"] == {"cadence": "adaptive"}
+
+
+def test_docker_compose_stores_them_with_the_same_command(
+    sandbox: Any, empty_database_url: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())
+    init = compose["services"]["airflow-init"]
+    script = init["command"][0]
+    assert "as_airflow stripe-stack connections" in script
+    own = {"STRIPE_API_KEY", "WAREHOUSE_URL", "LAKE_URL", "STACK_DIR"}
+    assert own <= init["environment"].keys()
+    given = {
+        **environment,
+        "STRIPE_API_KEY": sandbox.api_key,
+        "STRIPE_API_BASE": sandbox.base_url,
+        "WAREHOUSE_URL": empty_database_url,
+        "LAKE_URL": str(tmp_path / "lake"),
+        "STACK_DIR": str(tmp_path / "stack"),
+    }
+    command = [sys.executable, "-m", "stripe_stack.cli", "connections"]
+    done = subprocess.run(command, env=given, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert sandbox.api_key not in done.stdout
+    assert read(environment, "stripe_default")["password"] == sandbox.api_key
+    assert read(environment, "stripe_lake")["host"] == str(tmp_path / "lake")
 
 
 def test_an_unencrypted_database_is_refused(store: Any) -> None:

@@ -83,6 +83,16 @@ CALLS: dict[str, Call] = {
     "sync_status": lambda c: stripe_sync.sync_status(c.warehouse_url, "default"),
     "check_runnable": lambda c: stripe_sync.check_runnable(c.warehouse_url, "default"),
     "sync_settings": lambda c: stripe_sync.sync_settings(c, "default"),
+    "choose_sync": lambda c: stripe_sync.choose_sync(c, "acct_1"),
+    "find_missing_data": lambda c: stripe_sync.find_missing_data(
+        c.warehouse_url, c.lake_url, "default"
+    ),
+    "erase_customer": lambda c: stripe_sync.erase_customer(
+        c.warehouse_url, c.lake_url, "default", "cus_1"
+    ),
+    "finish_erasures": lambda c: stripe_sync.finish_erasures(
+        c.warehouse_url, c.lake_url, "default"
+    ),
     "import_credential": lambda c: stripe_sync.import_credential(
         KeyProperties(c.credential.api_key, api_base=c.credential.api_base),
         [],

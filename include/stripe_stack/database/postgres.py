@@ -94,6 +94,7 @@ class Postgres:
     def _initialise(self) -> None:
         # Made under another name and renamed, so that a folder of that name is always complete.
         folder = self._data.with_name("postgres.new")
+        folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
         server = _server(folder)
         try:

@@ -32,6 +32,8 @@ def test_every_setting_of_a_sync_may_be_in_the_file(env_file: Path, name: str) -
         "api_version": "2024-06-20",
         "include_parents": "quote",
         "cadence": "adaptive",
+        "connected_accounts": "all",
+        **dict.fromkeys(("exclude", "hash_fields"), "customer.email"),
         **dict.fromkeys(("redact", "created_events", "fail_when_forbidden"), "false"),
         "read_every_parent": "true",
     }
