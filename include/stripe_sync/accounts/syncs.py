@@ -9,7 +9,7 @@ it cannot be reached.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -182,7 +182,7 @@ def create_sync(
         ('active', None, ('stripe:customer',))
     """
     check_name(name)
-    columns = _columns(None, values)
+    columns = columns_of(None, values)
     with open_warehouse(warehouse_url) as warehouse:
         return SyncInfo.of(create_row(warehouse, name, livemode=livemode, columns=columns))
 
@@ -209,7 +209,7 @@ def update_sync(warehouse_url: str, sync: str, **changes: Unpack[SyncChanges]) -
         {'team': 'billing'}
     """
     with open_warehouse(warehouse_url) as warehouse:
-        return SyncInfo.of(_change(warehouse, sync, lambda found: _columns(found, changes)))
+        return SyncInfo.of(change_row(warehouse, sync, lambda found: columns_of(found, changes)))
 
 
 def pause_sync(warehouse_url: str, sync: str) -> SyncInfo:
@@ -231,7 +231,7 @@ def pause_sync(warehouse_url: str, sync: str) -> SyncInfo:
         'paused'
     """
     with open_warehouse(warehouse_url) as warehouse:
-        return SyncInfo.of(_change(warehouse, sync, lambda _: {"status": "paused"}))
+        return SyncInfo.of(change_row(warehouse, sync, lambda _: {"status": "paused"}))
 
 
 def resume_sync(warehouse_url: str, sync: str) -> SyncInfo:
@@ -253,7 +253,7 @@ def resume_sync(warehouse_url: str, sync: str) -> SyncInfo:
         'active'
     """
     with open_warehouse(warehouse_url) as warehouse:
-        return SyncInfo.of(_change(warehouse, sync, lambda _: {"status": "active"}))
+        return SyncInfo.of(change_row(warehouse, sync, lambda _: {"status": "active"}))
 
 
 def check_runnable(warehouse_url: str, sync: str, collections: Sequence[str] = ()) -> SyncInfo:
@@ -360,7 +360,7 @@ def find_sync(warehouse: Warehouse, sync: str) -> Sync:
     return next(by_id, None) or warehouse.syncs.get(sync)
 
 
-def _change(warehouse: Warehouse, name: str, columns: Any) -> Sync:
+def change_row(warehouse: Warehouse, name: str, columns: Callable[[Sync], dict[str, Any]]) -> Sync:
     """Change columns that depend on the stored ones, though others change the sync meanwhile.
 
     Raises:
@@ -377,7 +377,7 @@ def _change(warehouse: Warehouse, name: str, columns: Any) -> Sync:
     raise SyncBusy(message)
 
 
-def _columns(sync: Sync | None, changes: SyncChanges) -> dict[str, Any]:
+def columns_of(sync: Sync | None, changes: SyncChanges) -> dict[str, Any]:
     """Columns of a sync by name, from the values of a caller.
 
     Raises:

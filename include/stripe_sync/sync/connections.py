@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
@@ -174,7 +174,7 @@ class SyncSettings(BaseModel):
             >>> SyncSettings.parse({"redact": "false", "max_age_days": "30"}).max_age_days
             30
         """
-        _check_names(values, list(cls.model_fields))
+        check_names(values, list(cls.model_fields), what="sync setting", param="settings")
         stripped = {
             name: value.strip() if isinstance(value, str) else value
             for name, value in values.items()
@@ -226,8 +226,16 @@ def is_unset(value: object) -> bool:
     return value is None or (isinstance(value, str) and value.strip().lower() in _UNSET)
 
 
-def _check_names(values: Mapping[str, object], known: list[str]) -> None:
+def check_names(
+    values: Mapping[str, object], known: Sequence[str], *, what: str, param: str | None
+) -> None:
     """Refuse unknown names, with the most similar known name for each.
+
+    Args:
+        values: Values by name.
+        known: The names that there are.
+        what: What has these names, for the message.
+        param: The parameter that has the values.
 
     Raises:
         ConfigurationError: At least one name is unknown.
@@ -238,8 +246,8 @@ def _check_names(values: Mapping[str, object], known: list[str]) -> None:
         hint = f" (did you mean {similar[0]!r}?)" if similar else ""
         problems.append(f"{name!r}{hint}")
     if problems:
-        message = f"unknown sync setting: {', '.join(problems)}; known are {', '.join(known)}"
-        raise ConfigurationError(message, param="settings")
+        message = f"unknown {what}: {', '.join(problems)}; known are {', '.join(known)}"
+        raise ConfigurationError(message, param=param)
 
 
 @dataclass(frozen=True, slots=True)
