@@ -89,6 +89,8 @@ if TYPE_CHECKING:
         find_authorization,
         start_authorization,
     )
+    from stripe_sync.accounts.plans.replicate import Replication, replicate_sync
+    from stripe_sync.accounts.plans.sync_plan import FieldChange, SyncPlan
     from stripe_sync.accounts.sync_of_key import choose_sync
     from stripe_sync.accounts.sync_status import SyncStatus, sync_status
     from stripe_sync.accounts.syncs import (
@@ -166,6 +168,7 @@ __all__ = [
     "DueRead",
     "EndpointUnavailable",
     "EventCursorExpired",
+    "FieldChange",
     "IdempotencyConflict",
     "InvalidRequest",
     "KeyHealth",
@@ -188,6 +191,7 @@ __all__ = [
     "RateLimited",
     "ReconcileReport",
     "ReloadReport",
+    "Replication",
     "Shard",
     "StartedAuthorization",
     "StoredAccount",
@@ -203,6 +207,7 @@ __all__ = [
     "SyncDeletion",
     "SyncInfo",
     "SyncNotFound",
+    "SyncPlan",
     "SyncProblem",
     "SyncSettings",
     "SyncStatus",
@@ -250,6 +255,7 @@ __all__ = [
     "reload",
     "reload_collection",
     "render_warehouse_url",
+    "replicate_sync",
     "resume_if_connected",
     "resume_sync",
     "scrubbed",
@@ -284,6 +290,8 @@ _MODULES = {
     "accounts.credentials.stored": ("CredentialInfo", "KeyHealth", "StoredCredential"),
     "accounts.deletion": ("SyncDeletion", "delete_sync"),
     "accounts.erasing.erasure": ("CustomerErasure", "erase_customer", "finish_erasures"),
+    "accounts.plans.replicate": ("Replication", "replicate_sync"),
+    "accounts.plans.sync_plan": ("FieldChange", "SyncPlan"),
     "accounts.sync_of_key": ("choose_sync",),
     "accounts.oauth.flow": (
         "NewAuthorization",

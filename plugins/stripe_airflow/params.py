@@ -150,6 +150,34 @@ def sync_admin_params() -> dict[str, Param]:
     }
 
 
+def replicate_params() -> dict[str, Param]:
+    """Parameters of a run that replicates a sync."""
+    return {
+        "source": Param(
+            "default", type="string", title="Source", description="Name or id of the sync to copy."
+        ),
+        "target": Param(
+            "production",
+            type="string",
+            pattern=_SYNC_NAME,
+            title="Target",
+            description="Name of the live mode sync; created where it does not exist.",
+        ),
+        "connection_id": _text_param(
+            "Connection",
+            "Airflow connection that has its live mode key. Empty: the one that is stored with it,"
+            " or stripe_<target>.",
+        ),
+        "apply": Param(
+            False,
+            type="boolean",
+            title="Apply",
+            description="Create or change the target and start its backfill. Off: a dry run, which"
+            " only shows in the log what would be changed.",
+        ),
+    }
+
+
 def _object_param(title: str, description: str) -> Param:
     return Param({}, type="object", title=title, description=f"Create, update: {description}")
 

@@ -20,6 +20,7 @@ IDS = [
     "stripe_poll",
     "stripe_reconcile",
     "stripe_reload",
+    "stripe_replicate",
     "stripe_sync_admin",
 ]
 

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -78,6 +79,8 @@ def test_the_script_of_readme_syncs_as_printed(
 
 def test_the_examples_of_docstrings_run(sandbox: Running, connections: Connections) -> None:
     sandbox.control.seed({"customer": 3})
+    live = replace(connections, credential=Credential("sk_live_sandbox", sandbox.base_url))
+    names = {"connections": connections, "live": live}
     runner = doctest.DocTestRunner()
     order = (
         "backfill",
@@ -93,6 +96,7 @@ def test_the_examples_of_docstrings_run(sandbox: Running, connections: Connectio
         "get_sync",
         "sync_settings",
         "sync_status",
+        "replicate_sync",
         "create_sync",
         "update_sync",
         "pause_sync",
@@ -102,7 +106,7 @@ def test_the_examples_of_docstrings_run(sandbox: Running, connections: Connectio
     finder = doctest.DocTestFinder(recurse=False)
     for name in order:
         function = getattr(stripe_sync, name)
-        for test in finder.find(function, name, globs={"connections": connections}):
+        for test in finder.find(function, name, globs=dict(names)):
             assert test.examples, name
             runner.run(test)
 

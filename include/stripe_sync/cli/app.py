@@ -7,6 +7,7 @@ import typer
 from stripe_sync.cli import accounts, credentials, syncs
 from stripe_sync.cli.check import check
 from stripe_sync.cli.erase import erase
+from stripe_sync.cli.replicate import replicate
 
 app = typer.Typer(
     name="stripe-sync",
@@ -19,6 +20,7 @@ app.command()(check)
 app.add_typer(accounts.app, name="accounts")
 app.command()(erase)
 app.add_typer(credentials.app, name="credentials")
+syncs.app.command()(replicate)
 app.add_typer(syncs.app, name="syncs")
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import AliasChoices, BaseModel, Field
 
 from stripe_airflow.api.credentials.models import NewCredential
 from stripe_airflow.api.routing import Strict
-from stripe_sync import ConnectedAccount, SyncInfo
+from stripe_sync import ConnectedAccount, Replication, SyncInfo
+
+SyncName = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_-]*$", max_length=100)]
 
 
 class RateLimit(Strict):
@@ -62,11 +64,7 @@ class SyncUpdate(Strict):
 class NewSync(SyncUpdate):
     """A sync to create."""
 
-    name: str = Field(
-        pattern="^[a-z0-9][a-z0-9_-]*$",
-        max_length=100,
-        description="Lower-case letters, digits, - and _.",
-    )
+    name: SyncName = Field(description="Lower-case letters, digits, - and _.")
     test: bool | None = Field(
         default=None, description="Test mode. Needed only if the connection does not exist yet."
     )
@@ -85,6 +83,20 @@ class ConnectedAccounts(Strict):
         "share its read allotment, so their cadence is adaptive unless the connection has another.",
     )
     backfill: bool = Field(default=True, description="Whether to start their backfills.")
+
+
+class ReplicateSync(Strict):
+    """Where to copy a sync to."""
+
+    name: SyncName = Field(description="Name of the live mode sync; a new one is created.")
+    connection_id: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("connection_id", "credential_id"),
+        description="Airflow connection that has its live mode key; `credential_id` is the same."
+        " Null: the one that is stored with it, or `stripe_<name>`.",
+    )
+    dry_run: bool = Field(default=False, description="Only show what would be changed.")
+    backfill: bool = Field(default=True, description="Whether to start the backfill that it needs.")
 
 
 class BackfillRun(Strict):
@@ -160,6 +172,13 @@ class CreatedSync(BaseModel):
     """A new sync, and the run of its backfill."""
 
     sync: SyncInfo
+    run: Run | None
+
+
+class ReplicatedSync(BaseModel):
+    """What was changed of the target, and the run of its backfill."""
+
+    replication: Replication
     run: Run | None
 
 

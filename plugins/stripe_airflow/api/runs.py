@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.api.common.trigger_dag import trigger_dag
-from airflow.exceptions import DagNotFound
+from airflow.exceptions import DagNotFound, DagRunAlreadyExists
 from airflow.models.dag import DagModel
 from airflow.utils.types import DagRunTriggeredByType
 
@@ -20,7 +20,7 @@ def trigger(dag_id: str, conf: dict[str, Any], *, user_name: str, run_id: str | 
         dag_id: The DAG.
         conf: Its parameters that are not the default.
         user_name: Who triggers it.
-        run_id: Id of the run; None for Airflow's.
+        run_id: Its id; if there is such a run already, it is returned and none is triggered.
 
     Raises:
         ApiError: 503: Airflow does not have the DAG, or refuses the run.
@@ -33,6 +33,8 @@ def trigger(dag_id: str, conf: dict[str, Any], *, user_name: str, run_id: str | 
             conf=conf,
             run_id=run_id,
         )
+    except DagRunAlreadyExists as error:
+        run = error.dag_run
     except DagNotFound as error:
         message = f"Airflow does not have the DAG {dag_id} yet: see its import errors"
         raise ApiError(503, "dag_missing", message) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from airflow.api_fastapi.core_api.security import GetUserDep
@@ -17,6 +18,8 @@ from stripe_airflow.api.models import (
     NewSync,
     RateLimit,
     ReconcileRun,
+    ReplicatedSync,
+    ReplicateSync,
     Run,
     SyncList,
     SyncUpdate,
@@ -32,7 +35,7 @@ from stripe_airflow.api.rights import (
 )
 from stripe_airflow.api.routing import Route, page_of
 from stripe_airflow.api.runs import trigger
-from stripe_airflow.hooks.connections import stripe_conn_id_of
+from stripe_airflow.hooks.connections import connections_for, stripe_conn_id_of
 from stripe_airflow.hooks.lake import StripeLakeHook
 from stripe_airflow.hooks.stripe import StripeHook
 from stripe_airflow.hooks.warehouse import warehouse_url
@@ -49,6 +52,7 @@ from stripe_sync import (
     describe_syncs,
     get_sync,
     pause_sync,
+    replicate_sync,
     resume_sync,
     sync_status,
     update_sync,
@@ -136,6 +140,36 @@ def pause(sync_id: str) -> SyncInfo:
 def resume(sync_id: str) -> SyncInfo:
     """Let a paused sync go on."""
     return resume_sync(warehouse_url(), sync_id)
+
+
+@router.post("/{sync_id}/replicate", dependencies=[MANAGE])
+def replicate(
+    sync_id: str, body: ReplicateSync, request: Request, user: GetUserDep
+) -> ReplicatedSync:
+    """Copy the collections, settings and metadata of a sync onto a live mode key.
+
+    Checks first what the key may read. Run again, it brings over what has changed.
+    """
+    starts = body.backfill and not body.dry_run
+    if starts:
+        may_backfill(request, user)
+    try:
+        connections = connections_for(body.name, stripe_conn_id=body.connection_id)
+    except ConfigurationError as error:
+        error.param = error.param or "connection_id"
+        raise
+    done = replicate_sync(
+        connections,
+        sync_id,
+        body.name,
+        connection_id=body.connection_id,
+        dry_run=body.dry_run,
+    )
+    run = None
+    if starts and done.backfill:
+        conf = {"sync": done.target, "collections": _short(done.backfill)}
+        run = trigger(BACKFILL_DAG, conf, user_name=user.get_name(), run_id=done.backfill_run_id)
+    return ReplicatedSync(replication=done, run=run)
 
 
 @router.get("/{sync_id}/status", dependencies=[READ])
@@ -290,5 +324,5 @@ def _livemode(body: NewSync, connection_id: str | None) -> bool:
     return livemode
 
 
-def _short(collection_ids: list[str]) -> list[str]:
+def _short(collection_ids: Sequence[str]) -> list[str]:
     return [name.removeprefix("stripe:").removeprefix("stripe.") for name in collection_ids]
