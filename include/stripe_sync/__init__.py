@@ -89,7 +89,9 @@ if TYPE_CHECKING:
         find_authorization,
         start_authorization,
     )
+    from stripe_sync.accounts.plans.apply import ApplyPlan, apply_syncs, plan_apply
     from stripe_sync.accounts.plans.replicate import Replication, replicate_sync
+    from stripe_sync.accounts.plans.sync_file import DeclaredSync, read_sync_file
     from stripe_sync.accounts.plans.sync_plan import FieldChange, SyncPlan
     from stripe_sync.accounts.sync_of_key import choose_sync
     from stripe_sync.accounts.sync_status import SyncStatus, sync_status
@@ -144,6 +146,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccountDisconnected",
+    "ApplyPlan",
     "AuthenticationError",
     "BackfillPlan",
     "BackfillReport",
@@ -165,6 +168,7 @@ __all__ = [
     "CredentialInfo",
     "CursorVanished",
     "CustomerErasure",
+    "DeclaredSync",
     "DueRead",
     "EndpointUnavailable",
     "EventCursorExpired",
@@ -214,6 +218,7 @@ __all__ = [
     "UnusableAnswer",
     "WarehouseError",
     "__version__",
+    "apply_syncs",
     "backfill",
     "backfill_collection",
     "change_credential",
@@ -244,12 +249,14 @@ __all__ = [
     "load_catalog",
     "maintain",
     "pause_sync",
+    "plan_apply",
     "plan_backfill",
     "plan_reconcile",
     "plan_reload",
     "poll",
     "poll_syncs",
     "probe_stored_credential",
+    "read_sync_file",
     "reconcile",
     "reconcile_collection",
     "reload",
@@ -290,7 +297,9 @@ _MODULES = {
     "accounts.credentials.stored": ("CredentialInfo", "KeyHealth", "StoredCredential"),
     "accounts.deletion": ("SyncDeletion", "delete_sync"),
     "accounts.erasing.erasure": ("CustomerErasure", "erase_customer", "finish_erasures"),
+    "accounts.plans.apply": ("ApplyPlan", "apply_syncs", "plan_apply"),
     "accounts.plans.replicate": ("Replication", "replicate_sync"),
+    "accounts.plans.sync_file": ("DeclaredSync", "read_sync_file"),
     "accounts.plans.sync_plan": ("FieldChange", "SyncPlan"),
     "accounts.sync_of_key": ("choose_sync",),
     "accounts.oauth.flow": (

@@ -77,10 +77,14 @@ def test_the_script_of_readme_syncs_as_printed(
     assert polls[0] > 0
 
 
-def test_the_examples_of_docstrings_run(sandbox: Running, connections: Connections) -> None:
+def test_the_examples_of_docstrings_run(
+    sandbox: Running, connections: Connections, tmp_path: Path
+) -> None:
     sandbox.control.seed({"customer": 3})
+    path = tmp_path / "syncs.yaml"
+    path.write_text("syncs: [{name: north}, {name: south}]")
     live = replace(connections, credential=Credential("sk_live_sandbox", sandbox.base_url))
-    names = {"connections": connections, "live": live}
+    names = {"connections": connections, "live": live, "path": path}
     runner = doctest.DocTestRunner()
     order = (
         "backfill",
@@ -96,6 +100,9 @@ def test_the_examples_of_docstrings_run(sandbox: Running, connections: Connectio
         "get_sync",
         "sync_settings",
         "sync_status",
+        "read_sync_file",
+        "plan_apply",
+        "apply_syncs",
         "replicate_sync",
         "create_sync",
         "update_sync",

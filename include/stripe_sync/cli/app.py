@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from stripe_sync.cli import accounts, credentials, syncs
+from stripe_sync.cli.apply import apply
 from stripe_sync.cli.check import check
 from stripe_sync.cli.erase import erase
 from stripe_sync.cli.replicate import replicate
@@ -16,6 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.command()(apply)
 app.command()(check)
 app.add_typer(accounts.app, name="accounts")
 app.command()(erase)
