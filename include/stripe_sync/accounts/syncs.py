@@ -395,14 +395,22 @@ def columns_of(sync: Sync | None, changes: SyncChanges) -> dict[str, Any]:
     if "connection_id" in changes:
         columns["connection_id"] = check_connection_id(changes["connection_id"])
     if "connected_account" in changes:
-        account = check_connected_account(changes["connected_account"])
-        if sync and sync.account_id.startswith("acct_") and account not in (None, sync.account_id):
-            message = f"sync {sync.name} stores {sync.account_id}: create another one for {account}"
-            raise ConfigurationError(message, param="connected_account")
-        columns["connected_account"] = account
+        columns["connected_account"] = check_connected_account(changes["connected_account"])
+        check_account_stays(sync, columns["connected_account"])
     if sync and sync.status == "disconnected" and columns.keys() & _WHERE:
         columns["status"] = "active"
     return columns
+
+
+def check_account_stays(sync: Sync | None, account: str | None) -> None:
+    """Refuse another connected account than the one that a sync stores.
+
+    Raises:
+        ConfigurationError: It is another.
+    """
+    if sync and sync.account_id.startswith("acct_") and account not in (None, sync.account_id):
+        message = f"sync {sync.name} stores {sync.account_id}: create another one for {account}"
+        raise ConfigurationError(message, param="connected_account")
 
 
 def _include_parents(sync: Sync | None, overrides: Mapping[str, Any]) -> Sequence[str]:

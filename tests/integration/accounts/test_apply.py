@@ -153,6 +153,30 @@ def test_an_interrupted_run_is_completed_by_the_next(url: str, write: Write) -> 
     assert [(plan.sync, plan.action) for plan in apply_syncs(url, declared)] == [("us", "create")]
 
 
+def test_a_sync_keeps_its_connected_account(harness: SyncHarness, write: Write) -> None:
+    url = harness.connections.warehouse_url
+    run(url, write("syncs: [{name: eu, connected_account: acct_1}]"), "--yes")
+    assert get_sync(url, "eu").connected_account == "acct_1"
+    assert "are as they are declared" in run(url, write("syncs: [{name: eu}]")).stdout
+
+    harness.sql("UPDATE stripe_sync.syncs SET account_id = 'acct_1' RETURNING 1")
+    refused = run(url, write("syncs: [{name: eu, connected_account: acct_2}]"), "--yes")
+    assert "sync eu stores acct_1" in refused.stderr
+    assert get_sync(url, "eu").connected_account == "acct_1"
+
+
+def test_a_disconnected_sync_goes_on_if_it_is_connected_elsewhere(
+    harness: SyncHarness, write: Write
+) -> None:
+    url = harness.connections.warehouse_url
+    create_sync(url, "eu", livemode=False)
+    harness.sql("UPDATE stripe_sync.syncs SET status = 'disconnected' RETURNING 1")
+    run(url, write("syncs: [{name: eu, enabled: true}]"), "--yes")
+    assert get_sync(url, "eu").status == "disconnected"
+    run(url, write("syncs: [{name: eu, connection_id: stripe_other}]"), "--yes")
+    assert get_sync(url, "eu").status == "active"
+
+
 def test_several_at_once_end_as_the_file_says(url: str, write: Write) -> None:
     declared = read_sync_file(write(TWO))
     update = read_sync_file(write(TWO.replace("365", "30")))

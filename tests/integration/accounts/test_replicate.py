@@ -273,6 +273,19 @@ def test_account_and_mode_of_the_source_or_another_than_the_targets_are_refused(
     assert replicate_sync(other, TARGET, "second").action == "create"
 
 
+def test_a_connected_account_stays_the_same_with_the_platforms_live_mode_key(shop: Shop) -> None:
+    shop.harness.sandbox.control.add_account("acct_connected")
+    update_sync(shop.url, SYNC, connected_account="acct_connected")
+    platform = shop.with_key("sk_live_sandbox")
+    done = shop.replicate(platform)
+    assert done.account_id == "acct_connected"
+    assert changes(done)["connected_account"] == (None, "acct_connected")
+    assert get_sync(shop.url, TARGET).connected_account == "acct_connected"
+    # Afterwards it is the target's own.
+    update_sync(shop.url, SYNC, connected_account=None)
+    assert shop.replicate(platform).action == "none"
+
+
 def test_names_that_cannot_be_right_are_refused(shop: Shop) -> None:
     create_sync(shop.url, "sandbox", livemode=False)
     for target, message in (

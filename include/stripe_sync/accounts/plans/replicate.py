@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stripe_sync.accounts.check import check_credential
@@ -25,7 +25,7 @@ from stripe_sync.lake import Lake
 from stripe_sync.records import canonical_json, ids
 from stripe_sync.sync.connections import Connections, SyncSettings
 from stripe_sync.sync.session import refuse_history
-from stripe_sync.warehouse import Sync, Warehouse
+from stripe_sync.warehouse import Sync
 
 OF_THE_MODE = (
     "requests_per_second",
@@ -77,6 +77,8 @@ def replicate_sync(
 
     The target is created where it does not exist. Run again, it brings over what has changed, also
     what was removed. The target keeps its account, connection, external id, status and rate limits.
+    A new one acts on the connected account of the source, if that has one.
+
     Settings in the extras of the source's connection are not copied. Nothing is copied from Stripe
     or the warehouse: the target has to be backfilled.
 
@@ -107,6 +109,7 @@ def replicate_sync(
     with open_warehouse(connections.warehouse_url) as warehouse:
         copied = find_sync(warehouse, source)
         stored = warehouse.syncs.find(target)
+        connections = _on_account(connections, stored or copied)
         _check_target(copied, target, stored, connections.credential)
         if stored is None or not stored.is_account_learnt:
             refuse_history(warehouse, Lake(connections.lake_url, target), target)
@@ -115,7 +118,15 @@ def replicate_sync(
         health = _check_key(connections, copied, stored, wanted)
         if not dry_run and plan.action != "none":
             stored = store_sync(warehouse, wanted)
-        return _report(warehouse, copied, plan, health, stored, dry_run=dry_run)
+        return _report(connections, copied, plan, health, stored, dry_run=dry_run)
+
+
+def _on_account(connections: Connections, sync: Sync) -> Connections:
+    """The connections with the connected account that the target acts on, or will."""
+    if sync.connected_account is None:
+        return connections
+    credential = replace(connections.credential, account=sync.connected_account)
+    return replace(connections, credential=credential)
 
 
 def _check_target(source: Sync, target: str, stored: Sync | None, credential: Credential) -> None:
@@ -153,7 +164,11 @@ def _wanted(source: Sync, target: str, connection_id: str | None) -> WantedSync:
             "overrides": merge_settings({}, settings),
             "metadata": source.metadata,
         }
-        return found if connection_id is None else {**found, "connection_id": connection_id}
+        if stored is None and source.connected_account:
+            found["connected_account"] = source.connected_account  # its id is that of both modes
+        if connection_id is not None:
+            found["connection_id"] = connection_id
+        return found
 
     return WantedSync(target, livemode=True, columns=columns)
 
@@ -168,7 +183,7 @@ def _check_key(
         StripeUnreachable: Stripe did not answer.
         ConfigurationError: It is for an account that it must not be for.
     """
-    settings = connections.settings.overridden_by(wanted.columns(stored)["overrides"])
+    settings = connections.settings.overridden_by(wanted.values(stored)["overrides"])
     health = check_credential(
         connections.credential, settings, warehouse_url=connections.warehouse_url
     )
@@ -193,7 +208,7 @@ def _check_key(
 
 
 def _report(
-    warehouse: Warehouse,
+    connections: Connections,
     source: Sync,
     plan: SyncPlan,
     health: CredentialHealth,
@@ -201,7 +216,6 @@ def _report(
     *,
     dry_run: bool,
 ) -> Replication:
-    is_paused = target is not None and target.status == "paused"
     return Replication(
         source=source.name,
         target=plan.sync,
@@ -211,7 +225,7 @@ def _report(
         missing=tuple(_missing(health, source)),
         backfill=plan.backfill,
         backfill_run_id=_run_id(target, plan.backfill) if target and not dry_run else None,
-        notes=(*health.notes, *_notes(source, plan.sync, is_paused=is_paused)),
+        notes=(*health.notes, *_notes(connections, source, target)),
         is_applied=not dry_run,
     )
 
@@ -223,14 +237,15 @@ def _missing(health: CredentialHealth, source: Sync) -> Iterator[CollectionAcces
             yield each
 
 
-def _notes(source: Sync, target: str, *, is_paused: bool) -> Iterator[str]:
-    if is_paused:
-        yield f"Sync {target} is paused: resume it, and backfill what it lacks."
-    defaults = SyncSettings().model_dump(mode="json")
+def _notes(connections: Connections, source: Sync, target: Sync | None) -> Iterator[str]:
+    if target and target.status != "active":
+        yield f"Sync {target.name} is {target.status}: resume it, and backfill what it lacks."
+    alone = replace(connections, settings=SyncSettings()).of_sync(source).settings
+    stored = alone.model_dump(mode="json")
     others = [
         name
         for name, value in source.settings.items()
-        if name not in (*source.overrides, *OF_THE_MODE) and value != defaults.get(name, value)
+        if name not in (*source.overrides, *OF_THE_MODE) and value != stored.get(name, value)
     ]
     if others:
         yield (

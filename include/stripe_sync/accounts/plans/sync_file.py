@@ -30,9 +30,10 @@ Place = tuple[str | int, ...]
 
 
 class DeclaredSync(BaseModel):
-    """A sync in a file. What is left out has its default, but for ``mode`` and ``enabled``.
+    """A sync in a file.
 
-    A field that is added to syncs is a row here and in ``sync_plan.COLUMN_OF``.
+    What is left out has its default, but for ``mode``, ``enabled`` and ``connected_account``. A
+    field that is added to syncs is a row here and in ``sync_plan.COLUMN_OF``.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -46,6 +47,9 @@ class DeclaredSync(BaseModel):
     )
     collections: list[str] | None = Field(default=None, description="Left out: all.")
     connection_id: str | None = Field(default=None, description="Left out: stripe_<name>.")
+    connected_account: str | None = Field(
+        default=None, description="acct_… that the key acts on. Left out: as it is."
+    )
     settings: dict[str, Any] = Field(default_factory=dict, description="Settings by name.")
     external_id: str | None = Field(default=None, description="Your own id of it.")
     metadata: dict[str, Any] = Field(default_factory=dict, description="Your own data.")
@@ -59,7 +63,8 @@ class DeclaredSync(BaseModel):
         """
         super().model_post_init(context)
         check_name(self.name)
-        values = self.model_dump(exclude={"name", "mode", "enabled"})
+        kept = {"connected_account"} - self.model_fields_set
+        values = self.model_dump(exclude={"name", "mode", "enabled", *kept})
         self._columns = columns_of(None, values)  # type: ignore[arg-type]
 
     def wanted(self) -> WantedSync:
@@ -68,9 +73,11 @@ class DeclaredSync(BaseModel):
         return WantedSync(self.name, livemode, self._wanted_columns)
 
     def _wanted_columns(self, stored: Sync | None) -> dict[str, Any]:
-        if self.enabled is None or (self.enabled and stored is None):
-            return self._columns
-        return {**self._columns, "status": "active" if self.enabled else "paused"}
+        if self.enabled is False:
+            return {**self._columns, "status": "paused"}
+        if self.enabled and stored and stored.status == "paused":
+            return {**self._columns, "status": "active"}
+        return self._columns
 
 
 def read_sync_file(path: str | Path) -> list[DeclaredSync]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from stripe_sync.accounts.syncs import change_row, create_row
+from stripe_sync.accounts.syncs import change_row, check_account_stays, create_row
 from stripe_sync.catalog import load_catalog
 from stripe_sync.errors import ConfigurationError, SyncConflict
 from stripe_sync.warehouse import Sync, Warehouse
@@ -14,12 +14,16 @@ from stripe_sync.warehouse import Sync, Warehouse
 COLUMN_OF = {
     "status": "status",
     "connection_id": "connection_id",
+    "connected_account": "connected_account",
     "collections": "collections",
     "settings": "overrides",
     "external_id": "external_id",
     "metadata": "metadata",
 }
 """Columns by the name of the field; one that is added to syncs is a row here."""
+
+_WHERE = ("connection_id", "connected_account")
+_STOPPED = ("paused", "disconnected")
 
 Action = Literal["create", "update", "none"]
 
@@ -48,7 +52,7 @@ class SyncPlan:
         action: ``create``, ``update``, or ``none``: it is already.
         changes: Each field that differs.
         backfill: Ids of its collections that need a backfill then: never backfilled, or added.
-            None of a paused sync.
+            None of a sync that is paused or disconnected.
     """
 
     sync: str
@@ -72,12 +76,24 @@ class WantedSync:
     livemode: bool | None
     columns: Callable[[Sync | None], dict[str, Any]]
 
-    def check_mode(self, sync: Sync | None) -> None:
-        """Refuse another mode than that of the stored sync, which never changes.
+    def values(self, sync: Sync | None) -> dict[str, Any]:
+        """Wanted values by column; a disconnected sync goes on if it is connected elsewhere.
 
         Raises:
-            ConfigurationError: It is another.
+            ConfigurationError: It is in another mode than the stored sync, or for another account;
+                neither ever changes.
         """
+        self._check_mode(sync)
+        columns = self.columns(sync)
+        if sync is None:
+            return columns
+        check_account_stays(sync, columns.get("connected_account"))
+        moves = any(columns[name] != getattr(sync, name) for name in _WHERE if name in columns)
+        if sync.status == "disconnected" and moves:
+            return {"status": "active", **columns}
+        return columns
+
+    def _check_mode(self, sync: Sync | None) -> None:
         if sync and self.livemode not in (None, sync.livemode):
             message = (
                 f"sync {sync.name} is in {_mode(sync.livemode)} mode, which cannot be changed:"
@@ -94,11 +110,10 @@ def plan_sync(warehouse: Warehouse, wanted: WantedSync) -> SyncPlan:
         SyncConflict: It is being deleted.
     """
     sync = warehouse.syncs.find(wanted.name)
-    wanted.check_mode(sync)
+    columns = wanted.values(sync)
     if sync and sync.status == "deleting":
         message = f"sync {sync.name} is being deleted: try again when that is done"
         raise SyncConflict(message)
-    columns = wanted.columns(sync)
     changes = list(_differences(sync, columns))
     if sync is None:
         changes.insert(0, FieldChange("mode", None, _mode(bool(wanted.livemode))))
@@ -115,7 +130,7 @@ def store_sync(warehouse: Warehouse, wanted: WantedSync) -> Sync:
         SyncConflict: It is being deleted, or the warehouse has data of a deleted one.
     """
     if warehouse.syncs.find(wanted.name) is None:
-        columns, livemode = wanted.columns(None), bool(wanted.livemode)
+        columns, livemode = wanted.values(None), bool(wanted.livemode)
         try:
             return create_row(warehouse, wanted.name, livemode=livemode, columns=columns)
         except SyncConflict:
@@ -123,11 +138,7 @@ def store_sync(warehouse: Warehouse, wanted: WantedSync) -> Sync:
                 raise
             # Another process was faster: it may have stored something else.
 
-    def columns_of_stored(sync: Sync) -> dict[str, Any]:
-        wanted.check_mode(sync)
-        return wanted.columns(sync)
-
-    return change_row(warehouse, wanted.name, columns_of_stored)
+    return change_row(warehouse, wanted.name, wanted.values)
 
 
 def _differences(sync: Sync | None, columns: Mapping[str, Any]) -> Iterator[FieldChange]:
@@ -153,9 +164,9 @@ def _to_backfill(
 ) -> Iterator[str]:
     """Selected collections that were never backfilled, and those that are added.
 
-    None while the sync is paused: a backfill of it would be refused.
+    None while the sync is paused or disconnected: a backfill of it would be refused.
     """
-    if columns.get("status", sync and sync.status) == "paused":
+    if columns.get("status", sync and sync.status) in _STOPPED:
         return
     chosen = columns["collections"]
     states = warehouse.collections.states(sync.name) if sync else ()
