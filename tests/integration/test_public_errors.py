@@ -19,6 +19,7 @@ from stripe_sandbox.server import running
 from stripe_sync import (
     Connections,
     Credential,
+    DeclaredSync,
     KeyProperties,
     LakeError,
     NewAuthorization,
@@ -48,6 +49,12 @@ def _stored(connections: Connections) -> StoredCredential:
     return StoredCredential("a", credential.api_key, "A", {"api_base": credential.api_base})
 
 
+def _live(connections: Connections) -> Connections:
+    base = connections.credential.api_base
+    return replace(connections, credential=Credential("sk_live_sandbox", base))
+
+
+_DECLARED = [DeclaredSync(name="north")]
 _AUTHORIZATION = OAuthAuthorization(
     *("id", "op", False, "stripe_platform", None, None, {}, "started", False),
     *(None, None, None, None, None, None),
@@ -83,6 +90,9 @@ CALLS: dict[str, Call] = {
     "sync_status": lambda c: stripe_sync.sync_status(c.warehouse_url, "default"),
     "check_runnable": lambda c: stripe_sync.check_runnable(c.warehouse_url, "default"),
     "sync_settings": lambda c: stripe_sync.sync_settings(c, "default"),
+    "plan_apply": lambda c: stripe_sync.plan_apply(c.warehouse_url, _DECLARED),
+    "apply_syncs": lambda c: list(stripe_sync.apply_syncs(c.warehouse_url, _DECLARED)),
+    "replicate_sync": lambda c: stripe_sync.replicate_sync(_live(c), "default", "shop"),
     "choose_sync": lambda c: stripe_sync.choose_sync(c, "acct_1"),
     "find_missing_data": lambda c: stripe_sync.find_missing_data(
         c.warehouse_url, c.lake_url, "default"
@@ -130,7 +140,7 @@ CALLS: dict[str, Call] = {
 }
 WITHOUT_CONNECTIONS = {
     *("check_credential", "create_key_url", "dbt_command", "describe_health", "fetch_account_id"),
-    *("load_catalog", "render_warehouse_url", "scrubbed"),
+    *("load_catalog", "read_sync_file", "render_warehouse_url", "scrubbed"),
 }
 LAKE_ONLY = {"plan_reload", "reload", "reload_collection"}
 OFFLINE = {"dbt_environment"}
