@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 
 import stripe_sync
 from stripe_stack.database.views import create_views, views_exist
@@ -37,13 +37,15 @@ class FirstRuns:
         missing = stripe_sync.find_missing_data(
             stack.warehouse_url, stack.settings.lake, stack.sync
         )
+        blocked = self._paused_syncs() | ({stack.sync} if missing.reload else set())
+        goes_on = self._end_backfills_of(blocked)
         if missing.reload:
             stack.api.unpause(RELOAD)
             self._reload = stack.api.trigger(RELOAD, {"sync": stack.sync})
             return "The warehouse is new: it is being rebuilt from the lake by stripe_reload."
         if not missing.collections:
             return "What was there before is still there."
-        if self._backfill_runs():
+        if goes_on:
             return "The backfill goes on where it stopped."
         names = [] if missing.never_backfilled else list(missing.collections)
         stack.api.trigger(BACKFILL, {"sync": stack.sync, "collections": names})
@@ -51,21 +53,25 @@ class FirstRuns:
             return "The first backfill has begun."
         return f"A backfill of what is missing has begun: {_shortened(names)}."
 
-    def _backfill_runs(self) -> bool:
-        """Whether a run of this sync is active; those of paused syncs, which block it, are ended.
+    def _paused_syncs(self) -> set[str]:
+        syncs = stripe_sync.describe_syncs(self._stack.warehouse_url)
+        return {sync.name for sync in syncs if sync.status == "paused"}
 
-        Their tasks could only fail.
+    def _end_backfills_of(self, blocked: Set[str]) -> bool:
+        """End active runs of syncs whose tasks can only fail: one run at a time is allowed.
+
+        Returns:
+            Whether another run, of this stack's sync, is active.
         """
-        stack, found = self._stack, False
-        syncs = stripe_sync.describe_syncs(stack.warehouse_url)
-        paused = {sync.name for sync in syncs if sync.status == "paused"}
-        for run in stack.api.runs(BACKFILL):
+        stack, goes_on = self._stack, False
+        active = (run for run in stack.api.runs(BACKFILL) if run["state"] in _ACTIVE)
+        for run in active:
             sync = run["conf"].get("sync", stack.sync)
-            if run["state"] in _ACTIVE and sync in paused:
+            if sync in blocked:
                 stack.api.end_run(BACKFILL, run["dag_run_id"])
-            elif run["state"] in _ACTIVE and sync == stack.sync:
-                found = True
-        return found
+            else:
+                goes_on = goes_on or sync == stack.sync
+        return goes_on
 
     def go_on(self) -> str | None:
         """Start what follows a reload that has ended. Returns what was done, for the user."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +20,35 @@ from stripe_stack import ROOT
 from stripe_stack.airflow.connections import stack_connections, store_connections
 from stripe_stack.errors import StackError
 from stripe_stack.settings import Settings
+from stripe_sync.records.canonical_json import loads
 
 KEY, ROLLED = "sk_test_FirstSecret", "sk_test_SecondSecret"
 WAREHOUSE = "postgresql://loader:Pass%2Fword@db:6432/shop?sslmode=require"
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """The environment of an Airflow with a database of its own."""
-    url = f"sqlite:///{tmp_path}/airflow.db"
-    found = {
-        **os.environ,
-        "AIRFLOW_HOME": str(tmp_path),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url,
-        "AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode(),
-    }
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty metadata database of Airflow."""
+    file = tmp_path_factory.mktemp("template") / "airflow.db"
     create = "from airflow.models.base import Base; from airflow import models, settings;"
     create += " from airflow.models import Connection; settings.configure_orm();"
     create += " Base.metadata.create_all(settings.engine)"
-    subprocess.run([sys.executable, "-c", create], env=found, check=True, capture_output=True)
-    return found
+    url = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{file}"}
+    command = [sys.executable, "-c", create]
+    subprocess.run(command, env=os.environ | url, check=True, capture_output=True)
+    return file
+
+
+@pytest.fixture
+def environment(tmp_path: Path, template: Path) -> dict[str, str]:
+    """The environment of an Airflow with a database of its own."""
+    shutil.copy(template, tmp_path / "airflow.db")
+    return {
+        **os.environ,
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
+        "AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode(),
+    }
 
 
 def settings(**given: Any) -> Settings:
@@ -44,13 +56,25 @@ def settings(**given: Any) -> Settings:
 
 
 def read(environment: dict[str, str], conn_id: str) -> dict[str, Any]:
-    """A connection as Airflow's own command line shows it."""
-    command = [sys.executable, "-m", "airflow", "connections", "get", conn_id, "--output", "json"]
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    from stripe_sync.records.canonical_json import loads
+    """A connection as it is stored, decrypted."""
+    columns = "password, extra, host, login, port, schema"
+    query = f"SELECT {columns} FROM connection WHERE conn_id = ?"
+    fernet = Fernet(environment["AIRFLOW__CORE__FERNET_KEY"])
+    with closing(sqlite3.connect(f"{environment['AIRFLOW_HOME']}/airflow.db")) as database:
+        row = database.execute(query, [conn_id]).fetchone()
+    found = dict(zip(columns.split(", "), row, strict=True))
+    for name in ("password", "extra"):
+        found[name] = fernet.decrypt(found[name]).decode() if found[name] else None
+    return {**found, "extra": loads(found["extra"].encode()) if found["extra"] else {}}
 
-    [found] = loads(done.stdout[done.stdout.index("[{") :].encode())
-    return dict(found)
+
+def edit_extra(environment: dict[str, str], conn_id: str, extra: str) -> None:
+    """Change the extras of a connection, as Airflow's UI does."""
+    fernet = Fernet(environment["AIRFLOW__CORE__FERNET_KEY"])
+    values = [fernet.encrypt(extra.encode()).decode(), conn_id]
+    with closing(sqlite3.connect(f"{environment['AIRFLOW_HOME']}/airflow.db")) as database:
+        database.execute("UPDATE connection SET extra = ? WHERE conn_id = ?", values)
+        database.commit()
 
 
 @pytest.fixture
@@ -75,20 +99,17 @@ def test_settings_become_connections_and_edits_stay(
 
     stripe = read(environment, "stripe_default")
     assert (stripe["password"], stripe["host"]) == (KEY, "https://api.stripe.com")
-    assert stripe["extra_dejson"] == {"account": "acct_1", "max_age_days": "9"}
+    assert stripe["extra"] == {"account": "acct_1", "max_age_days": "9"}
     warehouse = read(environment, "stripe_warehouse")
     assert (warehouse["login"], warehouse["password"]) == ("loader", "Pass/word")
-    assert (int(warehouse["port"]), warehouse["extra_dejson"]) == (6432, {"sslmode": "require"})
+    assert (warehouse["port"], warehouse["extra"]) == (6432, {"sslmode": "require"})
     assert read(environment, "stripe_lake")["host"] == "s3://bucket/lake"
     # Encrypted where it is stored.
     assert KEY.encode() not in (tmp_path / "airflow.db").read_bytes()
 
     # Somebody edits in the UI: another setting, and one that the settings have.
-    edit = "from airflow.models import Connection; from airflow.utils.session import create_session"
-    edit += "\nwith create_session() as s:\n    c = s.query(Connection).filter_by("
-    edit += 'conn_id=\'stripe_default\').one()\n    c.set_extra(\'{"account": "acct_1", '
-    edit += '"max_age_days": 5, "cadence": "adaptive"}\')'
-    subprocess.run([sys.executable, "-c", edit], env=environment, check=True, capture_output=True)
+    edited = '{"account": "acct_1", "max_age_days": 5, "cadence": "adaptive"}'
+    edit_extra(environment, "stripe_default", edited)
 
     rolled = settings(
         stripe_api_key=ROLLED, stripe_account="acct_1", connection_extras={"max_age_days": "9"}
@@ -96,12 +117,12 @@ def test_settings_become_connections_and_edits_stay(
     store(rolled)
     stripe = read(environment, "stripe_default")
     assert stripe["password"] == ROLLED
-    assert stripe["extra_dejson"]["max_age_days"] in (5, "5")  # as the command line shows it
-    assert stripe["extra_dejson"]["cadence"] == "adaptive"
+    assert stripe["extra"]["max_age_days"] == 5
+    assert stripe["extra"]["cadence"] == "adaptive"
 
     # What is taken out of the settings is taken out of the connection.
     store(settings(stripe_api_key=ROLLED))
-    assert read(environment, "stripe_default")["extra_dejson"] == {"cadence": "adaptive"}
+    assert read(environment, "stripe_default")["extra"] == {"cadence": "adaptive"}
 
 
 def test_docker_compose_stores_them_with_the_same_command(
