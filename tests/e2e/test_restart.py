@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,9 @@ from stripe_stack.settings import free_port, stack_secrets
 pytestmark = pytest.mark.e2e
 
 KEY = "sk_test_sandbox"
+
+WHOLE_ROAD = bool(os.environ.get("STRIPE_SYNC_TEST_ROAD"))
+"""Set by `make soak`: with the new warehouse, which takes two minutes."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +97,12 @@ def test_from_the_sandbox_to_a_real_key_and_a_new_warehouse(
         second.airflow.call("PATCH", "/connections/stripe_default?update_mask=extra", body)
         wait_for(SETTING, url, lambda rows: rows == [(3.0,)])
 
-    with up(tmp_path, port, **real, WAREHOUSE_URL=empty_database_url) as third:
-        assert "rebuilt from the lake" in third.said
-        wait_for(CUSTOMERS, empty_database_url, lambda rows: ("Real",) in rows)
-        wait_for(STATUS, empty_database_url, lambda rows: len(rows) == 62)
-        wait_for(SETTING, empty_database_url, lambda rows: rows == [(3.0,)])
+    if WHOLE_ROAD:
+        with up(tmp_path, port, **real, WAREHOUSE_URL=empty_database_url) as third:
+            assert "rebuilt from the lake" in third.said
+            wait_for(CUSTOMERS, empty_database_url, lambda rows: ("Real",) in rows)
+            wait_for(STATUS, empty_database_url, lambda rows: len(rows) == 62)
+            wait_for(SETTING, empty_database_url, lambda rows: rows == [(3.0,)])
 
     with up(tmp_path, port, SANDBOX_PORT=sandbox_port) as fourth:
         assert "The backfill goes on where it stopped" in fourth.said

@@ -29,7 +29,9 @@ def main(
     if seeds:
         command = [sys.executable, "-m", "pytest", "-q", "-n", "2"]
         command += [f"tests/integration/sync/{name}.py" for name in RANDOM]
+        command += ["tests/e2e/test_restart.py"]
         environment = os.environ | {name: str(seeds) for name in COUNTS}
+        environment["STRIPE_SYNC_TEST_ROAD"] = "whole"
         scenarios = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
     if minutes:
         with bench_environment(Console(width=140)) as env:
