@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
@@ -59,11 +59,13 @@ def switch_sync(settings: Settings, warehouse_url: str, sync: str) -> list[str]:
     file = settings.stack_dir.resolve() / _FILE
     memory = _read(file)
     try:
-        done = list(_switch(memory, warehouse_url, sync))
+        states = {each.name: each.status for each in stripe_sync.describe_syncs(warehouse_url)}
+        done = [*_pause(memory, states, file, warehouse_url, sync)]
+        done += _resume(memory, states, warehouse_url, sync)
     except stripe_sync.StripeSyncError as error:
         raise StackError(str(error)) from error
     memory.sync = sync
-    file.write_text(memory.model_dump_json())
+    _write(file, memory)
     return done
 
 
@@ -74,16 +76,24 @@ def last_sync(settings: Settings) -> str:
     return _read(settings.stack_dir.resolve() / _FILE).sync or "default"
 
 
-def _switch(memory: _Memory, warehouse_url: str, sync: str) -> Iterator[str]:
-    states = {each.name: each.status for each in stripe_sync.describe_syncs(warehouse_url)}
+def _pause(
+    memory: _Memory, states: Mapping[str, str], file: Path, warehouse_url: str, sync: str
+) -> Iterator[str]:
     before = memory.sync
     if before and before != sync and states.get(before) == "active":
+        # Remembered first: one that is paused and not remembered would never be resumed.
+        memory.paused = [*{*memory.paused, before}]
+        _write(file, memory)
         stripe_sync.pause_sync(warehouse_url, before)
-        memory.paused.append(before)
         yield (
             f"Sync {before} is paused: the key is for another account or mode now. Its data stays;"
             f" stripe-sync syncs resume {before} lets it go on beside {sync}."
         )
+
+
+def _resume(
+    memory: _Memory, states: Mapping[str, str], warehouse_url: str, sync: str
+) -> Iterator[str]:
     if sync in memory.paused:
         memory.paused.remove(sync)
         if states.get(sync) == "paused":
@@ -96,3 +106,10 @@ def _read(file: Path) -> _Memory:
         return _Memory.model_validate_json(file.read_bytes())
     except (OSError, ValidationError):
         return _Memory()
+
+
+def _write(file: Path, memory: _Memory) -> None:
+    """Replace the file in one step."""
+    new = file.with_suffix(".new")
+    new.write_text(memory.model_dump_json())
+    new.replace(file)

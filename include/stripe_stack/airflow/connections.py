@@ -100,7 +100,9 @@ def store_connections(
         reason = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
         msg = f"The connections cannot be stored in Airflow's database: {' '.join(reason)}"
         raise StackError(msg)
-    marker.write_bytes(canonical_json.dumps({**known, **hashes}))
+    new = marker.with_suffix(".new")
+    new.write_bytes(canonical_json.dumps({**known, **hashes}))
+    new.replace(marker)  # half a file would make all settings look changed
     # Airflow writes its log to the same place.
     lines = done.stdout.decode().splitlines()
     return [line for line in lines if line.partition(":")[0] in wanted]
