@@ -126,6 +126,20 @@ class OAuthAuthorizations:
             except sa.exc.IntegrityError:
                 return False
 
+    def deny(self, authorization_id: str, message: str) -> bool:
+        """Store that an authorization was denied.
+
+        Returns:
+            False where it has had a code, or an answer, before.
+        """
+        statement = (
+            sa.update(_table)
+            .where(_table.c.id == authorization_id, _table.c.status == "started")
+            .values(status="failed", message=message)
+        )
+        with explain(self.engine.url), self.engine.begin() as connection:
+            return connection.execute(statement).rowcount == 1
+
     def change(self, authorization_id: str, **values: Any) -> None:
         """Change columns of an authorization."""
         statement = sa.update(_table).where(_table.c.id == authorization_id).values(**values)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -10,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 
 from stripe_sync.client import Credential
-from stripe_sync.client.credential import STRIPE_API_BASE
+from stripe_sync.client.credential import STRIPE_API_BASE, is_account_id
 from stripe_sync.client.network import proxy_for, ssl_context
 from stripe_sync.errors import ConfigurationError, StripeUnreachable
 from stripe_sync.records import canonical_json
@@ -21,7 +20,6 @@ SCOPE = "read_write"
 
 _SECONDS = 30.0
 _LOCAL = ("localhost", "127.0.0.1", "::1")
-_ACCOUNT = re.compile(r"acct_\w+", re.ASCII)
 _AGAIN = "start again with start-auth"
 _LOST = (
     "Stripe's answer to the exchange of the code was lost, and a code is never sent twice, since"
@@ -108,7 +106,7 @@ def _account(status: int, answer: Any, credential: Credential) -> str:
         message = _REFUSALS.get(str(found.get("error")), refusal)
         raise ConfigurationError(message, param="code")
     account = str(found.get("stripe_user_id"))
-    if not _ACCOUNT.fullmatch(account) or found.get("livemode") is not credential.livemode:
+    if not is_account_id(account) or found.get("livemode") is not credential.livemode:
         message = f"Stripe's answer names no account of the platform key's mode: {_AGAIN}"
         raise ConfigurationError(message, param="code")
     return account

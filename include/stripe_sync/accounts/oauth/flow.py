@@ -164,7 +164,8 @@ def deny_authorization(warehouse_url: str, authorization: OAuthAuthorization) ->
         raise _used(authorization)
     message = f"the owner of the account has denied access: {_AGAIN}"
     with open_warehouse(warehouse_url) as warehouse:
-        warehouse.oauth_authorizations.change(authorization.id, status="failed", message=message)
+        if not warehouse.oauth_authorizations.deny(authorization.id, message):
+            raise _used(_current(warehouse, authorization))
 
 
 def complete_authorization(
