@@ -145,10 +145,10 @@ class SyncConnections:
             try:
                 known = self._fresh("syncs", self._conn_ids)
             except WarehouseError:
+                # What was known stays so, and the next one does not wait for the warehouse either.
+                self._read["syncs"] = (time.monotonic(), known)
                 if sync not in known:
                     raise
-                # The next one does not wait for it either.
-                self._read["syncs"] = (time.monotonic(), known)
             found: str | None = known.get(sync)
         return found
 
