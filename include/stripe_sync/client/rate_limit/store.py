@@ -206,6 +206,8 @@ class SharedBudget:
         if self._reserving is not None:
             self._reserving.cancel()
             await asyncio.wait([self._reserving])
+        for request in self._requests:
+            request.reservation.cancel()  # nobody reserves for them any more
         await self._close()
 
     async def _close(self) -> None:
