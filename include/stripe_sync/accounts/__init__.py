@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from stripe_sync.accounts.check import check_credential
-from stripe_sync.accounts.describe import describe_health
-from stripe_sync.accounts.health import Access, CollectionAccess, CredentialHealth, HealthStatus
-from stripe_sync.accounts.restricted_key import KEY_NAME, create_key_url, key_permissions
+from stripe_sync.accounts.credentials.check import check_credential
+from stripe_sync.accounts.credentials.describe import describe_health
+from stripe_sync.accounts.credentials.health import (
+    Access,
+    CollectionAccess,
+    CredentialHealth,
+    HealthStatus,
+)
+from stripe_sync.accounts.credentials.restricted_key import (
+    KEY_NAME,
+    create_key_url,
+    key_permissions,
+)
 
 __all__ = [
     "KEY_NAME",

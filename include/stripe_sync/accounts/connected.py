@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from stripe_sync.accounts.credentials.check import identify_credential
 from stripe_sync.accounts.sync_values import NAME_LENGTH
 from stripe_sync.accounts.syncs import SyncInfo, create_row, open_warehouse
-from stripe_sync.client import NoRateLimit, StripeApi
-from stripe_sync.client.identity import fetch_identity, name_of
+from stripe_sync.client.identity import name_of
 from stripe_sync.errors import AccountDisconnected, ConfigurationError, StripeSyncError
 from stripe_sync.extract.pagination import ListRequest, id_of, paginate
 from stripe_sync.records import ids
@@ -153,7 +153,12 @@ def resume_if_connected(connections: Connections, sync: str) -> bool:
         found = warehouse.syncs.get(sync)
         if found.status != "disconnected":
             return False
-        if not asyncio.run(_has_access(connections.of_sync(found))):
+        own = connections.of_sync(found)
+        try:
+            identify_credential(
+                own.credential, own.settings, warehouse_url=connections.warehouse_url
+            )
+        except AccountDisconnected:
             return False
         return warehouse.syncs.change(found, {"status": "active"})
 
@@ -189,18 +194,6 @@ async def _sync(connections: Connections, name: str, chosen: SyncSettings | None
         return await asyncio.to_thread(_create, session.warehouse, session.sync, wanted, listed)
 
 
-async def _has_access(connections: Connections) -> bool:
-    credential = connections.credential
-    async with StripeApi(
-        credential, api_version=connections.settings.api_version, rate_limiter=NoRateLimit()
-    ) as api:
-        try:
-            await fetch_identity(api, credential)
-        except AccountDisconnected:
-            return False
-    return True
-
-
 def _refuse_connected(connections: Connections, sync: Sync) -> None:
     account = connections.of_sync(sync).credential.account
     if account is not None:
@@ -229,7 +222,7 @@ def _join(
         state = ConnectedState.SYNCED if sync else ConnectedState.NEW
         yield _connected(account, name_of(details), state, sync)
     for account, sync in own.items():
-        if account not in listed and sync.connected_account and _key_of(sync) == _key_of(platform):
+        if account not in listed and sync.connected_account and sync.conn_id == platform.conn_id:
             yield _connected(account, None, ConnectedState.UNLISTED, sync)
 
 
@@ -248,11 +241,6 @@ def _by_account(syncs: Collection[Sync], platform: Sync) -> dict[str, Sync]:
         if sync.livemode == platform.livemode and sync.id != platform.id:
             found.setdefault(sync.connected_account or sync.account_id, sync)
     return found
-
-
-def _key_of(sync: Sync) -> str:
-    """Id of the connection that has the key of a sync."""
-    return sync.connection_id or f"stripe_{sync.name}"
 
 
 def _create(
@@ -286,7 +274,7 @@ def _create(
 def _create_one(warehouse: Warehouse, platform: Sync, name: str, account: str) -> Sync:
     columns = {
         "connected_account": account,
-        "connection_id": _key_of(platform),
+        "connection_id": platform.conn_id,
         "collections": None if platform.collections is None else [*platform.collections],
         "overrides": {
             name: value

@@ -99,6 +99,11 @@ class SyncInfo:
     created_at: datetime
     updated_at: datetime
 
+    @property
+    def conn_id(self) -> str:
+        """Id of the Airflow connection that has its key."""
+        return self.connection_id or f"stripe_{self.name}"
+
     @classmethod
     def of(cls, sync: Sync) -> SyncInfo:
         """The public view of a stored sync."""

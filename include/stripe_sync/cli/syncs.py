@@ -255,7 +255,7 @@ def _row(sync: SyncInfo) -> tuple[object, ...]:
         "live" if sync.livemode else "test",
         ", ".join(names) or "all",
         sync.external_id,
-        sync.connection_id or f"stripe_{sync.name}",
+        sync.conn_id,
     )
 
 

@@ -85,7 +85,7 @@ def _chosen(syncs: Sequence[SyncInfo], name: str | None) -> list[SyncInfo]:
     """All syncs, or the one with a name and those of its connected accounts."""
     if name is None:
         return [*syncs]
-    key = next((s.connection_id or f"stripe_{s.name}" for s in syncs if s.name == name), None)
+    key = next((s.conn_id for s in syncs if s.name == name), None)
     return [s for s in syncs if s.name == name or (s.connected_account and s.connection_id == key)]
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stripe_sync.accounts.health import Access
-from stripe_sync.accounts.probe import Finding, combined, finding_of
+from stripe_sync.accounts.credentials.health import Access
+from stripe_sync.accounts.credentials.probe import Finding, combined, finding_of
 from stripe_sync.errors import (
     EndpointUnavailable,
     InvalidRequest,

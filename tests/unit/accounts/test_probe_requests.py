@@ -6,7 +6,7 @@ import pytest
 
 from stripe_sandbox.errors import ApiError
 from stripe_sandbox.requests.router import Router
-from stripe_sync.accounts.probe_requests import NOBODY, ProbeRequest, ProbeRequests
+from stripe_sync.accounts.credentials.probe_requests import NOBODY, ProbeRequest, ProbeRequests
 from stripe_sync.catalog import PINNED_API_VERSION, Collection, load_catalog
 
 CATALOG = load_catalog()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs, urlsplit
 
-from stripe_sync.accounts.restricted_key import create_key_url, key_permissions
+from stripe_sync.accounts.credentials.restricted_key import create_key_url, key_permissions
 from stripe_sync.catalog import Collection, load_catalog
 
 CATALOG = load_catalog()

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from stripe_sync.accounts.check import check_credential, identify_credential
+from stripe_sync.accounts.credentials.check import check_credential, identify_credential
+from stripe_sync.accounts.credentials.health import HealthStatus
 from stripe_sync.accounts.credentials.stored import (
     CredentialInfo,
     KeyHealth,
@@ -24,7 +25,6 @@ from stripe_sync.accounts.credentials.uses import (
     current_health,
     find_uses,
 )
-from stripe_sync.accounts.health import HealthStatus
 from stripe_sync.accounts.sync_values import check_external_id, merge_metadata
 from stripe_sync.client import Credential
 from stripe_sync.errors import (

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from stripe_sync.accounts.health import HealthStatus
+from stripe_sync.accounts.credentials.health import HealthStatus
 from stripe_sync.client import Credential
 from stripe_sync.errors import ConfigurationError
 from stripe_sync.records.canonical_json import JsonObject

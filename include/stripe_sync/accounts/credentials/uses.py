@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from stripe_sync.accounts.credentials.health import HealthStatus
 from stripe_sync.accounts.credentials.stored import KeyHealth, StoredCredential
-from stripe_sync.accounts.health import HealthStatus
 from stripe_sync.accounts.syncs import open_warehouse
 from stripe_sync.client import Credential
 from stripe_sync.clock import SystemClock
@@ -68,13 +68,8 @@ def find_uses(warehouse_url: str | None) -> CredentialUses:
         by_id: dict[str, list[CredentialUse]] = {}
         for sync in warehouse.syncs.all():
             if state := states.get(sync.id):
-                by_id.setdefault(credential_id_of(sync), []).append(_use(sync, state))
+                by_id.setdefault(sync.conn_id, []).append(_use(sync, state))
         return CredentialUses(by_id, warehouse.sync_statuses.now())
-
-
-def credential_id_of(sync: Sync) -> str:
-    """Id of the credential that a sync uses."""
-    return sync.connection_id or f"stripe_{sync.name}"
 
 
 def _use(sync: Sync, state: KeyState) -> CredentialUse:

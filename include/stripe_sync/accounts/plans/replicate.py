@@ -6,8 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from stripe_sync.accounts.check import check_credential
-from stripe_sync.accounts.health import Access, CollectionAccess, CredentialHealth, HealthStatus
+from stripe_sync.accounts.credentials.check import check_credential
+from stripe_sync.accounts.credentials.health import (
+    Access,
+    CollectionAccess,
+    CredentialHealth,
+    HealthStatus,
+)
 from stripe_sync.accounts.plans.sync_plan import (
     Action,
     FieldChange,

@@ -77,6 +77,11 @@ class Sync:
         return self.account_id != account_to_learn(self.name)
 
     @property
+    def conn_id(self) -> str:
+        """Id of the Airflow connection that has its key."""
+        return self.connection_id or f"stripe_{self.name}"
+
+    @property
     def revision(self) -> object:
         """Equal as long as what was chosen for it is the same; a poller is restarted otherwise."""
         where = (self.connection_id, self.connected_account)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from stripe_sync.accounts.health import Access, CollectionAccess, CredentialHealth, HealthStatus
+from stripe_sync.accounts.credentials.health import (
+    Access,
+    CollectionAccess,
+    CredentialHealth,
+    HealthStatus,
+)
 from stripe_sync.catalog import ID_PREFIX
 
 _NAMES = 8

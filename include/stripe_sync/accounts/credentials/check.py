@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from stripe_sync.accounts.health import CredentialHealth, HealthStatus
-from stripe_sync.accounts.probe import probe
+from stripe_sync.accounts.credentials.health import CredentialHealth, HealthStatus
+from stripe_sync.accounts.credentials.probe import probe
 from stripe_sync.client import (
     Credential,
     PacingLimits,

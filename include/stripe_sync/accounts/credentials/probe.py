@@ -8,8 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
-from stripe_sync.accounts.health import Access, CollectionAccess, CredentialHealth, status_of
-from stripe_sync.accounts.probe_requests import ProbeRequest, ProbeRequests
+from stripe_sync.accounts.credentials.health import (
+    Access,
+    CollectionAccess,
+    CredentialHealth,
+    status_of,
+)
+from stripe_sync.accounts.credentials.probe_requests import ProbeRequest, ProbeRequests
 from stripe_sync.catalog import STRIPE_EVENTS, Catalog, Collection
 from stripe_sync.client import Credential, Priority, StripeApi
 from stripe_sync.client.error_mapping import NO_SUCH_ACCOUNT
