@@ -36,6 +36,8 @@ Every message names the cause and, where there is one, the remedy. No message ca
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
+from typing import ClassVar
 
 
 class StripeSyncError(Exception):
@@ -67,6 +69,27 @@ class CatalogError(StripeSyncError):
     """The shipped catalogue contradicts itself."""
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error as Stripe describes it (https://docs.stripe.com/api/errors), without secrets.
+
+    Attributes:
+        type: ``card_error``, ``invalid_request_error``, ``idempotency_error`` or ``api_error``.
+        code: ``card_declined``.
+        decline_code: ``insufficient_funds``.
+        message: Stripe's message.
+        param: Stripe's name of the parameter that it is about.
+        request_id: ``req_…``.
+    """
+
+    type: str
+    code: str | None = None
+    decline_code: str | None = None
+    message: str = ""
+    param: str | None = None
+    request_id: str | None = None
+
+
 class StripeError(StripeSyncError):
     """Stripe refused a request or did not answer.
 
@@ -79,9 +102,15 @@ class StripeError(StripeSyncError):
 
     Attributes:
         param: Our parameter that the refusal is about, where it is one.
+        refusal: Stripe's own words, where it answered with an error.
+        may_have_run: Whether Stripe may have executed the request, of one that changes something.
+        is_outcome_unknown: Whether an error of this kind leaves that open.
     """
 
     param: str | None = None
+    refusal: Refusal | None = None
+    may_have_run: bool = False
+    is_outcome_unknown: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -175,6 +204,8 @@ class ObjectLocked(StripeError):
 class StripeUnavailable(StripeError):
     """5xx, after all retries."""
 
+    is_outcome_unknown = True
+
 
 class StripeUnreachable(StripeError):
     """No answer, after all retries."""
@@ -182,6 +213,8 @@ class StripeUnreachable(StripeError):
 
 class UnusableAnswer(StripeUnreachable):
     """An answer that is cut, comes too late or is not what the endpoint returns."""
+
+    is_outcome_unknown = True
 
 
 class NoProgress(StripeError):

@@ -29,6 +29,7 @@ from stripe_sync.clock import Clock, SystemClock
 from stripe_sync.errors import (
     ConfigurationError,
     RateLimited,
+    StripeError,
     StripeUnavailable,
     UnusableAnswer,
 )
@@ -74,6 +75,22 @@ class Permit:
 class _Answer:
     body: JsonObject
     headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteAnswer:
+    """The answer to a request that changes something.
+
+    Attributes:
+        body: The parsed body.
+        request_id: Stripe's id of the request that was executed; None where the answer lacks it.
+        is_replay: Whether this may be the stored answer of an earlier attempt, so that the object
+            may have changed since.
+    """
+
+    body: JsonObject
+    request_id: str | None
+    is_replay: bool
 
 
 class StripeApi:
@@ -255,23 +272,70 @@ class StripeApi:
         call = StripeRequest("post", template, path_params or {}, params or {}, priority, options)
         return (await self._send(call)).body
 
+    async def write(
+        self,
+        method: str,
+        template: str,
+        path_params: Mapping[str, str],
+        params: Mapping[str, str],
+        *,
+        idempotency_key: str,
+        api_version: str | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> WriteAnswer:
+        """Send a request that changes something, so that the caller learns what may have happened.
+
+        Args:
+            method: ``post`` or ``delete``; Stripe ignores the key of a DELETE.
+            template: ``/v1/customers/{customer}``.
+            path_params: Values for the braces.
+            params: Form fields with flat names, ``metadata[order]``.
+            idempotency_key: As for ``post``.
+            api_version: Stripe-Version for this request only.
+            retry: Number of attempts and waits; None for the client's own.
+
+        Raises:
+            StripeError: Its attribute ``may_have_run`` says whether Stripe may have executed an
+                attempt.
+        """
+        options = {"idempotency_key": idempotency_key, **_version(api_version)}
+        call = StripeRequest(method, template, path_params, params, Priority.LIVE, options)
+        failures: list[AttemptFailure] = []
+        try:
+            answer = await self._send(call, retry=retry, failures=failures)
+        except StripeError as error:
+            error.may_have_run = any(each.error.is_outcome_unknown for each in failures)
+            raise
+        headers = answer.headers
+        return WriteAnswer(
+            answer.body,
+            headers.get("Original-Request") or headers.get("Request-Id"),
+            bool(failures) or headers.get("Idempotent-Replayed") == "true",
+        )
+
     async def _send(
         self,
         call: StripeRequest,
         permit: Permit | None = None,
         retry: RetryPolicy | None = None,
+        failures: list[AttemptFailure] | None = None,
     ) -> _Answer:
+        """Send a request until it succeeds; failed attempts are added to ``failures``."""
         policy = retry or self._retry
-        retrying = policy.retrying(self._clock, self._count_retry)
+        failed = [] if failures is None else failures
+
+        def count(failure: AttemptFailure) -> None:
+            self.stats.retries += 1
+            failed.append(failure)
+
+        retrying = policy.retrying(self._clock, count)
         outcome: _Answer | AttemptFailure = await retrying(
             self._attempt_of, call, permit or Permit(used=True), policy.timeouts.total
         )
         if isinstance(outcome, AttemptFailure):
+            failed.append(outcome)
             raise outcome.error
         return outcome
-
-    def _count_retry(self, _failure: AttemptFailure) -> None:
-        self.stats.retries += 1
 
     async def _attempt_of(
         self, call: StripeRequest, permit: Permit, seconds: float

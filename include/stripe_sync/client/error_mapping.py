@@ -57,6 +57,7 @@ class _ErrorAnswer:
     headers: Mapping[str, str]
     log_url: str = ""
     acting_on: str | None = None
+    decline_code: str | None = None
 
     @property
     def request_id(self) -> str | None:
@@ -122,8 +123,18 @@ def from_error_answer(
         acting_on: The connected account that the request acted on, None for the key's own.
     """
     answer = _parse(endpoint, failed, acting_on)
+    error = _error(answer)
+    if not isinstance(error, errors.AuthenticationError):  # its text may repeat the key
+        error.refusal = errors.Refusal(
+            type=answer.error_type,
+            code=answer.code,
+            decline_code=answer.decline_code,
+            message=answer.text,
+            param=answer.param,
+            request_id=answer.request_id,
+        )
     return AttemptFailure(
-        error=_error(answer),
+        error=error,
         retry=_is_retryable(answer),
         retry_after=_seconds(answer.headers.get("Retry-After")),
     )
@@ -143,6 +154,7 @@ def _parse(endpoint: str, failed: stripe.StripeError, acting_on: str | None) -> 
         headers=failed.headers or {},
         log_url=str(fields.get("request_log_url")),
         acting_on=acting_on,
+        decline_code=fields.get("decline_code"),
     )
 
 

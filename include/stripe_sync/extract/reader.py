@@ -161,6 +161,16 @@ class CollectionReader:
         extractions += [each async for each in self._contained(objects)]
         return list(await asyncio.gather(*(self._extract(*each) for each in extractions)))
 
+    async def embedded_in(self, objects: Sequence[FetchedObject]) -> list[Extracted]:
+        """As ``for_changes``, only what the objects contain: it takes no request."""
+        extractions = list(self._embedded_lists(objects))
+        for host_id, fields in self._relations.containers.items():
+            changed = _of(host_id, objects)
+            if changed and not any(each.expand for each in fields):
+                sources = [each.source() for each in changed]
+                extractions.append((self._embedded(fields, set()), sources, []))
+        return list(await asyncio.gather(*(self._extract(*each) for each in extractions)))
+
     async def _extract(
         self, extractor: RecordExtractor, sources: list[SourceObject], events: list[JsonObject]
     ) -> Extracted:

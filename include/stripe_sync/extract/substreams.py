@@ -88,6 +88,18 @@ class Substreams:
         result.observations += await self._named_objects(events, fetched, result.observations)
         return result
 
+    async def embedded(self, fetched: FetchedObject) -> list[Observation]:
+        """The objects that one object contains, without those that take a request to read.
+
+        Args:
+            fetched: The object, with complete embedded lists.
+        """
+        names = self._by_host.get(fetched.collection.id, ())
+        found = await asyncio.gather(
+            *(self._readers[name].embedded_in([fetched]) for name in names)
+        )
+        return [each for extracted in chain(*found) for each in extracted.observations]
+
     async def _named_objects(
         self,
         events: Sequence[JsonObject],

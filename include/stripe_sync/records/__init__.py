@@ -8,6 +8,7 @@ from __future__ import annotations
 from stripe_sync.records.batch import Batch, Checkpoint, LoadResult, PendingFetch, PollCheckpoint
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.records.collection_status import CollectionStatus
+from stripe_sync.records.mutation import ExecutedMutation, OwnChange, OwnChanges
 from stripe_sync.records.observation import ChangeType, Observation, Source, StripeEvent
 from stripe_sync.records.stored_object import Condition, MissingObject, StoredObject
 from stripe_sync.records.stream_rows import EventRow, RecordRow
@@ -19,10 +20,13 @@ __all__ = [
     "CollectionStatus",
     "Condition",
     "EventRow",
+    "ExecutedMutation",
     "JsonObject",
     "LoadResult",
     "MissingObject",
     "Observation",
+    "OwnChange",
+    "OwnChanges",
     "PendingFetch",
     "PollCheckpoint",
     "RecordRow",

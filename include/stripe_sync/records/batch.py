@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from stripe_sync.records.canonical_json import JsonObject
+from stripe_sync.records.mutation import ExecutedMutation
 from stripe_sync.records.observation import Observation, Source
 from stripe_sync.records.set_aside import SetAside
 from stripe_sync.records.stream_rows import RecordRow
@@ -101,6 +102,7 @@ class Batch:
             is then refused. Else such a state is left out.
         redact_stored: Makes a stored record what would be stored now, by the sync's settings; None
             if that is the same.
+        mutation: The mutation whose answer the observations come from.
     """
 
     sync_id: UUID
@@ -114,6 +116,7 @@ class Batch:
     set_aside: Sequence[SetAside] = ()
     refetch: bool = False
     redact_stored: Callable[[RecordRow], RecordRow] | None = None
+    mutation: ExecutedMutation | None = None
 
 
 @dataclass(slots=True)
@@ -128,6 +131,7 @@ class LoadResult:
         stale: Observations older than the stored state, not stored.
         events: Change events written.
         last_seq: Stream position of the newest change event; None when none was written.
+        record_seq: Stream position of the mutation's record; None without a mutation or record.
     """
 
     created: int = 0
@@ -137,3 +141,4 @@ class LoadResult:
     stale: int = 0
     events: int = 0
     last_seq: int | None = None
+    record_seq: int | None = None

@@ -46,6 +46,9 @@ class StripeEvent:
         object_created: Unix seconds at which the object in the event's payload was created, where
             its id may be used again after a deletion; else None.
         is_hidden: Whether the sync leaves out all fields that changed.
+        request_id: Stripe's id of the request that made the change, ``req_…``; None for Stripe
+            itself.
+        idempotency_key: Key of that request, None where it had none.
     """
 
     id: str
@@ -57,6 +60,8 @@ class StripeEvent:
     fingerprint: UUID | None = None
     object_created: int | None = None
     is_hidden: bool = False
+    request_id: str | None = None
+    idempotency_key: str | None = None
 
 
 # Never changed after construction; a frozen dataclass would take three times as long to construct.

@@ -78,7 +78,7 @@ class SetAsideObjects:
         found, self._found = self._found, []
         taken, self._not_stored = self._not_stored, []
         for collection_id, obj, reason, observed_at, missing in found:
-            _redact(obj, sensitive)
+            redact_named(obj, sensitive)
             shown = obj if keep_text else _only_id(obj)
             each = _set_aside(collection_id, shown, reason, observed_at)
             if missing or not keep_text:
@@ -112,8 +112,8 @@ def _only_id(obj: Any) -> JsonObject:
     return {"id": obj.get("id")} if isinstance(obj, dict) else {}
 
 
-def _redact(value: Any, sensitive: Container[str]) -> None:
-    """Overwrite fields by their name alone: the object may have them in the wrong place."""
+def redact_named(value: Any, sensitive: Container[str]) -> None:
+    """Overwrite fields by their name alone, in place: an object may have them anywhere."""
     todo = [value]
     while todo:
         each = todo.pop()

@@ -8,6 +8,8 @@ from typing import Self
 from stripe_sync.warehouse.connect import create_engine
 from stripe_sync.warehouse.erasing.erasures import Erasures
 from stripe_sync.warehouse.locks import Locks
+from stripe_sync.warehouse.mutations.consumer_cursors import ConsumerCursors
+from stripe_sync.warehouse.mutations.intents import Intents
 from stripe_sync.warehouse.oauth_authorizations import OAuthAuthorizations
 from stripe_sync.warehouse.reading.record_queries import RecordQueries
 from stripe_sync.warehouse.reading.streams import Streams
@@ -55,6 +57,8 @@ class Warehouse:
         erasures: Erases objects and remembers them.
         sync_statuses: What the warehouse knows about a sync's state.
         oauth_authorizations: Authorizations of Stripe Connect.
+        mutations: Stored requests that change Stripe.
+        consumer_cursors: How far consumers have read the streams.
         locks: Advisory locks.
 
     Raises:
@@ -81,6 +85,8 @@ class Warehouse:
         self.erasures = Erasures(engine)
         self.sync_statuses = SyncStatuses(engine)
         self.oauth_authorizations = OAuthAuthorizations(engine)
+        self.mutations = Intents(engine)
+        self.consumer_cursors = ConsumerCursors(engine)
         self.locks = Locks(engine)
 
     def __enter__(self) -> Self:

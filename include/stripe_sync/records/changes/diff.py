@@ -8,10 +8,11 @@ Two rules keep records and change events in agreement:
    still gets its change event, with the newer state as its data: of type ``updated``, or
    ``deleted`` where the record is deleted, so that it never restores the record.
 
-A Stripe event makes one change event, but for three cases that would count a change twice: the
+A Stripe event makes one change event, but for cases that would count a change twice: the
 creation of an object whose record exists (a backfill or an earlier Stripe event created it), the
 deletion of an object whose record is deleted, and a change that a read of the object found before
-its Stripe event came (``repetitions.py``). Some ids are used again after a deletion
+its Stripe event came (``repetitions.py``). A fourth is the change that a mutation has written
+(``echoes.py``). Some ids are used again after a deletion
 (``StripeEvent.object_created``): the new object's first event ends the old object's record.
 
 ``upstream_updated_at`` never goes back, from one change event of a record to the next.
@@ -19,7 +20,7 @@ its Stripe event came (``repetitions.py``). Some ids are used again after a dele
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -29,6 +30,7 @@ from stripe_sync.records import (
     EventRow,
     LoadResult,
     Observation,
+    OwnChanges,
     RecordRow,
     StripeEvent,
     canonical_json,
@@ -36,6 +38,7 @@ from stripe_sync.records import (
 )
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.records.changes.doubtful_states import is_doubtful
+from stripe_sync.records.changes.echoes import find_echoes
 from stripe_sync.records.changes.old_values import old_values
 from stripe_sync.records.changes.repetitions import (
     StoredChange,
@@ -60,12 +63,15 @@ class Changes:
         result: Counts; ``last_seq`` is not known yet.
         doubtful: Keys of records of which it is not certain whether the stored state is newer than
             the observed one: the two requests overlapped.
+        echoes: Stream position of a mutation's change event, by id of the Stripe event that reports
+            the same change.
     """
 
     records: list[RecordRow]
     events: list[EventRow]
     result: LoadResult
     doubtful: list[RecordKey] = field(default_factory=list)
+    echoes: Mapping[str, int] = field(default_factory=dict)
 
 
 def decide(
@@ -74,6 +80,7 @@ def decide(
     processed: Iterable[str],
     now: datetime,
     last_changes: Mapping[RecordKey, Sequence[StoredChange]] | None = None,
+    own_changes: OwnChanges | None = None,
 ) -> Changes:
     """Compute the rows of a batch.
 
@@ -84,11 +91,14 @@ def decide(
         processed: Ids of those of its Stripe events that were processed before.
         now: The database's time: ``updated_at`` and ``created_at`` of the rows.
         last_changes: The last changes of records, newest first; None where none is stored.
+        own_changes: Change events of mutations without an echo; None where there is none.
     """
-    fold = _Fold(batch, stored, processed, now, last_changes or {})
+    processed = set(processed)
+    echoes = find_echoes(batch.observations, own_changes or {}, processed)
+    fold = _Fold(batch, stored, processed, now, last_changes or {}, echoes)
     for observation in batch.observations:
         fold.add(observation)
-    return Changes(fold.records(), fold.events, fold.result, list(fold.doubtful))
+    return Changes(fold.records(), fold.events, fold.result, list(fold.doubtful), echoes)
 
 
 def needing_payload(
@@ -122,8 +132,10 @@ class _Fold:
         processed: Iterable[str],
         now: datetime,
         last_changes: Mapping[RecordKey, Sequence[StoredChange]],
+        echoes: Container[str],
     ) -> None:
         self._batch = batch
+        self._echoes = echoes
         self._last_changes = {key: list(changes) for key, changes in last_changes.items()}
         self._current = dict(stored)
         self._redacted_hashes: dict[RecordKey, str] = {}
@@ -200,7 +212,9 @@ class _Fold:
             age = compare_objects(stripe_event.object_created, record)
             if age > 0 and not record.deleted:
                 record = self._write_end(key, observation, record)
-            is_found = is_stored(stripe_event, self._last_changes.get(key, ()))
+            is_found = stripe_event.id in self._echoes or is_stored(
+                stripe_event, self._last_changes.get(key, ())
+            )
             if is_found or is_repetition(stripe_event, record, age):
                 self._add_repeated(key, observation, record, is_found=is_found)
                 return
@@ -281,7 +295,7 @@ class _Fold:
             and key not in self._observed_at
             and not observation.deleted
             and not _is_same_state(observation, record)
-            and is_doubtful(observation, record, self._batch.source, self._now)
+            and is_doubtful(observation, record, self._batch, self._now)
         ):
             self.doubtful[key] = None
 

@@ -21,11 +21,13 @@ class StoredChange:
         changes: Old values of the changed keys.
         created_at: When it was stored.
         reported: Whether a Stripe event reported it; else it was found by comparing states.
+        request_id: Stripe's id of the request of the mutation that wrote it; None for any other.
     """
 
     changes: JsonObject
     created_at: datetime
     reported: bool
+    request_id: str | None = None
 
 
 def compare_objects(object_created: int | None, record: RecordRow) -> int:
@@ -70,6 +72,8 @@ def is_stored(stripe_event: StripeEvent, stored: Sequence[StoredChange]) -> bool
     if not reported or stripe_event.change in {ChangeType.CREATED, ChangeType.DELETED}:
         return False
     for each in stored:
+        if each.request_id and each.request_id != stripe_event.request_id:
+            continue  # the change of another request, whatever it has in common with this one
         if _overlap(reported, each.changes):
             found_after = each.created_at + _CLOCK_DIFFERENCE >= stripe_event.created
             return not each.reported and found_after and _contains(each.changes, reported)

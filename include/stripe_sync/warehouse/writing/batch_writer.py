@@ -31,6 +31,13 @@ from stripe_sync.records.changes.diff import Changes, decide, needing_payload
 from stripe_sync.warehouse.connect import cause_of, create_engine, explain
 from stripe_sync.warehouse.erasing.erased_objects import without_erased
 from stripe_sync.warehouse.locks import lock_key
+from stripe_sync.warehouse.mutations.own_changes import (
+    find_own_changes,
+    finish_mutation,
+    mark_echoes,
+    note_reported,
+    save_own_changes,
+)
 from stripe_sync.warehouse.state.set_aside import save_set_aside
 from stripe_sync.warehouse.writing import lookup
 from stripe_sync.warehouse.writing.checkpoints import save_backfill, save_poll
@@ -211,11 +218,15 @@ class BatchWriter:
                             copy.write(block)
             # A Stripe event about an erased object is processed, too.
             save_processed(cursor, batch)
+            note_reported(cursor, batch)
+            mark_echoes(cursor, batch.sync_id, changes.echoes)
             save_set_aside(cursor, kept)
             _save_checkpoints(cursor, kept, result.events, now)
             transaction_id = None
             if changes.events:
                 result.last_seq, transaction_id = _merge(cursor, batch, changes)
+                save_own_changes(cursor, batch, result.last_seq, result.events)
+            result.record_seq = finish_mutation(cursor, batch)
         return result, transaction_id
 
     def _was_committed(self, transaction_id: str) -> bool:
@@ -287,7 +298,8 @@ def _compare(cursor: lookup.Cursor, batch: Batch, now: datetime) -> Changes:
     last_changes = lookup.find_last_changes(
         cursor, batch.sync_id, [key for key in reported if key in stored]
     )
-    changes = decide(batch, stored, processed, now, last_changes)
+    own_changes = find_own_changes(cursor, batch)
+    changes = decide(batch, stored, processed, now, last_changes, own_changes)
     if batch.refetch and changes.doubtful:
         msg = f"{len(changes.doubtful)} records were stored while a batch was read"
         raise ConcurrentUpdate(msg, changes.doubtful)

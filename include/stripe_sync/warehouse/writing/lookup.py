@@ -40,7 +40,8 @@ CROSS JOIN LATERAL (
 """
 
 _LAST_CHANGES = """
-SELECT k.collection_id, k.upstream_id, e.changes::text, e.created_at, e.stripe_event_id IS NOT NULL
+SELECT k.collection_id, k.upstream_id, e.changes::text, e.created_at,
+    e.stripe_event_id IS NOT NULL, m.request_id
 FROM unnest(%(collections)s::text[], %(upstreams)s::text[]) AS k (collection_id, upstream_id)
 CROSS JOIN LATERAL (
     SELECT * FROM stripe_raw.events
@@ -48,7 +49,9 @@ CROSS JOIN LATERAL (
         AND upstream_id = k.upstream_id COLLATE "C"
     ORDER BY seq DESC LIMIT %(limit)s
 ) AS e
+LEFT JOIN stripe_sync.mutation_changes AS m ON m.sync_id = %(sync_id)s AND m.seq = e.seq
 WHERE e.event_type = 'updated'
+ORDER BY e.seq DESC
 """
 _MOST_CHANGES = 10
 
@@ -91,8 +94,8 @@ def find_last_changes(
         return found
     parameters = _key_parameters(sync_id, keys) | {"limit": _MOST_CHANGES}
     cursor.execute(_LAST_CHANGES, parameters, binary=True)
-    for collection_id, upstream_id, changes, created_at, reported in cursor:
-        stored = StoredChange(canonical_json.loads(changes), created_at, reported)
+    for collection_id, upstream_id, changes, created_at, reported, request_id in cursor:
+        stored = StoredChange(canonical_json.loads(changes), created_at, reported, request_id)
         found.setdefault((collection_id, upstream_id), []).append(stored)
     return found
 

@@ -13,6 +13,7 @@ from stripe_sync.records.canonical_json import JsonObject, copied
 def parse_event(event: JsonObject, collection: Collection) -> StripeEvent:
     """A Stripe event in the warehouse's terms."""
     previous = event["data"].get("previous_attributes")
+    request = _request(event)
     return StripeEvent(
         id=event["id"],
         type=event["type"],
@@ -22,6 +23,8 @@ def parse_event(event: JsonObject, collection: Collection) -> StripeEvent:
         api_version=event.get("api_version"),
         fingerprint=fingerprint(event),
         object_created=collection.object_created(event["data"]["object"]),
+        request_id=_name(request.get("id")),
+        idempotency_key=_name(request.get("idempotency_key")),
     )
 
 
@@ -31,9 +34,18 @@ def fingerprint(event: JsonObject) -> UUID | None:
     Stripe sometimes makes two events of one change. They are duplicates for certain only where one
     request made both: without a request, an object may have changed there, back and there again.
     """
-    request = event.get("request") or {}
-    request_id = request.get("id") if isinstance(request, dict) else request
+    request_id = _request(event).get("id")
     if not request_id:
         return None
     content = [event["type"], event["created"], request_id, event.get("account"), event["data"]]
     return ids.fingerprint(canonical_json.canonical(content))
+
+
+def _request(event: JsonObject) -> JsonObject:
+    """Id and idempotency key of the request behind a Stripe event; old versions have the id only."""
+    request = event.get("request") or {}
+    return request if isinstance(request, dict) else {"id": str(request)}
+
+
+def _name(value: object) -> str | None:
+    return value if isinstance(value, str) and ids.is_storable(value) else None

@@ -38,6 +38,7 @@ def upgrade() -> None:
     _create_set_aside()
     _create_oauth_authorizations()
     _create_erased_objects()
+    _create_mutations()
     _create_rate_limit()
     _tune_payload_columns()
 
@@ -48,6 +49,9 @@ def downgrade() -> None:
         op.execute(f"DROP FUNCTION IF EXISTS {_CONTROL}.{function}")
     for table in (
         "sql_functions",
+        "consumer_cursors",
+        "mutation_changes",
+        "mutations",
         "oauth_authorizations",
         "pacing",
         "stripe_reads",
@@ -520,6 +524,62 @@ COMMENT ON COLUMN stripe_sync.pacing.slowed_at IS 'Time of the last 429 response
 COMMENT ON COLUMN stripe_sync.pacing.recent IS 'Last 100 slots, ascending';
 COMMENT ON COLUMN stripe_sync.pacing.recent_backfill IS 'The same for backfills';
 """
+
+
+def _create_mutations() -> None:
+    _create_sync_table(
+        "mutations",
+        "Requests that change Stripe: stored before they are sent, kept for 30 days",
+        ["key", "position"],
+        _column("key", _KEY, "Hash of the key that the caller gave the run"),
+        _column("position", _INT, "Place of the record in the run, from 0"),
+        _column("collection_id", _KEY, "stripe:customer"),
+        _column("kind", _TEXT, "create, update, delete or an action"),
+        _column("method", _TEXT, "POST or DELETE"),
+        _column("endpoint", _TEXT, "Path, /v1/customers/{id}"),
+        _column("path_params", _JSON, "Values of its placeholders"),
+        _nullable("body", _TEXT, "Form-encoded parameters; null: no longer needed for a request"),
+        _column("body_hash", _KEY, "Hash of the request"),
+        _column("idempotency_key", _KEY, "Key that Stripe is sent"),
+        _column("attempt", _INT, "Part of that key, from 1"),
+        _column("status", _TEXT, "prepared, sent (outcome unknown), done or refused", "prepared"),
+        _column("created_at", _MOMENT, default=sa.func.now()),
+        _nullable("sent_at", _MOMENT, "When it was first sent with this key"),
+        _nullable("finished_at", _MOMENT, "When its outcome was stored"),
+        _nullable("request_id", _KEY, "Stripe's id of the request that was executed"),
+        _nullable("result_collection_id", _KEY, "Collection of the object in the answer"),
+        _nullable("upstream_id", _KEY, "Key of the object in the answer"),
+        _nullable("seq", _BIGINT, "Stream position at which the record has the change"),
+        _nullable("error", _JSON, "Stripe's refusal: type, code, message, param"),
+        sa.CheckConstraint(
+            "status IN ('prepared', 'sent', 'done', 'refused')", name="mutations_status"
+        ),
+    )
+    op.create_index(
+        "mutations_idempotency_key", "mutations", ["sync_id", "idempotency_key"], schema=_CONTROL
+    )
+    _create_sync_table(
+        "mutation_changes",
+        "Change events of mutations, to recognise the Stripe events that report them again",
+        ["seq"],
+        _column("seq", _BIGINT, "Stream position of a change event that a mutation wrote"),
+        _column("request_id", _KEY, "Stripe's id of the request"),
+        _column("created_at", _MOMENT, default=sa.func.now()),
+        _nullable(
+            "stripe_event_id", _KEY, "Stripe event that reported the same change; null: none yet"
+        ),
+    )
+    op.create_index(
+        "mutation_changes_request", "mutation_changes", ["sync_id", "request_id"], schema=_CONTROL
+    )
+    _create_sync_table(
+        "consumer_cursors",
+        "How far each consumer has read each sync's stream",
+        ["consumer"],
+        _column("consumer", _KEY, "Name of the consumer"),
+        _column("seq", _BIGINT, "It has all change events up to here"),
+        _column("updated_at", _MOMENT, default=sa.func.now()),
+    )
 
 
 def _create_rate_limit() -> None:

@@ -1,0 +1,1 @@
+"""Mutations: write to Stripe, and apply the result to the streams in the same call."""

@@ -1,0 +1,266 @@
+"""Apply the answer to a write: its object, and those in it, to the streams, in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from stripe_sync.catalog import Collection
+from stripe_sync.client.api import WriteAnswer
+from stripe_sync.errors import ConcurrentUpdate, InvalidRequest, MalformedObject, StripeError
+from stripe_sync.extract.lists.complete_lists import complete_lists
+from stripe_sync.extract.requester import Requester
+from stripe_sync.extract.substreams import FetchedObject, Substreams
+from stripe_sync.mutate.report import MutationResult, MutationStatus, record_json
+from stripe_sync.records import Batch, ExecutedMutation, Observation, Source
+from stripe_sync.records.canonical_json import JsonObject, copied
+from stripe_sync.records.set_aside import SetAside, redact_named
+from stripe_sync.sync.refetch import REFETCHES, retrieve
+from stripe_sync.sync.session import Session
+from stripe_sync.sync.set_aside import taken
+from stripe_sync.warehouse.mutations.intents import Intent
+from stripe_sync.warehouse.writing.batch_writer import BatchWriter
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """A request that Stripe executed.
+
+    Attributes:
+        intent: The stored request.
+        requested_at: When it was sent, by the warehouse's clock.
+        answered_at: When the answer came.
+        answer: The answer; None where Stripe says that the object is gone.
+    """
+
+    intent: Intent
+    requested_at: datetime
+    answered_at: datetime
+    answer: WriteAnswer | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Observed:
+    """The object of an answer, None where it cannot be stored, and the objects that it contains."""
+
+    main: Observation | None
+    embedded: Sequence[Observation] = ()
+
+
+class AnswerWriter:
+    """Stores what requests returned.
+
+    Args:
+        session: The open sync.
+        writer: Writes batches.
+        requester: Reads objects again where an answer is not their present state.
+    """
+
+    def __init__(self, session: Session, writer: BatchWriter, requester: Requester) -> None:
+        self._session = session
+        self._writer = writer
+        self._requester = requester
+        self._context = session.context.through(requester)
+        self._substreams = Substreams(self._context, asyncio.Semaphore(1))
+
+    async def store(self, execution: Execution) -> MutationResult:
+        """Store the outcome of a request, and mark it as done, in one transaction.
+
+        What the answer is decides, never the verb: ``deleted: true`` is a deletion, and a DELETE
+        that returns the object is a change of it. An answer that Stripe stored for an earlier
+        attempt may be older than the object: it is read again.
+
+        Args:
+            execution: The request.
+
+        Raises:
+            StripeError: The object could not be read again; the request stays open.
+            WarehouseError: The warehouse cannot be reached.
+            LakeError: What cannot be stored as a record could not be set aside.
+        """
+        obj, observed_at = self._object_of(execution), execution.answered_at
+        collection = self._collection_of(execution.intent, obj)
+        if collection is None or not self._session.sync.selects(collection.id):
+            return await self._finish_only(execution, collection, obj)
+        if self._must_read_again(execution, collection, obj):
+            try:
+                obj, observed_at = await self._read_again(collection, obj)
+            except StripeError as error:
+                if execution.answer is None or execution.answer.is_replay:
+                    raise
+                log.warning("%s is stored as the write returned it: %s", collection.id, error)
+        elif not _is_deleted(obj):
+            await self._complete(collection, obj)
+        for attempt in range(REFETCHES + 1):
+            found = await self._observe(execution.intent, collection, obj, observed_at)
+            try:
+                return await self._load(execution, collection, found, refetch=attempt < REFETCHES)
+            except ConcurrentUpdate as error:
+                # Another process stored a state while the request was under way.
+                log.info("Reading %s again: %s", collection.id, error)
+                obj, observed_at = await self._read_again(collection, obj)
+        message = "a batch without refetch cannot conflict"
+        raise AssertionError(message)
+
+    def _object_of(self, execution: Execution) -> JsonObject:
+        """The object in the answer; the stub of a deletion with the ids of the path."""
+        answer, intent = execution.answer, execution.intent
+        if answer is not None and not _is_deleted(answer.body):
+            return answer.body
+        kind = self._session.catalog.parent(intent.collection_id).object
+        stub = answer.body if answer else {"deleted": True}
+        return {"object": kind, **intent.path_params, **stub}
+
+    def _collection_of(self, intent: Intent, obj: JsonObject) -> Collection | None:
+        """The collection of an answer, by its ``object``: one request may return another kind."""
+        found = self._session.catalog.route(str(obj.get("object")))
+        named = [each for each in found if each.id == intent.collection_id]
+        return next(iter([*named, *found]), None)
+
+    def _must_read_again(
+        self, execution: Execution, collection: Collection, obj: JsonObject
+    ) -> bool:
+        answer = execution.answer
+        if answer is None:
+            return True
+        if _is_deleted(obj) and not answer.is_replay:
+            return False
+        # Some fields are in an object only where they are expanded, which a write is not asked for.
+        is_partial = bool(collection.expand) or answer.is_replay
+        return is_partial and collection.retrieve_request(obj) is not None
+
+    async def _read_again(
+        self, collection: Collection, obj: JsonObject
+    ) -> tuple[JsonObject, datetime]:
+        """The object as it is now; as deleted where it is gone."""
+        if collection.retrieve_request(obj) is None:
+            return obj, self._session.clock.now()
+        observed_at = self._session.clock.now()
+        found = await retrieve(self._requester, collection, obj)
+        if found is None:
+            return {**obj, "deleted": True}, observed_at
+        return found, observed_at
+
+    async def _complete(self, collection: Collection, obj: JsonObject) -> None:
+        try:
+            await complete_lists(self._requester, [obj], collection.api_version)
+        except (MalformedObject, StripeError) as error:
+            # The next Stripe event of the object, or a reconcile, reads the list.
+            log.warning("%s %s lacks the end of a list: %s", collection.id, obj.get("id"), error)
+
+    async def _observe(
+        self, intent: Intent, collection: Collection, obj: JsonObject, observed_at: datetime
+    ) -> _Observed:
+        parent_id = collection.parent_id(obj)
+        if parent_id is None and any(call.parent for call in collection.lists):
+            parent_id = _parent_in_path(intent)
+        main = self._context.observe(
+            collection,
+            copied(obj),
+            observed_at=observed_at,
+            parent_id=parent_id,
+            deleted=_is_deleted(obj),
+        )
+        if not main:
+            return _Observed(None)
+        if _is_deleted(obj):
+            return _Observed(main[0])
+        fetched = FetchedObject(collection, obj, observed_at, [])
+        return _Observed(main[0], await self._substreams.embedded(fetched))
+
+    async def _load(
+        self, execution: Execution, collection: Collection, found: _Observed, *, refetch: bool
+    ) -> MutationResult:
+        main, sync_id = found.main, self._session.sync.id
+        mutation = _executed(execution, collection, main)
+        async with taken(self._session) as set_aside:
+            observations = [main, *found.embedded] if main else []
+            batch = self._batch(mutation, observations, set_aside, refetch=refetch)
+            loaded = await asyncio.to_thread(self._writer.load, batch)
+        row = None
+        if main:
+            key = main.collection_id, main.upstream_id
+            find = self._session.warehouse.records.rows
+            row = (await asyncio.to_thread(find, sync_id, [key])).get(key)
+        return MutationResult(
+            position=execution.intent.position,
+            status=MutationStatus.DONE,
+            collection_id=collection.id,
+            upstream_id=main.upstream_id if main else None,
+            record=record_json(row, loaded.record_seq) if row else None,
+            seq=loaded.record_seq,
+        )
+
+    async def _finish_only(
+        self, execution: Execution, collection: Collection | None, obj: JsonObject
+    ) -> MutationResult:
+        """For an object that the sync does not have: only the outcome is stored."""
+        intent = execution.intent
+        batch = self._batch(_executed(execution, None, None), [], [], refetch=False)
+        await asyncio.to_thread(self._writer.load, batch)
+        payload = copied(obj)
+        redact_named(payload, self._session.sensitive_fields)
+        if collection is not None:
+            self._context.normalizer(collection).redact(payload)
+        upstream_id = str(obj["id"]) if obj.get("id") else None
+        collection_id = collection.id if collection else intent.collection_id
+        return MutationResult(
+            position=intent.position,
+            status=MutationStatus.DONE,
+            collection_id=collection_id,
+            upstream_id=upstream_id,
+            record={
+                "collection_id": collection_id,
+                "upstream_id": upstream_id,
+                "deleted": _is_deleted(obj),
+                "payload": payload,
+            },
+        )
+
+    def _batch(
+        self,
+        mutation: ExecutedMutation,
+        observations: Sequence[Observation],
+        set_aside: Sequence[SetAside],
+        *,
+        refetch: bool,
+    ) -> Batch:
+        sync = self._session.sync
+        return Batch(
+            sync_id=sync.id,
+            resource_id=sync.resource_id,
+            source=Source.MUTATION,
+            observations=list(observations),
+            set_aside=set_aside,
+            refetch=refetch,
+            redact_stored=self._context.redact_stored,
+            mutation=mutation,
+        )
+
+
+def _executed(
+    execution: Execution, collection: Collection | None, main: Observation | None
+) -> ExecutedMutation:
+    intent, answer = execution.intent, execution.answer
+    return ExecutedMutation(
+        key=intent.key,
+        position=intent.position,
+        requested_at=execution.requested_at,
+        request_id=answer.request_id if answer else None,
+        collection_id=collection.id if collection and main else None,
+        upstream_id=main.upstream_id if main else None,
+    )
+
+
+def _parent_in_path(intent: Intent) -> str | None:
+    parents = (value for name, value in intent.path_params.items() if name != "id")
+    return next(parents, None)
+
+
+def _is_deleted(obj: JsonObject) -> bool:
+    return obj.get("deleted") is True

@@ -1,0 +1,312 @@
+"""Runs mutations of one open sync: store the requests, send them, apply the answers, await."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from stripe_sync.client import Priority
+from stripe_sync.errors import (
+    ConfigurationError,
+    IdempotencyConflict,
+    Refusal,
+    StripeError,
+)
+from stripe_sync.extract.requester import IN_FLIGHT
+from stripe_sync.mutate.apply_answer import AnswerWriter, Execution
+from stripe_sync.mutate.await_consumers import await_consumers, check_consumers
+from stripe_sync.mutate.intent_keys import new_intents, run_key
+from stripe_sync.mutate.report import (
+    MutationReport,
+    MutationResult,
+    MutationStatus,
+    record_json,
+    refusal_of,
+)
+from stripe_sync.mutate.send import REFUSED, WRITE_RETRY, may_have_run, send
+from stripe_sync.mutate.validation import check, collection_to_write
+from stripe_sync.records.canonical_json import JsonObject
+from stripe_sync.sync.session import Session
+from stripe_sync.warehouse.mutations.intents import Intent, NewIntent
+
+log = logging.getLogger(__name__)
+
+CONCURRENT_WRITES = 16
+"""Requests of one run under way at a time; the rate limit decides when each is sent."""
+
+OnError = Literal["stop", "continue"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """What somebody wants to write.
+
+    Attributes:
+        collection_id: ``stripe:customer``.
+        kind: ``create``, ``update``, ``delete`` or an action such as ``cancel``.
+        records: 1 to 100 objects: Stripe's parameters, with the ids that the path needs.
+        key: Same key, same run: a run that was executed is answered from the store for 30 days.
+            None for a run that is never tried again.
+        attempt: How often a person has asked for this run; a higher number sends again what Stripe
+            has refused.
+        on_error: ``stop``: records are sent one after the other, and none after a failure.
+            ``continue``: those of different objects are sent together, and all are.
+        await_consumers: Names of consumers to wait for.
+        await_seconds: Longest wait.
+        keep_stored: Whether a run that was stored with other parameters is sent as it was stored;
+            else it is refused.
+        allow_unknown_params: Whether parameters are sent that Stripe's SDK does not know.
+    """
+
+    collection_id: str
+    kind: str
+    records: Sequence[JsonObject]
+    key: str | None = None
+    attempt: int = 1
+    on_error: OnError = "stop"
+    await_consumers: Sequence[str] = ()
+    await_seconds: float = 30.0
+    keep_stored: bool = False
+    allow_unknown_params: bool = False
+
+
+@asynccontextmanager
+async def open_mutator(session: Session) -> AsyncIterator[Mutator]:
+    """A mutator for an open sync; closes its connections at the end."""
+    writer = session.warehouse.writer(connections=4)
+    try:
+        requester = replace(
+            session.context.requester,
+            priority=Priority.LIVE,
+            slots=asyncio.Semaphore(IN_FLIGHT),
+            retry=WRITE_RETRY,
+        )
+        yield Mutator(session, AnswerWriter(session, writer, requester))
+    finally:
+        writer.close()
+
+
+class Mutator:
+    """Runs mutations of one sync.
+
+    Args:
+        session: The open sync.
+        answers: Stores what requests returned.
+    """
+
+    def __init__(self, session: Session, answers: AnswerWriter) -> None:
+        self._session = session
+        self._answers = answers
+        self._store = session.warehouse.mutations
+        self._slots = asyncio.Semaphore(CONCURRENT_WRITES)
+
+    async def run(self, mutation: Mutation) -> MutationReport:
+        """Write to Stripe and to the streams.
+
+        Raises:
+            ConfigurationError: Something is wrong with the mutation; nothing was sent.
+            IdempotencyConflict: The key was used for another run; nothing was sent.
+            WarehouseError: The warehouse cannot be reached; the same key finds out what was done.
+        """
+        check_await(mutation)
+        await check_consumers(self._session, mutation.await_consumers)
+        key = await self.prepare(mutation)
+        return await self.run_prepared(key, mutation)
+
+    async def prepare(self, mutation: Mutation) -> str:
+        """Check a mutation and store its requests; nothing is sent.
+
+        Returns:
+            The key of the run.
+
+        Raises:
+            ConfigurationError: Something is wrong with the mutation.
+            IdempotencyConflict: The key was used for another run.
+            WarehouseError: The warehouse cannot be reached.
+        """
+        catalog = self._session.catalog
+        requests = check(
+            mutation.collection_id,
+            mutation.kind,
+            mutation.records,
+            catalog=catalog,
+            allow_unknown_params=mutation.allow_unknown_params,
+        )
+        collection = collection_to_write(mutation.collection_id, catalog)
+        sync_id = self._session.sync.id
+        key = run_key(sync_id, mutation.key)
+        new = new_intents(collection, mutation.kind, requests, key, mutation.attempt)
+        stored = await asyncio.to_thread(self._store.find, sync_id, key)
+        if not stored:
+            stored = await asyncio.to_thread(self._store.prepare, sync_id, key, new)
+        if len(stored) != len(new):
+            message = (
+                f"this key was used for {len(stored)} records, now there are {len(new)}:"
+                " use another key for another run"
+            )
+            raise IdempotencyConflict(message)
+        for intent, wanted in zip(stored, new, strict=True):
+            await self._take_over(key, intent, wanted, mutation)
+        return key
+
+    async def _take_over(
+        self, key: str, intent: Intent, wanted: NewIntent, mutation: Mutation
+    ) -> None:
+        """Let a run that a person asks for again replace what was never executed."""
+        is_open = intent.status == "refused" and intent.attempt < mutation.attempt
+        if is_open:
+            replace_one = self._store.replace
+            await asyncio.to_thread(replace_one, self._session.sync.id, key, wanted)
+        elif intent.body_hash != wanted.body_hash and not mutation.keep_stored:
+            message = (
+                f"this key was used with other parameters (records[{intent.position}]): use another"
+                " key for another run"
+            )
+            raise IdempotencyConflict(message)
+
+    async def run_prepared(self, key: str, mutation: Mutation) -> MutationReport:
+        """Send the stored requests of a run that have no outcome yet.
+
+        Args:
+            key: Of ``prepare``.
+            mutation: How to send them, and whom to await.
+
+        Raises:
+            ConfigurationError: There is no such run.
+            WarehouseError: The warehouse cannot be reached; the same key finds out what was done.
+        """
+        intents = await asyncio.to_thread(self._store.find, self._session.sync.id, key)
+        if not intents:
+            message = "there is no such mutation, or it is older than 30 days"
+            raise ConfigurationError(message, param="key")
+        if mutation.on_error == "stop":
+            results = await self._one_after_the_other(intents)
+        else:
+            results = await self._together(intents)
+        report = MutationReport(
+            self._session.sync.name, intents[0].collection_id, intents[0].kind, tuple(results)
+        )
+        if report.seq is None or not mutation.await_consumers:
+            return report
+        late = await await_consumers(
+            self._session, mutation.await_consumers, report.seq, mutation.await_seconds
+        )
+        return replace(report, late=tuple(late))
+
+    async def _one_after_the_other(self, intents: Sequence[Intent]) -> list[MutationResult]:
+        results: list[MutationResult] = []
+        for intent in intents:
+            if results and not results[-1].ok:
+                results.append(_result(intent, MutationStatus.NOT_SENT))
+            else:
+                results.append(await self._execute(intent))
+        return results
+
+    async def _together(self, intents: Sequence[Intent]) -> list[MutationResult]:
+        """All at once; those of one object in their order, since Stripe locks it."""
+        chains: dict[object, list[Intent]] = {}
+        for intent in intents:
+            chains.setdefault(intent.path_params.get("id") or intent.position, []).append(intent)
+
+        async def run(chain: Sequence[Intent]) -> list[MutationResult]:
+            async with self._slots:
+                return [await self._execute(intent) for intent in chain]
+
+        found = await asyncio.gather(*(run(chain) for chain in chains.values()))
+        return sorted((each for part in found for each in part), key=lambda each: each.position)
+
+    async def _execute(self, intent: Intent) -> MutationResult:
+        """The outcome of one request: the stored one, or that of sending it."""
+        if intent.status == "done":
+            return await self._stored_result(intent)
+        if intent.status == "refused":
+            return _result(intent, MutationStatus.REFUSED, Refusal(**(intent.error or {"type": ""})))
+        if intent.is_key_expired:
+            return await self._execute_expired(intent)
+        sync_id = self._session.sync.id
+        place = (sync_id, intent.key, intent.position)
+        if not await asyncio.to_thread(self._store.mark_sent, *place):
+            # Another process has finished the same run meanwhile.
+            found = await asyncio.to_thread(self._store.find, sync_id, intent.key)
+            return await self._execute(found[intent.position])
+        try:
+            execution = await send(self._session, intent)
+        except StripeError as error:
+            return await self._failed(intent, error)
+        return await self._apply(execution)
+
+    async def _failed(self, intent: Intent, error: StripeError) -> MutationResult:
+        place = (self._session.sync.id, intent.key, intent.position)
+        refusal = refusal_of(error)
+        if error.is_outcome_unknown or may_have_run(intent, error):
+            return _result(intent, MutationStatus.UNKNOWN, refusal)
+        if isinstance(error, REFUSED):
+            stored = {name: getattr(refusal, name) for name in Refusal.__dataclass_fields__}
+            await asyncio.to_thread(self._store.refuse, *place, stored)
+            return _result(intent, MutationStatus.REFUSED, refusal)
+        await asyncio.to_thread(self._store.mark_unsent, *place)
+        return _result(intent, MutationStatus.NOT_EXECUTED, refusal)
+
+    async def _apply(self, execution: Execution) -> MutationResult:
+        try:
+            return await self._answers.store(execution)
+        except StripeError as error:
+            log.warning("A write was executed, and its object cannot be read: %s", error)
+            return _result(execution.intent, MutationStatus.UNKNOWN, refusal_of(error))
+
+    async def _execute_expired(self, intent: Intent) -> MutationResult:
+        """A request whose key Stripe may have forgotten is never sent again."""
+        if intent.upstream_id is not None:
+            # A Stripe event has shown the object.
+            now = self._session.clock.now()
+            return await self._apply(Execution(intent, now, now, None))
+        message = (
+            "it was sent more than 23 hours ago without an answer, and Stripe forgets keys after"
+            " 24: look for the change in Stripe, and if it is missing, start a new run"
+        )
+        return _result(intent, MutationStatus.UNKNOWN, Refusal("api_error", message=message))
+
+    async def _stored_result(self, intent: Intent) -> MutationResult:
+        """The answer from the store: the record as it is now."""
+        key = intent.result_collection_id or intent.collection_id, intent.upstream_id or ""
+        find = self._session.warehouse.records.rows
+        keys = [key] if intent.upstream_id else []
+        row = (await asyncio.to_thread(find, self._session.sync.id, keys)).get(key)
+        return MutationResult(
+            position=intent.position,
+            status=MutationStatus.DONE,
+            collection_id=key[0],
+            upstream_id=intent.upstream_id,
+            record=record_json(row, intent.seq) if row else None,
+            seq=intent.seq,
+        )
+
+
+def check_await(mutation: Mutation) -> None:
+    """Check how long to wait.
+
+    Raises:
+        ConfigurationError: The wait is negative or longer than ten minutes.
+    """
+    if not 0 <= mutation.await_seconds <= 600:  # noqa: PLR2004
+        message = "await_timeout is a number of seconds from 0 to 600"
+        raise ConfigurationError(message, param="await_timeout")
+    if mutation.on_error not in ("stop", "continue"):
+        message = f"on_error is stop or continue, not {mutation.on_error!r}"
+        raise ConfigurationError(message, param="on_error")
+
+
+def _result(
+    intent: Intent, status: MutationStatus, error: Refusal | None = None
+) -> MutationResult:
+    return MutationResult(
+        position=intent.position,
+        status=status,
+        collection_id=intent.collection_id,
+        upstream_id=intent.path_params.get("id") or intent.upstream_id,
+        error=error,
+    )

@@ -1,0 +1,1 @@
+"""Mutations in the warehouse: stored requests, own change events, cursors of consumers."""

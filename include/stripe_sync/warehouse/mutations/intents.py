@@ -1,0 +1,251 @@
+"""Stored mutations: a request is stored before it is sent, and decides what a retry may do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
+from sqlalchemy.engine import Connection, Engine
+
+from stripe_sync.records.canonical_json import JsonObject
+from stripe_sync.warehouse.connect import explain
+from stripe_sync.warehouse.schema.mutation_tables import mutation_changes, mutations
+
+_table = mutations
+
+KEPT = timedelta(days=30)
+"""How long a finished mutation answers its key."""
+
+KEY_LIFE = timedelta(hours=23)
+"""How long Stripe surely knows an idempotency key: it forgets keys after 24 hours."""
+
+_CHANGES_KEPT = timedelta(days=45)  # Stripe events are listed for 30 days
+
+
+@dataclass(frozen=True, slots=True)
+class NewIntent:
+    """A request to store.
+
+    Attributes:
+        position: Place of the record in the run, from 0.
+        collection_id: ``stripe:customer``.
+        kind: ``create``, ``update``, ``delete`` or an action.
+        method: ``POST`` or ``DELETE``.
+        endpoint: ``/v1/customers/{id}``.
+        path_params: Values of its placeholders.
+        body: Form-encoded parameters.
+        body_hash: Hash of the whole request.
+        idempotency_key: Key of the first attempt.
+        attempt: Number of the attempt.
+    """
+
+    position: int
+    collection_id: str
+    kind: str
+    method: str
+    endpoint: str
+    path_params: JsonObject
+    body: str
+    body_hash: str
+    idempotency_key: str
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A stored request.
+
+    Attributes:
+        key: Hash of the key of its run.
+        position: Place of the record in the run, from 0.
+        collection_id: ``stripe:customer``.
+        kind: ``create``, ``update``, ``delete`` or an action.
+        method: ``POST`` or ``DELETE``.
+        endpoint: ``/v1/customers/{id}``.
+        path_params: Values of its placeholders.
+        body: Form-encoded parameters; None once the outcome is known.
+        body_hash: Hash of the whole request.
+        idempotency_key: Key that Stripe is sent.
+        attempt: Number of the attempt, from 1.
+        status: ``prepared``, ``sent`` (outcome unknown), ``done`` or ``refused``.
+        is_key_expired: Whether Stripe may have forgotten the key.
+        request_id: Stripe's id of the request that was executed.
+        result_collection_id: Collection of the object in the answer.
+        upstream_id: Its key.
+        error: Stripe's refusal.
+    """
+
+    key: str
+    position: int
+    collection_id: str
+    kind: str
+    method: str
+    endpoint: str
+    path_params: JsonObject
+    body: str | None
+    body_hash: str
+    idempotency_key: str
+    attempt: int
+    status: str
+    is_key_expired: bool
+    request_id: str | None
+    result_collection_id: str | None
+    upstream_id: str | None
+    error: JsonObject | None
+
+
+class Intents:
+    """Reads and writes stored mutations."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def prepare(self, sync_id: UUID, key: str, new: Sequence[NewIntent]) -> list[Intent]:
+        """Store the requests of a run that has none yet; returns the stored ones.
+
+        Args:
+            sync_id: The sync.
+            key: Hash of the run's key.
+            new: The requests.
+
+        Raises:
+            WarehouseError: The warehouse cannot be reached.
+        """
+        with explain(self.engine.url), self.engine.begin() as connection:
+            # Two runs with one key: the second one waits here, and then finds all rows.
+            rows = [{"sync_id": sync_id, "key": key, **asdict(each)} for each in new]
+            connection.execute(pg.insert(_table).on_conflict_do_nothing(), rows)
+            return _read(connection, sync_id, key)
+
+    def find(self, sync_id: UUID, key: str) -> list[Intent]:
+        """The requests of a run in their order; none where there is no such run.
+
+        Raises:
+            WarehouseError: The warehouse cannot be reached.
+        """
+        with explain(self.engine.url), self.engine.connect() as connection:
+            return _read(connection, sync_id, key)
+
+    def replace(self, sync_id: UUID, key: str, new: NewIntent) -> None:
+        """Store another request in place of one that was never executed.
+
+        Raises:
+            WarehouseError: The warehouse cannot be reached.
+        """
+        values = asdict(new) | {"status": "prepared", "error": None, "sent_at": None}
+        self._update(sync_id, key, new.position, values, _table.c.status.in_(_NOT_EXECUTED))
+
+    def mark_sent(self, sync_id: UUID, key: str, position: int) -> bool:
+        """Note that a request is about to leave; False where it has an outcome already.
+
+        The first time stays: Stripe counts the life of the key from it.
+
+        Raises:
+            WarehouseError: The warehouse cannot be reached.
+        """
+        values = {
+            "status": "sent",
+            "sent_at": sa.func.coalesce(_table.c.sent_at, sa.func.clock_timestamp()),
+        }
+        open_ones = _table.c.status.in_(("prepared", "sent"))
+        return self._update(sync_id, key, position, values, open_ones)
+
+    def mark_unsent(self, sync_id: UUID, key: str, position: int) -> None:
+        """Note that Stripe did not begin to execute a request: another run may send it.
+
+        Raises:
+            WarehouseError: The warehouse cannot be reached.
+        """
+        values = {"status": "prepared", "sent_at": None}
+        self._update(sync_id, key, position, values, _table.c.status == "sent")
+
+    def refuse(self, sync_id: UUID, key: str, position: int, error: JsonObject) -> None:
+        """Store that Stripe refused a request.
+
+        Raises:
+            WarehouseError: The warehouse cannot be reached.
+        """
+        values = {
+            "status": "refused",
+            "finished_at": sa.func.clock_timestamp(),
+            "body": None,
+            "error": error,
+        }
+        self._update(sync_id, key, position, values, _table.c.status == "sent")
+
+    def prune(self, sync_id: UUID) -> int:
+        """Delete what is older than 30 days, and requests that nobody may send any more.
+
+        Returns:
+            Number of deleted mutations.
+
+        Raises:
+            WarehouseError: The warehouse cannot be reached.
+        """
+        now = sa.func.clock_timestamp()
+        with explain(self.engine.url), self.engine.begin() as connection:
+            connection.execute(
+                sa.update(_table)
+                .where(
+                    _table.c.sync_id == sync_id,
+                    _table.c.status == "sent",
+                    _table.c.sent_at < now - KEY_LIFE,
+                )
+                .values(body=None)
+            )
+            connection.execute(
+                sa.delete(mutation_changes).where(
+                    mutation_changes.c.sync_id == sync_id,
+                    mutation_changes.c.created_at < now - _CHANGES_KEPT,
+                )
+            )
+            deleted = connection.execute(
+                sa.delete(_table).where(
+                    _table.c.sync_id == sync_id, _table.c.created_at < now - KEPT
+                )
+            )
+            return deleted.rowcount
+
+    def _update(
+        self,
+        sync_id: UUID,
+        key: str,
+        position: int,
+        values: JsonObject,
+        condition: sa.ColumnElement[bool],
+    ) -> bool:
+        statement = (
+            sa.update(_table)
+            .where(
+                _table.c.sync_id == sync_id,
+                _table.c.key == key,
+                _table.c.position == position,
+                condition,
+            )
+            .values(values)
+        )
+        with explain(self.engine.url), self.engine.begin() as connection:
+            return connection.execute(statement).rowcount > 0
+
+
+_NOT_EXECUTED = ("prepared", "refused")
+
+_EXPIRED = _table.c.sent_at < sa.func.clock_timestamp() - KEY_LIFE
+
+_COLUMNS = [
+    sa.func.coalesce(_EXPIRED, sa.false()).label(name) if name == "is_key_expired" else _table.c[name]
+    for name in Intent.__dataclass_fields__
+]
+
+
+def _read(connection: Connection, sync_id: UUID, key: str) -> list[Intent]:
+    statement = (
+        sa.select(*_COLUMNS)
+        .where(_table.c.sync_id == sync_id, _table.c.key == key)
+        .order_by(_table.c.position)
+    )
+    return [Intent(**row._mapping) for row in connection.execute(statement)]
