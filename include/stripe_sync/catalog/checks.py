@@ -12,6 +12,7 @@ from stripe_sync.catalog.model import (
     ID_PREFIX,
     Availability,
     Collection,
+    Mutations,
     Retrieval,
 )
 from stripe_sync.errors import CatalogError
@@ -25,6 +26,7 @@ _PATH = re.compile(r"/v1(/[a-z0-9_]+|/\{[a-z_]+\})+")
 _KEYS = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 _SOURCE = re.compile(r"[a-z0-9_]+(\.([a-z0-9_]+|\*))*")
 _MUTATION = re.compile(r"(POST|DELETE) (/.*)")
+_ACTION = re.compile(r"POST /.*/\{id\}/[a-z_]+")
 _PERMISSION = re.compile(r"[a-z_]+_(read|write)")
 _VERSION = re.compile(r"20\d\d-\d\d-\d\d(\.[a-z]+)?")
 
@@ -73,6 +75,7 @@ def _collection_problems(collection: Collection, known: set[str]) -> Iterator[st
     if not collection.fallback_lists and any(call.complete_since for call in collection.lists):
         yield "complete_since needs fallback_lists"
     yield from _call_problems(collection)
+    yield from _mutation_problems(collection.mutations)
     yield from _permission_problems(collection)
     yield from _event_problems(collection)
     for needed in sorted(_related_collections(collection) - known):
@@ -132,10 +135,20 @@ def _call_problems(collection: Collection) -> Iterator[str]:
         named = placeholders(*collection.preview.params.values())
         if not _PATH.fullmatch(collection.preview.path) or len(named) != 1:
             yield "preview needs a path and exactly one placeholder in its parameters"
-    for call in collection.mutations.all:
+
+
+def _mutation_problems(calls: Mutations) -> Iterator[str]:
+    for call in calls.all:
         match = _MUTATION.fullmatch(call)
         if not match or not _PATH.fullmatch(match[2]):
             yield f"mutation {call!r} is not METHOD /path"
+    for call in calls.actions:
+        if not _ACTION.fullmatch(call):
+            yield f"action {call!r} is not POST /path/{{id}}/name"
+    for routes in (calls.create, calls.update, calls.delete):
+        counts = [len(placeholders(route)) for route in routes]
+        if counts != sorted(counts, reverse=True):
+            yield f"mutation {routes[0]!r} comes before a route with more placeholders"
 
 
 def _permission_problems(collection: Collection) -> Iterator[str]:

@@ -85,7 +85,15 @@ class EventRouting(CatalogModel):
 class Mutations(CatalogModel):
     """Requests that change objects of a collection, ``"POST /v1/customers/{id}"``.
 
-    ``{id}`` is the object's own id, any other placeholder the value of a field.
+    ``{id}`` is the object's own id, any other placeholder the id of the parent, named like the
+    field that has it. Of several routes the first one is used whose placeholders are all known, so
+    the ones with a parent come first.
+
+    Attributes:
+        create: Routes that make an object.
+        update: Routes that change one.
+        delete: Routes that delete one, or end it as Stripe's DELETE does.
+        actions: Other requests about one object; the last part of the path is the name.
     """
 
     create: tuple[str, ...] = ()

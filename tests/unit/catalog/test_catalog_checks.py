@@ -83,6 +83,14 @@ def test_accepts_a_parent_only_parent() -> None:
         ({"retrieve": None, "retrieve_alternatives": ["/v1/w/{id}"]}, "need retrieve"),
         ({"mutations": {"create": ["PUT /v1/widgets"]}}, "is not METHOD /path"),
         ({"mutations": {"delete": ["DELETE widgets"]}}, "is not METHOD /path"),
+        (
+            {"mutations": {"actions": ["DELETE /v1/widgets/{id}/part"]}},
+            "is not POST /path/.id./name",
+        ),
+        (
+            {"mutations": {"delete": ["DELETE /v1/w/{id}", "DELETE /v1/o/{owner}/w/{id}"]}},
+            "comes before a route with more placeholders",
+        ),
         ({"events": {"created": ["w.made"], "updated": ["w.made"]}}, "w.made has two roles"),
         ({"events": {"created": ["w.made", "w.made"]}}, "w.made has two roles"),
         ({"events": {"legacy": ["w.made"]}}, "legacy Stripe event w.made has no role"),
