@@ -33,6 +33,7 @@ from stripe_sync.errors import (
     ObjectLocked,
     PermissionDenied,
     RateLimited,
+    Refusal,
     StripeError,
     StripeSyncError,
     StripeUnavailable,
@@ -112,6 +113,21 @@ if TYPE_CHECKING:
     from stripe_sync.client.scrub_secrets import scrubbed
     from stripe_sync.dbt_runner import dbt_command, dbt_environment
     from stripe_sync.libpq import render_warehouse_url
+    from stripe_sync.mutations.background import BackgroundMutations
+    from stripe_sync.mutations.mutator import Mutation, PreparedMutation, RunOptions
+    from stripe_sync.mutations.report import (
+        MutationReport,
+        MutationResult,
+        MutationStatus,
+        describe_mutation,
+    )
+    from stripe_sync.mutations.use_case import (
+        mutate,
+        prepare_mutation,
+        run_mutation,
+        run_prepared_mutation,
+    )
+    from stripe_sync.mutations.verbs import mutable_collections, verbs_of
     from stripe_sync.records import CollectionStatus
     from stripe_sync.sync.backfill.backfill import (
         BackfillPlan,
@@ -150,6 +166,7 @@ __all__ = [
     "AuthenticationError",
     "BackfillPlan",
     "BackfillReport",
+    "BackgroundMutations",
     "BackgroundPolling",
     "Catalog",
     "CatalogError",
@@ -182,6 +199,10 @@ __all__ = [
     "MaintainReport",
     "MalformedObject",
     "MissingData",
+    "Mutation",
+    "MutationReport",
+    "MutationResult",
+    "MutationStatus",
     "NewAuthorization",
     "NoProgress",
     "NotFound",
@@ -191,11 +212,14 @@ __all__ = [
     "PollBatch",
     "PollHealth",
     "PollReport",
+    "PreparedMutation",
     "Progress",
     "RateLimited",
     "ReconcileReport",
+    "Refusal",
     "ReloadReport",
     "Replication",
+    "RunOptions",
     "Shard",
     "StartedAuthorization",
     "StoredAccount",
@@ -235,6 +259,7 @@ __all__ = [
     "deny_authorization",
     "describe_credentials",
     "describe_health",
+    "describe_mutation",
     "describe_syncs",
     "erase_customer",
     "fetch_account_id",
@@ -248,6 +273,8 @@ __all__ = [
     "listen_streams",
     "load_catalog",
     "maintain",
+    "mutable_collections",
+    "mutate",
     "pause_sync",
     "plan_apply",
     "plan_backfill",
@@ -255,6 +282,7 @@ __all__ = [
     "plan_reload",
     "poll",
     "poll_syncs",
+    "prepare_mutation",
     "probe_stored_credential",
     "read_sync_file",
     "reconcile",
@@ -265,6 +293,8 @@ __all__ = [
     "replicate_sync",
     "resume_if_connected",
     "resume_sync",
+    "run_mutation",
+    "run_prepared_mutation",
     "scrubbed",
     "start_authorization",
     "status",
@@ -273,6 +303,7 @@ __all__ = [
     "sync_status",
     "syncs_to_backfill",
     "update_sync",
+    "verbs_of",
 ]
 
 _MODULES = {
@@ -328,6 +359,16 @@ _MODULES = {
     "client": ("Credential",),
     "client.scrub_secrets": ("scrubbed",),
     "records": ("CollectionStatus",),
+    "mutations.background": ("BackgroundMutations",),
+    "mutations.mutator": ("Mutation", "PreparedMutation", "RunOptions"),
+    "mutations.report": ("MutationReport", "MutationResult", "MutationStatus", "describe_mutation"),
+    "mutations.use_case": (
+        "mutate",
+        "prepare_mutation",
+        "run_mutation",
+        "run_prepared_mutation",
+    ),
+    "mutations.verbs": ("mutable_collections", "verbs_of"),
     "libpq": ("render_warehouse_url",),
     "dbt_runner": ("dbt_command", "dbt_environment"),
     "sync.backfill.backfill": (

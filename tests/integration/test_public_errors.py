@@ -22,6 +22,7 @@ from stripe_sync import (
     DeclaredSync,
     KeyProperties,
     LakeError,
+    Mutation,
     NewAuthorization,
     OAuthAuthorization,
     StoredAccount,
@@ -55,6 +56,7 @@ def _live(connections: Connections) -> Connections:
 
 
 _DECLARED = [DeclaredSync(name="north")]
+_MUTATION = Mutation("customer", "create", [{"name": "A"}])
 _AUTHORIZATION = OAuthAuthorization(
     *("id", "op", False, "stripe_platform", None, None, {}, "started", False),
     *(None, None, None, None, None, None),
@@ -135,12 +137,17 @@ CALLS: dict[str, Call] = {
         open_platform=lambda _: c.credential,
         store=lambda _: StoredAccount("a"),
     ),
+    "mutate": lambda c: stripe_sync.mutate(c, "customer", "create", [{"name": "A"}]),
+    "prepare_mutation": lambda c: stripe_sync.prepare_mutation(c, "default", _MUTATION),
+    "run_mutation": lambda c: stripe_sync.run_mutation(c, "default", _MUTATION),
+    "run_prepared_mutation": lambda c: stripe_sync.run_prepared_mutation(c, "default", "key"),
     "listen_streams": _listen,
     "dbt_environment": lambda c: stripe_sync.dbt_environment(c.warehouse_url, Path("/scratch")),
 }
 WITHOUT_CONNECTIONS = {
     *("check_credential", "create_key_url", "dbt_command", "describe_health", "fetch_account_id"),
-    *("load_catalog", "read_sync_file", "render_warehouse_url", "scrubbed"),
+    *("describe_mutation", "load_catalog", "mutable_collections", "read_sync_file"),
+    *("render_warehouse_url", "scrubbed", "verbs_of"),
 }
 LAKE_ONLY = {"plan_reload", "reload", "reload_collection"}
 OFFLINE = {"dbt_environment"}

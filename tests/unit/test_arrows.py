@@ -21,7 +21,7 @@ MAY_USE = {
     "extract": LOWEST,
     "sync": {"extract", "lake", "warehouse"} | LOWEST,
     "accounts": {"sync", "extract", "lake", "warehouse"} | LOWEST,
-    "mutate": {"sync", "extract", "lake", "warehouse"} | LOWEST,
+    "mutations": {"sync", "extract", "lake", "warehouse"} | LOWEST,
     "cli": {"use_cases", "accounts", "sync", "warehouse"} | LOWEST,
 }
 

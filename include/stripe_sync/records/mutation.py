@@ -19,7 +19,7 @@ class ExecutedMutation:
         position: Place of the record in the run.
         requested_at: When the request was sent, by the database's clock.
         request_id: Stripe's id of the request that was executed; None where the answer lacks it.
-        collection_id: Collection of the object in the answer; None for a kind that is no collection.
+        collection_id: Collection of the object in the answer; None where it is none.
         upstream_id: Its key, None where it is no record.
     """
 
@@ -50,4 +50,3 @@ class OwnChange:
 
 OwnChanges = Mapping[tuple[str, str], Sequence[OwnChange]]
 """Own changes by collection id and upstream id of the record, in stream order."""
-

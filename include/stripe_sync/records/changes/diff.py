@@ -80,6 +80,7 @@ def decide(
     processed: Iterable[str],
     now: datetime,
     last_changes: Mapping[RecordKey, Sequence[StoredChange]] | None = None,
+    *,
     own_changes: OwnChanges | None = None,
 ) -> Changes:
     """Compute the rows of a batch.
@@ -95,7 +96,7 @@ def decide(
     """
     processed = set(processed)
     echoes = find_echoes(batch.observations, own_changes or {}, processed)
-    fold = _Fold(batch, stored, processed, now, last_changes or {}, echoes)
+    fold = _Fold(batch, stored, processed, now, last_changes or {}, echoes=echoes)
     for observation in batch.observations:
         fold.add(observation)
     return Changes(fold.records(), fold.events, fold.result, list(fold.doubtful), echoes)
@@ -132,6 +133,7 @@ class _Fold:
         processed: Iterable[str],
         now: datetime,
         last_changes: Mapping[RecordKey, Sequence[StoredChange]],
+        *,
         echoes: Container[str],
     ) -> None:
         self._batch = batch

@@ -53,7 +53,7 @@ def _shows(event: StripeEvent, change: OwnChange) -> bool:
     if change.event_type is not ChangeType.UPDATED:
         return event.change is change.event_type
     # By name: the stored state may have been older than the one that Stripe changed.
-    previous, changes = event.previous_attributes, change.changes or {}
+    previous, changes = event.previous_attributes or {}, change.changes or {}
     return bool(previous) and previous.keys() <= changes.keys()
 
 

@@ -50,6 +50,6 @@ class ConsumerCursors:
             lake_position.c.sync_id == sync_id
         )
         with explain(self.engine.url), self.engine.connect() as connection:
-            reached = {name: at for name, at in connection.execute(own.union_all(lake)).tuples()}
+            reached = dict(connection.execute(own.union_all(lake)).tuples().all())
         reached[WAREHOUSE] = seq
         return [name for name in consumers if reached.get(name, 0) < seq]

@@ -76,6 +76,7 @@ class Intent:
         request_id: Stripe's id of the request that was executed.
         result_collection_id: Collection of the object in the answer.
         upstream_id: Its key.
+        seq: Stream position at which the record has the change.
         error: Stripe's refusal.
     """
 
@@ -95,6 +96,7 @@ class Intent:
     request_id: str | None
     result_collection_id: str | None
     upstream_id: str | None
+    seq: int | None
     error: JsonObject | None
 
 
@@ -236,8 +238,10 @@ _NOT_EXECUTED = ("prepared", "refused")
 
 _EXPIRED = _table.c.sent_at < sa.func.clock_timestamp() - KEY_LIFE
 
+_COMPUTED = {"is_key_expired": sa.func.coalesce(_EXPIRED, sa.false())}
+
 _COLUMNS = [
-    sa.func.coalesce(_EXPIRED, sa.false()).label(name) if name == "is_key_expired" else _table.c[name]
+    _COMPUTED[name].label(name) if name in _COMPUTED else _table.c[name]
     for name in Intent.__dataclass_fields__
 ]
 

@@ -27,7 +27,8 @@ ORDER BY c.seq
 # The rows that the transaction has just written are the last ones of the stream.
 _SAVE = """
 INSERT INTO stripe_sync.mutation_changes (sync_id, seq, request_id)
-SELECT %(sync_id)s, seq, %(request_id)s FROM generate_series(%(first)s, %(last)s) AS seq
+SELECT %(sync_id)s, seq, %(request_id)s
+FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS seq
 """
 
 _MARK = """

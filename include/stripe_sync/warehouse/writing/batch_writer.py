@@ -299,7 +299,7 @@ def _compare(cursor: lookup.Cursor, batch: Batch, now: datetime) -> Changes:
         cursor, batch.sync_id, [key for key in reported if key in stored]
     )
     own_changes = find_own_changes(cursor, batch)
-    changes = decide(batch, stored, processed, now, last_changes, own_changes)
+    changes = decide(batch, stored, processed, now, last_changes, own_changes=own_changes)
     if batch.refetch and changes.doubtful:
         msg = f"{len(changes.doubtful)} records were stored while a batch was read"
         raise ConcurrentUpdate(msg, changes.doubtful)

@@ -42,7 +42,7 @@ def fingerprint(event: JsonObject) -> UUID | None:
 
 
 def _request(event: JsonObject) -> JsonObject:
-    """Id and idempotency key of the request behind a Stripe event; old versions have the id only."""
+    """Id and idempotency key of the request that made a Stripe event; old versions have the id."""
     request = event.get("request") or {}
     return request if isinstance(request, dict) else {"id": str(request)}
 

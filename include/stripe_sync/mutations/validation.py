@@ -11,9 +11,9 @@ from typing import Any
 from stripe_sync.catalog import Catalog, Collection, Retrieval, load_catalog
 from stripe_sync.catalog.calls import placeholders
 from stripe_sync.errors import ConfigurationError
-from stripe_sync.mutate.encoding import encode
-from stripe_sync.mutate.sdk_params import ParamType, params_of, sdk_options
-from stripe_sync.mutate.verbs import WriteRequest, request_of, routes_of, verbs_of
+from stripe_sync.mutations.encoding import encode
+from stripe_sync.mutations.sdk_params import ParamType, params_of, sdk_options
+from stripe_sync.mutations.verbs import WriteRequest, request_of, routes_of, verbs_of
 
 MAX_RECORDS = 100
 """Records of one call."""
@@ -47,7 +47,7 @@ def check(
         ConfigurationError: ``param`` is what is wrong: ``collection_id``, ``kind``, ``records``,
             ``records[3].id``.
     """
-    collection = _collection(collection_id, catalog or load_catalog())
+    collection = collection_to_write(collection_id, catalog or load_catalog())
     _check_kind(collection, kind)
     return tuple(
         _request(collection, kind, record, f"records[{index}]", allow_unknown_params)
@@ -55,12 +55,12 @@ def check(
     )
 
 
-def mutable_collections(catalog: Catalog) -> tuple[Collection, ...]:
-    """The collections that Stripe lets one write, in the catalogue's order."""
-    return tuple(each for each in catalog.values() if verbs_of(each))
+def collection_to_write(collection_id: object, catalog: Catalog) -> Collection:
+    """The collection of a call.
 
-
-def _collection(collection_id: object, catalog: Catalog) -> Collection:
+    Raises:
+        ConfigurationError: There is no such collection, or nobody can write it.
+    """
     if not isinstance(collection_id, str):
         message = "collection_id is the id of a collection, such as stripe:customer"
         raise ConfigurationError(message, param="collection_id")

@@ -10,11 +10,11 @@ from datetime import datetime
 
 from stripe_sync.catalog import Collection
 from stripe_sync.client.api import WriteAnswer
-from stripe_sync.errors import ConcurrentUpdate, InvalidRequest, MalformedObject, StripeError
+from stripe_sync.errors import ConcurrentUpdate, MalformedObject, StripeError
 from stripe_sync.extract.lists.complete_lists import complete_lists
 from stripe_sync.extract.requester import Requester
 from stripe_sync.extract.substreams import FetchedObject, Substreams
-from stripe_sync.mutate.report import MutationResult, MutationStatus, record_json
+from stripe_sync.mutations.report import MutationResult, MutationStatus, record_json
 from stripe_sync.records import Batch, ExecutedMutation, Observation, Source
 from stripe_sync.records.canonical_json import JsonObject, copied
 from stripe_sync.records.set_aside import SetAside, redact_named

@@ -26,8 +26,9 @@ async def check_consumers(session: Session, names: Sequence[str]) -> None:
     for name in names:
         if name not in known:
             close = get_close_matches(name, known, n=1)
-            hint = f": did you mean {close[0]}?" if close else f": there are {', '.join(sorted(known))}"
-            message = f"there is no consumer {name!r}{hint}"
+            names_known = ", ".join(sorted(known))
+            hint = f"did you mean {close[0]}?" if close else f"there are {names_known}"
+            message = f"there is no consumer {name!r}: {hint}"
             raise ConfigurationError(message, param="await_consumers")
 
 

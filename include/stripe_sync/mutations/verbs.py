@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stripe_sync.catalog import Collection
+from stripe_sync.catalog import Catalog, Collection
 from stripe_sync.catalog.calls import placeholders, reference
 from stripe_sync.errors import ConfigurationError
 
@@ -43,6 +43,11 @@ def verbs_of(collection: Collection) -> tuple[str, ...]:
     offered = [verb for verb in PLAIN_VERBS if getattr(collection.mutations, verb)]
     actions = [_action_of(call) for call in collection.mutations.actions]
     return tuple(dict.fromkeys(offered + actions))
+
+
+def mutable_collections(catalog: Catalog) -> tuple[Collection, ...]:
+    """The collections that Stripe lets one write, in the catalogue's order."""
+    return tuple(each for each in catalog.values() if verbs_of(each))
 
 
 def routes_of(collection: Collection, kind: str) -> tuple[tuple[str, str], ...]:

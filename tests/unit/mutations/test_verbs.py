@@ -10,7 +10,7 @@ import pytest
 from stripe_sync.catalog import Availability, Collection, load_catalog
 from stripe_sync.catalog.calls import placeholders
 from stripe_sync.errors import ConfigurationError
-from stripe_sync.mutate.verbs import request_of, routes_of, verbs_of
+from stripe_sync.mutations.verbs import request_of, routes_of, verbs_of
 
 CATALOG = load_catalog()
 VERBS = [(collection, kind) for collection in CATALOG.values() for kind in verbs_of(collection)]

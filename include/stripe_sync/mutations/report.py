@@ -107,7 +107,7 @@ class MutationReport:
         return max((each.seq for each in self.results if each.seq is not None), default=None)
 
 
-def describe(report: MutationReport) -> str:
+def describe_mutation(report: MutationReport) -> str:
     """One line for people: counts, and the first failure."""
     total, failed = len(report.results), report.failed
     done = f"{report.kind} of {report.collection_id}: {total - len(failed)} of {total} done"

@@ -17,18 +17,18 @@ from stripe_sync.errors import (
     StripeError,
 )
 from stripe_sync.extract.requester import IN_FLIGHT
-from stripe_sync.mutate.apply_answer import AnswerWriter, Execution
-from stripe_sync.mutate.await_consumers import await_consumers, check_consumers
-from stripe_sync.mutate.intent_keys import new_intents, run_key
-from stripe_sync.mutate.report import (
+from stripe_sync.mutations.apply_answer import AnswerWriter, Execution
+from stripe_sync.mutations.await_consumers import await_consumers, check_consumers
+from stripe_sync.mutations.intent_keys import new_intents, run_key
+from stripe_sync.mutations.report import (
     MutationReport,
     MutationResult,
     MutationStatus,
     record_json,
     refusal_of,
 )
-from stripe_sync.mutate.send import REFUSED, WRITE_RETRY, may_have_run, send
-from stripe_sync.mutate.validation import check, collection_to_write
+from stripe_sync.mutations.send import REFUSED, WRITE_RETRY, may_have_run, send
+from stripe_sync.mutations.validation import check, collection_to_write
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.sync.session import Session
 from stripe_sync.warehouse.mutations.intents import Intent, NewIntent
@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 
 CONCURRENT_WRITES = 16
 """Requests of one run under way at a time; the rate limit decides when each is sent."""
+
+MAX_AWAIT_SECONDS = 600
+"""Longest wait for consumers."""
 
 OnError = Literal["stop", "continue"]
 
@@ -53,10 +56,6 @@ class Mutation:
             None for a run that is never tried again.
         attempt: How often a person has asked for this run; a higher number sends again what Stripe
             has refused.
-        on_error: ``stop``: records are sent one after the other, and none after a failure.
-            ``continue``: those of different objects are sent together, and all are.
-        await_consumers: Names of consumers to wait for.
-        await_seconds: Longest wait.
         keep_stored: Whether a run that was stored with other parameters is sent as it was stored;
             else it is refused.
         allow_unknown_params: Whether parameters are sent that Stripe's SDK does not know.
@@ -67,11 +66,59 @@ class Mutation:
     records: Sequence[JsonObject]
     key: str | None = None
     attempt: int = 1
+    keep_stored: bool = False
+    allow_unknown_params: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How the requests of a mutation are sent.
+
+    Attributes:
+        on_error: ``stop``: records are sent one after the other, and none after a failure.
+            ``continue``: those of different objects are sent together, and all are.
+        await_consumers: Names of consumers to wait for.
+        await_seconds: Longest wait, 0 to 600.
+
+    Raises:
+        ConfigurationError: One of them is none of these.
+    """
+
     on_error: OnError = "stop"
     await_consumers: Sequence[str] = ()
     await_seconds: float = 30.0
-    keep_stored: bool = False
-    allow_unknown_params: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.await_seconds <= MAX_AWAIT_SECONDS:
+            message = f"await_timeout is a number of seconds from 0 to {MAX_AWAIT_SECONDS}"
+            raise ConfigurationError(message, param="await_timeout")
+        if self.on_error not in {"stop", "continue"}:
+            message = f"on_error is stop or continue, not {self.on_error!r}"
+            raise ConfigurationError(message, param="on_error")
+
+
+DEFAULT_OPTIONS = RunOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedMutation:
+    """A run whose requests are stored and not sent yet.
+
+    Attributes:
+        key: Key of the run, a hash.
+        collection_id: ``stripe:customer``.
+        kind: ``create``, ``update``, ``delete`` or an action.
+        upstream_ids: Ids of the objects that it writes; empty for creations.
+        records: Number of its records.
+        livemode: Whether it writes to a live account.
+    """
+
+    key: str
+    collection_id: str
+    kind: str
+    upstream_ids: tuple[str, ...]
+    records: int
+    livemode: bool
 
 
 @asynccontextmanager
@@ -104,7 +151,9 @@ class Mutator:
         self._store = session.warehouse.mutations
         self._slots = asyncio.Semaphore(CONCURRENT_WRITES)
 
-    async def run(self, mutation: Mutation) -> MutationReport:
+    async def run(
+        self, mutation: Mutation, options: RunOptions = DEFAULT_OPTIONS
+    ) -> MutationReport:
         """Write to Stripe and to the streams.
 
         Raises:
@@ -112,16 +161,12 @@ class Mutator:
             IdempotencyConflict: The key was used for another run; nothing was sent.
             WarehouseError: The warehouse cannot be reached; the same key finds out what was done.
         """
-        check_await(mutation)
-        await check_consumers(self._session, mutation.await_consumers)
-        key = await self.prepare(mutation)
-        return await self.run_prepared(key, mutation)
+        await check_consumers(self._session, options.await_consumers)
+        prepared = await self.prepare(mutation)
+        return await self.run_prepared(prepared.key, options)
 
-    async def prepare(self, mutation: Mutation) -> str:
+    async def prepare(self, mutation: Mutation) -> PreparedMutation:
         """Check a mutation and store its requests; nothing is sent.
-
-        Returns:
-            The key of the run.
 
         Raises:
             ConfigurationError: Something is wrong with the mutation.
@@ -151,7 +196,15 @@ class Mutator:
             raise IdempotencyConflict(message)
         for intent, wanted in zip(stored, new, strict=True):
             await self._take_over(key, intent, wanted, mutation)
-        return key
+        ids = [intent.path_params["id"] for intent in stored if "id" in intent.path_params]
+        return PreparedMutation(
+            key=key,
+            collection_id=collection.id,
+            kind=mutation.kind,
+            upstream_ids=tuple(dict.fromkeys(ids)),
+            records=len(stored),
+            livemode=self._session.sync.livemode,
+        )
 
     async def _take_over(
         self, key: str, intent: Intent, wanted: NewIntent, mutation: Mutation
@@ -168,32 +221,33 @@ class Mutator:
             )
             raise IdempotencyConflict(message)
 
-    async def run_prepared(self, key: str, mutation: Mutation) -> MutationReport:
+    async def run_prepared(self, key: str, options: RunOptions = DEFAULT_OPTIONS) -> MutationReport:
         """Send the stored requests of a run that have no outcome yet.
 
         Args:
             key: Of ``prepare``.
-            mutation: How to send them, and whom to await.
+            options: How to send them, and whom to await.
 
         Raises:
             ConfigurationError: There is no such run.
             WarehouseError: The warehouse cannot be reached; the same key finds out what was done.
         """
+        await check_consumers(self._session, options.await_consumers)
         intents = await asyncio.to_thread(self._store.find, self._session.sync.id, key)
         if not intents:
             message = "there is no such mutation, or it is older than 30 days"
             raise ConfigurationError(message, param="key")
-        if mutation.on_error == "stop":
+        if options.on_error == "stop":
             results = await self._one_after_the_other(intents)
         else:
             results = await self._together(intents)
         report = MutationReport(
             self._session.sync.name, intents[0].collection_id, intents[0].kind, tuple(results)
         )
-        if report.seq is None or not mutation.await_consumers:
+        if report.seq is None or not options.await_consumers:
             return report
         late = await await_consumers(
-            self._session, mutation.await_consumers, report.seq, mutation.await_seconds
+            self._session, options.await_consumers, report.seq, options.await_seconds
         )
         return replace(report, late=tuple(late))
 
@@ -224,7 +278,8 @@ class Mutator:
         if intent.status == "done":
             return await self._stored_result(intent)
         if intent.status == "refused":
-            return _result(intent, MutationStatus.REFUSED, Refusal(**(intent.error or {"type": ""})))
+            refusal = Refusal(**(intent.error or {"type": ""}))
+            return _result(intent, MutationStatus.REFUSED, refusal)
         if intent.is_key_expired:
             return await self._execute_expired(intent)
         sync_id = self._session.sync.id
@@ -286,23 +341,7 @@ class Mutator:
         )
 
 
-def check_await(mutation: Mutation) -> None:
-    """Check how long to wait.
-
-    Raises:
-        ConfigurationError: The wait is negative or longer than ten minutes.
-    """
-    if not 0 <= mutation.await_seconds <= 600:  # noqa: PLR2004
-        message = "await_timeout is a number of seconds from 0 to 600"
-        raise ConfigurationError(message, param="await_timeout")
-    if mutation.on_error not in ("stop", "continue"):
-        message = f"on_error is stop or continue, not {mutation.on_error!r}"
-        raise ConfigurationError(message, param="on_error")
-
-
-def _result(
-    intent: Intent, status: MutationStatus, error: Refusal | None = None
-) -> MutationResult:
+def _result(intent: Intent, status: MutationStatus, error: Refusal | None = None) -> MutationResult:
     return MutationResult(
         position=intent.position,
         status=status,

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from stripe_sync.errors import ConfigurationError
-from stripe_sync.mutate.encoding import MAX_DEPTH, encode
+from stripe_sync.mutations.encoding import MAX_DEPTH, encode
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 

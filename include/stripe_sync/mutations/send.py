@@ -16,9 +16,9 @@ from stripe_sync.errors import (
     PermissionDenied,
     StripeError,
 )
+from stripe_sync.mutations.apply_answer import Execution
 from stripe_sync.sync.session import Session
 from stripe_sync.warehouse.mutations.intents import Intent
-from stripe_sync.mutate.apply_answer import Execution
 
 WRITE_RETRY = RetryPolicy(attempts=4, max_wait=8.0, total=30.0, timeouts=Timeouts(total=60.0))
 """Of writes: somebody waits, and whoever tries again later does so with the same key."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from uuid import UUID, uuid4
 
 from stripe_sync.catalog import Collection
-from stripe_sync.mutate.encoding import encode
-from stripe_sync.mutate.verbs import WriteRequest
+from stripe_sync.mutations.encoding import encode
+from stripe_sync.mutations.verbs import WriteRequest
 from stripe_sync.records import canonical_json, ids
 from stripe_sync.warehouse.mutations.intents import NewIntent
 from stripe_sync.warehouse.mutations.own_changes import KEY_PREFIX

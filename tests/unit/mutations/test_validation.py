@@ -10,10 +10,10 @@ import pytest
 from stripe_sync.catalog import Availability, Collection, load_catalog
 from stripe_sync.catalog.calls import placeholders
 from stripe_sync.errors import ConfigurationError
-from stripe_sync.mutate.encoding import encode
-from stripe_sync.mutate.sdk_params import ParamType, params_of, sdk_options
-from stripe_sync.mutate.validation import MAX_RECORDS, check, mutable_collections
-from stripe_sync.mutate.verbs import routes_of, verbs_of
+from stripe_sync.mutations.encoding import encode
+from stripe_sync.mutations.sdk_params import ParamType, params_of, sdk_options
+from stripe_sync.mutations.validation import MAX_RECORDS, check
+from stripe_sync.mutations.verbs import mutable_collections, routes_of, verbs_of
 
 CATALOG = load_catalog()
 MUTABLE = mutable_collections(CATALOG)

@@ -1,0 +1,143 @@
+"""Mutations as plain blocking functions; they need no Airflow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from stripe_sync.mutations.mutator import (
+    DEFAULT_OPTIONS,
+    Mutation,
+    Mutator,
+    OnError,
+    PreparedMutation,
+    RunOptions,
+    open_mutator,
+)
+from stripe_sync.mutations.report import MutationReport
+from stripe_sync.records.canonical_json import JsonObject
+from stripe_sync.sync.connections import Connections
+from stripe_sync.sync.session import open_session
+
+Result = TypeVar("Result")
+
+
+def mutate(
+    connections: Connections,
+    collection: str,
+    kind: str,
+    records: Sequence[JsonObject],
+    *,
+    sync: str = "default",
+    key: str | None = None,
+    on_error: OnError = "stop",
+    await_consumers: Sequence[str] = (),
+    await_timeout: float = 30.0,
+    allow_unknown_params: bool = False,
+) -> MutationReport:
+    """Create, update or delete objects in Stripe, and apply the result to the streams.
+
+    When it returns, the records and change events (source ``mutation``) of what Stripe executed are
+    committed. With a ``key`` nothing is executed twice, however often and late it is called again:
+    each call continues where the last one stopped.
+
+    Args:
+        connections: How to reach Stripe, warehouse and lake.
+        collection: ``stripe:customer``.
+        kind: ``create``, ``update``, ``delete`` or an action of the collection, such as ``cancel``
+            or ``finalize``. A refund is a ``create`` of ``stripe:refund``.
+        records: 1 to 100 objects: Stripe's parameters, and beside them the ids that the request's
+            path needs: ``id``, and that of a parent. None, [] and {} unset a parameter.
+        sync: Name of the sync.
+        key: Any text that is the same for each try of this call; None for no second try.
+        on_error: ``stop`` sends the records one after the other, and none after a failure;
+            ``continue`` sends all, those of different objects at the same time.
+        await_consumers: Names of consumers to wait for: ``lake``, or your own.
+        await_timeout: Longest wait in seconds; the write stands whatever happens.
+        allow_unknown_params: Whether to send parameters that Stripe's SDK does not know.
+
+    Returns:
+        A result for each record; look at ``failed``.
+
+    Raises:
+        ConfigurationError: Something is wrong with the arguments; nothing was sent. ``param`` says
+            which: ``records[3].email``.
+        IdempotencyConflict: The key was used for another call; nothing was sent.
+        SyncConflict: The sync is paused.
+        StripeSyncError: As for :func:`backfill`.
+
+    Example:
+        >>> from stripe_sync import mutate
+        >>> report = mutate(connections, "stripe:customer", "create", [{"name": "Paul Atreides"}])
+        >>> report.records[0]["payload"]["name"]
+        'Paul Atreides'
+    """
+    mutation = Mutation(
+        collection, kind, records, key=key, allow_unknown_params=allow_unknown_params
+    )
+    options = RunOptions(on_error, await_consumers, await_timeout)
+    return run_mutation(connections, sync, mutation, options)
+
+
+def run_mutation(
+    connections: Connections,
+    sync: str,
+    mutation: Mutation,
+    options: RunOptions = DEFAULT_OPTIONS,
+) -> MutationReport:
+    """As :func:`mutate`, for callers whose tries are counted, such as Airflow's tasks.
+
+    Args:
+        connections: How to reach Stripe, warehouse and lake.
+        sync: Name of the sync.
+        mutation: What to write.
+        options: How.
+
+    Raises:
+        StripeSyncError: As for :func:`mutate`.
+    """
+    return _with_mutator(connections, sync, lambda mutator: mutator.run(mutation, options))
+
+
+def prepare_mutation(connections: Connections, sync: str, mutation: Mutation) -> PreparedMutation:
+    """Check a mutation and store its requests, for a person to approve them; nothing is sent.
+
+    Args:
+        connections: How to reach Stripe, warehouse and lake.
+        sync: Name of the sync.
+        mutation: What to write; with a ``key``.
+
+    Raises:
+        StripeSyncError: As for :func:`mutate`.
+    """
+    return _with_mutator(connections, sync, lambda mutator: mutator.prepare(mutation))
+
+
+def run_prepared_mutation(
+    connections: Connections, sync: str, key: str, options: RunOptions = DEFAULT_OPTIONS
+) -> MutationReport:
+    """Send the stored requests of a prepared mutation that have no outcome yet.
+
+    Args:
+        connections: How to reach Stripe, warehouse and lake.
+        sync: Name of the sync.
+        key: ``PreparedMutation.key``.
+        options: How.
+
+    Raises:
+        StripeSyncError: As for :func:`mutate`; ConfigurationError where there is no such mutation.
+    """
+    return _with_mutator(connections, sync, lambda mutator: mutator.run_prepared(key, options))
+
+
+def _with_mutator(
+    connections: Connections, sync: str, use: Callable[[Mutator], Awaitable[Result]]
+) -> Result:
+    """Run something in a session of its own."""
+
+    async def run() -> Result:
+        async with open_session(connections, sync) as session, open_mutator(session) as mutator:
+            return await use(mutator)
+
+    return asyncio.run(run())
