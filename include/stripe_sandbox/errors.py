@@ -15,6 +15,9 @@ class ApiError(Exception):
         code: Stripe's ``error.code``, absent when None.
         param: The offending parameter, absent when None.
         headers: Extra response headers.
+        more: Further fields of the error, such as whole objects.
+        before_execution: The request was refused while its parameters were checked, so no
+            idempotency key keeps the refusal.
     """
 
     def __init__(
@@ -26,9 +29,12 @@ class ApiError(Exception):
         code: str | None = None,
         param: str | None = None,
         headers: dict[str, str] | None = None,
+        more: dict[str, Any] | None = None,
+        before_execution: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
+        self.before_execution = before_execution
         self.headers = headers or {}
         self.body: dict[str, Any] = {"message": message, "type": kind}
         if code is not None:
@@ -36,6 +42,7 @@ class ApiError(Exception):
             self.body["doc_url"] = f"https://stripe.com/docs/error-codes/{code.replace('_', '-')}"
         if param is not None:
             self.body["param"] = param
+        self.body.update(more or {})
 
 
 def bad_request(message: str, *, code: str | None = None, param: str | None = None) -> ApiError:
@@ -43,14 +50,21 @@ def bad_request(message: str, *, code: str | None = None, param: str | None = No
     return ApiError(400, message, code=code, param=param)
 
 
+def invalid_parameter(message: str, name: str, *, code: str | None = None) -> ApiError:
+    """A 400 for a parameter of another type, raised before anything is executed."""
+    return ApiError(400, message, code=code, param=name, before_execution=True)
+
+
 def unknown_parameter(name: str) -> ApiError:
     """A 400 for a parameter that the endpoint does not have."""
-    return bad_request(f"Received unknown parameter: {name}", code="parameter_unknown", param=name)
+    message = f"Received unknown parameter: {name}"
+    return invalid_parameter(message, name, code="parameter_unknown")
 
 
 def missing_parameter(name: str) -> ApiError:
     """A 400 for a missing required parameter."""
-    return bad_request(f"Missing required param: {name}.", code="parameter_missing", param=name)
+    message = f"Missing required param: {name}."
+    return invalid_parameter(message, name, code="parameter_missing")
 
 
 def no_such(noun: str, object_id: str, *, param: str = "id", status: int = 404) -> ApiError:

@@ -13,6 +13,7 @@ FaultKind = Literal[
     "gone",
     "refuse",
     "reset",
+    "slow",
     "truncate",
     "rate_limit",
     "lock",
@@ -41,7 +42,7 @@ class Fault(BaseModel):
 
     Attributes:
         kind: What happens; ``gone`` is the 404 of a route that does not exist, ``refuse`` any other
-            error answer.
+            error answer, ``slow`` an answer that comes some seconds after its execution.
         endpoint: Glob over ``METHOD /v1/template``; for event faults, over the event type.
         url: Glob over path and query of requests that are refused or gone.
         expand: Glob over the fields to expand; requests without such a field are not refused.
@@ -49,9 +50,9 @@ class Fault(BaseModel):
         next: Number of requests that it still happens to; None for all.
         status: HTTP status of a server error or a refusal.
         message: Message of a refusal; code: its code.
-        applied: A server error happens after the write, not before.
+        applied: A server error or a reset happens after the write, not before.
         reason: The limit that a 429 names.
-        seconds: Delay of a late Stripe event.
+        seconds: Delay of a late Stripe event or a slow answer.
     """
 
     model_config = ConfigDict(extra="forbid")

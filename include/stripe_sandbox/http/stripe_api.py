@@ -18,7 +18,7 @@ from stripe_sandbox.errors import ApiError, unrecognized_url
 from stripe_sandbox.http import asgi_io, authentication
 from stripe_sandbox.rendering import api_versions
 from stripe_sandbox.requests import form_parameters
-from stripe_sandbox.requests.idempotency import Response
+from stripe_sandbox.requests.idempotency import Response, Use, is_stored
 from stripe_sandbox.requests.rate_limits import lock_timeout_error, rate_limit_error
 from stripe_sandbox.requests.router import Match, Router
 from stripe_sandbox.state import faults
@@ -36,7 +36,7 @@ class _Call:
     version: str
     tree: Mapping[str, Any]
     key: str | None
-    fingerprint: bytes
+    fingerprint: str
 
 
 class StripeApi:
@@ -63,6 +63,9 @@ class StripeApi:
             "request-id": request_id,
             "stripe-version": self.state.settings.api_version,
         }
+        key = _idempotency_key(scope)
+        if key is not None:
+            headers.update({"idempotency-key": key, "original-request": request_id})
         body = await asgi_io.read_body(receive)
         try:
             call = self._parse(scope, body, request_id)
@@ -94,47 +97,47 @@ class StripeApi:
         authentication.authorize(caller, match, method, newer=newer)
         query = bytes(scope["query_string"])
         encoded = query if method in ("GET", "DELETE") or not body else body
-        key = headers.get("idempotency-key") if method == "POST" else None
+        tree = form_parameters.decode(encoded)
         return _Call(
             request_id,
             match,
             f"{path}?{unquote(query.decode())}" if query else path,
             self.state.modes[caller.account, caller.livemode],
             version,
-            form_parameters.decode(encoded),
-            key,
-            b" ".join((method.encode(), path.encode(), encoded)),
+            tree,
+            _idempotency_key(scope),
+            _fingerprint(method, path, tree),
         )
 
     async def _respond(
         self, call: _Call, headers: dict[str, str], receive: Receive, send: Send
     ) -> None:
         endpoint, settings = call.match.label, self.state.settings
-        if faults.take_fault(self.state, "reset", endpoint):
+        reset = faults.take_fault(self.state, "reset", endpoint)
+        if reset is not None and not reset.applied:
             await asgi_io.reset_connection(receive, send)
             return
-        status, body = 200, b""
         try:
-            body, status = await self._execute(call, headers)
+            response = await self._execute(call, headers)
         except ApiError as error:
             headers.update(error.headers)
-            status, body = error.status, orjson.dumps({"error": error.body})
+            response = _refusal(error)
         if settings.latency and call.key is None:
             await asyncio.sleep(settings.latency)
-        if status == 200 and faults.take_fault(self.state, "truncate", endpoint):  # noqa: PLR2004
-            await asgi_io.send_truncated(send, body, headers)
-            return
-        await asgi_io.send_json(send, status, body, headers)
+        slow = faults.take_fault(self.state, "slow", endpoint)
+        if slow is not None:
+            await asyncio.sleep(slow.seconds)
+        if reset is not None:
+            await asgi_io.reset_connection(receive, send)
+        elif response.status == 200 and faults.take_fault(self.state, "truncate", endpoint):  # noqa: PLR2004
+            await asgi_io.send_truncated(send, response.body, headers)
+        else:
+            await asgi_io.send_json(send, response.status, response.body, headers)
 
-    async def _execute(self, call: _Call, headers: dict[str, str]) -> tuple[bytes, int]:
+    async def _execute(self, call: _Call, headers: dict[str, str]) -> Response:
         state, endpoint = self.state, call.match.label
         if faults.take_fault(state, "gone", endpoint, url=call.url):
             raise unrecognized_url(*endpoint.split(" ", 1))
-        expand = call.tree.get("expand")
-        fields = expand.values() if isinstance(expand, dict) else ()
-        refusal = faults.take_fault(state, "refuse", endpoint, url=call.url, expand=fields)
-        if refusal is not None:
-            raise ApiError(refusal.status, refusal.message, code=refusal.code)
         limit = faults.take_fault(state, "rate_limit", endpoint)
         if limit is not None:
             call.mode.meter.refused[limit.reason] += 1
@@ -147,10 +150,19 @@ class StripeApi:
             response = await self._run_once(call, call.key, headers)
         if response.status >= 500:  # noqa: PLR2004
             headers["stripe-should-retry"] = "false"
-        return response.body, response.status
+        return response
 
     def _run(self, call: _Call) -> Response:
-        fault = faults.take_fault(self.state, "server_error", call.match.label)
+        expand = call.tree.get("expand")
+        fields = expand.values() if isinstance(expand, dict) else ()
+        label = call.match.label
+        refusal = faults.take_fault(self.state, "refuse", label, url=call.url, expand=fields)
+        if refusal is not None:
+            is_validation = (refusal.code or "").startswith("parameter_")
+            raise ApiError(
+                refusal.status, refusal.message, code=refusal.code, before_execution=is_validation
+            )
+        fault = faults.take_fault(self.state, "server_error", label)
         if fault is not None and not fault.applied:
             return _server_error(fault.status)
         request = Request(call.mode, call.version, call.tree, call.request_id, call.key)
@@ -159,20 +171,38 @@ class StripeApi:
 
     async def _run_once(self, call: _Call, key: str, headers: dict[str, str]) -> Response:
         keys = call.mode.idempotency
-        stored = keys.begin(key, call.fingerprint)
-        headers["idempotency-key"] = key
-        if stored is not None:
+        use = Use(call.fingerprint, call.request_id, self.state.clock.now())
+        known = keys.begin(key, use)
+        headers["original-request"] = known.request_id
+        if known.response is not None:
             headers["idempotent-replayed"] = "true"
-            return stored
+            return known.response
         try:
             if self.state.settings.latency:
                 await asyncio.sleep(self.state.settings.latency)
-            response = self._run(call)
-        except BaseException:
-            keys.release(key)
-            raise
-        keys.finish(key, response)
-        return response
+            use.response = self._run(call)
+        except ApiError as error:
+            if not is_stored(error):
+                raise
+            use.response = _refusal(error)
+        finally:
+            if use.response is None:
+                keys.release(key)
+        return use.response
+
+
+def _idempotency_key(scope: Scope) -> str | None:
+    """The key of a request; it has no effect on other methods than POST."""
+    return asgi_io.headers(scope).get("idempotency-key") if scope["method"] == "POST" else None
+
+
+def _fingerprint(method: str, path: str, tree: Mapping[str, Any]) -> str:
+    """A request as its key knows it: the order of its parameters does not matter."""
+    return f"{method} {path} {orjson.dumps(tree, option=orjson.OPT_SORT_KEYS).decode()}"
+
+
+def _refusal(error: ApiError) -> Response:
+    return Response(error.status, orjson.dumps({"error": error.body}))
 
 
 def _server_error(status: int) -> Response:

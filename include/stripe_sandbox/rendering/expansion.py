@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from stripe_sandbox.errors import ApiError, bad_request
+from stripe_sandbox.errors import ApiError, invalid_parameter
 from stripe_sandbox.resources import sdk_schema
 from stripe_sandbox.resources.registry import RESOURCES
 from stripe_sandbox.resources.resource_spec import ExpandableList, Resource
@@ -39,7 +39,7 @@ def parse(paths: Iterable[str], *kinds: str, in_list: bool) -> ExpansionTree:
         parts = path.split(".")
         if len(parts) > MAX_DEPTH:
             message = f"You cannot expand more than {MAX_DEPTH} levels of a property: {path}"
-            raise bad_request(message, param="expand")
+            raise invalid_parameter(message, "expand")
         if in_list:
             if parts[0] != "data" or len(parts) == 1:
                 raise _not_expandable(path)
@@ -71,7 +71,7 @@ def apply(doc: Doc, tree: ExpansionTree, store: AccountStore, version: str) -> D
 
 
 def _not_expandable(path: str) -> ApiError:
-    return bad_request(f"This property cannot be expanded ({path}).", param="expand")
+    return invalid_parameter(f"This property cannot be expanded ({path}).", "expand")
 
 
 def _expandable(object_name: str, schemas: Mapping[str, Schema], parts: list[str]) -> bool:

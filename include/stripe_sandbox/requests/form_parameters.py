@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from stripe_sandbox.errors import bad_request, missing_parameter, unknown_parameter
+from stripe_sandbox.errors import invalid_parameter, missing_parameter, unknown_parameter
 from stripe_sandbox.resources import sdk_schema
 from stripe_sandbox.resources.sdk_schema import Schema
 
@@ -65,7 +65,7 @@ def coerce(value: Any, schema: Schema, name: str) -> Any:
     if schema.kind in ("object", "map", "list") and not schema.choices:
         noun = "array" if schema.kind == "list" else "object"
         message = f"Invalid {noun}"
-        raise bad_request(message, param=name)
+        raise invalid_parameter(message, name)
     if value == "" and schema.clears:
         return None
     return value
@@ -111,7 +111,7 @@ def _coerce_tree(value: dict[str, Any], schema: Schema, name: str) -> Any:
     if schema.kind == "any":
         return {k: coerce(v, ANY, f"{name}[{k}]") for k, v in value.items()}
     message = f"Invalid {schema.kind}: {value}"
-    raise bad_request(message, param=name)
+    raise invalid_parameter(message, name)
 
 
 def _integer(value: Any, name: str) -> int:
@@ -119,7 +119,7 @@ def _integer(value: Any, name: str) -> int:
         return int(value)
     except (TypeError, ValueError):
         message = f"Invalid integer: {value}"
-        raise bad_request(message, code="parameter_invalid_integer", param=name) from None
+        raise invalid_parameter(message, name, code="parameter_invalid_integer") from None
 
 
 def _number(value: Any, name: str) -> float:
@@ -127,7 +127,7 @@ def _number(value: Any, name: str) -> float:
         return float(value)
     except (TypeError, ValueError):
         message = f"Invalid decimal: {value}"
-        raise bad_request(message, param=name) from None
+        raise invalid_parameter(message, name) from None
 
 
 def _boolean(value: Any, name: str) -> bool:
@@ -136,7 +136,7 @@ def _boolean(value: Any, name: str) -> bool:
     if value in ("true", "false"):
         return bool(value == "true")
     message = f"Invalid boolean: {value}"
-    raise bad_request(message, param=name)
+    raise invalid_parameter(message, name)
 
 
 _SCALARS = {"int": _integer, "float": _number, "bool": _boolean}

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from stripe_sandbox.requests.idempotency import Response, Use
 from stripe_sandbox.settings import Settings
 from stripe_sandbox.state.sandbox_state import Key, State
 
@@ -89,6 +90,11 @@ def _lines(state: State) -> Iterator[bytes]:
                 yield orjson.dumps({**head, "stub": stub})
             for seed, count in collection.seeded_counts.items():
                 yield orjson.dumps({**head, "seed": seed, "count": count})
+        for key, use, response in mode.idempotency.finished():
+            saved = {"key": key, "request": use.request_id, "body": response.body.decode()}
+            times = {"began": use.began, "status": response.status}
+            fields = {**saved, **times, "fingerprint": use.fingerprint}
+            yield orjson.dumps({**mode_fields, "idempotency": fields})
         for due, event in mode.log.delayed_events():
             yield orjson.dumps({**mode_fields, "object": "event", "doc": event, "due": due})
 
@@ -115,7 +121,12 @@ def _restore_head(head: dict[str, Any]) -> State:
 
 def _restore_line(state: State, line: dict[str, Any]) -> None:
     mode = state.modes[line["account"], line["livemode"]]
-    if "stub" in line:
+    if "idempotency" in line:
+        saved = line["idempotency"]
+        response = Response(saved["status"], saved["body"].encode())
+        use = Use(saved["fingerprint"], saved["request"], saved["began"], response)
+        mode.idempotency.put(saved["key"], use)
+    elif "stub" in line:
         mode.store[line["object"]].deleted_stubs[line["stub"]["id"]] = line["stub"]
     elif "seed" in line:
         mode.store[line["object"]].seeded_counts[line["seed"]] = line["count"]

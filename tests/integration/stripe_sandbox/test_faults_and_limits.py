@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -134,50 +133,3 @@ def test_settings_that_do_not_fit_are_refused(api: Any) -> None:
     for changes in ({"latency": -1}, {"colour": "red"}, {"faults": [{"kind": "fire"}]}):
         with pytest.raises(ControlError):
             api.control.settings(**changes)
-
-
-def test_an_idempotency_key_replays_the_first_answer(api: Any) -> None:
-    call = {"data": {"name": "a"}, "idempotency_key": "k"}
-    first = api.call("POST", "/v1/customers", **call)
-    made = first.json()["id"]
-    api.post(f"/v1/customers/{made}", {"name": "b"})
-    again = api.call("POST", "/v1/customers", **call)
-    assert again.json() == first.json()
-    assert again.headers["idempotent-replayed"] == "true"
-    assert "idempotent-replayed" not in first.headers
-    assert api.ids("/v1/customers") == [made]
-    assert api.event_types() == ["customer.updated", "customer.created"]
-
-
-def test_an_idempotency_key_belongs_to_its_parameters(api: Any) -> None:
-    api.call("POST", "/v1/customers", data={"name": "a"}, idempotency_key="k")
-    call = {"data": {"name": "b"}, "idempotency_key": "k"}
-    error = api.refused(400, "POST", "/v1/customers", **call)
-    assert error["type"] == "idempotency_error"
-    api.refused(400, "POST", "/v1/customers", idempotency_key="k" * 256)
-
-
-def test_failures_are_replayed_but_refusals_are_not(api: Any) -> None:
-    api.control.fault("server_error", next=1)
-    for _ in range(2):
-        answer = api.call("POST", "/v1/customers", idempotency_key="k")
-        assert (answer.status_code, answer.headers["stripe-should-retry"]) == (500, "false")
-    api.refused(400, "POST", "/v1/customers", data={"balance": "x"}, idempotency_key="j")
-    assert api.post("/v1/customers", {"balance": "1"}, idempotency_key="j")["balance"] == 1
-
-
-def test_a_key_in_use_is_a_conflict(api: Any) -> None:
-    api.control.settings(latency=0.5)
-    answers: list[httpx.Response] = []
-
-    def post() -> None:
-        answers.append(api.call("POST", "/v1/customers", idempotency_key="k"))
-
-    threads = [threading.Thread(target=post) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(a.status_code for a in answers) == [200, 409]
-    conflict = next(a for a in answers if a.status_code == 409)
-    assert conflict.json()["error"]["code"] == "idempotency_key_in_use"
