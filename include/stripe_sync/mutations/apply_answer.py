@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from urllib.parse import parse_qsl
 
 from stripe_sync.catalog import Collection
 from stripe_sync.client.api import WriteAnswer
@@ -15,16 +16,27 @@ from stripe_sync.extract.lists.complete_lists import complete_lists
 from stripe_sync.extract.requester import Requester
 from stripe_sync.extract.substreams import FetchedObject, Substreams
 from stripe_sync.mutations.report import MutationResult, MutationStatus, record_json
-from stripe_sync.records import Batch, ExecutedMutation, Observation, Source
+from stripe_sync.records import (
+    Batch,
+    ExecutedMutation,
+    Observation,
+    RecordRow,
+    Source,
+    canonical_json,
+)
 from stripe_sync.records.canonical_json import JsonObject, copied
-from stripe_sync.records.set_aside import SetAside, redact_named
-from stripe_sync.sync.refetch import REFETCHES, retrieve
+from stripe_sync.records.changes.old_values import old_values
+from stripe_sync.records.set_aside import redact_named
+from stripe_sync.sync.refetch import retrieve
 from stripe_sync.sync.session import Session
 from stripe_sync.sync.set_aside import taken
 from stripe_sync.warehouse.mutations.intents import Intent
 from stripe_sync.warehouse.writing.batch_writer import BatchWriter
 
 log = logging.getLogger(__name__)
+
+_READS = 5
+"""Times that an object is read again because others write it at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +58,22 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class _Observed:
-    """The object of an answer, None where it cannot be stored, and the objects that it contains."""
+    """What is to be stored.
+
+    Attributes:
+        main: The object of an answer; None where it cannot be stored.
+        embedded: The objects that it contains.
+        is_known: Whether the stream has the change already: nothing is written then.
+    """
 
     main: Observation | None
     embedded: Sequence[Observation] = ()
+    is_known: bool = False
+
+    @property
+    def observations(self) -> list[Observation]:
+        """What is written."""
+        return [] if self.main is None or self.is_known else [self.main, *self.embedded]
 
 
 class AnswerWriter:
@@ -96,14 +120,21 @@ class AnswerWriter:
                 log.warning("%s is stored as the write returned it: %s", collection.id, error)
         elif not _is_deleted(obj):
             await self._complete(collection, obj)
-        for attempt in range(REFETCHES + 1):
+        answered = copied(obj)
+        requested_at = execution.requested_at
+        for attempt in range(_READS + 1):
             found = await self._observe(execution.intent, collection, obj, observed_at)
+            if attempt and await self._is_known(execution, found, answered):
+                # Others changed the object since: their own Stripe events report that.
+                found = replace(found, is_known=True)
+            batch = self._batch(_executed(execution, collection, found.main, requested_at), found)
             try:
-                return await self._load(execution, collection, found, refetch=attempt < REFETCHES)
+                return await self._load(execution, collection, batch, refetch=attempt < _READS)
             except ConcurrentUpdate as error:
                 # Another process stored a state while the request was under way.
                 log.info("Reading %s again: %s", collection.id, error)
                 obj, observed_at = await self._read_again(collection, obj)
+                requested_at = observed_at
         message = "a batch without refetch cannot conflict"
         raise AssertionError(message)
 
@@ -113,8 +144,8 @@ class AnswerWriter:
         if answer is not None and not _is_deleted(answer.body):
             return answer.body
         kind = self._session.catalog.parent(intent.collection_id).object
-        stub = answer.body if answer else {"deleted": True}
-        return {"object": kind, **intent.path_params, **stub}
+        known = {"id": intent.upstream_id, **intent.path_params}
+        return {"object": kind, **known, **(answer.body if answer else {"deleted": True})}
 
     def _collection_of(self, intent: Intent, obj: JsonObject) -> Collection | None:
         """The collection of an answer, by its ``object``: one request may return another kind."""
@@ -173,25 +204,36 @@ class AnswerWriter:
         fetched = FetchedObject(collection, obj, observed_at, [])
         return _Observed(main[0], await self._substreams.embedded(fetched))
 
+    async def _is_known(self, execution: Execution, found: _Observed, answered: JsonObject) -> bool:
+        """Whether the stream has this mutation's change, from a poller who was faster."""
+        if found.main is None:
+            return False
+        key, sync_id = (found.main.collection_id, found.main.upstream_id), self._session.sync.id
+        warehouse = self._session.warehouse
+        stored = (await asyncio.to_thread(warehouse.records.rows, sync_id, [key])).get(key)
+        if stored is None or stored.deleted:
+            return False
+        if not _shows(found.main, stored, execution.intent, answered):
+            return True
+        mutation = _executed(execution, None, None, execution.requested_at)
+        return await asyncio.to_thread(warehouse.mutations.is_reported, sync_id, key, mutation)
+
     async def _load(
-        self, execution: Execution, collection: Collection, found: _Observed, *, refetch: bool
+        self, execution: Execution, collection: Collection, batch: Batch, *, refetch: bool
     ) -> MutationResult:
-        main, sync_id = found.main, self._session.sync.id
-        mutation = _executed(execution, collection, main)
         async with taken(self._session) as set_aside:
-            observations = [main, *found.embedded] if main else []
-            batch = self._batch(mutation, observations, set_aside, refetch=refetch)
+            batch = replace(batch, set_aside=set_aside, refetch=refetch)
             loaded = await asyncio.to_thread(self._writer.load, batch)
-        row = None
-        if main:
-            key = main.collection_id, main.upstream_id
+        row, upstream_id = None, batch.mutation.upstream_id if batch.mutation else None
+        if upstream_id:
+            key = collection.id, upstream_id
             find = self._session.warehouse.records.rows
-            row = (await asyncio.to_thread(find, sync_id, [key])).get(key)
+            row = (await asyncio.to_thread(find, self._session.sync.id, [key])).get(key)
         return MutationResult(
             position=execution.intent.position,
             status=MutationStatus.DONE,
             collection_id=collection.id,
-            upstream_id=main.upstream_id if main else None,
+            upstream_id=upstream_id,
             record=record_json(row, loaded.record_seq) if row else None,
             seq=loaded.record_seq,
         )
@@ -201,7 +243,8 @@ class AnswerWriter:
     ) -> MutationResult:
         """For an object that the sync does not have: only the outcome is stored."""
         intent = execution.intent
-        batch = self._batch(_executed(execution, None, None), [], [], refetch=False)
+        mutation = _executed(execution, None, None, execution.requested_at)
+        batch = self._batch(mutation, _Observed(None))
         await asyncio.to_thread(self._writer.load, batch)
         payload = copied(obj)
         redact_named(payload, self._session.sensitive_fields)
@@ -222,39 +265,52 @@ class AnswerWriter:
             },
         )
 
-    def _batch(
-        self,
-        mutation: ExecutedMutation,
-        observations: Sequence[Observation],
-        set_aside: Sequence[SetAside],
-        *,
-        refetch: bool,
-    ) -> Batch:
+    def _batch(self, mutation: ExecutedMutation, found: _Observed) -> Batch:
         sync = self._session.sync
         return Batch(
             sync_id=sync.id,
             resource_id=sync.resource_id,
             source=Source.MUTATION,
-            observations=list(observations),
-            set_aside=set_aside,
-            refetch=refetch,
+            observations=found.observations,
             redact_stored=self._context.redact_stored,
             mutation=mutation,
         )
 
 
 def _executed(
-    execution: Execution, collection: Collection | None, main: Observation | None
+    execution: Execution,
+    collection: Collection | None,
+    main: Observation | None,
+    requested_at: datetime,
 ) -> ExecutedMutation:
     intent, answer = execution.intent, execution.answer
     return ExecutedMutation(
         key=intent.key,
         position=intent.position,
-        requested_at=execution.requested_at,
+        requested_at=requested_at,
         request_id=answer.request_id if answer else None,
         collection_id=collection.id if collection and main else None,
         upstream_id=main.upstream_id if main else None,
     )
+
+
+def _shows(state: Observation, stored: RecordRow, intent: Intent, answered: JsonObject) -> bool:
+    """Whether a record and the new state of its object differ in what this mutation changed.
+
+    Args:
+        state: The new state.
+        stored: The record.
+        intent: The request.
+        answered: The answer to the request.
+    """
+    if state.deleted:
+        return True
+    before = canonical_json.loads(stored.payload_json)
+    written = {name.partition("[")[0] for name, _ in parse_qsl(intent.body or "", True)}
+    if not written or not written <= before.keys():
+        # An action, or parameters that are no fields: what the answer changes.
+        written |= old_values(before, answered).keys()
+    return bool(old_values(before, state.payload).keys() & written)
 
 
 def _parent_in_path(intent: Intent) -> str | None:

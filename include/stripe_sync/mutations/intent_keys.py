@@ -9,8 +9,8 @@ from stripe_sync.catalog import Collection
 from stripe_sync.mutations.encoding import encode
 from stripe_sync.mutations.verbs import WriteRequest
 from stripe_sync.records import canonical_json, ids
+from stripe_sync.records.observation import KEY_PREFIX
 from stripe_sync.warehouse.mutations.intents import NewIntent
-from stripe_sync.warehouse.mutations.own_changes import KEY_PREFIX
 
 
 def run_key(sync_id: UUID, key: str | None) -> str:

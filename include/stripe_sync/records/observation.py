@@ -10,6 +10,9 @@ from uuid import UUID
 from stripe_sync.records import canonical_json
 from stripe_sync.records.canonical_json import JsonObject
 
+KEY_PREFIX = "airflow-stripe-sync-"
+"""Beginning of the idempotency keys of mutations."""
+
 
 class ChangeType(StrEnum):
     """Type of a change event."""
@@ -62,6 +65,12 @@ class StripeEvent:
     is_hidden: bool = False
     request_id: str | None = None
     idempotency_key: str | None = None
+
+    @property
+    def may_be_mutation(self) -> bool:
+        """Whether a mutation may have made the change: Stripe drops the key of a DELETE."""
+        key = self.idempotency_key
+        return self.request_id is not None and (key is None or key.startswith(KEY_PREFIX))
 
 
 # Never changed after construction; a frozen dataclass would take three times as long to construct.

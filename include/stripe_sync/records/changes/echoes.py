@@ -44,17 +44,19 @@ def find_echoes(
 def _echo_of(change: OwnChange, events: Sequence[StripeEvent]) -> StripeEvent | None:
     """The Stripe event that fits best: its type or its old values show the same change."""
     same_request = [each for each in events if each.request_id == change.request_id]
-    certain = [each for each in same_request if _shows(each, change)]
-    possible = [each for each in same_request if _may_be(each, change)]
-    return next(iter([*certain, *possible]), None)
+    ranked = sorted(same_request, key=lambda each: _fit(each, change), reverse=True)
+    return next((each for each in ranked if _fit(each, change)), None)
 
 
-def _shows(event: StripeEvent, change: OwnChange) -> bool:
+def _fit(event: StripeEvent, change: OwnChange) -> int:
+    """How well a Stripe event of the same request and object fits, from 0 for not at all."""
     if change.event_type is not ChangeType.UPDATED:
-        return event.change is change.event_type
+        return 3 if event.change is change.event_type else int(_may_be(event, change))
     # By name: the stored state may have been older than the one that Stripe changed.
     previous, changes = event.previous_attributes or {}, change.changes or {}
-    return bool(previous) and previous.keys() <= changes.keys()
+    if previous and previous.keys() <= changes.keys():
+        return 3
+    return 2 if previous.keys() & changes.keys() else int(_may_be(event, change))
 
 
 def _may_be(event: StripeEvent, change: OwnChange) -> bool:

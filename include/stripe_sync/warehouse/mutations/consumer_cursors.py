@@ -50,6 +50,7 @@ class ConsumerCursors:
             lake_position.c.sync_id == sync_id
         )
         with explain(self.engine.url), self.engine.connect() as connection:
-            reached = dict(connection.execute(own.union_all(lake)).tuples().all())
+            rows = connection.execute(own.union_all(lake)).all()
+        reached: dict[str, int] = {row[0]: row[1] for row in rows}
         reached[WAREHOUSE] = seq
         return [name for name in consumers if reached.get(name, 0) < seq]

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.engine import Connection, Engine
 
+from stripe_sync.records import ExecutedMutation
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.warehouse.connect import explain
+from stripe_sync.warehouse.mutations import own_changes
 from stripe_sync.warehouse.schema.mutation_tables import mutation_changes, mutations
 
 _table = mutations
@@ -178,6 +181,22 @@ class Intents:
             "error": error,
         }
         self._update(sync_id, key, position, values, _table.c.status == "sent")
+
+    def is_reported(self, sync_id: UUID, key: tuple[str, str], mutation: ExecutedMutation) -> bool:
+        """Whether the stream has a mutation's change from somebody who was faster.
+
+        Args:
+            sync_id: The sync.
+            key: Collection id and upstream id of the record.
+            mutation: The mutation.
+
+        Raises:
+            WarehouseError: The warehouse cannot be reached.
+        """
+        with explain(self.engine.url), self.engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            with driver.cursor() as cursor:
+                return own_changes.is_reported(cursor, sync_id, key, mutation)
 
     def prune(self, sync_id: UUID) -> int:
         """Delete what is older than 30 days, and requests that nobody may send any more.

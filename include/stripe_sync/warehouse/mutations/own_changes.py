@@ -8,12 +8,16 @@ from uuid import UUID
 
 import psycopg
 
-from stripe_sync.records import Batch, ChangeType, OwnChange, OwnChanges, canonical_json
+from stripe_sync.records import (
+    Batch,
+    ChangeType,
+    ExecutedMutation,
+    OwnChange,
+    OwnChanges,
+    canonical_json,
+)
 
 Cursor = psycopg.Cursor[tuple[Any, ...]]
-
-KEY_PREFIX = "airflow-stripe-sync-"
-"""Beginning of the idempotency keys of mutations."""
 
 _FIND = """
 SELECT e.collection_id, e.upstream_id, c.seq, c.request_id, e.event_type, e.changes::text
@@ -22,6 +26,20 @@ JOIN stripe_raw.events AS e USING (sync_id, seq)
 WHERE c.sync_id = %(sync_id)s AND c.request_id = ANY (%(request_ids)s)
     AND c.stripe_event_id IS NULL
 ORDER BY c.seq
+"""
+
+# A Stripe event of the request made a change event of the record, or a read found the change.
+_REPORTED = """
+SELECT EXISTS (
+    SELECT FROM stripe_raw.events AS e
+    WHERE e.sync_id = %(sync_id)s AND e.collection_id = %(collection_id)s COLLATE "C"
+        AND e.upstream_id = %(upstream_id)s COLLATE "C" AND e.created_at > %(since)s
+        AND CASE WHEN e.stripe_event_id IS NULL THEN e.source <> 'mutation' ELSE EXISTS (
+            SELECT FROM stripe_sync.processed_events AS p
+            WHERE p.sync_id = %(sync_id)s AND p.stripe_event_id = e.stripe_event_id
+                AND p.request_id = %(request_id)s
+        ) END
+)
 """
 
 # The rows that the transaction has just written are the last ones of the stream.
@@ -69,7 +87,7 @@ def find_own_changes(cursor: Cursor, batch: Batch) -> OwnChanges:
     request_ids = {
         each.stripe_event.request_id
         for each in batch.observations
-        if each.stripe_event and each.stripe_event.request_id
+        if each.stripe_event and each.stripe_event.may_be_mutation
     }
     if not request_ids:
         return {}
@@ -80,6 +98,28 @@ def find_own_changes(cursor: Cursor, batch: Batch) -> OwnChanges:
         own = OwnChange(seq, request_id, ChangeType(event_type), parsed)
         found.setdefault((collection_id, upstream_id), []).append(own)
     return found
+
+
+def is_reported(
+    cursor: Cursor, sync_id: UUID, key: tuple[str, str], mutation: ExecutedMutation
+) -> bool:
+    """Whether the stream has a mutation's change from somebody who was faster.
+
+    Args:
+        cursor: Of any transaction.
+        sync_id: The sync.
+        key: Collection id and upstream id of the record.
+        mutation: The mutation.
+    """
+    values = {
+        "sync_id": sync_id,
+        "collection_id": key[0],
+        "upstream_id": key[1],
+        "since": mutation.requested_at,
+        "request_id": mutation.request_id,
+    }
+    row = cursor.execute(_REPORTED, values).fetchone()
+    return bool(row and row[0])
 
 
 def save_own_changes(cursor: Cursor, batch: Batch, last_seq: int, count: int) -> None:
@@ -138,7 +178,8 @@ def note_reported(cursor: Cursor, batch: Batch) -> None:
         (stripe_event.idempotency_key, stripe_event.request_id, o.collection_id, o.upstream_id)
         for o in batch.observations
         if (stripe_event := o.stripe_event)
-        and (stripe_event.idempotency_key or "").startswith(KEY_PREFIX)
+        and stripe_event.idempotency_key
+        and stripe_event.may_be_mutation
     }
     if reported:
         keys, requests, collections, upstreams = zip(*sorted(reported, key=str), strict=True)

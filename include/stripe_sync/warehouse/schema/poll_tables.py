@@ -67,7 +67,14 @@ processed_events = sa.Table(
         pg.UUID,
         comment="Id of its content, to recognise a duplicate with another id; null: unknown",
     ),
+    sa.Column("request_id", KEY, comment="Stripe's id of the request, where it may be a mutation"),
     sa.Index("processed_events_created", "sync_id", "created"),
+    sa.Index(
+        "processed_events_request",
+        "sync_id",
+        "request_id",
+        postgresql_where=sa.text("request_id IS NOT NULL"),
+    ),
     sa.Index(
         "processed_events_fingerprint",
         "sync_id",

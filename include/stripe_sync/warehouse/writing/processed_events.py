@@ -11,10 +11,12 @@ import psycopg
 from stripe_sync.records import Batch, StripeEvent
 
 _SAVE = """
-INSERT INTO stripe_sync.processed_events (sync_id, stripe_event_id, created, fingerprint)
-SELECT %(sync_id)s, p.id, p.created, p.fingerprint
-FROM unnest(%(ids)s::text[], %(created)s::timestamptz[], %(fingerprints)s::uuid[])
-    AS p (id, created, fingerprint)
+INSERT INTO stripe_sync.processed_events
+    (sync_id, stripe_event_id, created, fingerprint, request_id)
+SELECT %(sync_id)s, p.id, p.created, p.fingerprint, p.request_id
+FROM unnest(
+    %(ids)s::text[], %(created)s::timestamptz[], %(fingerprints)s::uuid[], %(requests)s::text[]
+) AS p (id, created, fingerprint, request_id)
 ON CONFLICT DO NOTHING
 """
 
@@ -62,5 +64,6 @@ def save_processed(cursor: psycopg.Cursor[tuple[Any, ...]], batch: Batch) -> Non
             "ids": [event.id for event in stripe_events],
             "created": [event.created for event in stripe_events],
             "fingerprints": [event.fingerprint for event in stripe_events],
+            "requests": [e.request_id if e.may_be_mutation else None for e in stripe_events],
         }
         cursor.execute(_SAVE, values)

@@ -407,6 +407,14 @@ def _create_processed_events() -> None:
             _UUID,
             "Id of its content, to recognise a duplicate with another id; null: unknown",
         ),
+        _nullable("request_id", _KEY, "Stripe's id of the request, where it may be a mutation"),
+    )
+    op.create_index(
+        "processed_events_request",
+        "processed_events",
+        ["sync_id", "request_id"],
+        schema=_CONTROL,
+        postgresql_where=sa.text("request_id IS NOT NULL"),
     )
     op.create_index(
         "processed_events_created", "processed_events", ["sync_id", "created"], schema=_CONTROL
