@@ -131,6 +131,9 @@ class LoadResult:
         stale: Observations older than the stored state, not stored.
         events: Change events written.
         last_seq: Stream position of the newest change event; None when none was written.
+        echoes: Stripe events that reported the change event of a mutation.
+        ahead: Collection and upstream ids of records whose fetched state shows changes that no
+            Stripe event has reported yet; it was not stored.
         record_seq: Stream position of the mutation's record; None without a mutation or record.
     """
 
@@ -141,4 +144,6 @@ class LoadResult:
     stale: int = 0
     events: int = 0
     last_seq: int | None = None
+    echoes: int = 0
+    ahead: list[tuple[str, str]] = field(default_factory=list)
     record_seq: int | None = None

@@ -13,7 +13,7 @@ from integration.sync.poll.accounts import PATIENCE, wait_until
 from stripe_sync import BackgroundMutations, BackgroundPolling, Mutation, RunOptions
 from sync_harness import SYNC
 
-MUTATIONS = int(os.environ.get("STRIPE_SYNC_TEST_MUTATIONS", "200"))
+MUTATIONS = int(os.environ.get("STRIPE_SYNC_TEST_MUTATIONS", "60"))
 
 
 def test_mutations_race_with_polling_and_with_another_writer(written: Written) -> None:

@@ -68,17 +68,15 @@ def kill_at(written: Written, trigger: str, mutation: Mutation) -> None:
         connection.execute("DROP FUNCTION hang CASCADE")
 
 
-@pytest.mark.parametrize("polled_between", [False, True])
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_killed_between_two_steps(
-    written: Written, kind: str, step: str, polled_between: bool
-) -> None:
+def test_killed_between_two_steps(written: Written, kind: str, step: str) -> None:
     mutation, name = mutation_of(kind, written)
     written.harness.poll(2)
     before = len(written.stripe_events())
     kill_at(written, STEPS[step], mutation)
-    if polled_between:
+    # In half of them a poller is faster than the retry.
+    if (KINDS.index(kind) + list(STEPS).index(step)) % 2:
         written.harness.poll(2)
     report = run_mutation(written.harness.connections, SYNC, mutation)
     assert not report.failed
@@ -97,9 +95,9 @@ def test_killed_between_two_steps(
 def test_killed_when_it_was_marked_and_not_sent(written: Written, kind: str) -> None:
     mutation, _ = mutation_of(kind, written)
     prepare_mutation(written.harness.connections, SYNC, mutation)
-    mark = "UPDATE stripe_sync.mutations SET status = 'sent', sent_at = now() RETURNING 1"
-    written.harness.sql(mark + " ") if kind == "create" else written.harness.sql(
-        mark.replace("RETURNING", "WHERE status = 'prepared' RETURNING")
+    written.harness.sql(
+        "UPDATE stripe_sync.mutations SET status = 'sent', sent_at = now()"
+        " WHERE status = 'prepared' RETURNING 1"
     )
     report = run_mutation(written.harness.connections, SYNC, mutation)
     assert not report.failed

@@ -34,30 +34,14 @@ class Written:
         """Type and source of an object's change events."""
         return [(e["event_type"], e["source"]) for e in self.harness.events(upstream_id)]
 
-    def histories(self, upstream_id: str) -> Doc:
-        """The change events of mutations that no Stripe event reported, and their neighbours."""
-        unclaimed = self.harness.sql(
-            "SELECT e.seq, e.changes, c.request_id FROM stripe_sync.mutation_changes c"
-            " JOIN stripe_raw.events e USING (sync_id, seq)"
-            " WHERE c.stripe_event_id IS NULL AND e.upstream_id = %s",
-            upstream_id,
-        )
-        requests = {row[2] for row in unclaimed}
-        stream = [
-            (e["seq"], e["event_type"], e["source"], e["changes"], e["stripe_event_id"])
-            for e in self.harness.events(upstream_id)
+    def both_histories(self, upstream_id: str) -> list[list[Any]]:
+        """What Stripe reports of an object's changes, and what the stream has."""
+        changes = self.harness.events(upstream_id)
+        about = (e for e in self.stripe_events() if e["data"]["object"].get("id") == upstream_id)
+        return [
+            [(e["id"], e["type"], e["data"].get("previous_attributes")) for e in about],
+            [(e["event_type"], e["source"], e["changes"], e["stripe_event_id"]) for e in changes],
         ]
-        seqs = {row[0] for row in unclaimed}
-        near = [i for i, row in enumerate(stream) if row[0] in seqs]
-        return {
-            "unclaimed": unclaimed,
-            "reported": [
-                (e["id"], e["type"], e["data"].get("previous_attributes"), e["request"]["id"])
-                for e in self.stripe_events()
-                if (e["request"] or {}).get("id") in requests
-            ],
-            "stream": [stream[max(i - 3, 0) : i + 4] for i in near],
-        }
 
     def stripe_events(self) -> list[Doc]:
         """All Stripe events of the account, oldest first."""
@@ -80,7 +64,7 @@ class Written:
         )
         stored = Counter({(row[0], row[1]): row[2] for row in counts})
         assert stored == expected, {
-            key: (expected[key], stored[key], self.histories(key[1]))
+            key: (expected[key], stored[key], self.both_histories(key[1]))
             for key in sorted(expected.keys() | stored.keys())
             if expected[key] != stored[key]
         }

@@ -99,6 +99,8 @@ def decide(
     fold = _Fold(batch, stored, processed, now, last_changes or {}, echoes=echoes)
     for observation in batch.observations:
         fold.add(observation)
+    fold.result.ahead = list(fold.ahead)
+    fold.result.echoes = len(echoes)
     return Changes(fold.records(), fold.events, fold.result, list(fold.doubtful), echoes)
 
 
@@ -150,6 +152,7 @@ class _Fold:
         self._written: dict[RecordKey, None] = {}
         self.events: list[EventRow] = []
         self.doubtful: dict[RecordKey, None] = {}
+        self.ahead: dict[RecordKey, None] = {}
         self.result = LoadResult()
 
     def _redact_stored(self, redact: Callable[[RecordRow], RecordRow]) -> None:
@@ -262,8 +265,16 @@ class _Fold:
             record: The record.
             is_found: Whether a read found the change before its Stripe event came.
         """
+        stripe_event = observation.stripe_event
+        is_echo = stripe_event is not None and stripe_event.id in self._echoes
         if not is_found or observation.fallback or observation.gone or record.deleted:
             self.result.unchanged += 1
+        elif is_echo:
+            # A newer state shows changes of others: their own Stripe events are still to come.
+            self.result.unchanged += 1
+            is_newer = not self._is_stale(key, observation, record)
+            if is_newer and not _is_same_state(observation, record):
+                self.ahead[key] = None
         else:
             self._add_state(key, replace(observation, stripe_event=None), record)
 
@@ -339,6 +350,7 @@ class _Fold:
         self._observed_at[key] = new.observed_at
         self._current[key] = new
         self._written[key] = None
+        self.ahead.pop(key, None)
         self.events.append(self._event(new, change, changes, changed_at, stripe_event))
         if changes:
             stored = StoredChange(changes, self._now, reported=stripe_event is not None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from itertools import count
 
@@ -23,10 +23,17 @@ from stripe_sync.errors import (
 )
 from stripe_sync.extract.event_feed import EventFeed, newest_created
 from stripe_sync.extract.refusals import Refusals, by_collection, in_part
-from stripe_sync.records import Batch, CollectionStatus, LoadResult, PollCheckpoint, Source
+from stripe_sync.records import (
+    Batch,
+    CollectionStatus,
+    LoadResult,
+    PendingFetch,
+    PollCheckpoint,
+    Source,
+)
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.sync.lake_follower import LakeFollower
-from stripe_sync.sync.poll.events.changed_object import ProcessedEvents
+from stripe_sync.sync.poll.events.changed_object import ProcessedEvents, locator_of
 from stripe_sync.sync.poll.events.failed_events import FailedEvents
 from stripe_sync.sync.poll.events.pending_fetches import PendingFetches
 from stripe_sync.sync.poll.events.process_events import EventProcessor
@@ -392,14 +399,32 @@ class Poller:
             )
             result = await asyncio.to_thread(self._writer.load, batch)
         self._pending_fetches.update(processed, self._session.clock.now())
-        self._lake_follower.add_pending(result.events)
+        # Change events of mutations are in the stream only: their process does not write the lake.
+        self._lake_follower.add_pending(result.events + result.echoes)
         committed = PollBatch(
             self._sync.name, len(done), result.events, lags, len(self._pending_fetches)
         )
         self.report.add_batch(committed)
         if self._on_batch and result.events:
             self._on_batch(committed)
+        if result.ahead:
+            await self._fetch_later(processed, result.ahead)
         return result
+
+    async def _fetch_later(
+        self, processed: ProcessedEvents, keys: Collection[tuple[str, str]]
+    ) -> None:
+        """Let objects wait for the Stripe events of changes that their fetched state shows.
+
+        Those events bring the state. Should none come, it is fetched again after some minutes.
+        """
+        now, catalog = self._session.clock.now(), self._session.catalog
+        states = {(o.collection_id, o.upstream_id): o for o in processed.observations}
+        pending = [
+            PendingFetch(*key, locator_of(catalog[key[0]], states[key].payload), now, ())
+            for key in keys
+        ]
+        await self._commit(ProcessedEvents([], deferred=pending))
 
     async def _mark_refused(self, processed: ProcessedEvents) -> None:
         for collection_id, error in processed.forbidden.items():

@@ -62,12 +62,16 @@ class ChangedObject:
 
     def pending_fetch(self) -> PendingFetch:
         """Its entry in the queue of pending fetches."""
-        collection = self.collection
-        paths = [p for p in (collection.retrieve, *collection.retrieve_alternatives) if p]
-        locator = {name: self.locator.get(name) for name in (*placeholders(*paths), "id")}
+        locator = locator_of(self.collection, self.locator)
         changed_at = from_unix(self.events[0]["created"])
         fields = None if self.uncertain is None else tuple(sorted(self.uncertain))
         return PendingFetch(*self.key, locator, changed_at, fields)
+
+
+def locator_of(collection: Collection, obj: JsonObject) -> JsonObject:
+    """Those fields of an object that its retrieve request needs."""
+    paths = [p for p in (collection.retrieve, *collection.retrieve_alternatives) if p]
+    return {name: obj.get(name) for name in (*placeholders(*paths), "id")}
 
 
 @dataclass(frozen=True, slots=True)
