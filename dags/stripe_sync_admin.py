@@ -1,9 +1,9 @@
 """Creates, changes, pauses, resumes or deletes one sync, from a form.
 
-No request is sent to Stripe. A sync may also begin with its first `stripe_backfill`; this is for
-those who want to choose its collections or store its settings before. Deleting a sync with its
-data needs its name twice. Whoever may trigger this DAG may do all of that: where your auth manager
-has rights for single DAGs, give this one to those who may edit connections.
+A sync that is created starts with its backfill, unless *Start its backfill* is off. Otherwise no
+request is sent to Stripe. Deleting a sync needs its name twice. Whoever may trigger this DAG may do
+all of that: where your auth manager has rights for single DAGs, give this one to those who may edit
+connections.
 
 **By hand:** *Trigger* in the UI shows a form. On the command line:
 
@@ -18,6 +18,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import dag, task
 
 from stripe_airflow.params import sync_admin_params
@@ -34,11 +35,15 @@ from stripe_airflow.runs.sync_admin import run_action
     default_args={"owner": "stripe", "retries": 3, "retry_delay": timedelta(seconds=15)},
 )
 def stripe_sync_admin() -> None:
-    @task(retry_policy=STRIPE_RETRY_POLICY)
-    def change(params: Any = None) -> dict[str, Any]:
-        return run_action(params)
+    @task(retry_policy=STRIPE_RETRY_POLICY, show_return_value_in_logs=False)
+    def change(params: Any = None, ti: Any = None) -> list[dict[str, Any]]:
+        runs, changed = run_action(params)
+        ti.xcom_push("sync", changed)
+        return runs
 
-    change()
+    TriggerDagRunOperator.partial(
+        task_id="backfill", trigger_dag_id="stripe_backfill", skip_when_already_exists=True
+    ).expand_kwargs(change())
 
 
 stripe_sync_admin()

@@ -17,7 +17,7 @@ _SYNC_NAME = "^[a-z0-9][a-z0-9_-]*$"
 def sync_param() -> Param:
     """The name of a sync; the form has that of the environment variable ``STRIPE_SYNC``."""
     return Param(
-        os.environ.get("STRIPE_SYNC") or "default",
+        _default_sync(),
         type="string",
         pattern=_SYNC_NAME,
         title="Sync",
@@ -119,18 +119,45 @@ def sync_admin_params() -> dict[str, Param]:
             type="string",
             enum=["create", "update", "pause", "resume", "delete"],
             title="Action",
+            description="What it does to the sync; a field that names other actions has no effect.",
         ),
-        "sync": sync_param(),
+        "sync": Param(
+            _default_sync(),
+            type="string",
+            pattern=_SYNC_NAME,
+            title="Sync",
+            description="Its name: lower-case letters, digits, - and _. Create: a new one.",
+        ),
         "live": Param(
             False,
             type="boolean",
             title="Live mode",
             description="Create: whether its key is a live mode key.",
         ),
-        "collections": _collections_param("Create, update: its collections. Empty: no change."),
-        "settings": _object_param("Settings", "Settings by name; null removes one."),
-        "metadata": _object_param("Metadata", "Your own data; null removes a name."),
-        "connection_id": _text_param("Connection", "Airflow connection that has its key."),
+        "backfill": Param(
+            True,
+            type="boolean",
+            title="Start its backfill",
+            description="Create: trigger stripe_backfill for it. Afterwards stripe_poll keeps it up"
+            " to date.",
+        ),
+        "connection_id": _text_param(
+            "Connection",
+            "Create, update: Airflow connection that has its key. Empty: no change; of a new sync"
+            " stripe_<name of the sync>.",
+        ),
+        "collections": _collections_param(
+            "Create, update: its collections. Empty: no change; of a new sync all."
+        ),
+        "settings": _object_param(
+            "Settings",
+            'Settings by name, such as {"max_age_days": 365, "exclude": ["customer.phone"]}; null'
+            " removes one. Those that are left out stay as they are; a new sync has those of its"
+            " connection.",
+        ),
+        "metadata": _object_param(
+            "Metadata", 'Your own data, such as {"team": "billing"}; null removes a name.'
+        ),
         "connected_account": _text_param(
             "Connected account",
             "Create, update: acct_… that the key acts on. The setting connected_accounts of a"
@@ -139,7 +166,7 @@ def sync_admin_params() -> dict[str, Param]:
             " they are polled less often while nothing happens. The setting cadence: fixed polls"
             " twice a second, which takes 5,184,000 reads in 30 days for each account.",
         ),
-        "external_id": _text_param("External id", "Your own id of it."),
+        "external_id": _text_param("External id", "Create, update: your own id of it."),
         "drop_data": Param(
             False,
             type="boolean",
@@ -154,7 +181,10 @@ def replicate_params() -> dict[str, Param]:
     """Parameters of a run that replicates a sync."""
     return {
         "source": Param(
-            "default", type="string", title="Source", description="Name or id of the sync to copy."
+            _default_sync(),
+            type="string",
+            title="Source",
+            description="Name or id of the sync to copy.",
         ),
         "target": Param(
             "production",
@@ -176,6 +206,10 @@ def replicate_params() -> dict[str, Param]:
             " only shows in the log what would be changed.",
         ),
     }
+
+
+def _default_sync() -> str:
+    return os.environ.get("STRIPE_SYNC") or "default"
 
 
 def _object_param(title: str, description: str) -> Param:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 
-from stripe_sync import SyncNotFound, get_sync
+from stripe_sync import SyncNotFound, describe_syncs, get_sync
 
 pytestmark = pytest.mark.usefixtures("airflow_database", "connections")
 
 
 def run(dags: dict[str, Any], action: str, sync: str = "default", **conf: Any) -> str:
-    dag_run = dags["stripe_sync_admin"].test(run_conf={"action": action, "sync": sync, **conf})
+    form = {"action": action, "sync": sync, "live": False, "backfill": True, **conf}
+    dag_run = dags["stripe_sync_admin"].test(run_conf=form)
     return str(dag_run.state)
 
 
@@ -20,7 +22,7 @@ def test_a_sync_is_created_changed_paused_and_resumed(
     dags: dict[str, Any], warehouse_url: str
 ) -> None:
     created = {"collections": ["customer"], "settings": {"max_age_days": 30}, "live": True}
-    assert run(dags, "create", "eu", **created) == "success"
+    assert run(dags, "create", "eu", **created) == "success"  # its connection is made later
     sync = get_sync(warehouse_url, "eu")
     assert (sync.livemode, sync.collection_ids) == (True, ("stripe:customer",))
 
@@ -45,3 +47,28 @@ def test_a_deletion_needs_the_name_twice(
     assert run(dags, "delete", drop_data=True, confirm="default") == "success"
     with pytest.raises(SyncNotFound):
         get_sync(warehouse_url, "default")
+
+
+def test_a_new_sync_starts_with_its_backfill(dags: dict[str, Any], warehouse_url: str) -> None:
+    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+
+    sync_bag_to_db(DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]), "dags-folder", None)
+
+    assert run(dags, "create", "us", connection_id="stripe_default") == "success"
+    assert run(dags, "create", "uk", connection_id="stripe_default", backfill=False) == "success"
+
+    with create_session() as session:
+        runs = session.query(DagRun).filter(DagRun.run_id.like("create__%"))
+        assert [each.conf for each in runs] == [{"sync": "us"}]
+    assert [sync.name for sync in describe_syncs(warehouse_url)] == ["uk", "us"]
+
+
+@pytest.mark.parametrize("mistake", [{"live": True}, {"connection_id": "stripe_typo"}])
+def test_a_sync_that_its_key_cannot_fill_is_not_created(
+    dags: dict[str, Any], warehouse_url: str, mistake: dict[str, Any]
+) -> None:
+    assert run(dags, "create", **mistake) == "failed"
+
+    assert describe_syncs(warehouse_url) == []

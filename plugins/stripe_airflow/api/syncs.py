@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from airflow.api_fastapi.core_api.security import GetUserDep
-from airflow.sdk.exceptions import AirflowNotFoundException
 from fastapi import APIRouter, Query, Request, Response
 
 from stripe_airflow.api.credentials.models import NewCredential
@@ -35,9 +34,8 @@ from stripe_airflow.api.rights import (
 )
 from stripe_airflow.api.routing import Route, page_of
 from stripe_airflow.api.runs import trigger
-from stripe_airflow.hooks.connections import connections_for, stripe_conn_id_of
+from stripe_airflow.hooks.connections import connections_for, is_live_key
 from stripe_airflow.hooks.lake import StripeLakeHook
-from stripe_airflow.hooks.stripe import StripeHook
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_sync import (
     ConfigurationError,
@@ -308,15 +306,13 @@ def _livemode(body: NewSync, connection_id: str | None) -> bool:
     Raises:
         ConfigurationError: Both differ, or there is neither.
     """
-    try:
-        hook = StripeHook(connection_id or stripe_conn_id_of(body.name))
-        livemode = hook.get_conn().livemode
-    except AirflowNotFoundException as error:
+    livemode = is_live_key(body.name, connection_id)
+    if livemode is None:
         if body.test is None or body.backfill:
             message = (
                 "there is no such connection: create it first, or give test and backfill=false"
             )
-            raise ConfigurationError(message, param="connection_id") from error
+            raise ConfigurationError(message, param="connection_id")
         return not body.test
     if body.test is not None and body.test == livemode:
         message = "the key of the connection is of the other mode"

@@ -51,6 +51,22 @@ def stored_stripe_conn_id(sync: str, warehouse_conn_id: str = WAREHOUSE_CONN_ID)
     return SyncConnections(warehouse_conn_id=warehouse_conn_id).stripe_conn_id(sync)
 
 
+def is_live_key(sync: str, stripe_conn_id: str | None = None) -> bool | None:
+    """Whether the key of a sync is a live mode key; None where there is no such connection yet.
+
+    Args:
+        sync: Name of a sync that is not stored yet.
+        stripe_conn_id: Id of its Stripe connection; None for ``stripe_<sync>``.
+
+    Raises:
+        ConfigurationError: The connection has no key, or an invalid one.
+    """
+    try:
+        return StripeHook(stripe_conn_id or stripe_conn_id_of(sync)).get_conn().livemode
+    except AirflowNotFoundException:
+        return None
+
+
 def connections_for(
     sync: str,
     *,

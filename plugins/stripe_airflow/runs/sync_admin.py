@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from pprint import pformat
 from typing import TYPE_CHECKING, Any
 
+from stripe_airflow.hooks.connections import is_live_key, stripe_conn_id_of
 from stripe_airflow.hooks.lake import StripeLakeHook
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_sync import ConfigurationError
 
 if TYPE_CHECKING:
-    from stripe_sync import SyncChanges
+    from stripe_sync import SyncChanges, SyncInfo
+
+log = logging.getLogger(__name__)
 
 
-def run_action(params: Mapping[str, Any]) -> dict[str, Any]:
+def run_action(params: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Do to a sync what the form says.
 
     Args:
-        params: The DAG's parameters: action, sync, live, collections, settings, connection_id,
-            connected_account, external_id, metadata, drop_data, confirm.
+        params: The DAG's parameters: action, sync, live, backfill, collections, settings,
+            connection_id, connected_account, external_id, metadata, drop_data, confirm.
 
     Returns:
-        The sync, or what was deleted, as JSON.
+        Arguments of the task that triggers the backfill: one dict, or none if nothing is to be
+        backfilled; and the sync, or what was deleted, as JSON.
 
     Raises:
         ConfigurationError: A value is invalid, or the name was not repeated.
@@ -29,25 +35,57 @@ def run_action(params: Mapping[str, Any]) -> dict[str, Any]:
     """
     from pydantic import TypeAdapter
 
-    json: dict[str, Any] = TypeAdapter(Any).dump_python(_run(params), mode="json")
-    return json
+    from stripe_sync import pause_sync, resume_sync, update_sync
 
-
-def _run(params: Mapping[str, Any]) -> object:
-    from stripe_sync import create_sync, pause_sync, resume_sync, update_sync
-
-    action, sync, url = params["action"], params["sync"], warehouse_url()
-    match action:
+    sync, url = params["sync"], warehouse_url()
+    runs: list[dict[str, Any]] = []
+    done: object
+    match params["action"]:
         case "create":
-            return create_sync(url, sync, livemode=params["live"], **_changes(params))
+            runs, done = _create(params, url)
         case "update":
-            return update_sync(url, sync, **_changes(params))
+            done = update_sync(url, sync, **_changes(params))
         case "pause":
-            return pause_sync(url, sync)
+            done = pause_sync(url, sync)
         case "resume":
-            return resume_sync(url, sync)
+            done = resume_sync(url, sync)
         case _:
-            return _delete(params, url)
+            done = _delete(params, url)
+    json: dict[str, Any] = TypeAdapter(Any).dump_python(done, mode="json")
+    log.info("Done: %s of sync %s\n%s", params["action"], sync, pformat(json, sort_dicts=False))
+    return runs, json
+
+
+def _create(params: Mapping[str, Any], url: str) -> tuple[list[dict[str, Any]], SyncInfo]:
+    """The new sync, and the run of its backfill; none where its connection is still to be made."""
+    from stripe_sync import create_sync
+
+    sync, live = params["sync"], params["live"]
+    livemode = is_live_key(sync, params["connection_id"])
+    if livemode is None and params["connection_id"]:
+        message = (
+            "there is no such connection: create it first, or leave the field Connection empty"
+        )
+        raise ConfigurationError(message, param="connection_id")
+    if livemode is not None and livemode != live:
+        message = (
+            f"the key of its connection is a {'live' if livemode else 'test'} mode key:"
+            f" turn Live mode {'on' if livemode else 'off'}"
+        )
+        raise ConfigurationError(message, param="live")
+    created = create_sync(url, sync, livemode=live, **_changes(params))
+    if not params["backfill"]:
+        return [], created
+    if livemode is None:
+        log.warning(
+            "No backfill was started, because there is no connection %s with a Stripe key yet:"
+            " create it, then trigger stripe_backfill for sync %s",
+            stripe_conn_id_of(sync),
+            sync,
+        )
+        return [], created
+    run_id = f"create__{sync}__{created.created_at:%Y%m%dT%H%M%S}"
+    return [{"trigger_run_id": run_id, "conf": {"sync": sync}}], created
 
 
 def _delete(params: Mapping[str, Any], url: str) -> object:
