@@ -67,8 +67,8 @@ def _stripe_connection() -> dict[str, Any]:
             },
             "mode": {
                 "label": "Mode of the key",
-                "description": "A key of the other mode is refused. Empty: either.",
-                "schema": {"type": ["string", "null"], "enum": ["live", "test", None]},
+                "description": "A key of the other mode is refused.",
+                "schema": _choice("live", "test", empty="either"),
             },
             "proxy": {
                 "label": "Proxy",
@@ -127,11 +127,11 @@ def _stripe_connection() -> dict[str, Any]:
             },
             "cadence": {
                 "label": "Poll cadence",
-                "description": "adaptive polls less often while there are no Stripe events. Empty: "
-                "fixed, but adaptive for connected accounts, which share one read allotment: twice "
-                "a second is 5,184,000 reads in 30 days for each, and Stripe allots 500 for each "
-                "transaction, at least 10,000.",
-                "schema": {"type": ["string", "null"], "enum": ["fixed", "adaptive", None]},
+                "description": "adaptive polls less often while there are no Stripe events. "
+                "Default: fixed, but adaptive for connected accounts, which share one read "
+                "allotment: twice a second is 5,184,000 reads in 30 days for each, and Stripe "
+                "allots 500 for each transaction, at least 10,000.",
+                "schema": _choice("fixed", "adaptive", empty="default"),
             },
             "longest_poll_interval": {
                 "label": "Longest poll interval",
@@ -176,6 +176,12 @@ def _stripe_connection() -> dict[str, Any]:
             },
         },
     }
+
+
+def _choice(*values: str, empty: str) -> dict[str, Any]:
+    """A list to choose from, and what it shows where nothing is chosen, instead of ``null``."""
+    display = {**{value: value for value in values}, "null": empty}
+    return {"type": ["string", "null"], "enum": [*values, None], "values_display": display}
 
 
 def _lake_connection() -> dict[str, Any]:
