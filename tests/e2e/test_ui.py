@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
@@ -15,7 +17,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.ui import WebDriverWait
 
-from e2e.conftest import Up
+from e2e.conftest import RUN_SECONDS, Up, warehouse_url
 from stripe_sandbox.control import SandboxControl
 
 pytestmark = pytest.mark.e2e
@@ -156,3 +158,74 @@ def test_the_test_button_says_what_a_restricted_key_may_do(up: Up, browser: Any)
         )
     finally:
         up.api.call("DELETE", "/connections/stripe_few")
+
+
+def test_a_sync_is_made_by_forms_and_taken_to_production(up: Up, browser: Any) -> None:
+    control = SandboxControl(up.sandbox)
+    control.add_account("acct_shop")
+    for key, customers in ("sk_test_shop", 3), ("rk_live_shop", 2):
+        control.add_key(key, account="acct_shop")
+        control.seed({"customer": customers}, account="acct_shop", livemode="live" in key)
+    fields = {"connection_id": "stripe_shop_live", "conn_type": "stripe", "host": up.sandbox}
+    up.api.call("POST", "/connections", {**fields, "password": "rk_live_shop"})
+
+    add_connection(up, browser, "stripe_shop", "sk_test_shop")
+    click(browser, "//tr[td[.='stripe_shop']]//button[@aria-label='Test Connection']")
+    shows(browser, "Test Connection Successful", "Account acct_shop, test mode")
+
+    trigger(up, browser, "stripe_sync_admin", action="create", sync="shop", collections="Customer")
+    wait_for_customers(up, [("shop", "done", 3)])
+    browser.get(f"{up.base}/dags/stripe_backfill/runs")
+    shows(browser, "create__shop__", "Success")
+
+    live = {"source": "shop", "target": "shop-live", "connection_id": "stripe_shop_live"}
+    trigger(up, browser, "stripe_replicate", apply=True, **live)
+    wait_for_customers(up, [("shop", "done", 3), ("shop-live", "done", 2)])
+
+
+def add_connection(up: Up, browser: Any, connection_id: str, key: str) -> None:
+    """Fill in the form of a new connection, and save it."""
+    browser.get(f"{up.base}/connections")
+    click(browser, "//button[contains(., 'Add Connection')]")
+    find(browser, "//*[@role='dialog']//*[@role='combobox']").send_keys("stripe", Keys.ENTER)
+    fields = {"connection_id": connection_id, "host": up.sandbox, "password": key}
+    for name, value in fields.items():
+        find(browser, f"//input[@name='{name}']").send_keys(value)
+    click(browser, "//*[@role='dialog']//button[contains(., 'Save')]")
+    shows(browser, connection_id, up.sandbox)
+
+
+def trigger(up: Up, browser: Any, dag: str, **fields: str | bool) -> None:
+    """Fill in the form of a DAG, and trigger it."""
+    browser.get(f"{up.base}/dags/{dag}")
+    click(browser, "//button[contains(., 'Trigger')]")
+    for name, value in fields.items():
+        element = f"//*[@id='element_{name}']"
+        if value is True:
+            click(browser, f"//label[@id='switch:element_{name}']")
+        elif find(browser, element).tag_name == "input":
+            find(browser, element).send_keys(Keys.CONTROL, "a")
+            find(browser, element).send_keys(str(value))
+        else:
+            find(browser, f"{element}//input[@role='combobox']").send_keys(str(value), Keys.ENTER)
+    click(browser, "//*[@role='dialog']//button[normalize-space(.)='Trigger']")
+    shows(browser, "Triggering User")
+
+
+def find(browser: Any, path: str) -> Any:
+    """An element, as soon as it is there."""
+    return WebDriverWait(browser, 30).until(lambda driver: driver.find_element(By.XPATH, path))
+
+
+def wait_for_customers(up: Up, expected: list[tuple[str, str, int]]) -> None:
+    """Wait until ``stripe.sync_status`` has these customers of the syncs whose name has "shop"."""
+    query = """
+        SELECT sync, status, objects FROM stripe.sync_status
+        WHERE sync LIKE 'shop%' AND collection_id = 'stripe:customer' ORDER BY sync
+    """
+    deadline, rows = time.monotonic() + RUN_SECONDS, None
+    with psycopg.connect(warehouse_url(up.stack_dir), autocommit=True) as connection:
+        while rows != expected:
+            assert time.monotonic() < deadline, rows
+            time.sleep(0.5)
+            rows = connection.execute(query).fetchall()
