@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -26,6 +25,14 @@ _UNSET = ("", "null")
 
 EVERY_ACCOUNT = "all"
 """The value of ``connected_accounts`` for all of a platform, new ones too."""
+
+# Bounds beyond which dates, intervals and rate limiter slots cannot be computed.
+_MOST_DAYS = 36_500
+_LONGEST_INTERVAL = 7 * 86_400.0
+_RATES = (0.001, 1_000_000.0)
+
+_Days = Annotated[int, Field(gt=0, le=_MOST_DAYS)]
+_Rate = Annotated[float, Field(ge=_RATES[0], le=_RATES[1])]
 
 _API_VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(\.[a-z0-9_]+)?")
 
@@ -58,7 +65,8 @@ class SyncSettings(BaseModel):
         cadence: ``fixed`` polls at a constant interval; ``adaptive`` increases the interval while
             there are no new Stripe events. None for ``adaptive`` where the key acts on a connected
             account, because all accounts of a platform share its read allotment, else ``fixed``.
-        longest_poll_interval: Upper bound of the adaptive interval in seconds. With the default,
+        longest_poll_interval: Upper bound of the adaptive interval in seconds, a week at most, as
+            Stripe keeps its events for 30 days. With the default,
             polling and reconciling an account without transactions stay below Stripe's monthly read
             allotment.
         connected_accounts: Connected accounts of this platform that get a sync of their own
@@ -80,14 +88,14 @@ class SyncSettings(BaseModel):
     include_parents: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     hash_fields: tuple[str, ...] = ()
-    max_age_days: int | None = Field(default=None, gt=0)
-    keep_events_days: int | None = Field(default=None, gt=0)
+    max_age_days: _Days | None = None
+    keep_events_days: _Days | None = None
     read_every_parent: bool = False
-    requests_per_second: float | None = Field(default=None, gt=0)
-    total_requests_per_second: float | None = Field(default=None, gt=0)
-    endpoint_requests_per_second: float | None = Field(default=None, gt=0)
+    requests_per_second: _Rate | None = None
+    total_requests_per_second: _Rate | None = None
+    endpoint_requests_per_second: _Rate | None = None
     cadence: Literal["fixed", "adaptive"] | None = None
-    longest_poll_interval: float = Field(default=400.0, gt=0)
+    longest_poll_interval: float = Field(default=400.0, gt=0, le=_LONGEST_INTERVAL)
     connected_accounts: tuple[str, ...] = ()
 
     @field_validator(
@@ -204,11 +212,14 @@ class SyncSettings(BaseModel):
             backfill: Requests per second for backfills, instead of ``requests_per_second``.
 
         Raises:
-            ConfigurationError: ``backfill`` is not above 0, or the limit for backfills exceeds the
-                limit for all requests.
+            ConfigurationError: ``backfill`` is no possible rate, or the limit for backfills
+                exceeds the limit for all requests.
         """
-        if backfill is not None and not 0 < backfill < math.inf:
-            message = f"requests_per_second must be a number above 0, not {backfill}"
+        if backfill is not None and not _RATES[0] <= backfill <= _RATES[1]:
+            message = (
+                "requests_per_second must be a number above 0, from"
+                f" {_RATES[0]} to {_RATES[1]:,.0f}, not {backfill}"
+            )
             raise ConfigurationError(message)
         limits = PacingLimits.for_key(livemode=livemode)
         total = self.total_requests_per_second or limits.total

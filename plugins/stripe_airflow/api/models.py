@@ -46,14 +46,15 @@ class SyncUpdate(Strict):
         description="Settings `total_requests_per_second` and `requests_per_second`.",
     )
     max_age_days: int | None = Field(
-        default=None, gt=0, strict=True, description="The setting of the same name."
+        default=None, gt=0, le=36_500, strict=True, description="The setting of the same name."
     )
     sync_frequency: float | None = Field(
         default=None,
         ge=500,
+        le=604_800_000,
         strict=True,
         description="Longest time between two polls, in milliseconds: settings `cadence` and"
-        " `longest_poll_interval`. 500 is twice a second.",
+        " `longest_poll_interval`. 500 is twice a second, a week the longest.",
     )
     external_id: str | None = Field(default=None, description="Your own id of it.")
     metadata: dict[str, Any] = Field(

@@ -33,6 +33,14 @@ def test_a_number_is_finite_and_above_zero(name: str, value: object) -> None:
         SyncSettings.parse({name: value})
 
 
+@pytest.mark.parametrize("name", [*WHOLE_NUMBERS, *NUMBERS])
+@pytest.mark.parametrize("value", [10**30, "1e18"])
+def test_a_number_can_be_computed_with(name: str, value: object) -> None:
+    """Views of all syncs compute dates and intervals with them."""
+    with pytest.raises(ConfigurationError, match=f"setting {name}:"):
+        SyncSettings.parse({name: value})
+
+
 @pytest.mark.parametrize("version", [PINNED_API_VERSION, "2024-06-20", "2025-03-31.preview"])
 def test_an_api_version_is_a_date_with_an_optional_name(version: str) -> None:
     assert SyncSettings.parse({"api_version": version}).api_version == version
@@ -44,7 +52,7 @@ def test_another_api_version_is_refused(version: str) -> None:
         SyncSettings.parse({"api_version": version})
 
 
-@pytest.mark.parametrize("backfill", [0, -1, math.inf, math.nan])
+@pytest.mark.parametrize("backfill", [0, -1, 1e-9, 1e18, math.inf, math.nan])
 def test_a_limit_of_a_run_is_above_zero(backfill: float) -> None:
     with pytest.raises(ConfigurationError, match="requests_per_second must be a number above 0"):
         SyncSettings().limits(livemode=False, backfill=backfill)
