@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from airflow.sdk import Param
 
+from stripe_airflow.hooks.connections import default_sync
 from stripe_sync import ConfigurationError
 
 _SYNC_NAME = "^[a-z0-9][a-z0-9_-]*$"
@@ -17,7 +17,7 @@ _SYNC_NAME = "^[a-z0-9][a-z0-9_-]*$"
 def sync_param() -> Param:
     """The name of a sync; the form has that of the environment variable ``STRIPE_SYNC``."""
     return Param(
-        _default_sync(),
+        default_sync(),
         type="string",
         pattern=_SYNC_NAME,
         title="Sync",
@@ -122,7 +122,7 @@ def sync_admin_params() -> dict[str, Param]:
             description="What it does to the sync; a field that names other actions has no effect.",
         ),
         "sync": Param(
-            _default_sync(),
+            default_sync(),
             type="string",
             pattern=_SYNC_NAME,
             title="Sync",
@@ -181,7 +181,7 @@ def replicate_params() -> dict[str, Param]:
     """Parameters of a run that replicates a sync."""
     return {
         "source": Param(
-            _default_sync(),
+            default_sync(),
             type="string",
             title="Source",
             description="Name or id of the sync to copy.",
@@ -206,10 +206,6 @@ def replicate_params() -> dict[str, Param]:
             " only shows in the log what would be changed.",
         ),
     }
-
-
-def _default_sync() -> str:
-    return os.environ.get("STRIPE_SYNC") or "default"
 
 
 def _object_param(title: str, description: str) -> Param:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -72,6 +73,17 @@ def test_the_body_of_the_specification_is_accepted_as_printed(api: ApiServer) ->
     assert (found["health"]["status"], found["overridden_by"]) == ("ok", None)
     assert SPEC_KEY not in answer.text
     assert StripeHook(found["id"]).get_conn().api_key == SPEC_KEY
+
+
+def test_a_key_is_for_the_same_server_as_the_default_sync(
+    api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``make up`` has it while the sandbox runs: the sync ``sandbox``."""
+    monkeypatch.setenv("STRIPE_SYNC", "sandbox")
+    monkeypatch.setenv("AIRFLOW_CONN_STRIPE_SANDBOX", os.environ["AIRFLOW_CONN_STRIPE_DEFAULT"])
+    monkeypatch.delenv("AIRFLOW_CONN_STRIPE_DEFAULT")
+
+    assert post(api, body())["account_id"] == ACCOUNT
 
 
 def test_the_key_is_stored_encrypted_and_nothing_else_has_it(api: ApiServer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from threading import RLock
@@ -21,6 +22,11 @@ LAKE_CONN_ID = StripeLakeHook.default_conn_name
 
 FRESH_SECONDS = 5.0
 """How long what was read for one sync is used for others: a new key takes effect after that."""
+
+
+def default_sync() -> str:
+    """Name of the sync where none is named: the environment variable ``STRIPE_SYNC``."""
+    return os.environ.get("STRIPE_SYNC") or "default"
 
 
 def stripe_conn_id_of(sync: str) -> str:

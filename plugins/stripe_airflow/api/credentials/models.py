@@ -34,7 +34,7 @@ class NewKey(KeyUpdate):
     )
     api_base: str | None = Field(
         default=None,
-        description="Address of the API. Null: that of `stripe_default`, or Stripe's own.",
+        description="Address of the API. Null: that of the default sync, or Stripe's own.",
     )
 
 

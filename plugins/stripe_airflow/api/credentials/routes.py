@@ -27,6 +27,7 @@ from stripe_airflow.api.credentials.store import (
 from stripe_airflow.api.errors import ApiError
 from stripe_airflow.api.rights import MANAGE
 from stripe_airflow.api.routing import Route, page_of
+from stripe_airflow.hooks.connections import default_sync, stripe_conn_id_of
 from stripe_airflow.hooks.overrides import overriding_source
 from stripe_airflow.hooks.stripe import StripeHook, warehouse_if_any
 from stripe_sync import (
@@ -152,9 +153,9 @@ def _text(value: SecretStr | None) -> str | None:
 
 
 def _default_api_base() -> str | None:
-    """The address of the API that the connection ``stripe_default`` has; None for Stripe's own."""
+    """The address of the API that the default sync's connection has; None for Stripe's own."""
     try:
-        host = StripeHook.get_connection(StripeHook.default_conn_name).host
+        host = StripeHook.get_connection(stripe_conn_id_of(default_sync())).host
     except AirflowNotFoundException:
         return None
     return host or None
