@@ -103,6 +103,26 @@ SECRET = "sk_test_" + "4eC39HqLyjWDarjtT1zdp7dc"
             *("PATCH", "/v1/syncs/default", {"collection_ids": [SECRET]}),
             *(400, "parameter_invalid", "collection_ids"),
         ),
+        *(
+            ("PATCH", "/v1/syncs/default", {param: value}, 400, "parameter_invalid", param)
+            for param, value in {
+                "connection_id": SECRET,
+                "external_id": f"my {SECRET}",
+                "metadata": {"note": [SECRET]},
+                "max_age_days": 10**18,
+                "sync_frequency": 1e18,
+            }.items()
+        ),
+        (
+            *("PATCH", "/v1/syncs/default", {"settings": {"longest_poll_interval": 1e18}}),
+            *(400, "parameter_invalid", "settings.longest_poll_interval"),
+        ),
+        (
+            *("PATCH", "/v1/credentials/stripe_stored", {"external_id": SECRET}),
+            *(400, "parameter_invalid", "external_id"),
+        ),
+        ("GET", "/v1/syncs/%00/status", None, 404, "resource_missing", "sync_id"),
+        ("DELETE", "/v1/credentials/%00", None, 404, "resource_missing", "credential_id"),
         ("GET", f"/v1/syncs/{SECRET}", None, 404, "resource_missing", "sync_id"),
         ("POST", "/v1/syncs/nowhere/backfill", None, 404, "resource_missing", "sync_id"),
         ("GET", "/v1/nothing", None, 404, "not_found", None),

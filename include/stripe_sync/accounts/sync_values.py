@@ -9,6 +9,7 @@ from typing import Any
 from stripe_sync.catalog import load_catalog
 from stripe_sync.catalog.dependencies import derived_collections, host_collections
 from stripe_sync.client.credential import is_account_id
+from stripe_sync.client.scrub_secrets import has_key
 from stripe_sync.errors import ConfigurationError
 from stripe_sync.records import canonical_json, ids
 from stripe_sync.records.canonical_json import JsonObject
@@ -24,6 +25,18 @@ _UNSTORABLE = re.compile(rb"(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])", re.IGNORECASE
 _CONNECTION_ID = re.compile(r"[\w.-]{1,200}", re.ASCII)
 
 
+def refuse_keys(value: str | bytes | None, param: str) -> None:
+    """Refuse a text with a Stripe key: what is stored with a sync is not encrypted, and is shown.
+
+    Raises:
+        ConfigurationError: It has one.
+    """
+    text = value.decode(errors="replace") if isinstance(value, bytes) else value
+    if text and has_key(text):
+        message = f"{param} has something that looks like a key: keys belong into connections only"
+        raise ConfigurationError(message, param=param)
+
+
 def check_name(name: str) -> None:
     """Check the name of a new sync.
 
@@ -36,6 +49,7 @@ def check_name(name: str) -> None:
             f" digit, and is at most {NAME_LENGTH} characters long"
         )
         raise ConfigurationError(message, param="name")
+    refuse_keys(name, "name")
 
 
 def merge_settings(stored: Mapping[str, Any], changes: Mapping[str, object]) -> JsonObject:
@@ -49,6 +63,7 @@ def merge_settings(stored: Mapping[str, Any], changes: Mapping[str, object]) -> 
     names = [*(name for name in stored if name not in changes), *given]
     parsed = SyncSettings.parse({name: given.get(name, stored.get(name)) for name in names})
     values = parsed.model_dump(mode="json")
+    refuse_keys(canonical_json.dumps(values), "settings")
     if {"requests_per_second", "total_requests_per_second"} <= set(names):
         parsed.limits(livemode=True)
     return {name: values[name] for name in sorted(names)}
@@ -73,6 +88,7 @@ def merge_metadata(stored: Mapping[str, Any], changes: Mapping[str, object]) -> 
             " characters and without numbers that are not finite"
         )
         raise ConfigurationError(message, param="metadata")
+    refuse_keys(text, "metadata")
     return merged
 
 
@@ -87,6 +103,7 @@ def check_external_id(external_id: str | None) -> str | None:
     if not ids.is_storable(external_id) or len(external_id) > EXTERNAL_ID_LENGTH:
         message = f"external_id is a text of 1 to {EXTERNAL_ID_LENGTH} characters"
         raise ConfigurationError(message, param="external_id")
+    refuse_keys(external_id, "external_id")
     return external_id
 
 
@@ -99,6 +116,7 @@ def check_connection_id(connection_id: str | None) -> str | None:
     if connection_id is not None and not _CONNECTION_ID.fullmatch(connection_id):
         message = "connection_id has 1 to 200 letters, digits, and the characters . _ -"
         raise ConfigurationError(message, param="connection_id")
+    refuse_keys(connection_id, "connection_id")
     return connection_id
 
 

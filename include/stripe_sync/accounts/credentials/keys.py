@@ -25,7 +25,7 @@ from stripe_sync.accounts.credentials.uses import (
     current_health,
     find_uses,
 )
-from stripe_sync.accounts.sync_values import check_external_id, merge_metadata
+from stripe_sync.accounts.sync_values import check_external_id, merge_metadata, refuse_keys
 from stripe_sync.client import Credential
 from stripe_sync.errors import (
     AccountDisconnected,
@@ -207,6 +207,7 @@ def check_credential_name(name: str | None) -> None:
     ):
         message = f"a name is a text of 1 to {NAME_LENGTH} characters"
         raise ConfigurationError(message, param="properties.name")
+    refuse_keys(name, "properties.name")
 
 
 def _describe(stored: StoredCredential, uses: Sequence[CredentialUse]) -> CredentialInfo:

@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 from stripe_sync.accounts.plans.sync_plan import WantedSync
 from stripe_sync.accounts.sync_values import check_name
 from stripe_sync.accounts.syncs import columns_of
+from stripe_sync.client.scrub_secrets import has_key
 from stripe_sync.errors import ConfigurationError
 from stripe_sync.sync.connections import check_names
 from stripe_sync.warehouse import Sync
 
-_KEY = re.compile(r"\b(?:(?:sk|rk|pk|ek)_(?:live|test|org)|whsec_)")
 _KEY_FIELD = re.compile(r"key|secret|password|token|credential", re.IGNORECASE)
 _NO_KEYS = "keys do not belong into this file: put the key into the sync's Airflow connection"
 _LARGEST = 100_000
@@ -150,7 +150,7 @@ class _SyncFile:
 
     def _refuse_keys(self) -> None:
         for number, line in enumerate(self._text.splitlines(), start=1):
-            if _KEY.search(line):
+            if has_key(line):
                 message = f"{self._name}, line {number}: this looks like a key; {_NO_KEYS}"
                 raise ConfigurationError(message)
 

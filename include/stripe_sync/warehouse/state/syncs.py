@@ -290,6 +290,8 @@ class Syncs:
 
     def find(self, name: str) -> Sync | None:
         """The sync with this name; None when there is none."""
+        if not ids.is_storable(name):
+            return None
         with explain(self.engine.url), self.engine.connect() as connection:
             row = connection.execute(sa.select(_table).where(_table.c.name == name))
             found = row.mappings().one_or_none()

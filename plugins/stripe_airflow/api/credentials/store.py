@@ -195,7 +195,8 @@ def _moment(value: object) -> datetime | None:
 
 
 def _existing(session: Session, credential_id: str) -> Connection:
-    connection: Connection | None = session.scalar(_by_id(credential_id))
+    storable = "\0" not in credential_id  # PostgreSQL has no such text
+    connection: Connection | None = session.scalar(_by_id(credential_id)) if storable else None
     if connection is None or connection.conn_type != StripeHook.conn_type:
         message = "there is no such credential in Airflow's database"
         raise ApiError(404, "resource_missing", message, param="credential_id")
