@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-# Whole or partly masked, as Stripe quotes it: sk_test_****1234.
-_SECRET = re.compile(r"\b(sk|rk|pk|whsec)_[A-Za-z0-9_*]+")
+# Whole or partly masked, as Stripe quotes it: sk_test_****1234. The beginning of every key alone
+# (sk_test_) is no secret: our messages name it.
+_SECRET = re.compile(r"\b(sk|rk|pk|whsec)_(?!(?:live|test)_(?![A-Za-z0-9_*]))[A-Za-z0-9_*]+")
 
 _KEY = re.compile(r"\b(?:(?:sk|rk|pk|ek)_(?:live|test|org)|whsec_)", re.IGNORECASE)
 
