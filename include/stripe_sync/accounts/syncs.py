@@ -368,6 +368,8 @@ def find_sync(warehouse: Warehouse, sync: str) -> Sync:
 def change_row(warehouse: Warehouse, name: str, columns: Callable[[Sync], dict[str, Any]]) -> Sync:
     """Change columns that depend on the stored ones, though others change the sync meanwhile.
 
+    What is stored already is no change: the time of the last one stays.
+
     Raises:
         SyncConflict: The sync is being deleted.
     """
@@ -376,10 +378,18 @@ def change_row(warehouse: Warehouse, name: str, columns: Callable[[Sync], dict[s
         if sync.status == "deleting":
             message = f"sync {sync.name} is being deleted: create it anew when that is done"
             raise SyncConflict(message)
-        if warehouse.syncs.change(sync, columns(sync)):
+        values = columns(sync)
+        if all(plain(getattr(sync, name)) == plain(value) for name, value in values.items()):
+            return sync
+        if warehouse.syncs.change(sync, values):
             return warehouse.syncs.get(sync.name)
     message = f"sync {name} is being changed by others all the time: try again"
     raise SyncBusy(message)
+
+
+def plain(value: Any) -> Any:
+    """A value of a column, to be compared: stored lists are tuples."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def columns_of(sync: Sync | None, changes: SyncChanges) -> dict[str, Any]:

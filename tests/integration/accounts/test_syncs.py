@@ -129,6 +129,9 @@ def test_an_update_changes_only_what_it_names(harness: SyncHarness) -> None:
     assert changed.external_id is None
     assert changed.metadata == {"team": "billing", "path": r"C:\users", "n": [1]}
     assert get_sync(url(harness), "eu").connection_id == "stripe_shared"
+    assert update_sync(
+        url(harness), "eu", metadata={"n": [1]}, collections=["invoice", "customer"]
+    ) == (changed)
     assert update_sync(url(harness), "eu", collections=None).collection_ids is None
     assert [each.name for each in describe_syncs(url(harness), external_id="tenant-1")] == []
 

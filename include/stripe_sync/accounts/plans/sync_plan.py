@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from stripe_sync.accounts.syncs import change_row, check_account_stays, create_row
+from stripe_sync.accounts.syncs import change_row, check_account_stays, create_row, plain
 from stripe_sync.catalog import load_catalog
 from stripe_sync.errors import ConfigurationError, SyncConflict
 from stripe_sync.warehouse import Sync, Warehouse
@@ -145,7 +145,7 @@ def _differences(sync: Sync | None, columns: Mapping[str, Any]) -> Iterator[Fiel
     for field, column in COLUMN_OF.items():
         if column not in columns:
             continue
-        old, new = _plain(getattr(sync, column, None)), _plain(columns[column])
+        old, new = plain(getattr(sync, column, None)), plain(columns[column])
         if isinstance(new, dict):
             for name in sorted({*(old or {}), *new}):
                 values = (old or {}).get(name), new.get(name)
@@ -153,10 +153,6 @@ def _differences(sync: Sync | None, columns: Mapping[str, Any]) -> Iterator[Fiel
                     yield FieldChange(f"{field}.{name}", *values)
         elif old != new or (sync is None and field == "collections"):
             yield FieldChange(field, old, new)
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _to_backfill(
