@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,14 @@ def test_it_is_created_once_and_a_second_time_changes_and_starts_nothing(shop: S
     assert (done.action, done.backfill, done.backfill_run_id) == ("none", (), None)
 
 
+def test_several_at_once_start_the_same_backfill(shop: Shop) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        done = list(threads.map(lambda _: shop.replicate(connection_id="stripe_live"), range(4)))
+
+    assert len({each.backfill_run_id for each in done}) == 1
+    assert {each.backfill for each in done} == {tuple(BOTH)}
+
+
 def test_what_has_changed_is_brought_over_and_what_is_the_targets_own_stays(shop: Shop) -> None:
     shop.replicate(connection_id="stripe_live")
     backfill(shop.live, TARGET)
@@ -223,6 +232,27 @@ def test_what_is_in_the_connection_of_the_source_is_named_and_not_copied(shop: S
     [note] = shop.replicate().notes
     assert note.endswith("not stored with it: redact.")
     assert "redact" not in get_sync(shop.url, TARGET).settings
+
+
+def test_what_the_connection_of_the_source_leaves_out_is_left_out_in_live_mode_too(
+    shop: Shop,
+) -> None:
+    left_out = {"exclude": ("customer.phone",), "hash_fields": ("customer.email",)}
+    secret = {"hash_secret": "a secret of 24 characters"}
+    settings = shop.harness.connections.settings.model_copy(update=left_out)
+    backfill(replace(shop.harness.connections, settings=settings, **secret), SYNC, ["customer"])
+    own = FAST.model_copy(update={"exclude": ("customer.name",)})
+
+    with pytest.raises(ConfigurationError, match="hash_secret") as caught:
+        shop.replicate()
+    assert caught.value.param == "connection_id"
+    done = shop.replicate(replace(shop.live, settings=own, **secret))
+
+    assert changes(done)["settings.exclude"] == (None, ["customer.name", "customer.phone"])
+    assert get_sync(shop.url, TARGET).settings["hash_fields"] == ["customer.email"]
+    assert "exclude" not in str(done.notes)
+    again = shop.replicate(replace(shop.live, settings=own, **secret))
+    assert (again.action, again.changes) == ("none", ())
 
 
 def test_a_paused_target_is_changed_and_not_backfilled(shop: Shop) -> None:

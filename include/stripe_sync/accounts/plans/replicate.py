@@ -39,6 +39,10 @@ OF_THE_MODE = (
 )
 """Settings that are not copied: Stripe's limits differ between the modes."""
 
+LEFT_OUT = ("exclude", "hash_fields")
+"""Settings that are copied from the connection of the source, too: nobody must find personal data
+in production that the test left out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Replication:
@@ -84,8 +88,9 @@ def replicate_sync(
     what was removed. The target keeps its account, connection, external id, status and rate limits.
     A new one acts on the connected account of the source, if that has one.
 
-    Settings in the extras of the source's connection are not copied. Nothing is copied from Stripe
-    or the warehouse: the target has to be backfilled.
+    Of the settings in the extras of the source's connection only ``exclude`` and ``hash_fields``
+    are copied, as the source used them when it last ran, in addition to those of the live mode
+    connection. Nothing is copied from Stripe or the warehouse: the target has to be backfilled.
 
     The key's permissions are probed first, with about 100 requests that change nothing.
 
@@ -100,7 +105,8 @@ def replicate_sync(
     Raises:
         SyncNotFound: There is no such source.
         ConfigurationError: The key is a test mode key, or for the account and mode of the source,
-            or for another account than the target; ``param`` has the name of what is wrong.
+            or for another account than the target, or its connection lacks the ``hash_secret`` for
+            ``hash_fields``; ``param`` has the name of what is wrong.
         AuthenticationError: Stripe refuses the key.
         StripeUnreachable: Stripe did not answer.
         SyncConflict: The target is being deleted, or there is data of another one with its name.
@@ -118,7 +124,7 @@ def replicate_sync(
         _check_target(copied, target, stored, connections.credential)
         if stored is None or not stored.is_account_learnt:
             refuse_history(warehouse, Lake(connections.lake_url, target), target)
-        wanted = _wanted(copied, target, connection_id)
+        wanted = _wanted(connections, copied, target, connection_id)
         plan = plan_sync(warehouse, wanted)
         health = _check_key(connections, copied, stored, wanted)
         if not dry_run and plan.action != "none":
@@ -155,12 +161,16 @@ def _check_target(source: Sync, target: str, stored: Sync | None, credential: Cr
         raise ConfigurationError(message, param="name")
 
 
-def _wanted(source: Sync, target: str, connection_id: str | None) -> WantedSync:
+def _wanted(
+    connections: Connections, source: Sync, target: str, connection_id: str | None
+) -> WantedSync:
     collections = None if source.collections is None else [*source.collections]
+    left_out = _left_out(connections.settings, source)
 
     def columns(stored: Sync | None) -> dict[str, Any]:
         own = stored.overrides if stored else {}
         settings = {
+            **left_out,
             **{name: value for name, value in source.overrides.items() if name not in OF_THE_MODE},
             **{name: value for name, value in own.items() if name in OF_THE_MODE},
         }
@@ -178,6 +188,16 @@ def _wanted(source: Sync, target: str, connection_id: str | None) -> WantedSync:
     return WantedSync(target, livemode=True, columns=columns)
 
 
+def _left_out(settings: SyncSettings, source: Sync) -> dict[str, list[str]]:
+    """What the connection of the source leaves out or hashes, and that of the target does not."""
+    found = {}
+    for name in LEFT_OUT:
+        own, others = getattr(settings, name), source.settings.get(name) or ()
+        if not set(others) <= set(own):
+            found[name] = list(dict.fromkeys((*own, *others)))
+    return found
+
+
 def _check_key(
     connections: Connections, source: Sync, stored: Sync | None, wanted: WantedSync
 ) -> CredentialHealth:
@@ -189,6 +209,11 @@ def _check_key(
         ConfigurationError: It is for an account that it must not be for.
     """
     settings = connections.settings.overridden_by(wanted.values(stored)["overrides"])
+    try:
+        replace(connections, settings=settings).field_rules()
+    except ConfigurationError as error:
+        error.param = "connection_id"
+        raise
     health = check_credential(
         connections.credential, settings, warehouse_url=connections.warehouse_url
     )
@@ -250,7 +275,8 @@ def _notes(connections: Connections, source: Sync, target: Sync | None) -> Itera
     others = [
         name
         for name, value in source.settings.items()
-        if name not in (*source.overrides, *OF_THE_MODE) and value != stored.get(name, value)
+        if name not in (*source.overrides, *OF_THE_MODE, *LEFT_OUT)
+        and value != stored.get(name, value)
     ]
     if others:
         yield (
