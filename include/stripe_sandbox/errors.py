@@ -15,7 +15,8 @@ class ApiError(Exception):
         code: Stripe's ``error.code``, absent when None.
         param: The offending parameter, absent when None.
         headers: Extra response headers.
-        more: Further fields of the error, such as whole objects.
+        more: Further fields of the error.
+        objects: Whole objects in the error, in the newest version.
         before_execution: The request was refused while its parameters were checked, so no
             idempotency key keeps the refusal.
     """
@@ -30,6 +31,7 @@ class ApiError(Exception):
         param: str | None = None,
         headers: dict[str, str] | None = None,
         more: dict[str, Any] | None = None,
+        objects: dict[str, Any] | None = None,
         before_execution: bool = False,
     ) -> None:
         super().__init__(message)
@@ -42,7 +44,8 @@ class ApiError(Exception):
             self.body["doc_url"] = f"https://stripe.com/docs/error-codes/{code.replace('_', '-')}"
         if param is not None:
             self.body["param"] = param
-        self.body.update(more or {})
+        self.body.update({**(more or {}), **(objects or {})})
+        self.objects = objects or {}
 
 
 def bad_request(message: str, *, code: str | None = None, param: str | None = None) -> ApiError:

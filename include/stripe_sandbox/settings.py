@@ -10,6 +10,7 @@ from stripe_sandbox.resources.resource_spec import NEWEST_VERSION
 
 FaultKind = Literal[
     "server_error",
+    "card_error",
     "gone",
     "refuse",
     "reset",
@@ -42,14 +43,15 @@ class Fault(BaseModel):
 
     Attributes:
         kind: What happens; ``gone`` is the 404 of a route that does not exist, ``refuse`` any other
-            error answer, ``slow`` an answer that comes some seconds after its execution.
+            error answer, ``slow`` an answer that comes some seconds after its execution,
+            ``card_error`` a declined card, with the objects of the failed payment.
         endpoint: Glob over ``METHOD /v1/template``; for event faults, over the event type.
         url: Glob over path and query of requests that are refused or gone.
         expand: Glob over the fields to expand; requests without such a field are not refused.
         probability: Per request (or Stripe event).
         next: Number of requests that it still happens to; None for all.
         status: HTTP status of a server error or a refusal.
-        message: Message of a refusal; code: its code.
+        message: Message of a refusal; code: its code, or why a card is declined.
         applied: A server error or a reset happens after the write, not before.
         reason: The limit that a 429 names.
         seconds: Delay of a late Stripe event or a slow answer.

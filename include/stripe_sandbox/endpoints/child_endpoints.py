@@ -63,4 +63,5 @@ OPERATIONS: Mapping[str, Operation] = {
     "create_child": _write_operation(child_writes.create),
     "update_child": _write_operation(child_writes.update),
     "delete_child": _write_operation(child_writes.delete),
+    "verify_child": _write_operation(child_writes.verify),
 }

@@ -18,7 +18,7 @@ from stripe_sandbox.rendering import expansion
 from stripe_sandbox.requests import form_parameters
 from stripe_sandbox.requests.router import Match
 from stripe_sandbox.state.sandbox_state import State
-from stripe_sandbox.writes import object_writes
+from stripe_sandbox.writes import actions, object_writes
 
 
 def _list(state: State, match: Match, request: Request) -> bytes:
@@ -68,15 +68,24 @@ def _update(state: State, match: Match, request: Request) -> bytes:
 
 
 def _action(state: State, match: Match, request: Request) -> bytes:
-    resource, object_id = match.route.resource, match.ids[0]
-    object_writes.run_action(request.write_context(state), resource, object_id, match.route.action)
-    return one_object(resource, object_id, [], request)
+    resource, name = match.route.resource, match.route.action
+    given = form_parameters.coerce_params(request.tree, actions.schemas(resource, name))
+    expansions = given.pop("expand", None) or []
+    expansion.parse(expansions, resource.object, in_list=False)
+    context = request.write_context(state)
+    object_id = actions.run(context, resource, match.ids[0], name, given)
+    return one_object(resource, object_id, expansions, request)
 
 
 def _delete(state: State, match: Match, request: Request) -> bytes:
     resource, object_id = match.route.resource, match.ids[0]
-    stub = object_writes.delete(request.write_context(state), resource, object_id)
-    return one_object(resource, object_id, [], request) if stub is None else orjson.dumps(stub)
+    operation = "cancel" if resource.on_delete == "cancel" else "delete"
+    given = form_parameters.coerce_params(request.tree, object_writes.schemas(resource, operation))
+    expansions = given.pop("expand", None) or []
+    stub = object_writes.delete(request.write_context(state), resource, object_id, given)
+    if stub is not None:
+        return orjson.dumps(stub)
+    return one_object(resource, object_id, expansions, request)
 
 
 OPERATIONS: Mapping[str, Operation] = {

@@ -32,6 +32,7 @@ class Request:
     tree: Mapping[str, Any]
     request_id: str
     idempotency_key: str | None
+    decline: str | None = None
 
     @property
     def store(self) -> AccountStore:
@@ -48,7 +49,7 @@ class Request:
 
     def write_context(self, state: State) -> WriteContext:
         """The context of what the request writes."""
-        return WriteContext(state, self.mode, self.request_id, self.idempotency_key)
+        return WriteContext(state, self.mode, self.request_id, self.idempotency_key, self.decline)
 
 
 Operation = Callable[[State, Match, Request], bytes]

@@ -36,6 +36,7 @@ def _retrieve_discount(state: State, match: Match, request: Request) -> bytes:
 
 
 def _delete_discount(state: State, match: Match, request: Request) -> bytes:
+    request.expansions()
     stub = discounts.delete_discount(request.write_context(state), _owner(match, request))
     return render_embedded(stub, {}, request)
 

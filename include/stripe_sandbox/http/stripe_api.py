@@ -23,6 +23,8 @@ from stripe_sandbox.requests.rate_limits import lock_timeout_error, rate_limit_e
 from stripe_sandbox.requests.router import Match, Router
 from stripe_sandbox.state import faults
 from stripe_sandbox.state.sandbox_state import Mode, State, StateHolder
+from stripe_sandbox.writes.payments.attempts import PAYING
+from stripe_sandbox.writes.payments.cards import Decline
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,11 @@ class StripeApi:
         fault = faults.take_fault(self.state, "server_error", label)
         if fault is not None and not fault.applied:
             return _server_error(fault.status)
-        request = Request(call.mode, call.version, call.tree, call.request_id, call.key)
+        declined = faults.take_fault(self.state, "card_error", label)
+        reason = (declined.code or "card_declined") if declined is not None else None
+        if reason is not None and label not in PAYING:
+            raise Decline(reason).error()
+        request = Request(call.mode, call.version, call.tree, call.request_id, call.key, reason)
         response = Response(200, operations.run(self.state, call.match, request))
         return response if fault is None else _server_error(fault.status)
 

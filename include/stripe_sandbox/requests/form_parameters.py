@@ -19,7 +19,7 @@ PAGING: Mapping[str, Schema] = {
 
 _BY_NAME: Mapping[str, Schema] = {
     "str": TEXT, "int": Schema("int"), "bool": Schema("bool"), "list": _STRINGS,
-    "range": ANY, "ranges": ANY,
+    "range": ANY, "ranges": ANY, "any": ANY, "map": Schema("map", item=TEXT),
 }  # fmt: skip
 
 
@@ -98,6 +98,9 @@ def _coerce_tree(value: dict[str, Any], schema: Schema, name: str) -> Any:
     if schema.kind == "list":
         item = schema.item or ANY
         ordered = sorted(value.items(), key=lambda pair: (len(pair[0]), pair[0]))
+        if [key for key, _ in ordered] != [str(index) for index in range(len(ordered))]:
+            message = "Invalid array: its indices must begin at 0 and have no gaps"
+            raise invalid_parameter(message, name)
         return [coerce(v, item, f"{name}[{k}]") for k, v in ordered]
     if schema.kind == "object":
         known = sdk_schema.param_fields(schema)

@@ -130,6 +130,10 @@ class Router:
                 permission = nested_list.permission or resource.permission
                 label, last = f"{method} {path}", nested_list.last_version
                 self._add(Route(label, operation, resource, permission, "", nested_list, last))
+        for name in nested_list.child_actions:
+            label = f"POST {nested_list.child_path}/{name}"
+            permission = nested_list.permission or resource.permission
+            self._add(Route(label, f"{name}_child", resource, permission, name, nested_list))
 
     def _add(self, route: Route) -> None:
         method, _, path = route.label.partition(" ")

@@ -33,9 +33,11 @@ PARENT_RESOURCES = (
         "test_clock"),
         events=event_types("quote", "created"),
         actions={
-            "finalize": Action({"status": "open"}, "quote.finalized"),
-            "accept": Action({"status": "accepted"}, "quote.accepted"),
-            "cancel": Action({"status": "canceled"}, "quote.canceled"),
+            "finalize": Action({"status": "open"}, "quote.finalized", ("status", ("draft",))),
+            "accept": Action({"status": "accepted"}, "quote.accepted", ("status", ("open",))),
+            "cancel": Action(
+                {"status": "canceled"}, "quote.canceled", ("status", ("draft", "open"))
+            ),
         },
     ),
     Resource(
@@ -84,7 +86,7 @@ UNLISTED_RESOURCES = (
     Resource("reserve_transaction", prefix="rtx_", ops=""),
     Resource(
         "source", "/v1/sources", "src_", "source", "rcu",
-        events=EventTypes(("source.chargeable",)),
+        events=EventTypes(("source.chargeable",)), actions={"verify": Action({}, None)},
     ),
     Resource(
         "source_mandate_notification", prefix="srcmn_", ops="",

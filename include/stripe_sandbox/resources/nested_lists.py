@@ -37,7 +37,7 @@ NESTED_LISTS = (
     NestedList("/v1/subscription_items", "subscription", ("subscription_item",), "items",
                ops="lrcud", id_param="item", parent_events=_SUBSCRIPTION_UPDATED),
     NestedList("/v1/customers/{customer}/sources", "customer", PAYMENT_SOURCES, owner="customer",
-               ops="lrcud", sdk_noun="source",
+               ops="lrcud", sdk_noun="source", child_actions=("verify",),
                events=event_types("customer.source", "created", "updated", "deleted")),
     NestedList("/v1/customers/{customer}/balance_transactions", "customer",
                ("customer_balance_transaction",), owner="customer", ops="lrcu",
@@ -71,6 +71,9 @@ NESTED_LISTS = (
     NestedList(f"{_ITEMS}/usage_records", "subscription_item", ("usage_record",),
                owner="subscription_item", ops="c", access_rule="legacy_metering",
                permission="usage_record", last_version=LAST_BEFORE_BASIL),
+    NestedList("/v1/orders/{order}/returns", "order", ("order_return",), owner="order", ops="c",
+               permission="order", last_version=LAST_LEGACY,
+               events=event_types("order_return", "created")),
     NestedList("/v1/bitcoin/receivers/{receiver}/transactions", "bitcoin_receiver",
                ("bitcoin_transaction",), owner="receiver", last_version=LAST_LEGACY),
 )  # fmt: skip

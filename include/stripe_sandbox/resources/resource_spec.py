@@ -63,12 +63,14 @@ class Action:
     Attributes:
         sets: Fields that it sets.
         event: Type of the Stripe event that it writes.
-        unless: A field, and the values of it that forbid the action.
+        only: A field, and the values of it that allow the action.
+        merges: Its parameters are merged into the object.
     """
 
     sets: Mapping[str, Any]
     event: str | None
-    unless: tuple[str, tuple[Any, ...]] = ("", ())
+    only: tuple[str, tuple[Any, ...]] = ("", ())
+    merges: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,7 @@ class NestedList:
             they are operations of the child's own class.
         events: Types of the Stripe events that carry a child.
         parent_events: Types of the Stripe events that carry the parent.
+        child_actions: Names of the actions on one child.
         newest_first: New children come first; otherwise last.
         paginated: Page size and cursors are accepted.
         access_rule: Name of the rule that may refuse the whole list.
@@ -193,6 +196,7 @@ class NestedList:
     sdk_noun: str = ""
     events: EventTypes = EventTypes()
     parent_events: EventTypes = EventTypes()
+    child_actions: tuple[str, ...] = ()
     newest_first: bool = False
     paginated: bool = True
     access_rule: str = ""

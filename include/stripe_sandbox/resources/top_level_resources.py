@@ -20,6 +20,17 @@ from stripe_sandbox.resources.resource_spec import (
 _ACTIVE = DefaultFilter("active", True, param="active")
 _CUD = ("created", "updated", "deleted")
 _CU = ("created", "updated")
+_UNPAID = ("requires_payment_method", "requires_confirmation", "requires_action")
+_RUNNING = ("not_started", "active")
+_DISPUTED = (
+    "warning_needs_response", "warning_under_review", "needs_response", "under_review",
+)  # fmt: skip
+
+
+def _status(status: str, event: str, *before: str) -> Action:
+    """An action that moves the status, and is allowed in some statuses only."""
+    return Action({"status": status}, event, ("status", before))
+
 
 _BILLING = (
     Resource(
@@ -29,7 +40,7 @@ _BILLING = (
     Resource(
         "credit_note", "/v1/credit_notes", "cn_", ops="lrcu", events=event_types("credit_note",
         *_CU),
-        actions={"void": Action({"status": "void"}, "credit_note.voided")},
+        actions={"void": _status("void", "credit_note.voided", "issued")},
     ),
     Resource(
         "invoice", "/v1/invoices", "in_", "invoice", "lrcud", test_clock_params=("customer",),
@@ -39,12 +50,12 @@ _BILLING = (
         filter_paths={"subscription": "parent.subscription_details.subscription"},
         events=event_types("invoice", *_CUD),
         actions={
-            "finalize": Action({"status": "open"}, "invoice.finalized", ("status", ("open",))),
-            "pay": Action({"status": "paid"}, "invoice.paid", ("status", ("paid", "void"))),
-            "void": Action({"status": "void"}, "invoice.voided", ("status", ("paid", "void"))),
-            "mark_uncollectible": Action(
-                {"status": "uncollectible"}, "invoice.marked_uncollectible"
-            ),
+            "attach_payment": Action({}, None, ("status", ("open",))),
+            "finalize": _status("open", "invoice.finalized", "draft"),
+            "mark_uncollectible": _status("uncollectible", "invoice.marked_uncollectible", "open"),
+            "pay": Action({}, "invoice.paid", ("status", ("draft", "open", "uncollectible"))),
+            "send": _status("open", "invoice.sent", "draft", "open"),
+            "void": _status("void", "invoice.voided", "open", "uncollectible"),
         },
     ),
     Resource(
@@ -81,14 +92,19 @@ _BILLING = (
             "current_period_start": "items.data.current_period_start",
         },
         events=event_types("customer.subscription", *_CUD),
+        actions={
+            "migrate": Action({}, "customer.subscription.updated", merges=False),
+            "pause": _status("paused", "customer.subscription.paused", "active", "trialing"),
+            "resume": _status("active", "customer.subscription.resumed", "paused"),
+        },
     ),
     Resource(
         "subscription_schedule", "/v1/subscription_schedules", "sub_sched_", "schedule", "lrcu",
         test_clock_params=("customer",), filter_paths={"scheduled": "status"},
         events=event_types("subscription_schedule", *_CU),
         actions={
-            "cancel": Action({"status": "canceled"}, "subscription_schedule.canceled"),
-            "release": Action({"status": "released"}, "subscription_schedule.released"),
+            "cancel": _status("canceled", "subscription_schedule.canceled", *_RUNNING),
+            "release": _status("released", "subscription_schedule.released", *_RUNNING),
         },
     ),
 )  # fmt: skip
@@ -103,12 +119,16 @@ _PAYMENTS = (
         events=EventTypes(("charge.succeeded",), ("charge.updated",)),
         expandable_lists={"refunds": ExpandableList(("refund",), "charge",
         "/v1/charges/{id}/refunds")},
-        actions={"capture": Action({"captured": True}, "charge.captured")},
+        actions={
+            "capture": Action(
+                {"captured": True}, "charge.captured", ("captured", (False,)), merges=False
+            )
+        },
     ),
     Resource(
         "checkout.session", "/v1/checkout/sessions", "cs_test_", "session", "lrcu",
         expandable_fields=("line_items", "total_details.breakdown"),
-        actions={"expire": Action({"status": "expired"}, "checkout.session.expired")},
+        actions={"expire": _status("expired", "checkout.session.expired", "open")},
     ),
     Resource(
         "customer", "/v1/customers", "cus_", "customer", "lrcud", on_delete="stub",
@@ -125,15 +145,24 @@ _PAYMENTS = (
     Resource(
         "dispute", "/v1/disputes", "du_", "dispute", "lru", events=event_types("charge.dispute",
         *_CU),
-        actions={"close": Action({"status": "lost"}, "charge.dispute.closed")},
+        actions={"close": _status("lost", "charge.dispute.closed", *_DISPUTED)},
     ),
     Resource(
         "payment_intent", "/v1/payment_intents", "pi_", "intent", "lrcu",
         events=event_types("payment_intent", "created"),
         actions={
-            "confirm": Action({"status": "succeeded"}, "payment_intent.succeeded"),
-            "cancel": Action({"status": "canceled"}, "payment_intent.canceled"),
-            "capture": Action({"status": "succeeded"}, "payment_intent.succeeded"),
+            "apply_customer_balance": Action(
+                {}, "payment_intent.succeeded", ("status", _UNPAID), merges=False
+            ),
+            "cancel": _status("canceled", "payment_intent.canceled", *_UNPAID, "requires_capture"),
+            "capture": Action({}, "payment_intent.succeeded", ("status", ("requires_capture",))),
+            "confirm": Action({}, None, ("status", _UNPAID)),
+            "increment_authorization": Action(
+                {}, "payment_intent.amount_capturable_updated", ("status", ("requires_capture",))
+            ),
+            "verify_microdeposits": _status(
+                "processing", "payment_intent.processing", "requires_action"
+            ),
         },
     ),
     Resource(
@@ -141,16 +170,22 @@ _PAYMENTS = (
         default_filter=DefaultFilter("type", "custom", equal=False, param="type"),
         lists_all_since="2025-12-15",
         events=EventTypes(updated=("payment_method.updated",)),
-        actions={"detach": Action({"customer": None}, "payment_method.detached")},
+        actions={
+            "attach": Action({}, "payment_method.attached", ("customer", (None,)), merges=False),
+            "detach": Action({"customer": None}, "payment_method.detached"),
+        },
     ),
     Resource(
         "payout", "/v1/payouts", "po_", "payout", "lrcu", events=event_types("payout", *_CU),
-        actions={"cancel": Action({"status": "canceled"}, "payout.canceled")},
+        actions={
+            "cancel": _status("canceled", "payout.canceled", "pending"),
+            "reverse": Action({}, "payout.updated", ("status", ("paid", "pending")), merges=False),
+        },
     ),
     Resource(
         "refund", "/v1/refunds", "re_", "refund", "lrcu",
         events=EventTypes(("refund.created",), ("refund.updated", "charge.refund.updated")),
-        actions={"cancel": Action({"status": "canceled"}, "refund.failed")},
+        actions={"cancel": _status("canceled", "refund.updated", "requires_action")},
     ),
     Resource(
         "review", "/v1/reviews", "prv_", "review", "lr", default_filter=DefaultFilter("open", True),
@@ -159,6 +194,7 @@ _PAYMENTS = (
             "approve": Action(
                 {"open": False, "closed_reason": "approved", "reason": "approved"},
                 "review.closed",
+                ("open", (True,)),
             )
         },
     ),
@@ -166,8 +202,11 @@ _PAYMENTS = (
         "setup_intent", "/v1/setup_intents", "seti_", "intent", "lrcu",
         events=event_types("setup_intent", "created"),
         actions={
-            "confirm": Action({"status": "succeeded"}, "setup_intent.succeeded"),
-            "cancel": Action({"status": "canceled"}, "setup_intent.canceled"),
+            "cancel": _status("canceled", "setup_intent.canceled", *_UNPAID),
+            "confirm": Action({}, None, ("status", _UNPAID)),
+            "verify_microdeposits": _status(
+                "succeeded", "setup_intent.succeeded", "requires_action"
+            ),
         },
     ),
     Resource(
@@ -181,6 +220,14 @@ _ISSUING = (
     Resource(
         "issuing.authorization", "/v1/issuing/authorizations", "iauth_", "authorization", "lru",
         filter_paths={"card": "card.id"}, events=event_types("issuing_authorization", *_CU),
+        actions={
+            "approve": Action(
+                {"approved": True}, "issuing_authorization.updated", ("status", ("pending",))
+            ),
+            "decline": Action(
+                {"approved": False}, "issuing_authorization.updated", ("status", ("pending",))
+            ),
+        },
     ),
     Resource(
         "issuing.card", "/v1/issuing/cards", "ic_", "card", "lrcu", expandable_fields=("number",
@@ -194,7 +241,7 @@ _ISSUING = (
     Resource(
         "issuing.dispute", "/v1/issuing/disputes", "idp_", "dispute", "lrcu",
         events=event_types("issuing_dispute", *_CU),
-        actions={"submit": Action({"status": "submitted"}, "issuing_dispute.submitted")},
+        actions={"submit": _status("submitted", "issuing_dispute.submitted", "unsubmitted")},
     ),
     Resource(
         "issuing.transaction", "/v1/issuing/transactions", "ipi_", "transaction", "lru",
@@ -213,19 +260,33 @@ _LEGACY = (
         extra_filters={"customer": "str", "receiver": "str"},
     ),
     Resource(
-        "order", "/v1/orders", "or_", last_version=LAST_LEGACY, filter_paths={"ids": "id"},
+        "order", "/v1/orders", "or_", ops="lrcu", last_version=LAST_LEGACY,
+        filter_paths={"ids": "id"},
         extra_filters={
             "created": "range", "customer": "str", "ids": "list", "status": "str",
             "status_transitions": "ranges", "upstream_ids": "ranges",
         },
+        extra_params={
+            "coupon": "str", "currency": "str", "customer": "str", "email": "str", "items": "any",
+            "metadata": "map", "selected_shipping_method": "str", "shipping": "any",
+            "source": "str", "status": "str",
+        },
+        events=event_types("order", *_CU),
+        actions={"pay": _status("paid", "order.payment_succeeded", "created")},
     ),
     Resource(
         "order_return", "/v1/order_returns", "orret_", last_version=LAST_LEGACY,
-        extra_filters={"created": "range", "order": "str"},
+        extra_filters={"created": "range", "order": "str"}, extra_params={"items": "any"},
+        events=event_types("order_return", "created"),
     ),
     Resource(
-        "recipient", "/v1/recipients", "rp_", last_version=LAST_LEGACY,
+        "recipient", "/v1/recipients", "rp_", ops="lrcud", last_version=LAST_LEGACY,
         extra_filters={"created": "range", "type": "str", "verified": "bool"},
+        extra_params={
+            "bank_account": "any", "card": "any", "default_card": "str", "description": "str",
+            "email": "str", "metadata": "map", "name": "str", "tax_id": "str", "type": "str",
+        },
+        events=event_types("recipient", *_CUD),
     ),
 )  # fmt: skip
 

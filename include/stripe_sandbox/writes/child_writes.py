@@ -20,8 +20,10 @@ from stripe_sandbox.storage.account_store import AccountStore
 from stripe_sandbox.storage.stored_object import Doc
 from stripe_sandbox.writes import child_relations, side_effects
 from stripe_sandbox.writes.param_merge import merge_params
+from stripe_sandbox.writes.payments import cards
 from stripe_sandbox.writes.write_context import WriteContext
 
+_VERIFICATION = {"amounts": Schema("list", item=Schema("int"))}
 _TOKENS = {"btok_": "bank_account", "ba_": "bank_account", "src_": "source"}
 
 
@@ -36,6 +38,7 @@ def create(context: WriteContext, match: Match, tree: Mapping[str, Any]) -> Doc:
     given = form_parameters.coerce_params(tree, _schemas(found.nested_list, "create"))
     form_parameters.require_params(given, _required(found.nested_list))
     kind, reference = _child_source(found.nested_list, given, store)
+    cards.refuse_attachment(context, reference)
     if kind == "source":
         doc = _existing_source(found, reference)
     else:
@@ -96,6 +99,7 @@ def delete(context: WriteContext, match: Match, tree: Mapping[str, Any]) -> Doc:
     """
     store = context.mode.store
     found = child_lists.find(match, store, {})
+    form_parameters.coerce_params(tree, _schemas(found.nested_list, "delete"))
     doc, old = found.child(match.ids[-1]), _parent_view(found)
     response: Doc = {"id": doc["id"], "object": doc["object"], "deleted": True}
     if not found.nested_list.owner:
@@ -108,6 +112,25 @@ def delete(context: WriteContext, match: Match, tree: Mapping[str, Any]) -> Doc:
         child_relations.refresh_parent(store, found.nested_list, found.parent_id)
     _log_events(context, found, "deleted", doc, old=old)
     return response
+
+
+def verify(context: WriteContext, match: Match, tree: Mapping[str, Any]) -> Doc:
+    """Verify a bank account by the amounts of two deposits.
+
+    Raises:
+        ApiError: 404 no such parent or child; 400 it is no new bank account.
+    """
+    found = child_lists.find(match, context.mode.store, {})
+    form_parameters.coerce_params(tree, _VERIFICATION)
+    doc = found.child(match.ids[-1])
+    if doc["object"] != "bank_account" or doc.get("status") != "new":
+        message = "You cannot verify this source: it is no bank account whose status is new."
+        raise bad_request(message)
+    before, old = dict(doc), _parent_view(found)
+    doc["status"] = "verified"
+    _store_child(found, doc)
+    _log_events(context, found, "updated", doc, old=old, before=before)
+    return doc
 
 
 def _schemas(nested_list: NestedList, verb: str) -> Mapping[str, Schema]:

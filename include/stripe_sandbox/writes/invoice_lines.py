@@ -25,6 +25,7 @@ def change_lines(context: WriteContext, match: Match, tree: Mapping[str, Any]) -
     """
     verb, invoice_id = match.route.operation, match.ids[0]
     given = form_parameters.coerce_params(tree, sdk_schema.params("invoice", verb) or {})
+    form_parameters.require_params(given, sdk_schema.required_params("invoice", verb))
     collection = context.mode.store["invoice"]
     stored = collection.by_id.get(invoice_id)
     if stored is None:

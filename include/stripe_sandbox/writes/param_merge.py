@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from stripe_sandbox.errors import invalid_parameter
 from stripe_sandbox.resources import sdk_schema
 from stripe_sandbox.resources.sdk_schema import Schema
 from stripe_sandbox.storage.stored_object import Doc, reference_id
+
+_MAX_KEYS, _MAX_KEY, _MAX_VALUE = 50, 40, 500
+"""Keys of an object's metadata, characters of a key and of a value."""
 
 
 def merge_params(doc: Doc, given: Mapping[str, Any], known: Mapping[str, Schema]) -> None:
@@ -23,7 +27,7 @@ def merge_params(doc: Doc, given: Mapping[str, Any], known: Mapping[str, Schema]
         if value == "" and schema.nullable:
             doc[name] = None
         elif name == "metadata":
-            doc[name] = _metadata(doc.get(name), value)
+            doc[name] = merged_metadata(doc.get(name), value)
         elif schema.kind == "ref":
             doc[name] = reference_id(value)
         elif isinstance(value, dict):
@@ -36,11 +40,32 @@ def merge_params(doc: Doc, given: Mapping[str, Any], known: Mapping[str, Schema]
             doc[name] = value
 
 
-def _metadata(old: Any, new: Any) -> dict[str, Any]:
-    if new is None:
+def merged_metadata(old: Any, new: Any) -> dict[str, Any]:
+    """Metadata after a write: keys are merged, the empty text removes one, none removes all.
+
+    Raises:
+        ApiError: 400, there are too many keys, or a key or value is too long.
+    """
+    if new in (None, ""):
         return {}
-    merged = {**(old or {}), **new}
-    return {k: v for k, v in merged.items() if v not in (None, "")}
+    for key, value in new.items():
+        if len(key) > _MAX_KEY:
+            message = (
+                f"Metadata keys can have up to {_MAX_KEY} characters, but you passed in a key that "
+                f"is {len(key)} characters. Invalid key: {key}"
+            )
+            raise invalid_parameter(message, "metadata")
+        if len(str(value or "")) > _MAX_VALUE:
+            message = (
+                f"Metadata values can have up to {_MAX_VALUE} characters, but you passed in a "
+                f"value that is {len(value)} characters. Invalid value: {value}"
+            )
+            raise invalid_parameter(message, f"metadata[{key}]")
+    merged = {k: v for k, v in {**(old or {}), **new}.items() if v not in (None, "")}
+    if len(merged) > _MAX_KEYS:
+        message = f"You can only have {_MAX_KEYS} metadata keys, but there would be {len(merged)}."
+        raise invalid_parameter(message, "metadata")
+    return merged
 
 
 def _nested(old: Any, new: dict[str, Any], schema: Schema | None) -> Any:

@@ -9,8 +9,10 @@ from stripe_sandbox.errors import bad_request
 from stripe_sandbox.generation.object_generator import blank_object
 from stripe_sandbox.generation.template_fields import make_id
 from stripe_sandbox.storage.account_store import AccountStore
-from stripe_sandbox.storage.stored_object import Doc
+from stripe_sandbox.storage.stored_object import Doc, reference_id
 from stripe_sandbox.writes import discounts
+from stripe_sandbox.writes.param_merge import merged_metadata
+from stripe_sandbox.writes.payments import cards
 
 ObjectChange = tuple[str, Doc, Doc | None]
 """Type of the Stripe event, the object now, the object before."""
@@ -79,14 +81,32 @@ def after_customer_deleted(store: AccountStore, customer: str, now: int) -> Iter
         store["tax_id"].remove(stored.id)
 
 
-def check_deletable(doc: Doc) -> None:
+def check_deletable(store: AccountStore, doc: Doc) -> None:
     """Refuse to delete an object that must stay.
 
     Raises:
-        ApiError: 400, an invoice that is no draft.
+        ApiError: 400: an invoice that is no draft or is a subscription's, an item of such an
+            invoice, a product with prices.
     """
-    if doc["object"] == "invoice" and doc.get("status") != "draft":
-        message = "You can only delete draft invoices."
+    if doc["object"] == "invoice":
+        _check_draft(doc, "You can only delete draft invoices.")
+        details = (doc.get("parent") or {}).get("subscription_details") or {}
+        if details.get("subscription"):
+            message = "You can't delete invoices created by subscriptions."
+            raise bad_request(message)
+    if doc["object"] == "invoiceitem" and doc.get("invoice"):
+        invoice = store.find(("invoice",), str(reference_id(doc["invoice"]))) or {"status": "draft"}
+        _check_draft(invoice, "You can't delete an item of an invoice that is no draft.")
+    if doc["object"] == "product" and store["price"].index("product", doc["id"]):
+        message = (
+            "This product cannot be deleted because it has one or more user-created prices. Please "
+            "archive this product instead."
+        )
+        raise bad_request(message)
+
+
+def _check_draft(invoice: Doc, message: str) -> None:
+    if invoice.get("status") != "draft":
         raise bad_request(message, code="invoice_not_editable")
 
 
@@ -135,7 +155,10 @@ def apply_item_params(store: AccountStore, item: Doc, given: Mapping[str, Any], 
     Raises:
         ApiError: 400, there is no such price.
     """
-    item.update({k: given[k] for k in ("quantity", "metadata") if given.get(k) is not None})
+    if given.get("quantity") is not None:
+        item["quantity"] = given["quantity"]
+    if "metadata" in given:
+        item["metadata"] = merged_metadata(item.get("metadata"), given["metadata"])
     price = store.find(("price",), given["price"]) if given.get("price") else None
     if given.get("price") and price is None:
         message = f"No such price: '{given['price']}'"
@@ -157,11 +180,12 @@ def _customer_invoice(store: AccountStore, doc: Doc, _: Mapping[str, Any], __: i
     doc["customer_email"], doc["customer_name"] = customer.get("email"), customer.get("name")
 
 
-def _copy_rule(**fields: str) -> Callable[[AccountStore, Doc, Mapping[str, Any], int], None]:
-    def copy_fields(_: AccountStore, doc: Doc, __: Mapping[str, Any], ___: int) -> None:
-        doc.update({target: doc.get(source) for target, source in fields.items()})
-
-    return copy_fields
+def _payment_method(_: AccountStore, doc: Doc, given: Mapping[str, Any], __: int) -> None:
+    card = given.get("card") or {}
+    if isinstance(doc.get("card"), dict):
+        known = cards.card_fields(str(card.get("token")))
+        digits = str(card.get("number") or "")[-4:]
+        doc["card"].update(known or ({"last4": digits} if digits else {}))
 
 
 def _tax_id(_: AccountStore, doc: Doc, given: Mapping[str, Any], __: int) -> None:
@@ -206,7 +230,7 @@ _CREATION_RULES: Mapping[str, Callable[[AccountStore, Doc, Mapping[str, Any], in
     "price": _price,
     "subscription": _subscription,
     "invoice": _customer_invoice,
-    "charge": _copy_rule(amount_captured="amount"),
+    "payment_method": _payment_method,
 }
 """Sets the fields of a new object that are no parameters, by kind."""
 
@@ -222,6 +246,7 @@ _CREATION_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "product": {"active": True},
     "promotion_code": {"active": True, "times_redeemed": 0},
     "refund": {"status": "succeeded", "currency": "usd"},
+    "source": {"status": "chargeable"},
     "setup_intent": {"status": "requires_payment_method"},
     "subscription": {"status": "active", "currency": "usd"},
     "subscription_schedule": {"status": "not_started"},

@@ -13,12 +13,17 @@ _OF_CONNECTED_ACCOUNTS = ("account.external_account.", "capability.", "person.")
 
 @dataclass(frozen=True, slots=True)
 class WriteContext:
-    """The account that a request writes to, and how its Stripe events name the request."""
+    """The account that a request writes to, and how its Stripe events name the request.
+
+    Attributes:
+        decline: Why a fault declines the card of this request; None where none does.
+    """
 
     state: State
     mode: Mode
     request_id: str | None = None
     idempotency_key: str | None = None
+    decline: str | None = None
 
     def log(self, kind: str, doc: Doc, old: Doc | None = None) -> None:
         """Write a Stripe event with the default view of an object."""

@@ -32,7 +32,8 @@ class Api:
     ) -> httpx.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         named.setdefault("authorization", f"Bearer {key or self.server.api_key}")
-        return self._client.request(method, path, params=params, data=data, headers=named)
+        sent: dict[str, Any] = {"content" if isinstance(data, str) else "data": data}
+        return self._client.request(method, path, params=params, headers=named, **sent)
 
     def get(self, path: str, params: Any = None, **headers: str) -> Any:
         answer = self.call("GET", path, params=params, **headers)

@@ -10,14 +10,16 @@ from stripe_sandbox.resources.resource_spec import Resource
 from stripe_sandbox.resources.top_level_resources import TOP_LEVEL
 
 NOW = 1_790_000_000
+PRICE = {"currency": "usd", "unit_amount": "500", "recurring[interval]": "month"}
+CURRENT = [resource for resource in TOP_LEVEL if not resource.is_legacy]
 UPDATABLE = [
-    pytest.param(resource, id=resource.object) for resource in TOP_LEVEL if "u" in resource.ops
+    pytest.param(resource, id=resource.object) for resource in CURRENT if "u" in resource.ops
 ]
 CREATABLE = [
-    pytest.param(resource, id=resource.object) for resource in TOP_LEVEL if "c" in resource.ops
+    pytest.param(resource, id=resource.object) for resource in CURRENT if "c" in resource.ops
 ]
 DELETABLE = [
-    pytest.param(resource, id=resource.object) for resource in TOP_LEVEL if "d" in resource.ops
+    pytest.param(resource, id=resource.object) for resource in CURRENT if "d" in resource.ops
 ]
 
 NEEDED: dict[str, dict[str, str]] = {
@@ -230,3 +232,99 @@ def test_the_sdk_creates_updates_and_deletes(api: Any) -> None:
         stripe.StripeClient(
             "sk_test_wrong", base_addresses={"api": api.server.base_url}
         ).v1.customers.list()
+
+
+def test_a_subscription_brings_its_first_invoice(api: Any) -> None:
+    customer, price = api.post("/v1/customers")["id"], api.post("/v1/prices", PRICE)["id"]
+    data = {"customer": customer, "items[0][price]": price, "items[0][quantity]": "3"}
+    answer = api.call("POST", "/v1/subscriptions", data=data)
+    made = answer.json()
+    invoice = api.get(f"/v1/invoices/{made['latest_invoice']}")
+    assert (invoice["total"], invoice["status"], invoice["customer"]) == (1500, "paid", customer)
+    events = api.get("/v1/events", {"limit": 100})["data"]
+    same = [e["type"] for e in events if e["request"]["id"] == answer.headers["request-id"]]
+    assert same[::-1] == [
+        "customer.subscription.created", "invoice.created", "invoice.finalized", "invoice.paid",
+    ]  # fmt: skip
+    api.control.mutate("invoice", invoice["id"], {"status": "draft"})
+    api.refused(400, "DELETE", f"/v1/invoices/{invoice['id']}")
+
+
+def test_a_product_comes_with_its_price_and_cannot_be_deleted_then(api: Any) -> None:
+    data = {"default_price_data[currency]": "usd", "default_price_data[unit_amount]": "500"}
+    made = api.post("/v1/products", {"name": "Rope", **data})
+    assert api.get(f"/v1/prices/{made['default_price']}")["product"] == made["id"]
+    api.refused(400, "DELETE", f"/v1/products/{made['id']}")
+    assert {"product.created", "price.created", "product.updated"} <= set(api.event_types())
+
+
+def test_a_cancelled_subscription_is_still_there(api: Any) -> None:
+    api.control.put({"id": "sub_1", "object": "subscription", "created": NOW, "status": "active"})
+    path = "/v1/subscriptions/sub_1"
+    error = api.refused(400, "DELETE", f"{path}?prorat=true")
+    assert (error["code"], error["param"]) == ("parameter_unknown", "prorat")
+    assert api.call("DELETE", f"{path}?invoice_now=true&prorate=true").status_code == 200
+    assert api.refused(404, "DELETE", path)["code"] == "resource_missing"
+    assert api.get(path)["status"] == "canceled"
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "name", "allowed"),
+    [
+        ("invoice", "/v1/invoices", "finalize", "draft"),
+        ("invoice", "/v1/invoices", "void", "open"),
+        ("payment_intent", "/v1/payment_intents", "capture", "requires_capture"),
+        ("payment_intent", "/v1/payment_intents", "cancel", "requires_action"),
+        ("refund", "/v1/refunds", "cancel", "requires_action"),
+        ("payout", "/v1/payouts", "cancel", "pending"),
+        ("subscription_schedule", "/v1/subscription_schedules", "release", "active"),
+        ("checkout.session", "/v1/checkout/sessions", "expire", "open"),
+        ("credit_note", "/v1/credit_notes", "void", "issued"),
+    ],
+)
+def test_the_state_decides_what_is_allowed(
+    api: Any, kind: str, path: str, name: str, allowed: str
+) -> None:
+    doc = {"id": "x", "object": kind, "created": NOW, "amount": 5, "amount_capturable": 5}
+    for status in ("other", None):
+        api.control.put({**doc, "status": status})
+        error = api.refused(400, "POST", f"{path}/x/{name}")
+        assert error["code"] == f"{kind.replace('.', '_')}_unexpected_state"
+    api.control.put({**doc, "status": allowed})
+    error = api.refused(400, "POST", f"{path}/x/{name}", data={"colour": "red"})
+    assert error["code"] == "parameter_unknown"
+    assert api.post(f"{path}/x/{name}")["status"] != allowed
+
+
+def test_metadata_is_merged_as_text(api: Any) -> None:
+    made = api.post("/v1/customers", {"metadata[a]": "1.5", "metadata[b]": "true"})
+    path = f"/v1/customers/{made['id']}"
+    assert made["metadata"] == {"a": "1.5", "b": "true"}
+    assert api.post(path, {"metadata[a]": "", "metadata[ключ]": "漢字"})["metadata"] == {
+        "b": "true", "ключ": "漢字",
+    }  # fmt: skip
+    assert api.post(path, {"metadata": ""})["metadata"] == {}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "allowed"),
+    [
+        ({"k" * 40: "v" * 500}, True),
+        ({"k" * 41: "v"}, False),
+        ({"k": "v" * 501}, False),
+        ({f"k{n}": "v" for n in range(48)}, True),
+        ({f"k{n}": "v" for n in range(49)}, False),
+    ],
+)
+def test_metadata_has_limits(api: Any, metadata: dict[str, str], allowed: bool) -> None:
+    made = api.post("/v1/customers", {"metadata[old]": "1", "metadata[other]": "2"})
+    data = {f"metadata[{key}]": value for key, value in metadata.items()}
+    answer = api.call("POST", f"/v1/customers/{made['id']}", data=data)
+    assert answer.status_code == (200 if allowed else 400)
+    found = api.get(f"/v1/customers/{made['id']}")["metadata"]
+    assert found == {**made["metadata"], **(metadata if allowed else {})}
+
+
+def test_arrays_have_no_gaps(api: Any) -> None:
+    data = {"preferred_locales[0]": "de", "preferred_locales[2]": "nb"}
+    assert api.refused(400, "POST", "/v1/customers", data=data)["param"] == "preferred_locales"

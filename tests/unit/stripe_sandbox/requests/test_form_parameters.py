@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -29,8 +30,16 @@ def test_form_encoding_becomes_a_tree(encoded: str, tree: dict[str, Any]) -> Non
 
 def test_lists_are_in_the_order_of_their_numbers() -> None:
     numbers = Schema("list", item=Schema("int"))
-    tree = {str(n): str(n) for n in (10, 2, 0, 1)}
-    assert form_parameters.coerce(tree, numbers, "l") == [0, 1, 2, 10]
+    tree = {str(n): str(n) for n in (10, 2, 0, 1, 9, 8, 7, 3, 4, 5, 6)}
+    assert form_parameters.coerce(tree, numbers, "l") == list(range(11))
+
+
+@pytest.mark.parametrize("indices", ["1", "02", "013", "x", ["0", "-1"], ["00"]])
+def test_lists_begin_at_0_and_have_no_gaps(indices: Iterable[str]) -> None:
+    numbers = Schema("list", item=Schema("int"))
+    with pytest.raises(ApiError) as caught:
+        form_parameters.coerce(dict.fromkeys(indices, "5"), numbers, "l")
+    assert (caught.value.body["param"], caught.value.before_execution) == ("l", True)
 
 
 @pytest.mark.parametrize(
