@@ -282,12 +282,11 @@ class Mutator:
             return _result(intent, MutationStatus.REFUSED, refusal)
         if intent.is_key_expired:
             return await self._execute_expired(intent)
-        sync_id = self._session.sync.id
-        place = (sync_id, intent.key, intent.position)
-        if not await asyncio.to_thread(self._store.mark_sent, *place):
+        place = (self._session.sync.id, intent.key, intent.position)
+        intent = await asyncio.to_thread(self._store.mark_sent, *place)
+        if intent.status in {"done", "refused"}:
             # Another process has finished the same run meanwhile.
-            found = await asyncio.to_thread(self._store.find, sync_id, intent.key)
-            return await self._execute(found[intent.position])
+            return await self._execute(intent)
         try:
             execution = await send(self._session, intent)
         except StripeError as error:

@@ -144,20 +144,27 @@ class Intents:
         values = asdict(new) | {"status": "prepared", "error": None, "sent_at": None}
         self._update(sync_id, key, new.position, values, _table.c.status.in_(_NOT_EXECUTED))
 
-    def mark_sent(self, sync_id: UUID, key: str, position: int) -> bool:
-        """Note that a request is about to leave; False where it has an outcome already.
+    def mark_sent(self, sync_id: UUID, key: str, position: int) -> Intent:
+        """Note that a request is about to leave, unless it has an outcome.
 
         The first time stays: Stripe counts the life of the key from it.
+
+        Returns:
+            The request as it was before: ``sent`` where another try of it may be under way or have
+            been executed.
 
         Raises:
             WarehouseError: The warehouse cannot be reached.
         """
-        values = {
-            "status": "sent",
-            "sent_at": sa.func.coalesce(_table.c.sent_at, sa.func.clock_timestamp()),
-        }
-        open_ones = _table.c.status.in_(("prepared", "sent"))
-        return self._update(sync_id, key, position, values, open_ones)
+        place = _place(sync_id, key, position)
+        with explain(self.engine.url), self.engine.begin() as connection:
+            row = connection.execute(sa.select(*_COLUMNS).where(place).with_for_update()).one()
+            intent = Intent(**row._mapping)
+            if intent.status in _OPEN:
+                sent_at = sa.func.coalesce(_table.c.sent_at, sa.func.clock_timestamp())
+                values = {"status": "sent", "sent_at": sent_at}
+                connection.execute(sa.update(_table).where(place).values(values))
+        return intent
 
     def mark_unsent(self, sync_id: UUID, key: str, position: int) -> None:
         """Note that Stripe did not begin to execute a request: another run may send it.
@@ -238,20 +245,13 @@ class Intents:
         position: int,
         values: JsonObject,
         condition: sa.ColumnElement[bool],
-    ) -> bool:
-        statement = (
-            sa.update(_table)
-            .where(
-                _table.c.sync_id == sync_id,
-                _table.c.key == key,
-                _table.c.position == position,
-                condition,
-            )
-            .values(values)
-        )
+    ) -> None:
+        place = _place(sync_id, key, position)
         with explain(self.engine.url), self.engine.begin() as connection:
-            return connection.execute(statement).rowcount > 0
+            connection.execute(sa.update(_table).where(place, condition).values(values))
 
+
+_OPEN = ("prepared", "sent")
 
 _NOT_EXECUTED = ("prepared", "refused")
 
@@ -263,6 +263,12 @@ _COLUMNS = [
     _COMPUTED[name].label(name) if name in _COMPUTED else _table.c[name]
     for name in Intent.__dataclass_fields__
 ]
+
+
+def _place(sync_id: UUID, key: str, position: int) -> sa.ColumnElement[bool]:
+    """The condition of one request."""
+    columns = _table.c
+    return sa.and_(columns.sync_id == sync_id, columns.key == key, columns.position == position)
 
 
 def _read(connection: Connection, sync_id: UUID, key: str) -> list[Intent]:
