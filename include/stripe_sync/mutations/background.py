@@ -143,7 +143,7 @@ class BackgroundMutations:
                 return slot.open
             await self._close(slot)
         stack = AsyncExitStack()
-        session = await stack.enter_async_context(open_session(connections, sync))
+        session = await stack.enter_async_context(open_session(connections, sync, create=False))
         try:
             mutator = await stack.enter_async_context(open_mutator(session))
         except BaseException:

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from stripe_sync.errors import Refusal, StripeError
+from stripe_sync.errors import (
+    AccountDisconnected,
+    AuthenticationError,
+    ObjectLocked,
+    RateLimited,
+    Refusal,
+    StripeError,
+    StripeUnavailable,
+    StripeUnreachable,
+)
 from stripe_sync.records import RecordRow, canonical_json
 from stripe_sync.records.canonical_json import JsonObject
+
+_CODES: tuple[tuple[type[StripeError], str], ...] = (
+    (RateLimited, "rate_limit"),
+    (ObjectLocked, "lock_timeout"),
+    (StripeUnreachable, "stripe_unreachable"),
+    (StripeUnavailable, "stripe_unavailable"),
+    (AuthenticationError, "stripe_key_refused"),
+    (AccountDisconnected, "stripe_account_disconnected"),
+)
+"""Codes of what is no refusal of the request itself; the first class that matches decides."""
 
 
 class MutationStatus(StrEnum):
@@ -130,20 +150,41 @@ def record_json(row: RecordRow, seq: int | None) -> JsonObject:
         "deleted": row.deleted,
         "payload": canonical_json.loads(row.payload_json),
         "payload_hash": row.payload_hash,
-        "inserted_at": row.inserted_at.isoformat(),
-        "updated_at": row.updated_at.isoformat(),
-        "upstream_updated_at": row.upstream_updated_at.isoformat(),
+        "inserted_at": _time(row.inserted_at),
+        "updated_at": _time(row.updated_at),
+        "upstream_updated_at": _time(row.upstream_updated_at),
         "upsert_opts": None,
         "updated_idx": row.updated_idx,
         "seq": seq,
     }
 
 
+def report_json(report: MutationReport) -> JsonObject:
+    """A report for JSON: ``results`` of all, ``records`` of those that succeeded, ``late``."""
+    return {
+        "results": [each.as_json() for each in report.results],
+        "records": report.records,
+        "late": list(report.late),
+    }
+
+
 def refusal_of(error: StripeError) -> Refusal:
-    """Stripe's own words for an error, or ours where it did not answer."""
-    if error.refusal is not None:
-        return error.refusal
-    return Refusal("api_error", code=error.code, message=str(error), request_id=error.request_id)
+    """Stripe's own words for an error, or ours where it did not answer.
+
+    Returns:
+        Its ``code`` is ours where the error is not about the request: ``rate_limit``,
+        ``lock_timeout``, ``stripe_unreachable``, ``stripe_unavailable``, ``stripe_key_refused``,
+        ``stripe_account_disconnected``.
+    """
+    refusal = error.refusal or Refusal(
+        "api_error", code=error.code, message=str(error), request_id=error.request_id
+    )
+    code = next((code for kind, code in _CODES if isinstance(error, kind)), None)
+    return replace(refusal, code=code) if code else refusal
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def _given(values: dict[str, Any]) -> JsonObject:

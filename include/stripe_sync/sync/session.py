@@ -14,7 +14,7 @@ from stripe_sync.catalog import Catalog, Collection, Evidence
 from stripe_sync.client import SharedBudget, SharedRateLimiter, StripeApi
 from stripe_sync.client.stripe_clock import StripeClock
 from stripe_sync.clock import Clock, SystemClock, WarehouseClock
-from stripe_sync.errors import ConfigurationError, SyncConflict
+from stripe_sync.errors import ConfigurationError, SyncConflict, SyncNotFound
 from stripe_sync.extract.context import ReadContext
 from stripe_sync.extract.normalize import Normalizer
 from stripe_sync.extract.reader import CollectionReader
@@ -272,6 +272,7 @@ async def open_session(
     requests_per_second: float | None = None,
     clock: Clock | None = None,
     common: SharedResources | None = None,
+    create: bool = True,
 ) -> AsyncIterator[Session]:
     """Open a sync: apply migrations, check the key, create the sync where it does not exist.
 
@@ -281,8 +282,10 @@ async def open_session(
         requests_per_second: Largest rate of this session's backfill instead of the sync's own.
         clock: Counts the seconds; what time it is, the warehouse's clock shows.
         common: Resources that it shares with other sessions, None for its own.
+        create: Whether a sync that does not exist is created; else it is an error.
 
     Raises:
+        SyncNotFound: There is no such sync, and none is to be created.
         AuthenticationError: Stripe refuses the key.
         AccountDisconnected: The key has no access to the connected account.
         SyncConflict: The sync is paused, disconnected or being deleted.
@@ -299,6 +302,9 @@ async def open_session(
                 open_shared_resources(connections.warehouse_url, clock)
             )
         stored = await asyncio.to_thread(_find_sync, common.warehouse, lake, sync_name)
+        if stored is None and not create:
+            message = f"there is no sync {sync_name}"
+            raise SyncNotFound(message)
         connections = connections.of_sync(stored)
         rules = connections.field_rules()
         credential, settings = connections.credential, connections.settings
