@@ -13,8 +13,8 @@ from stripe_sync.catalog import Collection, load_catalog
 from stripe_sync.catalog.calls import placeholders, reference
 from stripe_sync.mutations.encoding import encode
 from stripe_sync.mutations.sdk_params import params_of
-from stripe_sync.mutations.validation import check, mutable_collections
-from stripe_sync.mutations.verbs import routes_of, verbs_of
+from stripe_sync.mutations.validation import check
+from stripe_sync.mutations.verbs import mutable_collections, routes_of, verbs_of
 
 from .conftest import Api
 

@@ -133,3 +133,12 @@ def test_settings_that_do_not_fit_are_refused(api: Any) -> None:
     for changes in ({"latency": -1}, {"colour": "red"}, {"faults": [{"kind": "fire"}]}):
         with pytest.raises(ControlError):
             api.control.settings(**changes)
+
+
+def test_an_answer_may_come_after_its_event(api: Any) -> None:
+    api.control.fault("slow", endpoint="POST *", seconds=2)
+    head = {"authorization": f"Bearer {api.server.api_key}"}
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{api.server.base_url}/v1/customers", headers=head, timeout=0.5)
+    while api.event_types() != ["customer.created"]:
+        pass

@@ -110,7 +110,7 @@ def test_lines_of_a_draft_are_replaced_as_a_whole(shop: SyncHarness) -> None:
 def test_lines_of_a_draft_that_is_deleted_stay(shop: SyncHarness) -> None:
     draft = first(shop, "invoice", status="draft")
     data = [{**line, "id": f"{line['id']}_2"} for line in draft["lines"]["data"]]
-    doomed = {**draft, "id": "in_doomed", "lines": {**draft["lines"], "data": data}}
+    doomed = {**draft, "id": "in_doomed", "parent": None, "lines": {**draft["lines"], "data": data}}
     shop.sandbox.control.put(doomed, emit=True)
     shop.poll()
     lines = children(shop, "line_item", "in_doomed")
@@ -152,7 +152,8 @@ def test_setup_attempts_follow_their_intent(shop: SyncHarness) -> None:
     attempt = first(shop, "setup_attempt")
     intent = attempt["setup_intent"]
     shop.sandbox.control.put({**attempt, "id": "setatt_new"})
-    shop.sandbox.control.mutate("setup_intent", intent, {"latest_attempt": "setatt_new"})
+    changed = {"latest_attempt": "setatt_new", "status": "requires_confirmation"}
+    shop.sandbox.control.mutate("setup_intent", intent, changed)
     ask(shop, "post", f"/v1/setup_intents/{intent}/confirm")
     shop.poll()
     assert last(shop, "setatt_new") == ("created", "poll", None)
