@@ -72,8 +72,8 @@ def is_stored(stripe_event: StripeEvent, stored: Sequence[StoredChange]) -> bool
     if not reported or stripe_event.change in {ChangeType.CREATED, ChangeType.DELETED}:
         return False
     for each in stored:
-        if each.request_id and each.request_id != stripe_event.request_id:
-            continue  # the change of another request, whatever it has in common with this one
+        if each.request_id:
+            continue  # a mutation's: its one Stripe event is known by its request (echoes.py)
         if _overlap(reported, each.changes):
             found_after = each.created_at + _CLOCK_DIFFERENCE >= stripe_event.created
             return not each.reported and found_after and _contains(each.changes, reported)
