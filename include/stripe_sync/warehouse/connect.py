@@ -112,6 +112,7 @@ def create_engine(url: str, *, connections: int = 10, kept_open: int = 2) -> Eng
         pool_size=kept_open,
         max_overflow=connections - kept_open,
         pool_timeout=_POOL_WAIT_SECONDS,
+        hide_parameters=True,  # tracebacks would show what a mutation sends
         json_serializer=lambda value: canonical_json.dumps(value).decode(),
         json_deserializer=canonical_json.loads,
     )

@@ -33,6 +33,14 @@ CROSS JOIN LATERAL (
     FROM stripe_sync.pending_fetches AS f
     WHERE f.sync_id = s.id AND f.changed_at < now() - interval '1 hour'
     HAVING count(*) > 0
+    UNION ALL
+    SELECT 6, count(*) || ' writes to Stripe have an unknown outcome (the first: '
+        || min(m.kind || ' of ' || m.collection_id)
+        || '): run them again with the same key within 23 hours, or look for the change in Stripe'
+    FROM stripe_sync.mutations AS m
+    WHERE m.sync_id = s.id AND m.status = 'sent'
+        AND m.sent_at BETWEEN now() - interval '7 days' AND now() - interval '1 hour'
+    HAVING count(*) > 0
 ) AS problem
 WHERE s.status IN ('active', 'disconnected') AND problem.text IS NOT NULL
 ORDER BY s.name, problem.place, problem.text
