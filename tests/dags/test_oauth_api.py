@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -122,6 +123,19 @@ def test_a_repeated_callback_has_the_same_answer_and_sends_the_code_once(
     callback = approve(start(api, redirect_url=BACK))
     first, second = follow(api, callback), follow(api, callback)
     assert first.headers["location"] == second.headers["location"]
+    assert exchanges(sandbox) == 1
+
+
+def test_callbacks_at_once_have_the_same_answer_and_send_the_code_once(
+    api: ApiServer, sandbox: Running
+) -> None:
+    sync = {"name": "somebody", "collection_ids": ["customer"]}
+    callback = approve(start(api, redirect_url=BACK, sync=sync))
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda _: follow(api, callback), range(4)))
+
+    expected = f"{BACK}?credential_id=stripe_{ACCOUNT}_test"
+    assert {each.headers["location"] for each in answers} == {expected}
     assert exchanges(sandbox) == 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +25,9 @@ CALLER_STATE_BYTES = 5_000
 
 _EXCHANGE_SECONDS = 60.0
 """After this time an exchange without a result has been lost with its process."""
+
+_REPEAT_SECONDS, _LOOK_SECONDS = 5.0, 0.1
+"""How long a repeat waits for the answer to the first request, and how often it looks."""
 
 _AGAIN = "start again with start-auth"
 _LOST = (
@@ -195,12 +199,13 @@ def complete_authorization(
         authorizations = warehouse.oauth_authorizations
         if authorization.status == "started":
             platform = open_platform(authorization.platform_id)
-            if not authorizations.claim(authorization.id, hashed(code)):
+            if authorizations.claim(authorization.id, hashed(code)):
+                _exchange(warehouse, authorization, platform, code)
+            elif _current(warehouse, authorization).code_hash != hashed(code):
                 raise _not_claimed(warehouse, authorization)
-            _exchange(warehouse, authorization, platform, code)
         elif authorization.code_hash != hashed(code):
             raise _used(authorization)
-        found = _current(warehouse, authorization)
+        found = _after_exchange(warehouse, authorization)
         if found.status == "exchanged":
             stored = store(found)
             authorizations.change(
@@ -229,6 +234,19 @@ def _exchange(
         change(authorization.id, status="failed", message=str(error))
         raise
     change(authorization.id, status="exchanged", account_id=account_id)
+
+
+def _after_exchange(warehouse: Warehouse, authorization: OAuthAuthorization) -> OAuthAuthorization:
+    """The authorization, after another process has exchanged its code: browsers ask twice at once.
+
+    As it is where that takes longer.
+    """
+    end = time.monotonic() + _REPEAT_SECONDS
+    found = _current(warehouse, authorization)
+    while found.status == "claimed" and time.monotonic() < end:
+        time.sleep(_LOOK_SECONDS)
+        found = _current(warehouse, authorization)
+    return found
 
 
 def _current(warehouse: Warehouse, authorization: OAuthAuthorization) -> OAuthAuthorization:
