@@ -67,6 +67,7 @@ if TYPE_CHECKING:
         KeyProperties,
         change_credential,
         describe_credentials,
+        follow_new_key,
         import_credential,
         probe_stored_credential,
     )
@@ -266,6 +267,7 @@ __all__ = [
     "find_authorization",
     "find_missing_data",
     "finish_erasures",
+    "follow_new_key",
     "get_sync",
     "import_credential",
     "list_connected_accounts",
@@ -322,6 +324,7 @@ _MODULES = {
         "KeyProperties",
         "change_credential",
         "describe_credentials",
+        "follow_new_key",
         "import_credential",
         "probe_stored_credential",
     ),

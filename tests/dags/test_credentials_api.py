@@ -298,6 +298,33 @@ def test_a_new_key_is_accepted_for_the_same_account_and_mode_only(
     assert kept == (key if status == 200 else SECRET)
 
 
+@pytest.mark.parametrize("way", ["PATCH", "POST"])
+def test_connected_accounts_follow_the_new_key_of_their_platform(
+    api: ApiServer, sandbox: Running, way: str
+) -> None:
+    for number in (1, 2):
+        sandbox.control.add_account(f"acct_{number}")
+    sandbox.control.add_key("sk_test_rolled")
+    sandbox.control.add_key("sk_test_another")
+    platform = post(api, body())
+    connected, another = (
+        post(api, body(key, account=account))
+        for key, account in ((SECRET, "acct_1"), ("sk_test_another", "acct_2"))
+    )
+
+    if way == "PATCH":
+        change(api, platform, {"properties": {"secret_key": "sk_test_rolled"}})
+    else:
+        post(api, body("sk_test_rolled"), status=200)
+
+    keys = [StripeHook(each["id"]).get_conn() for each in (platform, connected, another)]
+    assert [each.api_key for each in keys] == ["sk_test_rolled"] * 2 + ["sk_test_another"]
+    assert [each.account for each in keys] == [None, "acct_1", "acct_2"]
+    # A new key of a connected account's credential is only its own.
+    change(api, connected, {"properties": {"secret_key": SECRET}})
+    assert StripeHook(platform["id"]).get_conn().api_key == "sk_test_rolled"
+
+
 def test_a_credential_is_deleted_when_no_sync_uses_it(api: ApiServer) -> None:
     found = post(api, body())
     path = f"{URL}/{found['id']}"

@@ -152,6 +152,35 @@ def change_credential(
     return replace(changed, metadata=metadata)
 
 
+def follow_new_key(
+    before: StoredCredential, after: StoredCredential, stored: Iterable[StoredCredential]
+) -> list[StoredCredential]:
+    """The credentials of connected accounts after the key of their platform was replaced.
+
+    They have the platform's key, because Connect's OAuth stores the account and no tokens.
+
+    Args:
+        before: The platform's credential with the old key.
+        after: The same with the new key.
+        stored: All stored credentials.
+
+    Returns:
+        What to store, before the platform's own: then a repetition finds what is left.
+
+    Example:
+        >>> from stripe_sync import follow_new_key
+        >>> follow_new_key(stored, stored, [])  # the same key
+        []
+    """
+    if before.api_key == after.api_key or "account" in before.fields:
+        return []
+    return [
+        replace(each, api_key=after.api_key, key_since=after.key_since, health=after.health)
+        for each in stored
+        if each.api_key == before.api_key and "account" in each.fields
+    ]
+
+
 def probe_stored_credential(
     stored: StoredCredential, *, warehouse_url: str | None = None
 ) -> StoredCredential:

@@ -35,6 +35,7 @@ from stripe_sync import (
     StoredCredential,
     change_credential,
     describe_credentials,
+    follow_new_key,
     import_credential,
     probe_stored_credential,
 )
@@ -78,13 +79,13 @@ def read(credential_id: str) -> Credential:
 def update(credential_id: str, body: CredentialUpdate, *, check: Check = False) -> Credential:
     """Change a credential. A new key must be of the same account and mode."""
     check_encryption()
-    credential = load_credential(credential_id)
+    before = load_credential(credential_id)
     changes = {name: getattr(body, name) for name in body.model_fields_set - {"properties"}}
     changes |= {name: getattr(body.properties, name) for name in ("name", "test")}
     if secret_key := _secret_key(body.properties):
         changes["secret_key"] = secret_key
-    credential = change_credential(credential, changes, warehouse_url=warehouse_if_any())
-    save_credential(credential)
+    credential = change_credential(before, changes, warehouse_url=warehouse_if_any())
+    _save_with_copies(before, credential, load_credentials())
     return _answer(_checked(credential) if check else credential)
 
 
@@ -124,14 +125,25 @@ def import_key(body: NewCredential) -> tuple[StoredCredential, bool]:
         account=properties.account,
         api_base=properties.api_base or _default_api_base(),
     )
+    stored = load_credentials()
     credential = import_credential(
         key,
-        load_credentials(),
+        stored,
         metadata=body.metadata,
         external_id=body.external_id,
         warehouse_url=warehouse_if_any(),
     )
-    return credential, save_credential(credential)
+    before = next((each for each in stored if each.id == credential.id), credential)
+    return credential, _save_with_copies(before, credential, stored)
+
+
+def _save_with_copies(
+    before: StoredCredential, credential: StoredCredential, stored: Sequence[StoredCredential]
+) -> bool:
+    """Store a credential, and its new key for connected accounts too; whether it is new."""
+    for each in follow_new_key(before, credential, stored):
+        save_credential(each)
+    return save_credential(credential)
 
 
 def _secret_key(properties: KeyUpdate) -> str | None:
