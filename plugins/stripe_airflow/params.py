@@ -106,7 +106,12 @@ def erase_params() -> dict[str, Param]:
     """Parameters of a run that erases a customer."""
     return {
         "sync": sync_param(),
-        "customer": Param("", type="string", title="Customer", description="Its id, cus_…."),
+        "customer": Param(
+            "",
+            type="string",
+            title="Customer",
+            description="Its id, cus_…; for a guest that of a payment: pi_…, ch_… or cs_….",
+        ),
         "confirm": Param("", type="string", title="Confirm", description="The id again."),
     }
 

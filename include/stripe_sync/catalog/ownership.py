@@ -25,6 +25,14 @@ Key = tuple[str, str]
 
 _EACH = "*"
 
+_GUESTS = {
+    "ch_": f"{ID_PREFIX}charge",
+    "py_": f"{ID_PREFIX}charge",
+    "pi_": f"{ID_PREFIX}payment_intent",
+    "cs_": f"{ID_PREFIX}checkout.session",
+}
+"""Collections of payments, by how their ids begin: all that names a guest, who has no customer."""
+
 _SHARED = frozenset(
     f"{ID_PREFIX}{name}"
     for name in (
@@ -61,6 +69,12 @@ _PARTS = frozenset(
     )
 )
 """Collections whose objects belong to the customer of an object that names them."""
+
+
+def root_of(customer_id: str) -> Key:
+    """The object that an erasure begins with: a customer, or the payment of a guest."""
+    guests = (name for prefix, name in _GUESTS.items() if customer_id.startswith(prefix))
+    return next(guests, CUSTOMERS), customer_id
 
 
 @dataclass(slots=True)

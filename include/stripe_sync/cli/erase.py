@@ -25,7 +25,10 @@ LakeUrl = Annotated[
 
 def erase(
     sync: Annotated[str, typer.Argument(help="Name of the sync, or its id.")],
-    customer: Annotated[str, typer.Argument(help="Id of the customer, cus_….")],
+    customer: Annotated[
+        str,
+        typer.Argument(help="Id of the customer, cus_…; of a guest's payment, pi_…, ch_…, cs_…."),
+    ],
     *,
     warehouse_url: WarehouseUrl,
     lake_url: LakeUrl,

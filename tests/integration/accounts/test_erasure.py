@@ -48,7 +48,7 @@ def erase(sync: SyncHarness, customer: str, **options: Any) -> CustomerErasure:
     return erase_customer(where.warehouse_url, where.lake_url, SYNC, customer, **options)
 
 
-def belongings(customer: str, mark: str = "a") -> list[dict[str, Any]]:
+def belongings(customer: str | None, mark: str = "a") -> list[dict[str, Any]]:
     """Objects that belong to a customer, most of which name only each other."""
     about = {"name": NAME, "email": MAIL}
 
@@ -134,6 +134,33 @@ def test_nothing_of_a_customer_is_left_and_everything_of_others(stored: Stored) 
     again = erase(sync, stored.ada)
     assert (again.records, again.events, again.files, again.objects) == (0, 0, 0, {})
     assert sync.sql("SELECT seq, id FROM stripe_raw.events ORDER BY seq") == after
+    assert finish_erasures(*urls(sync), SYNC) == []
+
+
+@pytest.mark.parametrize("payment", ["pi_a", "ch_a", "cs_a"])
+def test_a_guest_is_erased_by_the_id_of_any_of_their_payments(
+    harness: SyncHarness, payment: str
+) -> None:
+    sync = unthrottled(harness)
+    sessions = [
+        {
+            "object": "checkout.session",
+            "id": f"cs_{mark}",
+            "created": CREATED,
+            "payment_intent": f"pi_{mark}",
+            "customer": None,
+            "customer_details": {"email": mail},
+        }
+        for mark, mail in (("a", MAIL), ("b", OTHER))
+    ]
+    sync.sandbox.control.put(*belongings(None), *sessions)
+    sync.backfill("checkout.session", *KINDS)
+
+    erased = erase(sync, payment)
+
+    assert places(sync, *PERSONAL) == []
+    assert erased.objects["checkout.session"] == erased.objects["charge"] == 1
+    assert sync.record("cs_b")["payload"]["customer_details"] == {"email": OTHER}
     assert finish_erasures(*urls(sync), SYNC) == []
 
 

@@ -19,7 +19,7 @@ from itertools import chain
 from stripe_sync.accounts.erasing.search import Search
 from stripe_sync.accounts.syncs import find_sync, open_warehouse
 from stripe_sync.catalog import ID_PREFIX, load_catalog
-from stripe_sync.catalog.ownership import CUSTOMERS, Key
+from stripe_sync.catalog.ownership import Key, root_of
 from stripe_sync.errors import ConfigurationError, SyncConflict
 from stripe_sync.lake import Lake, LakeErasure
 from stripe_sync.records import canonical_json, ids
@@ -77,7 +77,8 @@ def erase_customer(
         warehouse_url: The warehouse.
         lake_url: The lake, as in ``Connections``.
         sync: Name of the sync, or its id.
-        customer: ``cus_…``; one that is not stored yet never will be.
+        customer: ``cus_…``; one that is not stored yet never will be. For a guest, who has no
+            customer, the id of a payment: ``pi_…``, ``ch_…`` or ``cs_…``.
         dry_run: Only count, change nothing.
         progress: Called after each step with what was done and how often.
 
@@ -153,7 +154,7 @@ class _Run:
     def count(self) -> CustomerErasure:
         """What would be erased."""
         search = Search(self.warehouse, self.lake, self.sync.id)
-        search.found = {(CUSTOMERS, self.customer)}
+        search.found = {root_of(self.customer)}
         while search.grow():
             pass
         report = self._report(search, dry_run=True)
@@ -189,7 +190,7 @@ class _Run:
 
     def _erase_rows(self, found: set[Key], report: CustomerErasure) -> None:
         erasures, sync_id = self.warehouse.erasures, self.sync.id
-        for collection_id, names in _by_collection(found).items():
+        for collection_id, names in _by_collection(found, root_of(self.customer)).items():
             for start in range(0, len(names), PART_OBJECTS):
                 part = names[start : start + PART_OBJECTS]
                 records, events = erasures.erase(sync_id, collection_id, part)
@@ -217,13 +218,13 @@ def _has_data(text: str) -> bool:
     return not is_erased(canonical_json.loads(text))
 
 
-def _by_collection(keys: Iterable[Key]) -> dict[str, list[str]]:
+def _by_collection(keys: Iterable[Key], root: Key) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for collection_id, name in sorted(keys):
         found.setdefault(collection_id, []).append(name)
     # The customer last: what is left of an erasure that was killed is found again by their id.
-    customers = found.pop(CUSTOMERS, [])
-    return {**found, CUSTOMERS: customers} if customers else found
+    last = found.pop(root[0], [])
+    return {**found, root[0]: last} if last else found
 
 
 def _by_name(counts: Counter[str]) -> dict[str, int]:

@@ -18,7 +18,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from stripe_sync.catalog.ownership import CUSTOMERS, Key, load_ownership
+from stripe_sync.catalog.ownership import Key, load_ownership, root_of
 from stripe_sync.errors import WarehouseError
 from stripe_sync.records import ids
 from stripe_sync.records.erasure import erased_row, named_strings
@@ -170,7 +170,7 @@ class Erasures:
     def begin(self, sync_id: UUID, customer_id: str) -> None:
         """Remember a customer: from the next commit on nothing of them is stored any more."""
         with self._cursor() as cursor:
-            cursor.execute(_BEGIN, (sync_id, CUSTOMERS, customer_id, customer_id))
+            cursor.execute(_BEGIN, (sync_id, *root_of(customer_id), customer_id))
 
     def add(self, sync_id: UUID, customer_id: str, keys: Iterable[Key]) -> None:
         """Remember objects that belong to a customer."""
