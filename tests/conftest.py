@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import shutil
@@ -9,6 +10,28 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+_MEMORY, _ROOM = Path("/dev/shm"), 4 << 30
+
+
+def _keep_temporary_files_in_memory() -> None:
+    """Until this process ends, if there is room and TMPDIR does not say where else.
+
+    A test's database, lake and stack are thousands of small files: to copy an empty warehouse
+    takes 0.2 s of CPU time on ext4, 0.04 s in memory. The processes of xdist inherit TMPDIR.
+    """
+    if "TMPDIR" in os.environ or not os.access(_MEMORY, os.W_OK | os.X_OK):
+        return
+    if shutil.disk_usage(_MEMORY).free < _ROOM:
+        return
+    folder = tempfile.mkdtemp(prefix="stripe-sync-tests-", dir=_MEMORY)
+    Path(folder).chmod(0o755)  # for root, PostgreSQL runs as another user
+    # Registered before the one of PostgreSQL's package, which writes there, so it runs after it.
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["TMPDIR"] = tempfile.tempdir = folder
+
+
+_keep_temporary_files_in_memory()
 
 # Airflow reads its settings at import, so they stand before anything that may import it.
 _AIRFLOW_HOME = tempfile.mkdtemp(prefix="stripe-sync-airflow-")
