@@ -2,54 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import Any
+from datetime import UTC, datetime
 
 import pytest
 
+from integration.sync.reconcile.reading import drift, objects, reconcile
 from shop import BackfilledShop
 from stripe_sync.catalog import Retrieval, load_catalog
-from stripe_sync.clock import SystemClock
 from stripe_sync.errors import ConfigurationError, StripeUnavailable, SyncBusy
-from stripe_sync.records import CollectionStatus
-from stripe_sync.sync.lake_follower import LakeFollower
-from stripe_sync.sync.poll.supervisor import poll_for
 from stripe_sync.sync.reconcile.deletions import why_deletes_unknown
-from stripe_sync.sync.reconcile.reconcile import ReconcileReport, reconcile_collection
-from stripe_sync.sync.reconcile.schedule import DueRead, plan_chosen, plan_due
-from stripe_sync.sync.session import open_session
+from stripe_sync.sync.reconcile.schedule import plan_chosen
 from stripe_sync.warehouse import Warehouse
-from sync_harness import SYNC, SyncHarness, unthrottled
+from sync_harness import SYNC, SyncHarness
 
 CATALOG = load_catalog()
 LISTED = (Retrieval.TOP_LEVEL_LIST, Retrieval.NESTED_LIST)
 
 
-def reconcile(harness: SyncHarness, collection: str, days: int | None = None) -> ReconcileReport:
-    window = None if days is None else timedelta(days=days)
-    return reconcile_collection(harness.connections, SYNC, collection, window=window)
-
-
-def drift(report: ReconcileReport) -> tuple[int, int, int]:
-    assert report.drift == report.created + report.repaired + report.deleted
-    return report.created, report.repaired, report.deleted
-
-
 def last(harness: SyncHarness, upstream_id: str) -> tuple[str, str]:
     event = harness.events(upstream_id)[-1]
     return event["event_type"], event["source"]
-
-
-def objects(harness: SyncHarness, kind: str, **fields: Any) -> list[Any]:
-    return [
-        obj
-        for obj in harness.sandbox.control.objects(kind)
-        if all(obj.get(name) == value for name, value in fields.items())
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +33,6 @@ def shop(
     with backfilled.copy(tmp_path_factory.mktemp("reconcile")) as copy:
         yield copy.harness
         copy.harness.assert_streams_agree()
-
-
-@pytest.fixture
-def quick(harness: SyncHarness) -> SyncHarness:
-    """A sync that was never run, without Stripe's limits."""
-    return unthrottled(harness)
 
 
 def test_an_unchanged_account_needs_no_repair_in_any_collection(shop: SyncHarness) -> None:
@@ -272,126 +239,6 @@ def test_only_one_process_reads_a_collection(quick: SyncHarness) -> None:
             reconcile(quick, "product")
 
 
-def test_a_poller_may_run_at_the_same_time(quick: SyncHarness) -> None:
-    control, customers = quick.sandbox.control, quick.stripe.v1.customers
-    control.seed({"customer": 250})
-    quick.backfill("customer")
-    quick.poll()
-    polling = threading.Thread(
-        target=poll_for,
-        args=(quick.connect, quick.connections.warehouse_url),
-        kwargs={"seconds": 4},
-    )
-    polling.start()
-    names = [obj["id"] for obj in objects(quick, "customer")]
-    for number in range(5):
-        control.mutate("customer", names[number], {"description": "silent"})
-        customers.update(names[10 + number], {"description": "expected"})
-        customers.delete(names[20 + number])
-        reconcile(quick, "customer")
-    polling.join()
-    quick.poll()
-    assert drift(reconcile(quick, "customer")) == (0, 0, 0)
-    quick.assert_streams_agree()
-    for number in range(5):
-        assert quick.record(names[number])["payload"]["description"] == "silent"
-        assert quick.record(names[20 + number])["deleted"]
-    stored = quick.sql("SELECT id::text FROM stripe_raw.events")
-    written = [str(found) for found in quick.lake.events()["id"]]
-    assert sorted(written) == sorted(row[0] for row in stored)
-
-
-@pytest.mark.parametrize("reading", ["reconcile", "backfill"])
-def test_a_change_that_is_read_before_its_stripe_event_has_one_change_event(
-    quick: SyncHarness, reading: str
-) -> None:
-    control, customers = quick.sandbox.control, quick.stripe.v1.customers
-    control.seed({"customer": 20})
-    quick.backfill("customer")
-    quick.poll()
-    control.fault("late_event", probability=1.0, seconds=1.0)
-    polling = threading.Thread(
-        target=poll_for,
-        args=(quick.connect, quick.connections.warehouse_url),
-        kwargs={"seconds": 12},
-    )
-    polling.start()
-    while quick.sql("SELECT count(*) FROM stripe_sync.poll_state WHERE lease_until > now()") != [
-        (1,)
-    ]:
-        continue
-    for each in objects(quick, "customer"):
-        customers.update(each["id"], {"description": "changed"})
-    if reading == "reconcile":
-        assert drift(reconcile(quick, "customer")) == (0, 0, 0)
-    else:
-        quick.backfill("customer")
-    polling.join()
-    control.no_faults()
-    quick.poll()
-    rows = quick.sql(
-        "SELECT count(*), count(stripe_event_id) FROM stripe_raw.events"
-        " WHERE collection_id = 'stripe:customer' AND changes ? 'description'"
-    )
-    assert rows == [(20, 20)]
-    quick.assert_streams_agree()
-
-
-@pytest.mark.parametrize("reading", ["reconcile", "backfill"])
-def test_a_change_that_is_read_while_nobody_polls_has_one_change_event(
-    quick: SyncHarness, reading: str
-) -> None:
-    customers = quick.stripe.v1.customers
-    quick.sandbox.control.seed({"customer": 20})
-    quick.backfill("customer")
-    quick.poll()
-    before = {each["id"]: each["description"] for each in objects(quick, "customer")}
-    names = list(before)
-    for name in names[:5] + names[10:]:
-        customers.update(name, {"description": "changed"})
-    for name in names[:5]:
-        customers.update(name, {"description": "changed again", "metadata": {"a": "b"}})
-        customers.update(name, {"metadata": {"c": "d"}})
-    for name in names[5:10]:
-        customers.delete(name)
-    new = [customers.create({}).id for _ in range(5)]
-    if reading == "reconcile":
-        assert drift(reconcile(quick, "customer")) == (5, 15, 5)
-    else:
-        quick.backfill("customer")
-    quick.poll()
-    reported = {name: [each["changes"] for each in quick.events(name)[1:]] for name in names}
-    for name in names[:5]:
-        # What a read found together is one change event; the rest is reported by Stripe's.
-        once, later = reported[name]
-        assert once == {"description": before[name], "metadata": {"a": None, "c": None}}
-        assert later == {"description": "changed", "metadata": {"a": None}}
-    assert all(reported[name] == [{"description": before[name]}] for name in names[10:])
-    for name in names[5:10] if reading == "reconcile" else ():
-        assert [each["event_type"] for each in quick.events(name)] == ["created", "deleted"]
-    assert all(len(quick.events(name)) == 1 for name in new)
-    quick.assert_streams_agree()
-
-
-def test_followers_of_one_sync_take_turns(quick: SyncHarness) -> None:
-    quick.stripe.v1.customers.create({"name": "Leto"})
-    quick.backfill("customer")
-    quick.sandbox.control.mutate("customer", objects(quick, "customer")[0]["id"], {"name": "Paul"})
-
-    async def beside() -> list[int]:
-        async with open_session(quick.connections, SYNC) as session:
-            one, other = LakeFollower(session), LakeFollower(session)
-            with session.warehouse.locks.lake(session.sync.id):
-                flushes = [asyncio.create_task(asyncio.to_thread(f.flush)) for f in (one, other)]
-                done, _ = await asyncio.wait(flushes, timeout=0.3)
-                assert not done
-            return await asyncio.gather(*flushes)
-
-    reconcile(quick, "customer")
-    quick.sql("UPDATE stripe_sync.lake_position SET seq = 0 RETURNING seq")
-    assert sorted(asyncio.run(beside())) == [0, 1]
-
-
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
@@ -408,87 +255,3 @@ def test_followers_of_one_sync_take_turns(quick: SyncHarness) -> None:
 def test_which_reads_find_deletions(name: str, reason: str | None) -> None:
     found = why_deletes_unknown(CATALOG.resolve(name), window=None, bound=None)
     assert found is None if reason is None else reason in str(found)
-
-
-class TestPlan:
-    def due(self, harness: SyncHarness, now: datetime) -> dict[str, int | None]:
-        found = plan_due(harness.connections, SYNC, now)
-        return {each.collection: each.window_days for each in found}
-
-    def backfilled(self, harness: SyncHarness, at: datetime, *names: str) -> None:
-        harness.backfill(*names)
-        harness.sql(
-            "UPDATE stripe_sync.collection_state SET started_at = %s RETURNING collection_id", at
-        )
-
-    def test_nothing_is_due_before_a_backfill(self, quick: SyncHarness) -> None:
-        assert self.due(quick, SystemClock().now()) == {}
-
-    def test_windows_come_round_and_whole_collections_at_night(self, quick: SyncHarness) -> None:
-        start = datetime(2026, 3, 2, 12, tzinfo=UTC)  # a Monday
-        self.backfilled(quick, start, "customer", "coupon", "balance_transaction")
-        assert self.due(quick, start + timedelta(minutes=14)) == {}
-        assert self.due(quick, start + timedelta(minutes=15)) == {"balance_transaction": 1}
-        night = datetime(2026, 3, 3, 3, tzinfo=UTC)
-        assert self.due(quick, night) == {"coupon": None, "balance_transaction": 1}
-        assert self.due(quick, start + timedelta(days=1))["balance_transaction"] == 10
-        sunday = datetime(2026, 3, 8, 3, tzinfo=UTC)
-        before = self.due(quick, sunday - timedelta(seconds=1))
-        assert (before["balance_transaction"], "customer" in before) == (10, False)
-        assert self.due(quick, sunday) == dict.fromkeys(
-            ["customer", "coupon", "balance_transaction"]
-        )
-
-    def test_what_was_read_again_is_not_due(self, quick: SyncHarness) -> None:
-        now = SystemClock().now()
-        self.backfilled(quick, now - timedelta(days=20), "customer", "balance_transaction")
-        assert self.due(quick, now) == dict.fromkeys(["customer", "balance_transaction"])
-        reconcile(quick, "customer")
-        reconcile(quick, "balance_transaction")
-        assert self.due(quick, now) == {}
-        assert self.due(quick, now + timedelta(minutes=16)) in (
-            {"balance_transaction": 1},
-            dict.fromkeys(["customer", "balance_transaction"]),  # a Sunday night passed
-        )
-        reconcile(quick, "balance_transaction", days=1)
-        assert self.due(quick, SystemClock().now()) == {}
-
-    def test_a_gap_stays_open_until_a_backfill_that_began_in_it_was_read_again(
-        self, quick: SyncHarness
-    ) -> None:
-        now = SystemClock().now()
-        self.backfilled(quick, now - timedelta(hours=2), "customer", "coupon")
-        with Warehouse(quick.connections.warehouse_url) as warehouse:
-            sync = warehouse.syncs.get(SYNC)
-            month = timedelta(days=31)
-            warehouse.gaps.open(sync.id, began_at=now - month, ended_at=now, reason="a test")
-            state = warehouse.collections.state(sync.id, "stripe:customer")
-            assert state
-            generation = state.generation
-            warehouse.collections.start(
-                sync.id, "stripe:customer", generation=generation, resumed=True
-            )
-            assert self.due(quick, now) == {"coupon": None}
-            reconcile(quick, "coupon")
-            assert self.due(quick, now) == {}
-            assert warehouse.gaps.newest_open(sync.id)
-            warehouse.collections.finish(sync.id, "stripe:customer", CollectionStatus.DONE)
-            assert self.due(quick, now) == {"customer": None}
-            reconcile(quick, "customer")
-            assert self.due(quick, now) == {}
-            assert warehouse.gaps.newest_open(sync.id) is None
-
-    def test_chosen_collections_come_parents_first_whether_due_or_not(
-        self, quick: SyncHarness
-    ) -> None:
-        chosen = partial(plan_chosen, quick.connections, SYNC)
-        assert chosen(["stripe:person", "customer"], None) == [
-            DueRead("customer", None),
-            DueRead("person", None),
-        ]
-        derived_collections = [each.collection for each in chosen(["upcoming_line_item"], None)]
-        assert derived_collections == ["upcoming_subscription_invoice", "upcoming_customer_invoice"]
-        recent = {each.collection for each in chosen([], 7)}
-        assert {"charge", "setup_attempt"} <= recent
-        assert not recent & {"mandate", "payment_method", "discount"}
-        assert len(chosen([], None)) == len(CATALOG) - 1
