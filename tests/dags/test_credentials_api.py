@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from dags.api_server import ApiServer, api_server
+from dags.stored_keys import ACCOUNT, SECRET, SPEC_KEY, URL, body, post, without_credentials
 from stripe_airflow.hooks.connections import connections_for
 from stripe_airflow.hooks.stripe import StripeHook
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_sandbox.server import Running
-from stripe_sync import ConfigurationError, backfill, create_sync, poll
+from stripe_sync import backfill, create_sync, poll
 
 SPEC = """{
     "properties": {
@@ -25,11 +26,7 @@ SPEC = """{
     },
     "metadata": { "custom_property": 42 }
   }"""
-SPEC_KEY = "sk_live_7eC39HqLyjWDarjtT1zdp7dc"
-ACCOUNT = "acct_1SandboxShop0001"
 OTHER = "acct_1Other"
-SECRET = "sk_test_" + "4eC39HqLyjWDarjtT1zdp7dc"
-URL = "/v1/credentials"
 
 
 @pytest.fixture(scope="module")
@@ -41,24 +38,8 @@ def server(airflow_database: None) -> Iterator[ApiServer]:
 @pytest.fixture
 def api(server: ApiServer, connections: None, sandbox: Running) -> Iterator[ApiServer]:
     """The API without stored credentials; its default address is the sandbox's."""
-    sandbox.control.add_key(SPEC_KEY)
-    sandbox.control.add_key(SECRET)
-    yield server
-    from airflow.models.connection import Connection
-    from airflow.utils.session import create_session
-
-    with create_session() as session:
-        session.query(Connection).delete()
-
-
-def body(key: str = SECRET, **properties: Any) -> dict[str, Any]:
-    return {"properties": {"kind": "stripe_key", "secret_key": key, **properties}}
-
-
-def post(api: ApiServer, content: Any, *, status: int = 201, path: str = URL) -> Any:
-    answer = api.call("op", "POST", path, json=content)
-    assert answer.status_code == status, answer.text
-    return answer.json()
+    with without_credentials(server, sandbox) as found:
+        yield found
 
 
 def test_the_body_of_the_specification_is_accepted_as_printed(api: ApiServer) -> None:
@@ -424,74 +405,3 @@ def test_what_polling_meets_is_the_health_of_the_key(api: ApiServer, sandbox: Ru
 
     change(api, found, {"properties": {"secret_key": SECRET}})
     assert health()["status"] == "ok"
-
-
-def test_a_sync_is_created_with_its_key(api: ApiServer, sandbox: Running) -> None:
-    content = {
-        "name": "eu",
-        "credential": {**body(name="Shop"), "metadata": {"a": 1}},
-        "rate_limit": {"allowed_requests": 20, "interval": 2000},
-        "max_age_days": 30,
-        "sync_frequency": 5000,
-        "backfill": False,
-    }
-    sync = post(api, content, path="/v1/syncs")["sync"]
-    assert sync["connection_id"] == f"stripe_{ACCOUNT}_test"
-    assert sync["settings"] == {
-        "cadence": "adaptive",
-        "longest_poll_interval": 5.0,
-        "max_age_days": 30,
-        "requests_per_second": 10.0,
-        "total_requests_per_second": 10.0,
-    }
-    assert connections_for("eu").credential.api_key == SECRET
-    cleared = api.call(
-        "op",
-        "PATCH",
-        "/v1/syncs/eu",
-        json={"rate_limit": None, "sync_frequency": 500, "max_age_days": None},
-    )
-    assert cleared.json()["settings"] == {"cadence": "fixed"}
-    other = {"name": "us", "credential_id": sync["connection_id"], "backfill": False}
-    assert post(api, other, path="/v1/syncs")["sync"]["connection_id"] == sync["connection_id"]
-
-
-@pytest.mark.parametrize(
-    ("content", "status", "param"),
-    [
-        ({"credential_id": "a", "connection_id": "b"}, 400, "credential_id"),
-        ({"credential": body(), "credential_id": "a"}, 400, "credential_id"),
-        ({"credential": body(), "connection_id": "a"}, 400, "connection_id"),
-        ({"credential": body("sk_test_wrong")}, 422, "credential.properties.secret_key"),
-        ({"credential": body(account="x")}, 400, "credential.properties.account"),
-        ({"credential": {"properties": {}}}, 400, "credential.properties.kind"),
-        ({"credential": body(), "test": False}, 400, "test"),
-        ({"rate_limit": {"allowed_requests": 0}}, 400, "rate_limit.allowed_requests"),
-        ({"rate_limit": {"allowed_requests": True}}, 400, "rate_limit.allowed_requests"),
-        ({"rate_limit": {"interval": 1}}, 400, "rate_limit.allowed_requests"),
-        (
-            {"rate_limit": {"allowed_requests": 1, "max_concurrent_requests": 5}},
-            *(400, "rate_limit.max_concurrent_requests"),
-        ),
-        (
-            {"rate_limit": {"allowed_requests": 1}, "settings": {"requests_per_second": 2}},
-            400,
-            "rate_limit",
-        ),
-        ({"max_age_days": 0}, 400, "max_age_days"),
-        ({"max_age_days": 1, "settings": {"max_age_days": 2}}, 400, "max_age_days"),
-        ({"sync_frequency": 499}, 400, "sync_frequency"),
-    ],
-)
-def test_mistakes_of_a_new_sync_are_named(
-    api: ApiServer, content: dict[str, Any], status: int, param: str
-) -> None:
-    refused = post(
-        api,
-        {"name": "eu", "test": True, "backfill": False, **content},
-        status=status,
-        path="/v1/syncs",
-    )
-    assert refused["error"]["param"] == param
-    with pytest.raises(ConfigurationError):
-        connections_for("eu")
