@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import stripe
 
+from stripe_sync.client.answers import Answer, RawAnswer, WriteAnswer, as_write
 from stripe_sync.client.credential import STRIPE_API_BASE, Credential
 from stripe_sync.client.envelope import problem_of
 from stripe_sync.client.error_mapping import (
@@ -24,9 +25,16 @@ from stripe_sync.client.rate_limit.limits import Priority, RateLimiter
 from stripe_sync.client.request import StripeRequest
 from stripe_sync.client.retry import RetryPolicy
 from stripe_sync.client.stripe_clock import StripeClock
-from stripe_sync.client.transport import NoConnection, PassedBody, Transport, before_send
+from stripe_sync.client.transport import (
+    NoConnection,
+    PassedBody,
+    Transport,
+    before_send,
+    raw_body,
+)
 from stripe_sync.clock import Clock, SystemClock
 from stripe_sync.errors import (
+    AuthenticationError,
     ConfigurationError,
     RateLimited,
     StripeError,
@@ -69,28 +77,6 @@ class Permit:
 
     granted_at: float = 0.0
     used: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    body: JsonObject
-    headers: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class WriteAnswer:
-    """The answer to a request that changes something.
-
-    Attributes:
-        body: The parsed body.
-        request_id: Stripe's id of the request that was executed; None where the answer lacks it.
-        is_replay: Whether this may be the stored answer of an earlier attempt, so that the object
-            may have changed since.
-    """
-
-    body: JsonObject
-    request_id: str | None
-    is_replay: bool
 
 
 class StripeApi:
@@ -306,12 +292,62 @@ class StripeApi:
         except StripeError as error:
             error.may_have_run = any(each.error.is_outcome_unknown for each in failures)
             raise
-        headers = answer.headers
-        return WriteAnswer(
-            answer.body,
-            headers.get("Original-Request") or headers.get("Request-Id"),
-            bool(failures) or headers.get("Idempotent-Replayed") == "true",
+        return as_write(answer, is_first=not failures)
+
+    async def pass_through(
+        self,
+        method: str,
+        template: str,
+        path_params: Mapping[str, str],
+        *,
+        query: str = "",
+        body: str | None = None,
+        idempotency_key: str | None = None,
+        api_version: str | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> RawAnswer:
+        """Send a request of somebody else, and return whatever Stripe answers.
+
+        Args:
+            method: ``get``, ``post`` or ``delete``.
+            template: ``/v1/customers/{customer}``.
+            path_params: Values for the braces.
+            query: The query string, encoded.
+            body: The form-encoded body of a POST; None for none.
+            idempotency_key: As for ``post``; None for none.
+            api_version: Stripe-Version for this request only.
+            retry: Number of attempts and waits; None for the client's own.
+
+        Raises:
+            AuthenticationError: Stripe refuses the key: that is not the caller's.
+            StripeError: Stripe does not answer; ``may_have_run`` as for ``write``.
+        """
+        options = _version(api_version)
+        if idempotency_key is not None:
+            options["idempotency_key"] = idempotency_key
+        call = StripeRequest(
+            method,
+            template,
+            path_params,
+            {},
+            Priority.LIVE,
+            options,
+            raw_query=query,
+            raw_body=body,
         )
+        failures: list[AttemptFailure] = []
+        try:
+            answer = await self._send(call, retry=retry, failures=failures)
+        except AuthenticationError:
+            raise
+        except StripeError as error:
+            error.may_have_run = any(each.error.is_outcome_unknown for each in failures)
+            last = failures[-1] if failures else None
+            if last is None or last.body is None or error.status is None:
+                raise
+            return RawAnswer(error.status, last.headers, last.body, None)
+        write = as_write(answer, is_first=not failures)
+        return RawAnswer(answer.status, answer.headers, answer.content, write)
 
     async def _send(
         self,
@@ -319,7 +355,7 @@ class StripeApi:
         permit: Permit | None = None,
         retry: RetryPolicy | None = None,
         failures: list[AttemptFailure] | None = None,
-    ) -> _Answer:
+    ) -> Answer:
         """Send a request until it succeeds; failed attempts are added to ``failures``."""
         policy = retry or self._retry
         failed = [] if failures is None else failures
@@ -329,7 +365,7 @@ class StripeApi:
             failed.append(failure)
 
         retrying = policy.retrying(self._clock, count)
-        outcome: _Answer | AttemptFailure = await retrying(
+        outcome: Answer | AttemptFailure = await retrying(
             self._attempt_of, call, permit or Permit(used=True), policy.timeouts.total
         )
         if isinstance(outcome, AttemptFailure):
@@ -339,7 +375,7 @@ class StripeApi:
 
     async def _attempt_of(
         self, call: StripeRequest, permit: Permit, seconds: float
-    ) -> _Answer | AttemptFailure:
+    ) -> Answer | AttemptFailure:
         outcome = await self._attempt(call, permit, seconds)
         if (
             call.may_shrink
@@ -351,7 +387,7 @@ class StripeApi:
 
     async def _attempt(
         self, call: StripeRequest, permit: Permit, seconds: float
-    ) -> _Answer | AttemptFailure:
+    ) -> Answer | AttemptFailure:
         if permit.used:
             await self._rate_limiter.acquire(call.endpoint, call.priority)
             permit.granted_at = self._clock.monotonic()
@@ -362,6 +398,7 @@ class StripeApi:
         self.stats.requests += 1
         sent = self.stripe_clock.monotonic()
         before_send.set(partial(self._renew_permit, call, permit))
+        raw_body.set(call.raw_body)
         try:
             async with asyncio.timeout(seconds):
                 response = await self._sdk.raw_request_async(
@@ -398,7 +435,7 @@ class StripeApi:
             await self._rate_limiter.acquire(call.endpoint, priority)
             permit.granted_at = self._clock.monotonic()
 
-    def _parse(self, call: StripeRequest, response: Any) -> _Answer | AttemptFailure:
+    def _parse(self, call: StripeRequest, response: Any) -> Answer | AttemptFailure:
         passed: PassedBody = response.body
         try:
             body = canonical_json.loads(passed.content)
@@ -406,7 +443,7 @@ class StripeApi:
             return unusable_answer(call.endpoint, self._credential.host, f"not whole JSON: {error}")
         if problem := problem_of(body, is_page=call.is_page):
             return unusable_answer(call.endpoint, self._credential.host, problem)
-        return _Answer(body, response.headers)
+        return Answer(body, response.headers, passed.content, response.code)
 
 
 def _version(api_version: str | None) -> dict[str, str]:

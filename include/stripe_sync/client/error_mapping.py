@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -37,11 +37,15 @@ class AttemptFailure:
         error: What to raise when no further attempt is made.
         retry: Whether another attempt may succeed and is safe.
         retry_after: Seconds from the Retry-After header, None without one.
+        body: The answer without keys, None where there was none.
+        headers: Those of the answer.
     """
 
     error: errors.StripeError
     retry: bool
     retry_after: float | None = None
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,8 @@ def from_error_answer(
         error=error,
         retry=_is_retryable(answer),
         retry_after=_seconds(answer.headers.get("Retry-After")),
+        body=str(failed.http_body or "").encode(),
+        headers=answer.headers,
     )
 
 

@@ -31,6 +31,8 @@ class StripeRequest:
         is_page: Whether the answer is a page of a list.
         may_shrink: Whether a page that is cut, late or answered with 5xx is not tried again: the
             caller asks for a smaller one.
+        raw_query: Query string as it is, beside ``params``.
+        raw_body: Body as it is, instead of ``params``; None for those.
 
     Raises:
         ConfigurationError: A parameter carries the name of a setting of the SDK, or a value for the
@@ -45,13 +47,16 @@ class StripeRequest:
     options: Mapping[str, str]
     is_page: bool = False
     may_shrink: bool = False
+    raw_query: str = ""
+    raw_body: str | None = None
     url: str = field(init=False)
 
     def __post_init__(self) -> None:
         if taken := _SDK_OPTIONS.intersection(self.params):
             message = f"{', '.join(sorted(taken))}: a setting of Stripe's SDK, not a parameter"
             raise ConfigurationError(message)
-        object.__setattr__(self, "url", _filled(self.template, self.path_params))
+        query = f"?{self.raw_query}" if self.raw_query else ""
+        object.__setattr__(self, "url", _filled(self.template, self.path_params) + query)
 
     @property
     def endpoint(self) -> str:

@@ -32,6 +32,9 @@ _PROXY_LOGIN = (
 before_send: ContextVar[Callable[[], Awaitable[None]] | None] = ContextVar("before_send")
 """Awaited when the connection of a request is open, just before the request is written to it."""
 
+raw_body: ContextVar[str | None] = ContextVar("raw_body", default=None)
+"""Body of the request in place of the one that the SDK makes of parameters; None for that."""
+
 # Both are process-wide settings of the SDK. Telemetry would add a header with facts about the
 # machine to each request; the app info names the caller in Stripe's own logs.
 stripe.enable_telemetry = False
@@ -112,14 +115,14 @@ class Transport(stripe.AIOHTTPClient):
             NoConnection: The server cannot be reached.
             stripe.APIConnectionError: An answer that is cut short or comes too late, or none.
         """
-        kind = stripe.APIConnectionError
+        kind, raw = stripe.APIConnectionError, raw_body.get()
         try:
             # Redirects are not followed: the key goes to the configured host only.
             async with self._http.request(
                 method,
                 URL(url, encoded=True),
                 headers=headers,
-                data=post_data,
+                data=post_data if raw is None else raw,
                 allow_redirects=False,
                 proxy=self._proxy_url,
                 trace_request_ctx=before_send.get(None),

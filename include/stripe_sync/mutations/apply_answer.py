@@ -10,7 +10,7 @@ from datetime import datetime
 from urllib.parse import parse_qsl
 
 from stripe_sync.catalog import Collection
-from stripe_sync.client.api import WriteAnswer
+from stripe_sync.client.answers import WriteAnswer
 from stripe_sync.errors import ConcurrentUpdate, MalformedObject, StripeError
 from stripe_sync.extract.lists.complete_lists import complete_lists
 from stripe_sync.extract.requester import Requester
