@@ -116,15 +116,19 @@ if TYPE_CHECKING:
     from stripe_sync.libpq import render_warehouse_url
     from stripe_sync.mutations.background import BackgroundMutations
     from stripe_sync.mutations.mutator import Mutation, PreparedMutation, RunOptions
+    from stripe_sync.mutations.proxy.proxy import ProxyAnswer
+    from stripe_sync.mutations.proxy.request import ProxyRequest
     from stripe_sync.mutations.report import (
         MutationReport,
         MutationResult,
         MutationStatus,
         describe_mutation,
+        report_json,
     )
     from stripe_sync.mutations.use_case import (
         mutate,
         prepare_mutation,
+        proxy_request,
         run_mutation,
         run_prepared_mutation,
     )
@@ -215,6 +219,8 @@ __all__ = [
     "PollReport",
     "PreparedMutation",
     "Progress",
+    "ProxyAnswer",
+    "ProxyRequest",
     "RateLimited",
     "ReconcileReport",
     "Refusal",
@@ -286,6 +292,7 @@ __all__ = [
     "poll_syncs",
     "prepare_mutation",
     "probe_stored_credential",
+    "proxy_request",
     "read_sync_file",
     "reconcile",
     "reconcile_collection",
@@ -293,6 +300,7 @@ __all__ = [
     "reload_collection",
     "render_warehouse_url",
     "replicate_sync",
+    "report_json",
     "resume_if_connected",
     "resume_sync",
     "run_mutation",
@@ -364,10 +372,19 @@ _MODULES = {
     "records": ("CollectionStatus",),
     "mutations.background": ("BackgroundMutations",),
     "mutations.mutator": ("Mutation", "PreparedMutation", "RunOptions"),
-    "mutations.report": ("MutationReport", "MutationResult", "MutationStatus", "describe_mutation"),
+    "mutations.report": (
+        "MutationReport",
+        "MutationResult",
+        "MutationStatus",
+        "describe_mutation",
+        "report_json",
+    ),
+    "mutations.proxy.proxy": ("ProxyAnswer",),
+    "mutations.proxy.request": ("ProxyRequest",),
     "mutations.use_case": (
         "mutate",
         "prepare_mutation",
+        "proxy_request",
         "run_mutation",
         "run_prepared_mutation",
     ),

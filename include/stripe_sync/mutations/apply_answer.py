@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Protocol
 from urllib.parse import parse_qsl
 
 from stripe_sync.catalog import Collection
@@ -30,7 +31,6 @@ from stripe_sync.records.set_aside import redact_named
 from stripe_sync.sync.refetch import retrieve
 from stripe_sync.sync.session import Session
 from stripe_sync.sync.set_aside import taken
-from stripe_sync.warehouse.mutations.intents import Intent
 from stripe_sync.warehouse.writing.batch_writer import BatchWriter
 
 log = logging.getLogger(__name__)
@@ -39,21 +39,52 @@ _READS = 5
 """Times that an object is read again because others write it at the same time."""
 
 
+class SentRequest(Protocol):
+    """A request that was sent: a stored one (``Intent``), or one that passes through."""
+
+    @property
+    def collection_id(self) -> str:
+        """Collection of the object that it is about."""
+
+    @property
+    def path_params(self) -> JsonObject:
+        """Values of the placeholders of its path."""
+
+    @property
+    def body(self) -> str | None:
+        """Its form-encoded parameters."""
+
+    @property
+    def key(self) -> str | None:
+        """Hash of the key of its run; None where it is not stored."""
+
+    @property
+    def position(self) -> int:
+        """Place in its run."""
+
+    @property
+    def upstream_id(self) -> str | None:
+        """Key of the object, where a Stripe event has reported it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Execution:
     """A request that Stripe executed.
 
     Attributes:
-        intent: The stored request.
+        request: The request.
         requested_at: When it was sent, by the warehouse's clock.
         answered_at: When the answer came.
         answer: The answer; None where Stripe says that the object is gone.
+        as_stored: Whether the answer shows the object as it is stored: in the sync's version, and
+            without expanded fields. Else the object is read again.
     """
 
-    intent: Intent
+    request: SentRequest
     requested_at: datetime
     answered_at: datetime
     answer: WriteAnswer | None
+    as_stored: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,22 +139,25 @@ class AnswerWriter:
             LakeError: What cannot be stored as a record could not be set aside.
         """
         obj, observed_at = self._object_of(execution), execution.answered_at
-        collection = self._collection_of(execution.intent, obj)
+        collection = self._collection_of(execution.request, obj)
         if collection is None or not self._session.sync.selects(collection.id):
             return await self._finish_only(execution, collection, obj)
         if self._must_read_again(execution, collection, obj):
             try:
-                obj, observed_at = await self._read_again(collection, obj)
+                obj, observed_at = await self.read_again(collection, obj)
             except StripeError as error:
-                if execution.answer is None or execution.answer.is_replay:
+                answer = execution.answer
+                if answer is None or answer.is_replay or not execution.as_stored:
                     raise
                 log.warning("%s is stored as the write returned it: %s", collection.id, error)
         elif not _is_deleted(obj):
-            await self._complete(collection, obj)
+            await self.complete(collection, obj)
         answered = copied(obj)
         requested_at = execution.requested_at
         for attempt in range(_READS + 1):
-            found = await self._observe(execution.intent, collection, obj, observed_at)
+            params = execution.request.path_params
+            observed = await self.observe(collection, obj, observed_at, path_params=params)
+            found = _Observed(observed[0], observed[1:]) if observed else _Observed(None)
             if attempt and await self._is_known(execution, found, answered):
                 # Others changed the object since: their own Stripe events report that.
                 found = replace(found, is_known=True)
@@ -133,24 +167,24 @@ class AnswerWriter:
             except ConcurrentUpdate as error:
                 # Another process stored a state while the request was under way.
                 log.info("Reading %s again: %s", collection.id, error)
-                obj, observed_at = await self._read_again(collection, obj)
+                obj, observed_at = await self.read_again(collection, obj)
                 requested_at = observed_at
         message = "a batch without refetch cannot conflict"
         raise AssertionError(message)
 
     def _object_of(self, execution: Execution) -> JsonObject:
         """The object in the answer; the stub of a deletion with the ids of the path."""
-        answer, intent = execution.answer, execution.intent
+        answer, request = execution.answer, execution.request
         if answer is not None and not _is_deleted(answer.body):
             return answer.body
-        kind = self._session.catalog.parent(intent.collection_id).object
-        known = {"id": intent.upstream_id, **intent.path_params}
+        kind = self._session.catalog.parent(request.collection_id).object
+        known = {"id": request.upstream_id, **request.path_params}
         return {"object": kind, **known, **(answer.body if answer else {"deleted": True})}
 
-    def _collection_of(self, intent: Intent, obj: JsonObject) -> Collection | None:
+    def _collection_of(self, request: SentRequest, obj: JsonObject) -> Collection | None:
         """The collection of an answer, by its ``object``: one request may return another kind."""
         found = self._session.catalog.route(str(obj.get("object")))
-        named = [each for each in found if each.id == intent.collection_id]
+        named = [each for each in found if each.id == request.collection_id]
         return next(iter([*named, *found]), None)
 
     def _must_read_again(
@@ -162,13 +196,13 @@ class AnswerWriter:
         if _is_deleted(obj) and not answer.is_replay:
             return False
         # Some fields are in an object only where they are expanded, which a write is not asked for.
-        is_partial = bool(collection.expand) or answer.is_replay
+        is_partial = bool(collection.expand) or answer.is_replay or not execution.as_stored
         return is_partial and collection.retrieve_request(obj) is not None
 
-    async def _read_again(
+    async def read_again(
         self, collection: Collection, obj: JsonObject
     ) -> tuple[JsonObject, datetime]:
-        """The object as it is now; as deleted where it is gone."""
+        """The object as it is now, and when it was; as deleted where it is gone."""
         if collection.retrieve_request(obj) is None:
             return obj, self._session.clock.now()
         observed_at = self._session.clock.now()
@@ -177,19 +211,36 @@ class AnswerWriter:
             return {**obj, "deleted": True}, observed_at
         return found, observed_at
 
-    async def _complete(self, collection: Collection, obj: JsonObject) -> None:
+    async def complete(self, collection: Collection, obj: JsonObject) -> None:
+        """Complete the lists in an object, in place; one that Stripe refuses stays as it is."""
         try:
             await complete_lists(self._requester, [obj], collection.api_version)
         except (MalformedObject, StripeError) as error:
             # The next Stripe event of the object, or a reconcile, reads the list.
             log.warning("%s %s lacks the end of a list: %s", collection.id, obj.get("id"), error)
 
-    async def _observe(
-        self, intent: Intent, collection: Collection, obj: JsonObject, observed_at: datetime
-    ) -> _Observed:
+    async def observe(
+        self,
+        collection: Collection,
+        obj: JsonObject,
+        observed_at: datetime,
+        *,
+        path_params: JsonObject,
+    ) -> list[Observation]:
+        """An object of an answer, and the objects that it contains.
+
+        Args:
+            collection: Its collection.
+            obj: The object, with complete lists.
+            observed_at: When Stripe showed it.
+            path_params: Of the request's path, which may name its parent.
+
+        Returns:
+            The object itself first; none where it cannot be stored and is set aside.
+        """
         parent_id = collection.parent_id(obj)
         if parent_id is None and any(call.parent for call in collection.lists):
-            parent_id = _parent_in_path(intent)
+            parent_id = _parent_in_path(path_params)
         main = self._context.observe(
             collection,
             copied(obj),
@@ -197,12 +248,10 @@ class AnswerWriter:
             parent_id=parent_id,
             deleted=_is_deleted(obj),
         )
-        if not main:
-            return _Observed(None)
-        if _is_deleted(obj):
-            return _Observed(main[0])
+        if not main or _is_deleted(obj):
+            return main
         fetched = FetchedObject(collection, obj, observed_at, [])
-        return _Observed(main[0], await self._substreams.embedded(fetched))
+        return [*main, *await self._substreams.embedded(fetched)]
 
     async def _is_known(self, execution: Execution, found: _Observed, answered: JsonObject) -> bool:
         """Whether the stream has this mutation's change, from a poller who was faster."""
@@ -213,7 +262,7 @@ class AnswerWriter:
         stored = (await asyncio.to_thread(warehouse.records.rows, sync_id, [key])).get(key)
         if stored is None or stored.deleted:
             return False
-        if not _shows(found.main, stored, execution.intent, answered):
+        if not _shows(found.main, stored, execution.request, answered):
             return True
         mutation = _executed(execution, None, None, execution.requested_at)
         return await asyncio.to_thread(warehouse.mutations.is_reported, sync_id, key, mutation)
@@ -230,7 +279,7 @@ class AnswerWriter:
             find = self._session.warehouse.records.rows
             row = (await asyncio.to_thread(find, self._session.sync.id, [key])).get(key)
         return MutationResult(
-            position=execution.intent.position,
+            position=execution.request.position,
             status=MutationStatus.DONE,
             collection_id=collection.id,
             upstream_id=upstream_id,
@@ -242,7 +291,7 @@ class AnswerWriter:
         self, execution: Execution, collection: Collection | None, obj: JsonObject
     ) -> MutationResult:
         """For an object that the sync does not have: only the outcome is stored."""
-        intent = execution.intent
+        request = execution.request
         mutation = _executed(execution, None, None, execution.requested_at)
         batch = self._batch(mutation, _Observed(None))
         await asyncio.to_thread(self._writer.load, batch)
@@ -251,9 +300,9 @@ class AnswerWriter:
         if collection is not None:
             self._context.normalizer(collection).redact(payload)
         upstream_id = str(obj["id"]) if obj.get("id") else None
-        collection_id = collection.id if collection else intent.collection_id
+        collection_id = collection.id if collection else request.collection_id
         return MutationResult(
-            position=intent.position,
+            position=request.position,
             status=MutationStatus.DONE,
             collection_id=collection_id,
             upstream_id=upstream_id,
@@ -283,10 +332,10 @@ def _executed(
     main: Observation | None,
     requested_at: datetime,
 ) -> ExecutedMutation:
-    intent, answer = execution.intent, execution.answer
+    request, answer = execution.request, execution.answer
     return ExecutedMutation(
-        key=intent.key,
-        position=intent.position,
+        key=request.key,
+        position=request.position,
         requested_at=requested_at,
         request_id=answer.request_id if answer else None,
         collection_id=collection.id if collection and main else None,
@@ -294,27 +343,29 @@ def _executed(
     )
 
 
-def _shows(state: Observation, stored: RecordRow, intent: Intent, answered: JsonObject) -> bool:
+def _shows(
+    state: Observation, stored: RecordRow, request: SentRequest, answered: JsonObject
+) -> bool:
     """Whether a record and the new state of its object differ in what this mutation changed.
 
     Args:
         state: The new state.
         stored: The record.
-        intent: The request.
+        request: The request.
         answered: The answer to the request.
     """
     if state.deleted:
         return True
     before = canonical_json.loads(stored.payload_json)
-    written = {name.partition("[")[0] for name, _ in parse_qsl(intent.body or "", True)}
+    written = {name.partition("[")[0] for name, _ in parse_qsl(request.body or "", True)}
     if not written or not written <= before.keys():
         # An action, or parameters that are no fields: what the answer changes.
         written |= old_values(before, answered).keys()
     return bool(old_values(before, state.payload).keys() & written)
 
 
-def _parent_in_path(intent: Intent) -> str | None:
-    parents = (value for name, value in intent.path_params.items() if name != "id")
+def _parent_in_path(path_params: JsonObject) -> str | None:
+    parents = (value for name, value in path_params.items() if name != "id")
     return next(parents, None)
 
 

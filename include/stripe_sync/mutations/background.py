@@ -17,6 +17,8 @@ from stripe_sync.mutations.mutator import (
     RunOptions,
     open_mutator,
 )
+from stripe_sync.mutations.proxy.proxy import ProxyAnswer
+from stripe_sync.mutations.proxy.request import ProxyRequest
 from stripe_sync.mutations.report import MutationReport
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.session import Session, open_session, refuse_inactive
@@ -86,6 +88,15 @@ class BackgroundMutations:
             StripeSyncError: As for :func:`stripe_sync.mutate`.
         """
         return await self.call(sync, lambda opened: opened.run(mutation, options))
+
+    async def send(self, sync: str, request: ProxyRequest) -> ProxyAnswer:
+        """Send any request to Stripe, and store the objects of its answer.
+
+        Raises:
+            SyncNotFound: There is no such sync.
+            StripeSyncError: As for :func:`stripe_sync.proxy_request`.
+        """
+        return await self.call(sync, lambda opened: opened.proxy.send(request))
 
     async def call(
         self, sync: str, use: Callable[[Mutator], Coroutine[Any, Any, Result]]

@@ -20,6 +20,7 @@ from stripe_sync.extract.requester import IN_FLIGHT
 from stripe_sync.mutations.apply_answer import AnswerWriter, Execution
 from stripe_sync.mutations.await_consumers import await_consumers, check_consumers
 from stripe_sync.mutations.intent_keys import new_intents, run_key
+from stripe_sync.mutations.proxy.proxy import Proxy
 from stripe_sync.mutations.report import (
     MutationReport,
     MutationResult,
@@ -124,16 +125,19 @@ class PreparedMutation:
 @asynccontextmanager
 async def open_mutator(session: Session) -> AsyncIterator[Mutator]:
     """A mutator for an open sync; closes its connections at the end."""
+    requester = replace(
+        session.context.requester,
+        priority=Priority.LIVE,
+        slots=asyncio.Semaphore(IN_FLIGHT),
+        retry=WRITE_RETRY,
+    )
     writer = session.warehouse.writer(connections=4)
+    answers = AnswerWriter(session, writer, requester)
+    proxy = Proxy(session, answers, writer)
     try:
-        requester = replace(
-            session.context.requester,
-            priority=Priority.LIVE,
-            slots=asyncio.Semaphore(IN_FLIGHT),
-            retry=WRITE_RETRY,
-        )
-        yield Mutator(session, AnswerWriter(session, writer, requester))
+        yield Mutator(session, answers, proxy)
     finally:
+        await proxy.finish()
         writer.close()
 
 
@@ -143,9 +147,14 @@ class Mutator:
     Args:
         session: The open sync.
         answers: Stores what requests returned.
+        proxy: Sends requests of others.
+
+    Attributes:
+        proxy: The same.
     """
 
-    def __init__(self, session: Session, answers: AnswerWriter) -> None:
+    def __init__(self, session: Session, answers: AnswerWriter, proxy: Proxy) -> None:
+        self.proxy = proxy
         self._session = session
         self._answers = answers
         self._store = session.warehouse.mutations
@@ -291,7 +300,7 @@ class Mutator:
             execution = await send(self._session, intent)
         except StripeError as error:
             return await self._failed(intent, error)
-        return await self._apply(execution)
+        return await self._apply(intent, execution)
 
     async def _failed(self, intent: Intent, error: StripeError) -> MutationResult:
         place = (self._session.sync.id, intent.key, intent.position)
@@ -305,19 +314,19 @@ class Mutator:
         await asyncio.to_thread(self._store.mark_unsent, *place)
         return _result(intent, MutationStatus.NOT_EXECUTED, refusal)
 
-    async def _apply(self, execution: Execution) -> MutationResult:
+    async def _apply(self, intent: Intent, execution: Execution) -> MutationResult:
         try:
             return await self._answers.store(execution)
         except StripeError as error:
             log.warning("A write was executed, and its object cannot be read: %s", error)
-            return _result(execution.intent, MutationStatus.UNKNOWN, refusal_of(error))
+            return _result(intent, MutationStatus.UNKNOWN, refusal_of(error))
 
     async def _execute_expired(self, intent: Intent) -> MutationResult:
         """A request whose key Stripe may have forgotten is never sent again."""
         if intent.upstream_id is not None:
             # A Stripe event has shown the object.
             now = self._session.clock.now()
-            return await self._apply(Execution(intent, now, now, None))
+            return await self._apply(intent, Execution(intent, now, now, None))
         message = (
             "it was sent more than 23 hours ago without an answer, and Stripe forgets keys after"
             " 24: look for the change in Stripe, and if it is missing, start a new run"

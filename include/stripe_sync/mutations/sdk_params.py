@@ -69,6 +69,12 @@ def params_of(method: str, template: str) -> Mapping[str, ParamType] | None:
     return _fields(getattr(import_module(module), name)) if name else {}
 
 
+@cache
+def sdk_paths(method: str) -> frozenset[str]:
+    """Paths of all requests with a method, ``/v1/customers/{}``; ``get``, ``post``, ``delete``."""
+    return frozenset(shape for verb, shape in _requests() if verb == method)
+
+
 def _shape(path: str) -> str:
     """A path without the names of its placeholders: the SDK names them as it likes."""
     return _PLACEHOLDER.sub("{}", path)

@@ -15,6 +15,8 @@ from stripe_sync.mutations.mutator import (
     RunOptions,
     open_mutator,
 )
+from stripe_sync.mutations.proxy.proxy import ProxyAnswer
+from stripe_sync.mutations.proxy.request import ProxyRequest
 from stripe_sync.mutations.report import MutationReport
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.sync.connections import Connections
@@ -129,6 +131,37 @@ def run_prepared_mutation(
         StripeSyncError: As for :func:`mutate`; ConfigurationError where there is no such mutation.
     """
     return _with_mutator(connections, sync, lambda mutator: mutator.run_prepared(key, options))
+
+
+def proxy_request(connections: Connections, sync: str, request: ProxyRequest) -> ProxyAnswer:
+    """Send any request to Stripe's v1 API with the sync's key and pace.
+
+    The objects of the answer are stored: those of a POST or DELETE as after :func:`mutate`, before
+    this returns, with a change event of source ``mutation``; those of a GET as after a reconcile.
+    If they cannot be stored, the answer is returned all the same, and polling stores them.
+
+    Args:
+        connections: How to reach Stripe, warehouse and lake.
+        sync: Name of the sync.
+        request: The request, without a key.
+
+    Returns:
+        Stripe's answer, whatever its status.
+
+    Raises:
+        ConfigurationError: The request may not be sent; ``param`` says why.
+        SyncConflict: The sync is paused.
+        StripeError: Stripe refuses the key or does not answer; ``may_have_run`` says whether it may
+            have executed the request.
+        StripeSyncError: As for :func:`backfill`.
+
+    Example:
+        >>> from stripe_sync import ProxyRequest, proxy_request
+        >>> request = ProxyRequest("POST", "v1/customers", body="name=Paul%20Atreides")
+        >>> proxy_request(connections, "default", request).status
+        200
+    """
+    return _with_mutator(connections, sync, lambda mutator: mutator.proxy.send(request))
 
 
 def _with_mutator(

@@ -15,7 +15,7 @@ class ExecutedMutation:
     """A request that Stripe executed; its outcome commits together with the records.
 
     Attributes:
-        key: Hash of the key that the caller gave the run.
+        key: Hash of the key that the caller gave the run; None for a request that is not stored.
         position: Place of the record in the run.
         requested_at: When the request was sent, by the database's clock.
         request_id: Stripe's id of the request that was executed; None where the answer lacks it.
@@ -23,7 +23,7 @@ class ExecutedMutation:
         upstream_id: Its key, None where it is no record.
     """
 
-    key: str
+    key: str | None
     position: int
     requested_at: datetime
     request_id: str | None

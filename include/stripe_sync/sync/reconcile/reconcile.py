@@ -147,7 +147,7 @@ class _Run:
         self._collection = collection
         self._call = collection.preview
         self._window = window
-        self._bound = _bound(session, collection)
+        self._bound = oldest_created(session, collection)
         self._deletes_unknown = why_deletes_unknown(collection, window=window, bound=self._bound)
         self._progress = progress
         self._tracker = ProgressTracker(collection.name, session.clock)
@@ -318,8 +318,8 @@ class _Run:
         )
 
 
-def _bound(session: Session, collection: Collection) -> int | None:
-    """Unix seconds from which on the sync stores objects; None where it stores all."""
+def oldest_created(session: Session, collection: Collection) -> int | None:
+    """Unix seconds from which on the sync stores objects of a collection; None if it stores all."""
     state = session.warehouse.collections.state(session.sync.id, collection.id)
     if state and state.cursor and "bound" in state.cursor:
         bound: int | None = state.cursor["bound"]

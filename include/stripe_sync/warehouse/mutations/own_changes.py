@@ -158,7 +158,7 @@ def mark_echoes(cursor: Cursor, sync_id: UUID, echoes: Mapping[str, int]) -> Non
 def finish_mutation(cursor: Cursor, batch: Batch) -> int | None:
     """Store that a mutation was executed; returns the stream position of its record, if any."""
     mutation = batch.mutation
-    if mutation is None:
+    if mutation is None or mutation.key is None:
         return None
     values = {
         "sync_id": batch.sync_id,
