@@ -10,6 +10,7 @@ from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
 from stripe_airflow import pools
+from stripe_airflow.api.mutations.background import ClosesMutations
 from stripe_airflow.api.port_zero import WithoutPortZero
 from stripe_airflow.links.data_docs import PAGE
 
@@ -49,7 +50,8 @@ class StripeAirflowPlugin(AirflowPlugin):
         {"app": _app, "url_prefix": URL_PREFIX, "name": "Stripe"}
     ]
     fastapi_root_middlewares: list[Any] = [  # noqa: RUF012 - declared so by Airflow
-        {"middleware": WithoutPortZero, "name": "Stripe connections without a port"}
+        {"middleware": WithoutPortZero, "name": "Stripe connections without a port"},
+        {"middleware": ClosesMutations, "name": "Stripe writes end before the server"},
     ]
     external_views: list[Any] = [  # noqa: RUF012 - declared so by Airflow
         {

@@ -14,10 +14,13 @@ from stripe_airflow.api.credentials import oauth
 from stripe_airflow.api.credentials import routes as credentials
 from stripe_airflow.api.errors import handle
 from stripe_airflow.api.models import Health
+from stripe_airflow.api.mutations import proxy
+from stripe_airflow.api.mutations import routes as mutations
 from stripe_airflow.api.routing import PublicRoute, Route
 from stripe_sync import __version__
 
 _DESCRIPTION = """Syncs of Stripe accounts, and their keys: create, change, delete, read them.
+Mutations: create, update, delete objects in Stripe and in the streams at once.
 
 Send `Authorization: Bearer <token>` with a token of Airflow's `POST /auth/token`. What a caller may
 do is what they may do in Airflow. Errors have the shape of Stripe's."""
@@ -55,6 +58,8 @@ def create_app() -> FastAPI:
         credentials.router,
         syncs.router,
         connected.router,
+        mutations.router,
+        proxy.router,
         data_docs.router,
         new_key.router,
     ):

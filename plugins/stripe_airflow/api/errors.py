@@ -16,9 +16,11 @@ from stripe_sync import (
     AccountDisconnected,
     AuthenticationError,
     ConfigurationError,
+    IdempotencyConflict,
     InvalidRequest,
     LakeError,
     NotFound,
+    ObjectLocked,
     PermissionDenied,
     RateLimited,
     StripeError,
@@ -33,7 +35,7 @@ from stripe_sync import (
 
 log = logging.getLogger(__name__)
 
-_LONGEST_NAME = 64
+_LONGEST_NAME, _LONGEST_TEXT = 64, 2000
 _SERVER_ERROR, _TOO_MANY = 500, 429
 
 # The first class that matches decides.
@@ -51,6 +53,8 @@ _STATUS: Sequence[tuple[type[Exception], int, str]] = (
     (AccountDisconnected, 422, "stripe_account_disconnected"),
     (NotFound, 422, "stripe_not_found"),
     (InvalidRequest, 422, "stripe_refused"),
+    (IdempotencyConflict, 400, "idempotency_key_reused"),
+    (ObjectLocked, 429, "lock_timeout"),
     (StripeError, 502, "stripe_unavailable"),
     (AirflowNotFoundException, 503, "connection_missing"),
 )
@@ -63,6 +67,7 @@ _HTTP_CODES = {
     403: "not_permitted",
     404: "not_found",
     405: "method_not_allowed",
+    413: "body_too_long",
 }
 _BODY_CODES = {"missing": "parameter_missing", "extra_forbidden": "parameter_unknown"}
 _BODY_TEXTS = {
@@ -80,20 +85,28 @@ class ApiError(Exception):
         code: Short code for programs.
         message: What is wrong, with the remedy where one is known.
         param: The parameter that is wrong, where it is one.
+
+    Attributes:
+        type: Stripe's type of the error; None for the one that the status says.
+        more: Further fields of the error: ``decline_code``, ``request_id``.
     """
 
     def __init__(self, status: int, code: str, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
         self.status, self.code, self.message, self.param = status, code, message, param
+        self.type: str | None = None
+        self.more: Mapping[str, str | None] = {}
 
 
 def answer(error: Exception) -> JSONResponse:
     """The answer to any exception; one that nobody has thought of is logged."""
     found = _api_error(error)
     kind = "api_error" if found.status >= _SERVER_ERROR else "invalid_request_error"
-    body: dict[str, Any] = {"type": kind, "code": found.code, "message": scrubbed(found.message)}
+    message = scrubbed(found.message)[:_LONGEST_TEXT]
+    body: dict[str, Any] = {"type": found.type or kind, "code": found.code, "message": message}
     if found.param:
-        body["param"] = scrubbed(found.param)
+        body["param"] = scrubbed(found.param)[:_LONGEST_TEXT]
+    body |= {name: value for name, value in found.more.items() if value}
     if isinstance(error, StripeError) and error.request_id:
         body["request_id"] = error.request_id
     headers: Mapping[str, str] = getattr(error, "headers", None) or {}
@@ -129,7 +142,10 @@ def _known(error: Exception, status: int, code: str) -> ApiError:
     param = getattr(error, "param", None) if isinstance(error, StripeSyncError) else None
     if isinstance(error, InvalidRequest) and error.code:
         code = error.code
-    return ApiError(status, code, str(error), param=_PARAMS.get(param, param) if param else None)
+    known = ApiError(status, code, str(error), param=_PARAMS.get(param, param) if param else None)
+    if isinstance(error, IdempotencyConflict):
+        known.type = "idempotency_error"
+    return known
 
 
 def _validation_error(error: RequestValidationError) -> ApiError:

@@ -8,15 +8,19 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from fastapi import Request, Response
+from fastapi import HTTPException, Request, Response
 from fastapi.dependencies.utils import get_flat_dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
+from starlette.types import Message, Receive
 
 from stripe_airflow.api.errors import ApiError, answer
 from stripe_airflow.api.rights import authenticate
 
 Item = TypeVar("Item")
+
+MAX_BODY_BYTES = 1 << 20
+"""Longest body of a request."""
 
 
 class Strict(BaseModel):
@@ -42,7 +46,7 @@ class Route(APIRoute):
                     await authenticate(request)
                 if not self.takes_any_query:
                     _check_query(request, known)
-                return await handler(request)
+                return await handler(Request(request.scope, _limited(request.receive)))
             except Exception as error:  # noqa: BLE001 - an unknown one is logged by answer
                 return answer(error)
 
@@ -53,6 +57,22 @@ class PublicRoute(Route):
     """A route for everybody."""
 
     is_public = True
+
+
+def _limited(receive: Receive) -> Receive:
+    """The same messages; an error where the body is too long."""
+    received = 0
+
+    async def limited() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body") or b"")
+        if received > MAX_BODY_BYTES:
+            # Of this class, because FastAPI makes a 400 of others.
+            raise HTTPException(413, "the body is longer than 1 MiB: send it in parts")
+        return message
+
+    return limited
 
 
 def _check_query(request: Request, known: set[str]) -> None:

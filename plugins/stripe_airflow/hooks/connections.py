@@ -13,10 +13,10 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from stripe_airflow.hooks.lake import StripeLakeHook
 from stripe_airflow.hooks.stripe import StripeHook
 from stripe_airflow.hooks.warehouse import WAREHOUSE_CONN_ID, warehouse_url
-from stripe_sync import ConfigurationError, WarehouseError
+from stripe_sync import ConfigurationError, SyncNotFound, WarehouseError
 
 if TYPE_CHECKING:
-    from stripe_sync import Connections
+    from stripe_sync import Connections, SyncInfo
 
 LAKE_CONN_ID = StripeLakeHook.default_conn_name
 
@@ -157,31 +157,47 @@ class SyncConnections:
             ConfigurationError: As for :func:`stored_stripe_conn_id`.
             WarehouseError: The warehouse cannot be reached, and the sync is not known.
         """
-        return self._stored(sync) or stripe_conn_id_of(sync)
+        stored = self._find(sync)
+        return (stored.connection_id if stored else None) or stripe_conn_id_of(sync)
 
-    def _stored(self, sync: str) -> str | None:
+    def name_of(self, sync: str) -> str:
+        """Name of a sync, by its name or its id.
+
+        Raises:
+            SyncNotFound: There is no such sync.
+            WarehouseError: The warehouse cannot be reached, and the sync is not known.
+        """
+        stored = self._find(sync)
+        if stored is None:
+            msg = f"there is no sync {sync!r}"
+            raise SyncNotFound(msg)
+        return stored.name
+
+    def _find(self, sync: str) -> SyncInfo | None:
+        """A stored sync, by its name or its id."""
         with self._lock:
             _, known = self._read.get("syncs", (0.0, {}))
             if sync not in known:
                 self._read.pop("syncs", None)  # it may be a new one
             try:
-                known = self._fresh("syncs", self._conn_ids)
+                known = self._fresh("syncs", self._syncs)
             except WarehouseError:
                 # What was known stays so, and the next one does not wait for the warehouse either.
                 self._read["syncs"] = (time.monotonic(), known)
                 if sync not in known:
                     raise
-            found: str | None = known.get(sync)
+            found: SyncInfo | None = known.get(sync)
         return found
 
-    def _conn_ids(self) -> Mapping[str, str | None]:
+    def _syncs(self) -> Mapping[str, SyncInfo]:
+        """All syncs, by their ids and by their names."""
         from stripe_sync import describe_syncs
 
         try:
             syncs = describe_syncs(self._fresh("warehouse", self._warehouse_url))
         except AirflowNotFoundException:
             return {}
-        return {sync.name: sync.connection_id for sync in syncs}
+        return {str(sync.id): sync for sync in syncs} | {sync.name: sync for sync in syncs}
 
     def _warehouse_url(self) -> str:
         return warehouse_url(self._warehouse_conn_id)

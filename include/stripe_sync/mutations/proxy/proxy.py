@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 HEADERS = (
     "Request-Id",
     "Original-Request",
-    "Idempotency-Key",
     "Idempotent-Replayed",
     "Retry-After",
     "Stripe-Rate-Limited-Reason",

@@ -10,12 +10,14 @@ from uuid import uuid4
 from stripe_sync.catalog import Catalog
 from stripe_sync.errors import ConfigurationError
 from stripe_sync.mutations.proxy.templates import template_of
+from stripe_sync.records import ids
 from stripe_sync.records.observation import KEY_PREFIX
 
 METHODS = ("GET", "POST", "DELETE")
 
 _ENCODED = re.compile(r"[!-~]*")
-_KEY = re.compile(r"[ -~]{1,255}")
+_LONGEST_KEY = 255
+_KEY = re.compile(rf"[ -~]{{1,{_LONGEST_KEY}}}")
 _VERSION = re.compile(r"[ -~]{1,200}")
 _EXPAND = re.compile(r"expand(\[|$)")
 # What Stripe's browser library says of itself in parameters: whose account, by which key.
@@ -31,7 +33,7 @@ class ProxyRequest:
         path: ``v1/customers/cus_1``, decoded.
         query: The query string as it is to be sent.
         body: The form-encoded body as it is to be sent; None for none.
-        idempotency_key: Key of a POST; None for none.
+        idempotency_key: Key of a POST, which Stripe gets with our prefix; None for none.
         api_version: Stripe-Version; None for the sync's own.
     """
 
@@ -141,13 +143,15 @@ def _names(text: str, where: str) -> list[str]:
 
 
 def _key(request: ProxyRequest) -> str:
+    """The key that Stripe is sent: by its beginning polling knows what we have written."""
     key = request.idempotency_key
     if key is None:
         return f"{KEY_PREFIX}{uuid4()}"
     if not _KEY.fullmatch(key):
         message = "an idempotency key has 1 to 255 printable ASCII characters"
         raise ConfigurationError(message, param="Idempotency-Key")
-    return key
+    whole = f"{KEY_PREFIX}{key}"
+    return whole if len(whole) <= _LONGEST_KEY else f"{KEY_PREFIX}{ids.fingerprint(key.encode())}"
 
 
 def _version(request: ProxyRequest) -> str | None:

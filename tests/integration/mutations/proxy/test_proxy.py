@@ -41,7 +41,8 @@ def test_what_a_post_makes_is_in_the_streams_once_and_its_stripe_event_is_its_ec
     harness: SyncHarness,
 ) -> None:
     harness.poll()
-    answer = send(harness, "POST", "v1/customers", "name=Paul&metadata[house]=Atreides")
+    body = "name=Paul&metadata[house]=Atreides"
+    answer = send(harness, "POST", "v1/customers", body, idempotency_key="k" * 255)
     customer = of(answer)
     assert answer.headers["Request-Id"].startswith("req_")
     assert customer["metadata"] == {"house": "Atreides"}

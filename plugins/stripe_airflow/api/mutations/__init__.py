@@ -1,0 +1,1 @@
+"""Routes that write to Stripe: mutations, and the proxy."""
