@@ -22,7 +22,7 @@ MAY_USE = {
     "sync": {"extract", "lake", "warehouse"} | LOWEST,
     "accounts": {"sync", "extract", "lake", "warehouse"} | LOWEST,
     "mutations": {"sync", "extract", "lake", "warehouse"} | LOWEST,
-    "cli": {"use_cases", "accounts", "sync", "warehouse"} | LOWEST,
+    "cli": {"use_cases", "accounts", "mutations", "sync", "warehouse"} | LOWEST,
 }
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
 
 from stripe_sync.accounts import connected
-from stripe_sync.accounts.syncs import describe_syncs
-from stripe_sync.cli.credentials import ApiBase, KeyVariable
+from stripe_sync.cli.credentials import ApiBase, KeyVariable, connections_of
 from stripe_sync.cli.output import FAILED, errors, print_json, print_table
 from stripe_sync.cli.syncs import AsJson, WarehouseUrl
-from stripe_sync.client import Credential
 from stripe_sync.client.credential import STRIPE_API_BASE
 from stripe_sync.errors import ConfigurationError
-from stripe_sync.sync.connections import EVERY_ACCOUNT, Connections, SyncSettings
+from stripe_sync.sync.connections import EVERY_ACCOUNT
 
 app = typer.Typer(
     help="Connected accounts of a Connect platform: each becomes a sync of its own.",
@@ -40,7 +37,7 @@ def list_(
 ) -> None:
     """List the connected accounts, with their syncs. Changes nothing."""
     with errors():
-        connections = _connections(platform, warehouse_url, lake_url, key_variable, api_base)
+        connections = connections_of(platform, warehouse_url, lake_url, key_variable, api_base)
         found = connected.list_connected_accounts(connections, platform)
     if as_json:
         print_json(found)
@@ -78,7 +75,7 @@ def sync(
             message = "give --all, or --account for each of the accounts"
             raise ConfigurationError(message)
         chosen = [EVERY_ACCOUNT] if every else account
-        connections = _connections(platform, warehouse_url, lake_url, key_variable, api_base)
+        connections = connections_of(platform, warehouse_url, lake_url, key_variable, api_base)
         done = connected.sync_connected_accounts(connections, platform, chosen)
     if as_json:
         print_json(done)
@@ -89,20 +86,3 @@ def sync(
         typer.echo(f"{len(done.created)} created, {len(done.present)} there already")
     if done.failed:
         raise typer.Exit(FAILED)
-
-
-def _connections(
-    platform: str, warehouse_url: str, lake_url: str, key_variable: str, api_base: str
-) -> Connections:
-    """The platform's key, from the environment, with warehouse, lake and settings in effect.
-
-    Raises:
-        ConfigurationError: There is no key, or it cannot be one.
-    """
-    key = os.environ.get(key_variable, "")
-    if not key:
-        message = f"the environment variable {key_variable} has no key"
-        raise ConfigurationError(message)
-    found = [sync for sync in describe_syncs(warehouse_url) if sync.name == platform]
-    settings = SyncSettings.parse(found[0].settings_in_effect if found else {})
-    return Connections(Credential(key, api_base), warehouse_url, lake_url, settings)

@@ -8,6 +8,7 @@ from stripe_sync.cli import accounts, credentials, syncs
 from stripe_sync.cli.apply import apply
 from stripe_sync.cli.check import check
 from stripe_sync.cli.erase import erase
+from stripe_sync.cli.mutate import mutate
 from stripe_sync.cli.replicate import replicate
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app.command()(check)
 app.add_typer(accounts.app, name="accounts")
 app.command()(erase)
 app.add_typer(credentials.app, name="credentials")
+app.command()(mutate)
 syncs.app.command()(replicate)
 app.add_typer(syncs.app, name="syncs")
 

@@ -18,13 +18,17 @@ from stripe_sync.accounts import (
     create_key_url,
     describe_health,
 )
+from stripe_sync.accounts.syncs import describe_syncs
 from stripe_sync.catalog import load_catalog
 from stripe_sync.client import Credential
 from stripe_sync.client.credential import STRIPE_API_BASE
 from stripe_sync.errors import ConfigurationError, StripeSyncError
 from stripe_sync.records import canonical_json
+from stripe_sync.sync.connections import Connections, SyncSettings
 
 LIMITED, UNUSABLE = 1, 2
+
+HASH_SECRET_VARIABLE = "STRIPE_HASH_SECRET"  # noqa: S105 - a name
 
 _STYLES = {Access.YES: "green", Access.NO: "red", Access.IN_PART: "yellow"}
 
@@ -100,6 +104,24 @@ def new_key(
         typer.echo(str(error), err=True)
         raise typer.Exit(UNUSABLE) from error
     typer.echo(create_key_url(read, test=test, write=written))
+
+
+def connections_of(
+    sync: str, warehouse_url: str, lake_url: str, key_variable: str, api_base: str
+) -> Connections:
+    """The key of a sync, from the environment, with warehouse, lake and settings in effect.
+
+    Raises:
+        ConfigurationError: There is no key, or it cannot be one.
+    """
+    key = os.environ.get(key_variable, "")
+    if not key:
+        message = f"the environment variable {key_variable} has no key"
+        raise ConfigurationError(message)
+    found = [each for each in describe_syncs(warehouse_url) if each.name == sync]
+    settings = SyncSettings.parse(found[0].settings_in_effect if found else {})
+    secret = os.environ.get(HASH_SECRET_VARIABLE) or None
+    return Connections(Credential(key, api_base), warehouse_url, lake_url, settings, secret)
 
 
 def _print(health: CredentialHealth) -> None:
