@@ -30,6 +30,8 @@ CALLERS = (ANONYMOUS, *ROLES)
 CREDENTIAL = "stripe_stored"
 KEY = {"kind": "stripe_key", "secret_key": TEST_KEY}
 
+CUSTOMER = {"sync_id": "default", "collection_id": "stripe:customer", "data": [{"name": "a"}]}
+
 NOTHING, DOCS, READ, TRIGGER, MANAGE = "nothing", "docs", "read", "trigger", "connections"
 MAY = {
     NOTHING: set(CALLERS),
@@ -53,7 +55,10 @@ class Row(NamedTuple):
 
     @property
     def path(self) -> str:
-        return self.route.format(sync_id=self.sync_id, mode="live", credential_id=CREDENTIAL)
+        route = self.route.replace("{path:path}", "v1/balance")
+        return route.format(
+            sync_id=self.sync_id, mode="live", credential_id=CREDENTIAL, kind="create"
+        )
 
 
 ROWS = [
@@ -83,6 +88,12 @@ ROWS = [
     # Refused after the rights were checked.
     Row("POST", "/v1/credentials/start-auth", MANAGE, 400, {"platform_id": "nowhere"}),
     Row("POST", "/v1/credentials/exchange-code", MANAGE, 400, {"code": "c", "state": "s"}),
+    Row("POST", "/v1/mutations/run", TRIGGER, 200, CUSTOMER | {"kind": "create"}),
+    Row("POST", "/v1/mutations/run/{kind}", TRIGGER, 200, CUSTOMER),
+    Row("GET", "/v1/proxy/sync/{sync_id}/{path:path}", TRIGGER, 200),
+    # Refused by Stripe.
+    Row("POST", "/v1/proxy/sync/{sync_id}/{path:path}", TRIGGER, 404),
+    Row("DELETE", "/v1/proxy/sync/{sync_id}/{path:path}", TRIGGER, 404),
     # Refused after the rights were checked: the sync to copy is not there.
     Row("POST", "/v1/syncs/{sync_id}/replicate", MANAGE, 404, {"name": "production"}, "nowhere"),
 ]
@@ -182,5 +193,5 @@ def test_the_table_of_readme_is_this_one() -> None:
     assert {names[right]: callers for right, callers in documented.items()} == MAY
     for row in ROWS:
         if row.route.startswith(("/v1/", "/oauth/")):
-            path = re.sub(r"\{\w+\}", "{id}", row.route)
+            path = re.sub(r"\{\w+\}", "{id}", row.route.replace("{path:path}", "v1/…"))
             assert f"/stripe{path}" in text or f"…/{path.rpartition('/')[2]}" in text, row.route

@@ -30,7 +30,7 @@ _NOT_EXECUTED = "; Stripe has not executed it: send the request again, with the 
 _UNKNOWN = {
     True: (
         "; Stripe may have executed it: send the request again with the same Idempotency-Key, which"
-        " finds out and repeats nothing"
+        " repeats nothing; if this stays so, look for the change in Stripe"
     ),
     False: (
         "; Stripe may have executed it, and the request had no Idempotency-Key: look for the change"
@@ -85,6 +85,8 @@ def named(error: Exception, records_name: str) -> Exception:
 def _error(error: Mapping[str, Any], record: Mapping[str, Any], place: str) -> dict[str, Any]:
     """Stripe's error; its parameter is a path in the body where that has it: ``data[0].email``."""
     param = str(error.get("param") or "")
+    if error.get("code") == "resource_missing" and f"'{record.get('id')}'" in error["message"]:
+        param = "id"  # Stripe names the object's kind
     first, *rest = re.findall(r"[^\[\]]+", param) or [""]
     if first not in record:
         return dict(error)
