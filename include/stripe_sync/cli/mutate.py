@@ -83,18 +83,19 @@ def mutate(
         if list_:
             _print_kinds(sync)
             return
-        connected = _given("--lake-url or LAKE_URL", lake_url)
+        name = _given("SYNC", sync)
+        what = _given("COLLECTION", collection), _given("KIND", kind)
         url = _given("--warehouse-url or WAREHOUSE_URL", warehouse_url)
+        lake = _given("--lake-url or LAKE_URL", lake_url)
         records = _records(data, file, source)
         mutation = Mutation(
-            _given("COLLECTION", collection),
-            _given("KIND", kind),
+            *what,
             records,
             key=key,
             allow_unknown_params=allow_unknown_params,
         )
         options = RunOptions("continue" if go_on else "stop", await_ or (), await_timeout)
-        stored = get_sync(url, _given("SYNC", sync))
+        stored = get_sync(url, name)
         check(
             mutation.collection_id,
             mutation.kind,
@@ -103,7 +104,7 @@ def mutate(
         )
         if stored.livemode and not yes:
             _confirm(stored.name, mutation, can_ask=source is None)
-        connections = connections_of(stored.name, url, connected, key_variable, api_base)
+        connections = connections_of(stored.name, url, lake, key_variable, api_base)
         report = run_mutation(connections, stored.name, mutation, options)
     except (ConfigurationError, IdempotencyConflict) as error:
         typer.echo(str(error), err=True)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from stripe_airflow.api.errors import ApiError
+from stripe_airflow.api.models import Run
 from stripe_airflow.api.routing import Strict
 
 Records = Annotated[
@@ -106,3 +107,9 @@ class MutationResults(MutationRecords):
     """A result for each record, because not all succeeded."""
 
     results: list[MutationResult]
+
+
+class WaitingMutation(BaseModel):
+    """The run that asks a person, and sends the requests once they are approved."""
+
+    run: Run

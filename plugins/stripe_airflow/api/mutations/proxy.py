@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request, Response
 
 from stripe_airflow.api.errors import ApiError
+from stripe_airflow.api.mutations.approval import needs_approval
 from stripe_airflow.api.mutations.background import mutations, name_of
 from stripe_airflow.api.rights import MUTATE
 from stripe_airflow.api.routing import Route
@@ -74,6 +75,12 @@ async def _pass(
         api_version=version,
     )
     name = await name_of(sync_id)
+    if request.method != "GET" and await needs_approval(name):
+        message = (
+            "a person must approve what is written for this sync, and nobody can approve a request"
+            " that passes through: use /v1/mutations/run"
+        )
+        raise ApiError(403, "approval_needed", message)
     try:
         answer = await mutations().send(name, passed)
     except StripeError as error:

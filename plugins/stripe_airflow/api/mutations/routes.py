@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
+from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, Header, Response
+from fastapi.responses import JSONResponse
 
 from stripe_airflow.api.errors import ApiError
+from stripe_airflow.api.mutations import approval
 from stripe_airflow.api.mutations.answers import PARTLY, answer_of, named
 from stripe_airflow.api.mutations.background import mutations, name_of
 from stripe_airflow.api.mutations.models import (
@@ -15,6 +18,7 @@ from stripe_airflow.api.mutations.models import (
     MutationRecords,
     MutationResults,
     MutationRun,
+    WaitingMutation,
 )
 from stripe_airflow.api.rights import MUTATE
 from stripe_airflow.api.routing import Route
@@ -40,27 +44,34 @@ IdempotencyKey = Annotated[
 ]
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"model": MutationRecords, "description": "All succeeded, and the streams have them."},
+    202: {
+        "model": WaitingMutation,
+        "description": "A person must approve it: nothing is sent yet.",
+    },
     PARTLY: {"model": MutationResults, "description": "Of several records not all succeeded."},
 }
 
 
 @router.post("/run", dependencies=[MUTATE], responses=_RESPONSES)
-async def run(body: AnyMutationRun, idempotency_key: IdempotencyKey = None) -> Response:
+async def run(
+    body: AnyMutationRun, user: GetUserDep, idempotency_key: IdempotencyKey = None
+) -> Response:
     """Create, update or delete objects in Stripe and in the streams at once, or run an action."""
-    return await _run(body, body.kind, idempotency_key)
+    return await _run(body, body.kind, idempotency_key, user_name=user.get_name())
 
 
 @router.post("/run/{kind}", dependencies=[MUTATE], responses=_RESPONSES)
 async def run_kind(
     kind: Literal["create", "update", "delete"],
     body: MutationRun,
+    user: GetUserDep,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Create, update or delete objects in Stripe and in the streams at once."""
-    return await _run(body, kind, idempotency_key)
+    return await _run(body, kind, idempotency_key, user_name=user.get_name())
 
 
-async def _run(body: MutationRun, kind: str, key: str | None) -> Response:
+async def _run(body: MutationRun, kind: str, key: str | None, *, user_name: str) -> Response:
     if key is not None and not _KEY.fullmatch(key):
         message = "Idempotency-Key: it has 1 to 255 printable ASCII characters"
         raise ApiError(400, "parameter_invalid", message, param="Idempotency-Key")
@@ -75,6 +86,9 @@ async def _run(body: MutationRun, kind: str, key: str | None) -> Response:
     options = RunOptions(body.on_error, body.await_consumers, body.await_timeout)
     name = await name_of(body.sync_id)
     try:
+        if await approval.needs_approval(name):
+            waiting = await approval.ask(name, mutation, options, user_name=user_name)
+            return JSONResponse(WaitingMutation(run=waiting).model_dump(mode="json"), 202)
         report = await mutations().run(name, mutation, options)
     except (ConfigurationError, IdempotencyConflict) as error:
         raise named(error, records_name) from error

@@ -1,0 +1,43 @@
+"""Mutations that a person must approve: they are stored, and a run of ``stripe_mutate`` asks."""
+
+from __future__ import annotations
+
+import asyncio
+
+from stripe_airflow.api.models import Run
+from stripe_airflow.api.mutations.background import mutations
+from stripe_airflow.api.rights import MUTATE_DAG
+from stripe_airflow.api.runs import trigger
+from stripe_sync import Mutation, RunOptions
+
+
+async def needs_approval(sync: str) -> bool:
+    """Whether a person must approve in Airflow what is to be written over HTTP.
+
+    Args:
+        sync: Name of the sync.
+    """
+    return False
+
+
+async def ask(sync: str, mutation: Mutation, options: RunOptions, *, user_name: str) -> Run:
+    """Store the requests of a mutation, and trigger the run that asks and then sends them.
+
+    The run's configuration has the key of the mutation and none of its records. The same mutation
+    again gives the same run.
+
+    Raises:
+        ConfigurationError: Something is wrong with the mutation.
+        ApiError: 503: Airflow does not have the DAG, or refuses the run.
+        StripeSyncError: The mutation cannot be stored.
+    """
+    prepared = await mutations().call(sync, lambda mutator: mutator.prepare(mutation))
+    conf = {
+        "sync": sync,
+        "prepared": prepared.key,
+        "on_error": options.on_error,
+        "await_consumers": list(options.await_consumers),
+        "await_timeout": options.await_seconds,
+    }
+    run_id = f"http__{prepared.key}"
+    return await asyncio.to_thread(trigger, MUTATE_DAG, conf, user_name=user_name, run_id=run_id)
