@@ -64,3 +64,14 @@ def api_server() -> Iterator[ApiServer]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def fresh_mutations() -> Iterator[None]:
+    """Sessions of this process for the connections of one test; closed at the end."""
+    from stripe_airflow.api.mutations.background import connections, mutations
+
+    connections.cache_clear()
+    mutations.cache_clear()
+    yield
+    mutations().close()

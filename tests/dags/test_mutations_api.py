@@ -14,11 +14,10 @@ from typing import Any
 
 import psycopg
 import pytest
+import stripe
 import uvicorn
 
-from dags.api_server import ApiServer, api_server
-from stripe_airflow.api.mutations.background import connections as known_connections
-from stripe_airflow.api.mutations.background import mutations
+from dags.api_server import ApiServer, api_server, fresh_mutations
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_sync import create_sync, get_sync, pause_sync
 from stripe_sync.records.canonical_json import dumps, loads
@@ -42,10 +41,8 @@ def server(airflow_database: None) -> Iterator[ApiServer]:
 def api(server: ApiServer, connections: None) -> Iterator[ApiServer]:
     """The API with a sync ``default`` that never ran."""
     create_sync(warehouse_url(), "default", livemode=False)
-    known_connections.cache_clear()
-    mutations.cache_clear()
-    yield server
-    mutations().close()
+    with fresh_mutations():
+        yield server
 
 
 def run(api: ApiServer, records: list[Any], kind: str = "create", **more: Any) -> Any:
@@ -382,6 +379,19 @@ def test_the_proxy_passes_everything_through_and_stores_the_object(
     gone = api.call("user", "DELETE", f"{path}/{customer['id']}")
     assert gone.json()["deleted"] is True
     assert events(customer["id"])[-1] == "deleted mutation"
+
+
+def test_stripes_sdk_works_through_the_proxy(api: ApiServer) -> None:
+    with serving(api) as port:
+        base = f"http://127.0.0.1:{port}/stripe{PROXY}"
+        client = stripe.StripeClient(api.token("user"), base_addresses={"api": base})
+        customer = client.v1.customers.create({"name": "Paul", "metadata": {"house": "Atreides"}})
+        listed = client.v1.customers.list({"limit": 1, "expand": ["data.default_source"]})
+        assert [each.id for each in listed.data] == [customer.id]
+        with pytest.raises(stripe.InvalidRequestError) as caught:
+            client.v1.customers.retrieve("cus_none")
+        assert (caught.value.code, bool(caught.value.request_id)) == ("resource_missing", True)
+    assert events(customer.id) == ["created mutation"]
 
 
 @pytest.mark.parametrize(

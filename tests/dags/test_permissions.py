@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 from fastapi.routing import APIRoute
 
-from dags.api_server import ROLES, ApiServer, api_server
+from dags.api_server import ROLES, ApiServer, api_server, fresh_mutations
 from dags.test_dag_integrity import IDS
 from stripe_airflow.api.app import create_app
 from stripe_airflow.hooks.warehouse import warehouse_url
@@ -55,7 +55,7 @@ class Row(NamedTuple):
 
     @property
     def path(self) -> str:
-        route = self.route.replace("{path:path}", "v1/balance")
+        route = self.route.replace("{path:path}", "v1/customers/cus_1")
         return route.format(
             sync_id=self.sync_id, mode="live", credential_id=CREDENTIAL, kind="create"
         )
@@ -90,8 +90,8 @@ ROWS = [
     Row("POST", "/v1/credentials/exchange-code", MANAGE, 400, {"code": "c", "state": "s"}),
     Row("POST", "/v1/mutations/run", TRIGGER, 200, CUSTOMER | {"kind": "create"}),
     Row("POST", "/v1/mutations/run/{kind}", TRIGGER, 200, CUSTOMER),
-    Row("GET", "/v1/proxy/sync/{sync_id}/{path:path}", TRIGGER, 200),
-    # Refused by Stripe.
+    # Answered by Stripe: there is no such customer.
+    Row("GET", "/v1/proxy/sync/{sync_id}/{path:path}", TRIGGER, 404),
     Row("POST", "/v1/proxy/sync/{sync_id}/{path:path}", TRIGGER, 404),
     Row("DELETE", "/v1/proxy/sync/{sync_id}/{path:path}", TRIGGER, 404),
     # Refused after the rights were checked: the sync to copy is not there.
@@ -113,11 +113,14 @@ def server(airflow_database: None) -> Iterator[ApiServer]:
 
 
 @pytest.fixture
-def api(server: ApiServer, connections: None, monkeypatch: pytest.MonkeyPatch) -> ApiServer:
+def api(
+    server: ApiServer, connections: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ApiServer]:
     """The API, a warehouse, and the live mode key of a target to replicate to."""
     live = loads(os.environ["AIRFLOW_CONN_STRIPE_DEFAULT"]) | {"password": "sk_live_sandbox"}
     monkeypatch.setenv("AIRFLOW_CONN_STRIPE_PRODUCTION", dumps(live).decode())
-    return server
+    with fresh_mutations():
+        yield server
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.method} {row.route}")
