@@ -23,7 +23,7 @@ pytestmark = pytest.mark.e2e
 KEY = "sk_test_sandbox"
 
 WHOLE_ROAD = bool(os.environ.get("STRIPE_SYNC_TEST_ROAD"))
-"""Set by `make soak`: with the new warehouse, which takes two minutes."""
+"""Set by `make soak`: with the new warehouse, and back to the sandbox."""
 
 
 @dataclass(frozen=True)
@@ -97,12 +97,13 @@ def test_from_the_sandbox_to_a_real_key_and_a_new_warehouse(
         second.airflow.call("PATCH", "/connections/stripe_default?update_mask=extra", body)
         wait_for(SETTING, url, lambda rows: rows == [(3.0,)])
 
-    if WHOLE_ROAD:
-        with up(tmp_path, port, **real, WAREHOUSE_URL=empty_database_url) as third:
-            assert "rebuilt from the lake" in third.said
-            wait_for(CUSTOMERS, empty_database_url, lambda rows: ("Real",) in rows)
-            wait_for(STATUS, empty_database_url, lambda rows: len(rows) == 62)
-            wait_for(SETTING, empty_database_url, lambda rows: rows == [(3.0,)])
+    if not WHOLE_ROAD:
+        return
+    with up(tmp_path, port, **real, WAREHOUSE_URL=empty_database_url) as third:
+        assert "rebuilt from the lake" in third.said
+        wait_for(CUSTOMERS, empty_database_url, lambda rows: ("Real",) in rows)
+        wait_for(STATUS, empty_database_url, lambda rows: len(rows) == 62)
+        wait_for(SETTING, empty_database_url, lambda rows: rows == [(3.0,)])
 
     with up(tmp_path, port, SANDBOX_PORT=sandbox_port) as fourth:
         assert "The backfill goes on where it stopped" in fourth.said
