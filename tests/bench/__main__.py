@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import backfill, collections, connect, live
+from bench import backfill, collections, connect, live, mutation
 from bench.environment import bench_environment
 from bench.measure import Measured, report
 
@@ -18,6 +18,7 @@ PARTS = {
     "collections": collections.measure,
     "live": live.measure,
     "connect": connect.measure,
+    "mutation": mutation.measure,
 }
 Part = StrEnum("Part", list(PARTS))
 RESULTS = Path(__file__).resolve().parents[2] / "build" / "bench.json"
