@@ -430,6 +430,9 @@ def test_the_proxy_says_when_stripe_does_not_answer(api: ApiServer, sandbox: Any
     answer = api.call("user", "DELETE", f"{PROXY}/v1/customers/cus_1")
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "stripe_unreachable")
     assert "look for the change in Stripe" in answer.json()["error"]["message"]
+    sandbox.control.fault("reset", endpoint="GET *")
+    reading = api.call("user", "GET", f"{PROXY}/v1/customers/cus_1")
+    assert (reading.status_code, "executed" in reading.text) == (504, False)
     assert api.call("user", "GET", "/v1/proxy/sync/nowhere/v1/balance").status_code == 404
 
 

@@ -84,7 +84,9 @@ async def _pass(
     try:
         answer = await mutations().send(name, passed)
     except StripeError as error:
-        raise _with_outcome(error, has_key=key is not None) from error
+        if request.method != "GET":
+            _add_outcome(error, has_key=key is not None)
+        raise
     headers = dict(answer.headers)
     if key is not None:
         headers["Idempotency-Key"] = key
@@ -110,8 +112,8 @@ async def _form(request: Request) -> str | None:
     raise ApiError(415, "unsupported_body", message, param="Content-Type")
 
 
-def _with_outcome(error: StripeError, *, has_key: bool) -> StripeError:
-    """The error, with what a second try would do."""
+def _add_outcome(error: StripeError, *, has_key: bool) -> None:
+    """Add to the message of a write that got no answer what a second try would do."""
     if error.may_have_run:
         advice = (
             "send it again with the same Idempotency-Key, which repeats nothing"
@@ -119,4 +121,3 @@ def _with_outcome(error: StripeError, *, has_key: bool) -> StripeError:
             else "look for the change in Stripe before you send it again"
         )
         error.args = (f"{error}; Stripe may have executed it: {advice}", *error.args[1:])
-    return error
