@@ -114,6 +114,7 @@ if TYPE_CHECKING:
     from stripe_sync.client.scrub_secrets import scrubbed
     from stripe_sync.dbt_runner import dbt_command, dbt_environment
     from stripe_sync.libpq import render_warehouse_url
+    from stripe_sync.mutations.await_consumers import wait_for_consumers
     from stripe_sync.mutations.background import BackgroundMutations
     from stripe_sync.mutations.mutator import Mutation, PreparedMutation, RunOptions
     from stripe_sync.mutations.proxy.proxy import ProxyAnswer
@@ -126,12 +127,14 @@ if TYPE_CHECKING:
         report_json,
     )
     from stripe_sync.mutations.use_case import (
+        find_prepared_mutation,
         mutate,
         prepare_mutation,
         proxy_request,
         run_mutation,
         run_prepared_mutation,
     )
+    from stripe_sync.mutations.validation import check_verb
     from stripe_sync.mutations.verbs import mutable_collections, verbs_of
     from stripe_sync.records import CollectionStatus
     from stripe_sync.sync.backfill.backfill import (
@@ -256,6 +259,7 @@ __all__ = [
     "check_credential",
     "check_runnable",
     "check_syncs",
+    "check_verb",
     "choose_sync",
     "complete_authorization",
     "create_key_url",
@@ -272,6 +276,7 @@ __all__ = [
     "fetch_account_id",
     "find_authorization",
     "find_missing_data",
+    "find_prepared_mutation",
     "finish_erasures",
     "follow_new_key",
     "get_sync",
@@ -314,6 +319,7 @@ __all__ = [
     "syncs_to_backfill",
     "update_sync",
     "verbs_of",
+    "wait_for_consumers",
 ]
 
 _MODULES = {
@@ -370,6 +376,7 @@ _MODULES = {
     "client": ("Credential",),
     "client.scrub_secrets": ("scrubbed",),
     "records": ("CollectionStatus",),
+    "mutations.await_consumers": ("wait_for_consumers",),
     "mutations.background": ("BackgroundMutations",),
     "mutations.mutator": ("Mutation", "PreparedMutation", "RunOptions"),
     "mutations.report": (
@@ -382,12 +389,14 @@ _MODULES = {
     "mutations.proxy.proxy": ("ProxyAnswer",),
     "mutations.proxy.request": ("ProxyRequest",),
     "mutations.use_case": (
+        "find_prepared_mutation",
         "mutate",
         "prepare_mutation",
         "proxy_request",
         "run_mutation",
         "run_prepared_mutation",
     ),
+    "mutations.validation": ("check_verb",),
     "mutations.verbs": ("mutable_collections", "verbs_of"),
     "libpq": ("render_warehouse_url",),
     "dbt_runner": ("dbt_command", "dbt_environment"),

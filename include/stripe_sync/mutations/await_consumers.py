@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from stripe_sync.errors import ConfigurationError
+from stripe_sync.errors import ConfigurationError, SyncNotFound
 from stripe_sync.sync.lake_follower import LakeFollower
 from stripe_sync.sync.session import Session
+from stripe_sync.warehouse import Warehouse
 from stripe_sync.warehouse.mutations.consumer_cursors import LAKE
 
 _CHECK_SECONDS = 0.1
+_CHECK_SECONDS_OF_LONG_WAITS = 1.0
 
 
 async def check_consumers(session: Session, names: Sequence[str]) -> None:
@@ -58,3 +61,36 @@ async def await_consumers(
     finally:
         if flush is not None:
             await asyncio.gather(flush, return_exceptions=True)
+
+
+async def wait_for_consumers(
+    warehouse_url: str, sync: str, names: Sequence[str], seq: int, seconds: float
+) -> list[str]:
+    """Go on waiting for consumers without a session, in a process that waits for many.
+
+    Args:
+        warehouse_url: ``postgresql://…``.
+        sync: Name of the sync.
+        names: Consumers that a mutation has reported as late.
+        seq: ``MutationReport.seq``.
+        seconds: Longest wait.
+
+    Returns:
+        Those that have not read up to ``seq`` in time.
+
+    Raises:
+        SyncNotFound: There is no such sync.
+        WarehouseError: The warehouse cannot be reached.
+    """
+    end = time.monotonic() + seconds
+    with Warehouse(warehouse_url, kept_open=1) as warehouse:
+        stored = await asyncio.to_thread(warehouse.syncs.find, sync)
+        if stored is None:
+            message = f"there is no sync {sync}"
+            raise SyncNotFound(message)
+        while True:
+            find = warehouse.consumer_cursors.behind
+            late = await asyncio.to_thread(find, stored.id, names, seq)
+            if not late or time.monotonic() >= end:
+                return late
+            await asyncio.sleep(_CHECK_SECONDS_OF_LONG_WAITS)

@@ -112,6 +112,7 @@ class PreparedMutation:
         upstream_ids: Ids of the objects that it writes; empty for creations.
         records: Number of its records.
         livemode: Whether it writes to a live account.
+        form_needs_approval: Whether a person must approve it if it comes from Airflow's form.
     """
 
     key: str
@@ -120,6 +121,7 @@ class PreparedMutation:
     upstream_ids: tuple[str, ...]
     records: int
     livemode: bool
+    form_needs_approval: bool
 
 
 @asynccontextmanager
@@ -170,18 +172,24 @@ class Mutator:
             IdempotencyConflict: The key was used for another run; nothing was sent.
             WarehouseError: The warehouse cannot be reached; the same key finds out what was done.
         """
-        await check_consumers(self._session, options.await_consumers)
-        prepared = await self.prepare(mutation)
+        prepared = await self.prepare(mutation, options)
         return await self.run_prepared(prepared.key, options)
 
-    async def prepare(self, mutation: Mutation) -> PreparedMutation:
+    async def prepare(
+        self, mutation: Mutation, options: RunOptions = DEFAULT_OPTIONS
+    ) -> PreparedMutation:
         """Check a mutation and store its requests; nothing is sent.
+
+        Args:
+            mutation: What to write.
+            options: How it will be sent; only checked here.
 
         Raises:
             ConfigurationError: Something is wrong with the mutation.
             IdempotencyConflict: The key was used for another run.
             WarehouseError: The warehouse cannot be reached.
         """
+        await check_consumers(self._session, options.await_consumers)
         catalog = self._session.catalog
         requests = check(
             mutation.collection_id,
@@ -198,6 +206,8 @@ class Mutator:
         if not stored:
             stored = await asyncio.to_thread(self._store.prepare, sync_id, key, new)
         if len(stored) != len(new):
+            if mutation.keep_stored and not any(_is_open(each, mutation) for each in stored):
+                return self._prepared(stored)
             message = (
                 f"this key was used for {len(stored)} records, now there are {len(new)}:"
                 " use another key for another run"
@@ -205,22 +215,53 @@ class Mutator:
             raise IdempotencyConflict(message)
         for intent, wanted in zip(stored, new, strict=True):
             await self._take_over(key, intent, wanted, mutation)
+        return self._prepared(stored)
+
+    async def find_prepared(self, key: str) -> PreparedMutation:
+        """What is known of a stored run: counts and ids.
+
+        Args:
+            key: Of ``prepare``.
+
+        Raises:
+            ConfigurationError: There is no such run.
+            WarehouseError: The warehouse cannot be reached.
+        """
+        return self._prepared(await self._find(key))
+
+    def needs_approval(self, *, from_form: bool = False) -> bool:
+        """Whether a person must approve a mutation of this sync before it is sent.
+
+        Args:
+            from_form: Whether it comes from the form of the DAG ``stripe_mutate``.
+        """
+        livemode = self._session.sync.livemode
+        return self._session.settings.needs_approval(livemode=livemode, from_form=from_form)
+
+    def _prepared(self, stored: Sequence[Intent]) -> PreparedMutation:
         ids = [intent.path_params["id"] for intent in stored if "id" in intent.path_params]
         return PreparedMutation(
-            key=key,
-            collection_id=collection.id,
-            kind=mutation.kind,
+            key=stored[0].key,
+            collection_id=stored[0].collection_id,
+            kind=stored[0].kind,
             upstream_ids=tuple(dict.fromkeys(ids)),
             records=len(stored),
             livemode=self._session.sync.livemode,
+            form_needs_approval=self.needs_approval(from_form=True),
         )
+
+    async def _find(self, key: str) -> list[Intent]:
+        intents = await asyncio.to_thread(self._store.find, self._session.sync.id, key)
+        if not intents:
+            message = "there is no such mutation, or it is older than 30 days"
+            raise ConfigurationError(message, param="key")
+        return intents
 
     async def _take_over(
         self, key: str, intent: Intent, wanted: NewIntent, mutation: Mutation
     ) -> None:
         """Let a run that a person asks for again replace what was never executed."""
-        is_open = intent.status == "refused" and intent.attempt < mutation.attempt
-        if is_open:
+        if _is_open(intent, mutation):
             replace_one = self._store.replace
             await asyncio.to_thread(replace_one, self._session.sync.id, key, wanted)
         elif intent.body_hash != wanted.body_hash and not mutation.keep_stored:
@@ -242,10 +283,7 @@ class Mutator:
             WarehouseError: The warehouse cannot be reached; the same key finds out what was done.
         """
         await check_consumers(self._session, options.await_consumers)
-        intents = await asyncio.to_thread(self._store.find, self._session.sync.id, key)
-        if not intents:
-            message = "there is no such mutation, or it is older than 30 days"
-            raise ConfigurationError(message, param="key")
+        intents = await self._find(key)
         if options.on_error == "stop":
             results = await self._one_after_the_other(intents)
         else:
@@ -347,6 +385,11 @@ class Mutator:
             record=record_json(row, intent.seq) if row else None,
             seq=intent.seq,
         )
+
+
+def _is_open(intent: Intent, mutation: Mutation) -> bool:
+    """Whether a person asks again for what Stripe has refused."""
+    return intent.status == "refused" and intent.attempt < mutation.attempt
 
 
 def _result(intent: Intent, status: MutationStatus, error: Refusal | None = None) -> MutationResult:

@@ -102,18 +102,38 @@ def run_mutation(
     return _with_mutator(connections, sync, lambda mutator: mutator.run(mutation, options))
 
 
-def prepare_mutation(connections: Connections, sync: str, mutation: Mutation) -> PreparedMutation:
+def prepare_mutation(
+    connections: Connections,
+    sync: str,
+    mutation: Mutation,
+    options: RunOptions = DEFAULT_OPTIONS,
+) -> PreparedMutation:
     """Check a mutation and store its requests, for a person to approve them; nothing is sent.
 
     Args:
         connections: How to reach Stripe, warehouse and lake.
         sync: Name of the sync.
         mutation: What to write; with a ``key``.
+        options: How it will be sent; only checked here.
 
     Raises:
         StripeSyncError: As for :func:`mutate`.
     """
-    return _with_mutator(connections, sync, lambda mutator: mutator.prepare(mutation))
+    return _with_mutator(connections, sync, lambda mutator: mutator.prepare(mutation, options))
+
+
+def find_prepared_mutation(connections: Connections, sync: str, key: str) -> PreparedMutation:
+    """What is known of a prepared mutation: counts and ids, and whether it needs approval.
+
+    Args:
+        connections: How to reach Stripe, warehouse and lake.
+        sync: Name of the sync.
+        key: ``PreparedMutation.key``.
+
+    Raises:
+        StripeSyncError: As for :func:`mutate`; ConfigurationError where there is no such mutation.
+    """
+    return _with_mutator(connections, sync, lambda mutator: mutator.find_prepared(key))
 
 
 def run_prepared_mutation(

@@ -55,6 +55,22 @@ def check(
     )
 
 
+def check_verb(collection_id: object, kind: object = None) -> None:
+    """Check collection and verb of a call alone; cheap enough for every parse of a DAG.
+
+    Args:
+        collection_id: Id of the collection.
+        kind: The verb; None where it is not known yet.
+
+    Raises:
+        ConfigurationError: There is no such collection, nobody can write it, or it has no such
+            verb; ``param`` is ``collection_id`` or ``kind``.
+    """
+    collection = collection_to_write(collection_id, load_catalog())
+    if kind is not None:
+        _check_kind(collection, kind)
+
+
 def collection_to_write(collection_id: object, catalog: Catalog) -> Collection:
     """The collection of a call.
 

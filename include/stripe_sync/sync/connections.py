@@ -72,6 +72,9 @@ class SyncSettings(BaseModel):
         connected_accounts: Connected accounts of this platform that get a sync of their own
             (``acct_…``), or ``all``; new ones too. Without meaning where the key itself acts on a
             connected account.
+        approve_mutations: Whether a person must approve in Airflow what is to be written to Stripe
+            from the form of ``stripe_mutate`` or over HTTP. None: only what is written to a live
+            account from the form. Calls from code (operator, Python) are never held back.
 
     Example:
         >>> from stripe_sync import SyncSettings
@@ -97,6 +100,7 @@ class SyncSettings(BaseModel):
     cadence: Literal["fixed", "adaptive"] | None = None
     longest_poll_interval: float = Field(default=400.0, gt=0, le=_LONGEST_INTERVAL)
     connected_accounts: tuple[str, ...] = ()
+    approve_mutations: bool | None = None
 
     @field_validator(
         "max_age_days",
@@ -165,6 +169,18 @@ class SyncSettings(BaseModel):
     def catalog(self) -> Catalog:
         """The collections of the sync."""
         return load_catalog(self.include_parents)
+
+    def needs_approval(self, *, livemode: bool, from_form: bool) -> bool:
+        """Whether a person must approve a mutation before it is sent.
+
+        Args:
+            livemode: Whether it writes to a live account.
+            from_form: Whether it was typed into the form of ``stripe_mutate``, rather than sent to
+                the HTTP API.
+        """
+        if self.approve_mutations is None:
+            return livemode and from_form
+        return self.approve_mutations
 
     @classmethod
     def parse(cls, values: Mapping[str, object]) -> SyncSettings:

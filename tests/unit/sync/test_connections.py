@@ -64,3 +64,23 @@ def test_the_limit_of_a_run_precedes_the_setting() -> None:
     assert settings.limits(livemode=False, backfill=3).backfill == 3
     assert settings.limits(livemode=False).backfill == 5
     assert SyncSettings().limits(livemode=False).backfill == 20
+
+
+@pytest.mark.parametrize(
+    ("setting", "asked"),
+    [
+        (None, {(True, True)}),
+        (True, {(True, True), (True, False), (False, True), (False, False)}),
+        (False, set()),
+    ],
+)
+def test_who_must_approve_mutations(setting: bool | None, asked: set[tuple[bool, bool]]) -> None:
+    """Pairs of live mode, and from the form."""
+    settings = SyncSettings(approve_mutations=setting)
+    every = [(live, form) for live in (True, False) for form in (True, False)]
+    found = {
+        (live, form)
+        for live, form in every
+        if settings.needs_approval(livemode=live, from_form=form)
+    }
+    assert found == asked

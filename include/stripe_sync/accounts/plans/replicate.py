@@ -36,8 +36,9 @@ OF_THE_MODE = (
     "requests_per_second",
     "total_requests_per_second",
     "endpoint_requests_per_second",
+    "approve_mutations",
 )
-"""Settings that are not copied: Stripe's limits differ between the modes."""
+"""Settings that are not copied: limits and approval are another thing in live mode."""
 
 LEFT_OUT = ("exclude", "hash_fields")
 """Settings that are copied from the connection of the source, too: nobody must find personal data
