@@ -1,10 +1,14 @@
-"""Numbers that operators, the sensor and environment variables are given, as values or as text."""
+"""Arguments of operators, the sensor and environment variables, as values or as rendered text."""
 
 from __future__ import annotations
 
+import ast
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import orjson
 
 from stripe_sync import ConfigurationError
 
@@ -14,6 +18,59 @@ _UNSET = ("", "none", "null")
 def is_unset(value: object) -> bool:
     """Whether a value is None or a text of "no value": a template renders None as ``None``."""
     return value is None or (isinstance(value, str) and value.strip().lower() in _UNSET)
+
+
+def is_literal(value: object) -> bool:
+    """Whether a value is a text as it will be used, not a template of one."""
+    return isinstance(value, str) and "{{" not in value and "{%" not in value
+
+
+def parse_names(value: Sequence[str] | str | None, argument: str) -> list[str]:
+    """Names from an argument or template.
+
+    Args:
+        value: A list, a list as text (``["eu", "us"]``), or names separated by commas. None, empty
+            text and an empty list are no names.
+        argument: What messages call it.
+
+    Raises:
+        ConfigurationError: It is no list of names.
+    """
+    names: object = () if is_unset(value) else value
+    if isinstance(names, str) and names.strip().startswith("["):
+        names = _parse_list(names)
+    elif isinstance(names, str):
+        names = [name.strip() for name in names.split(",") if name.strip()]
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        msg = f'{argument} must be names such as "eu, us" or ["eu", "us"], not {value!r}'
+        raise ConfigurationError(msg, param=argument)
+    return list(names)
+
+
+def parse_records(value: Any) -> list[Any]:
+    """Records from an argument or template; what is in them is checked later.
+
+    Args:
+        value: A list, an XCom that is one, or a list as text: JSON, or Python's.
+
+    Raises:
+        ConfigurationError: It is no list. The message does not repeat it.
+    """
+    found = _parse_list(value) if isinstance(value, str) else value
+    if not isinstance(found, Sequence) or isinstance(found, str):
+        msg = "records must be an array of objects, or a template of one"
+        raise ConfigurationError(msg, param="records")
+    return list(found)
+
+
+def _parse_list(text: str) -> object:
+    """A list from JSON, or from the text that a template made of a Python list; None for others."""
+    for parse in (orjson.loads, ast.literal_eval):
+        try:
+            return parse(text.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +116,7 @@ class NumberArgument:
         Raises:
             ConfigurationError: It is a number or plain text, and no number or against the rule.
         """
-        is_template = isinstance(value, str) and ("{{" in value or "{%" in value)
-        if isinstance(value, str | int | float) and not is_template:
+        if isinstance(value, int | float) or is_literal(value):
             self.parse_optional(value)
 
 

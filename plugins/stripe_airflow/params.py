@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from airflow.sdk import Param
 
+from stripe_airflow.arguments import parse_names
 from stripe_airflow.hooks.connections import default_sync
 from stripe_sync import ConfigurationError
 
@@ -213,6 +213,81 @@ def replicate_params() -> dict[str, Param]:
     }
 
 
+def mutate_params() -> dict[str, Param]:
+    """Parameters of a run that writes to Stripe."""
+    from stripe_sync import load_catalog, mutable_collections, verbs_of
+
+    mutable = mutable_collections(load_catalog())
+    titles = {collection.name: collection.title for collection in mutable}
+    verbs = dict.fromkeys(verb for collection in mutable for verb in verbs_of(collection))
+    first = ("create", "update", "delete")
+    return {
+        "sync": sync_param(),
+        "collection": Param(
+            "customer",
+            type="string",
+            enum=list(titles),
+            values_display=titles,
+            title="Collection",
+            description="Of the objects to write. A refund is a create of Refund.",
+        ),
+        "kind": Param(
+            "create",
+            type="string",
+            enum=[*first, *sorted(verbs.keys() - {*first})],
+            title="Kind",
+            description="What to do with each record. A collection has some of them; if it has not"
+            " this one, the log of the task prepare lists those that it has.",
+        ),
+        "records": Param(
+            [],
+            type="array",
+            items={"type": "object"},
+            title="Records",
+            description='JSON, 1 to 100 objects: Stripe\'s parameters, [{"name": "Paul"}]; for all'
+            ' but create also the id: [{"id": "cus_1", "name": "Paul"}]. null unsets a field.'
+            " Airflow keeps what you enter here with the run, readable for all who may read the"
+            " DAG.",
+        ),
+        "on_error": Param(
+            "stop",
+            type="string",
+            enum=["stop", "continue"],
+            title="After a failure",
+            description="stop: no further record is sent. continue: all are.",
+        ),
+        "await_consumers": Param(
+            [],
+            type="array",
+            items={"type": "string"},
+            title="Await consumers",
+            description="Consumers that must have the changes before the run succeeds, one per"
+            " line: lake, or your own.",
+        ),
+        "await_timeout": Param(
+            30,
+            type="number",
+            minimum=0,
+            maximum=600,
+            title="Longest wait for them",
+            description="In seconds. The write stands whatever happens.",
+        ),
+        "allow_unknown_params": Param(
+            False,
+            type="boolean",
+            title="Unknown parameters",
+            description="Send parameters that Stripe's SDK does not know: preview features.",
+        ),
+        "prepared": Param(
+            None,
+            type=["null", "string"],
+            title="Prepared mutation",
+            description="Instead of collection, kind and records: key of a mutation that is stored"
+            " already and waits for approval.",
+        ),
+    }
+
+
 def _object_param(title: str, description: str) -> Param:
     return Param({}, type="object", title=title, description=f"Create, update: {description}")
 
@@ -270,15 +345,4 @@ def parse_syncs(value: Sequence[str] | str | None) -> list[str]:
     Raises:
         ConfigurationError: It is no list of names.
     """
-    names: object = value or ()
-    if isinstance(value, str) and value.strip().startswith("["):
-        try:  # JSON, or a Python list that a template rendered as text
-            names = ast.literal_eval(value.strip())
-        except (ValueError, SyntaxError):
-            names = None
-    elif isinstance(value, str):
-        names = [name.strip() for name in value.split(",") if name.strip()]
-    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
-        msg = f'syncs must be names such as "eu, us" or ["eu", "us"], not {value!r}'
-        raise ConfigurationError(msg)
-    return list(names)
+    return parse_names(value, "syncs")

@@ -28,14 +28,16 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": _modules("hooks.stripe", "hooks.lake"),
         "operators": _modules(
+            "operators.approval",
             "operators.backfill",
             "operators.dbt",
             "operators.maintain",
+            "operators.mutation",
             "operators.reconcile",
             "operators.reload",
         ),
         "sensors": _modules("sensors.stripe_events"),
-        "triggers": _modules("triggers.stripe_changes"),
+        "triggers": _modules("triggers.consumers", "triggers.stripe_changes"),
         "connection-types": [_stripe_connection(), _lake_connection()],
         "extra-links": [
             "stripe_airflow.links.dashboard.StripeDashboardLink",
@@ -168,6 +170,12 @@ def _stripe_connection() -> dict[str, Any]:
                 "label": "Fields to hash",
                 "description": "customer.email: equal values have equal hashes.",
                 "schema": {"type": ["array", "null"], "items": {"type": "string"}},
+            },
+            "approve_mutations": {
+                "label": "Approve mutations",
+                "description": "A person must approve what the form of stripe_mutate or the HTTP"
+                " API is to write. Empty: only what the form writes in live mode.",
+                "schema": {"type": ["boolean", "null"]},
             },
             "hash_secret": {
                 "label": "Secret of the hashes",

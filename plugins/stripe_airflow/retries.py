@@ -1,8 +1,9 @@
-"""Which errors Airflow retries."""
+"""Which errors Airflow retries, and what the tries of a task that writes have in common."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 
@@ -20,7 +21,12 @@ STRIPE_RETRY_POLICY = ExceptionRetryPolicy(
             reason="the key stays invalid until somebody changes it",
         ),
         RetryRule(
-            exception=[errors.ConfigurationError, errors.CatalogError, errors.InvalidRequest],
+            exception=[
+                errors.ConfigurationError,
+                errors.CatalogError,
+                errors.InvalidRequest,
+                errors.IdempotencyConflict,
+            ],
             action=RetryAction.FAIL,
             reason="the same request would be refused again",
         ),
@@ -45,3 +51,23 @@ STRIPE_RETRY_POLICY = ExceptionRetryPolicy(
     ]
 )
 """The first matching rule applies; other errors follow the task's ``retries``."""
+
+
+def mutation_key(ti: Any) -> str:
+    """Key of the mutation that a task instance runs: the same for all of its tries.
+
+    Args:
+        ti: The task instance, as the context has it.
+    """
+    return f"airflow:{[ti.dag_id, ti.run_id, ti.task_id, ti.map_index]}"
+
+
+def mutation_attempt(ti: Any) -> int:
+    """A number that grows when a person clears a task instance, and never by a retry.
+
+    Clearing a task instance gives it its ``retries`` again, on top of the tries that it had.
+
+    Args:
+        ti: The task instance, as the context has it.
+    """
+    return 1 + max(0, int(ti.max_tries) - int(ti.task.retries or 0))

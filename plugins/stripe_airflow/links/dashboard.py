@@ -1,8 +1,9 @@
-"""Link to a collection in Stripe's Dashboard."""
+"""Link to a collection, or an object, in Stripe's Dashboard."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from airflow.sdk import BaseOperatorLink
 from airflow.sdk.exceptions import AirflowNotFoundException
@@ -32,10 +33,28 @@ _PATHS = {
     "promotion_code": "coupons",
     "subscription": "subscriptions",
 }
+_OBJECT_PATHS = {
+    "charge": "payments",
+    "coupon": "coupons",
+    "customer": "customers",
+    "dispute": "disputes",
+    "invoice": "invoices",
+    "payment_intent": "payments",
+    "payout": "payouts",
+    "price": "prices",
+    "product": "products",
+    "promotion_code": "promotion_codes",
+    "subscription": "subscriptions",
+    "subscription_schedule": "subscription_schedules",
+}
+"""Pages that end with the id of an object; others are found by a search for it."""
 
 
 class StripeDashboardLink(BaseOperatorLink):
-    """Opens the operator's collection in Stripe's Dashboard, in the mode of the key."""
+    """Opens the operator's collection in Stripe's Dashboard, in the mode of the key.
+
+    After a mutation of one object it opens the object.
+    """
 
     name = "Stripe Dashboard"
 
@@ -50,15 +69,19 @@ class StripeDashboardLink(BaseOperatorLink):
             credential = StripeHook(operator.resolved_stripe_conn_id()).get_conn()
         except (AirflowNotFoundException, StripeSyncError):
             return ""  # the task's error names the cause
-        return dashboard_url(credential, getattr(operator, "collection", None))
+        collection = getattr(operator, "collection", None)
+        return dashboard_url(credential, collection, getattr(operator, "object_id", None))
 
 
-def dashboard_url(credential: Credential, collection: str | None) -> str:
-    """URL of a collection in the Dashboard, or of the account's home page.
+def dashboard_url(
+    credential: Credential, collection: str | None, object_id: str | None = None
+) -> str:
+    """URL of an object in the Dashboard, of a collection, or of the account's home page.
 
     Args:
         credential: Its key selects live or test mode, its ``account`` the connected account.
         collection: Short name or id; None, or one without a page of its own, for the home page.
+        object_id: Id of an object of the collection; None for the collection.
 
     Returns:
         An empty string if the API is not Stripe's.
@@ -67,5 +90,13 @@ def dashboard_url(credential: Credential, collection: str | None) -> str:
         return ""
     name = (collection or "").removeprefix("stripe:").removeprefix("stripe.")
     mode = None if credential.livemode else "test"
-    parts = (_DASHBOARD, credential.account, mode, _PATHS.get(name, "dashboard"))
+    page = _PATHS.get(name, "dashboard")
+    if object_id:
+        page = _object_page(name, quote(object_id, safe=""))
+    parts = (_DASHBOARD, credential.account, mode, page)
     return "/".join(part for part in parts if part)
+
+
+def _object_page(name: str, object_id: str) -> str:
+    folder = _OBJECT_PATHS.get(name)
+    return f"{folder}/{object_id}" if folder else f"search?query={object_id}"

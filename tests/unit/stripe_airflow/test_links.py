@@ -37,6 +37,22 @@ def test_the_dashboard_opens_the_collection_in_the_mode_of_the_key(
     assert dashboard_url(credential, collection) == url
 
 
+@pytest.mark.parametrize(
+    ("collection", "object_id", "page"),
+    [
+        ("stripe:customer", "cus_1", "test/customers/cus_1"),
+        ("price", "price_1", "test/prices/price_1"),
+        ("stripe:refund", "re_1", "test/search?query=re_1"),
+        ("coupon", "20 % off", "test/coupons/20%20%25%20off"),
+    ],
+)
+def test_an_object_has_its_own_page_or_is_searched_for(
+    collection: str, object_id: str, page: str
+) -> None:
+    url = dashboard_url(Credential("sk_test_1"), collection, object_id)
+    assert url == f"https://dashboard.stripe.com/{page}"
+
+
 def test_the_link_uses_the_connection_of_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
     fields = {"conn_type": "stripe", "password": "sk_live_1"}
     monkeypatch.setenv("AIRFLOW_CONN_STRIPE_EU", dumps(fields).decode())
