@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support import expected_conditions
@@ -230,3 +231,93 @@ def wait_for_customers(up: Up, expected: list[tuple[str, str, int]]) -> None:
             assert time.monotonic() < deadline, rows
             time.sleep(0.5)
             rows = connection.execute(query).fetchall()
+
+
+def fill_in(browser: Any, records: str, sync: str | None = None) -> None:
+    """Fill the form of ``stripe_mutate`` and send it; without a sync it is the stack's own."""
+    click(browser, "//*[@data-testid='trigger-dag-button'] | //button[contains(., 'Trigger')]")
+    field = WebDriverWait(browser, 30).until(
+        expected_conditions.visibility_of_element_located((By.ID, "element_sync"))
+    )
+    if sync:
+        field.send_keys(Keys.CONTROL, "a")
+        field.send_keys(sync)
+    editor = "//*[@id='element_records']//*[contains(@class, 'view-lines')]"
+    click(browser, editor)
+    keys = ActionChains(browser)
+    keys.key_down(Keys.CONTROL).send_keys("a").key_up(Keys.CONTROL).perform()
+    browser.execute_cdp_cmd("Input.insertText", {"text": records})
+    # The editor has completed brackets and quotes: remove what stands behind the text.
+    keys = ActionChains(browser)
+    keys.key_down(Keys.CONTROL).key_down(Keys.SHIFT).send_keys(Keys.END)
+    keys.key_up(Keys.SHIFT).key_up(Keys.CONTROL).send_keys(Keys.DELETE).perform()
+    shows(browser, "Records", "Await consumers")
+    click(browser, "//*[@data-testid='trigger-dag-submit']")
+
+
+def new_run(up: Up, before: list[dict[str, Any]]) -> dict[str, Any]:
+    """The run of ``stripe_mutate`` that was just triggered."""
+    known = {run["dag_run_id"] for run in before}
+
+    def newest(_: Any) -> Any:
+        return [run for run in up.api.runs("stripe_mutate") if run["dag_run_id"] not in known]
+
+    [run] = WebDriverWait(None, 60).until(newest)
+    return dict(run)
+
+
+def customers(up: Up, name: str) -> list[tuple[str, ...]]:
+    """Syncs that have a customer with a name."""
+    with psycopg.connect(warehouse_url(up.stack_dir)) as connection:
+        query = "SELECT collection_id FROM stripe.records WHERE payload->>'name' = %s"
+        return connection.execute(query, [name]).fetchall()
+
+
+@pytest.mark.parametrize(
+    ("records", "state"),
+    [('[{"name": "Leto of the form"}]', "success"), ('[{"nmae": "Leto of the form"}]', "failed")],
+)
+def test_the_form_writes_to_stripe_or_names_what_is_wrong(
+    up: Up, browser: Any, records: str, state: str
+) -> None:
+    before = up.api.runs("stripe_mutate")
+    browser.get(f"{up.base}/dags/stripe_mutate")
+    fill_in(browser, records)
+    run = new_run(up, before)
+
+    assert up.finished("stripe_mutate")["state"] == state
+    page = f"{up.base}/dags/stripe_mutate/runs/{run['dag_run_id']}/tasks"
+    if state == "success":
+        browser.get(f"{page}/mutate")
+        shows(browser, "create of stripe:customer: 1 of 1 done")
+        assert customers(up, "Leto of the form") == [("stripe:customer",)]
+    else:
+        browser.get(f"{page}/prepare")
+        shows(browser, "has no parameter nmae: did you mean name")
+
+
+@pytest.mark.parametrize(("option", "state"), [("Reject", "failed"), ("Approve", "success")])
+def test_in_live_mode_a_person_decides(up: Up, browser: Any, option: str, state: str) -> None:
+    fields = {"connection_id": "stripe_shop", "conn_type": "stripe", "host": up.sandbox}
+    up.api.call("POST", "/connections", {**fields, "password": "sk_live_sandbox"})
+    try:
+        before = up.api.runs("stripe_mutate")
+        browser.get(f"{up.base}/dags/stripe_mutate")
+        fill_in(browser, f'[{{"name": "Jessica, {option}"}}]', "shop")
+        run = new_run(up, before)
+        task = f"/dags/stripe_mutate/dagRuns/{run['dag_run_id']}/taskInstances/approve"
+        wait = WebDriverWait(None, 60)
+        wait.until(lambda _: up.api.call("GET", task)["state"] == "awaiting_input")
+        # Airflow fails a task that is answered while its executor still reports that it parked.
+        time.sleep(5)
+        page = f"{up.base}/dags/stripe_mutate/runs/{run['dag_run_id']}/tasks/approve"
+        browser.get(f"{page}/required_actions")
+        shows(browser, "Write to Stripe: create 1 record of stripe:customer, sync shop, live mode")
+        assert "Jessica" not in browser.find_element(By.TAG_NAME, "body").text
+        click(browser, f"//button[contains(., '{option}')]")
+        assert up.finished("stripe_mutate")["state"] == state
+        live = SandboxControl(up.sandbox).objects("customer", livemode=True)
+        sent = [each["name"] for each in live]
+        assert (f"Jessica, {option}" in sent) is (option == "Approve")
+    finally:
+        up.api.call("DELETE", "/connections/stripe_shop")
