@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from stripe_airflow.api.models import Run
 from stripe_airflow.api.mutations.background import mutations
@@ -16,8 +17,16 @@ async def needs_approval(sync: str) -> bool:
 
     Args:
         sync: Name of the sync.
+
+    Raises:
+        SyncNotFound: There is no such sync.
+        StripeSyncError: The sync cannot be opened.
     """
-    return False
+
+    async def asks(mutator: Any) -> bool:
+        return bool(mutator.needs_approval())
+
+    return await mutations().call(sync, asks)
 
 
 async def ask(sync: str, mutation: Mutation, options: RunOptions, *, user_name: str) -> Run:
@@ -31,7 +40,7 @@ async def ask(sync: str, mutation: Mutation, options: RunOptions, *, user_name: 
         ApiError: 503: Airflow does not have the DAG, or refuses the run.
         StripeSyncError: The mutation cannot be stored.
     """
-    prepared = await mutations().call(sync, lambda mutator: mutator.prepare(mutation))
+    prepared = await mutations().call(sync, lambda mutator: mutator.prepare(mutation, options))
     conf = {
         "sync": sync,
         "prepared": prepared.key,
