@@ -298,12 +298,12 @@ def test_the_form_writes_to_stripe_or_names_what_is_wrong(
 
 @pytest.mark.parametrize(("option", "state"), [("Reject", "failed"), ("Approve", "success")])
 def test_in_live_mode_a_person_decides(up: Up, browser: Any, option: str, state: str) -> None:
-    fields = {"connection_id": "stripe_shop", "conn_type": "stripe", "host": up.sandbox}
+    fields = {"connection_id": "stripe_live", "conn_type": "stripe", "host": up.sandbox}
     up.api.call("POST", "/connections", {**fields, "password": "sk_live_sandbox"})
     try:
         before = up.api.runs("stripe_mutate")
         browser.get(f"{up.base}/dags/stripe_mutate")
-        fill_in(browser, f'[{{"name": "Jessica, {option}"}}]', "shop")
+        fill_in(browser, f'[{{"name": "Jessica, {option}"}}]', "live")
         run = new_run(up, before)
         task = f"/dags/stripe_mutate/dagRuns/{run['dag_run_id']}/taskInstances/approve"
         wait = WebDriverWait(None, 60)
@@ -312,7 +312,7 @@ def test_in_live_mode_a_person_decides(up: Up, browser: Any, option: str, state:
         time.sleep(5)
         page = f"{up.base}/dags/stripe_mutate/runs/{run['dag_run_id']}/tasks/approve"
         browser.get(f"{page}/required_actions")
-        shows(browser, "Write to Stripe: create 1 record of stripe:customer, sync shop, live mode")
+        shows(browser, "Write to Stripe: create 1 record of stripe:customer, sync live, live mode")
         assert "Jessica" not in browser.find_element(By.TAG_NAME, "body").text
         click(browser, f"//button[contains(., '{option}')]")
         assert up.finished("stripe_mutate")["state"] == state
@@ -320,4 +320,4 @@ def test_in_live_mode_a_person_decides(up: Up, browser: Any, option: str, state:
         sent = [each["name"] for each in live]
         assert (f"Jessica, {option}" in sent) is (option == "Approve")
     finally:
-        up.api.call("DELETE", "/connections/stripe_shop")
+        up.api.call("DELETE", "/connections/stripe_live")

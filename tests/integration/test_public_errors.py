@@ -25,6 +25,7 @@ from stripe_sync import (
     Mutation,
     NewAuthorization,
     OAuthAuthorization,
+    ProxyRequest,
     StoredAccount,
     StoredCredential,
     StripeSyncError,
@@ -141,13 +142,21 @@ CALLS: dict[str, Call] = {
     "prepare_mutation": lambda c: stripe_sync.prepare_mutation(c, "default", _MUTATION),
     "run_mutation": lambda c: stripe_sync.run_mutation(c, "default", _MUTATION),
     "run_prepared_mutation": lambda c: stripe_sync.run_prepared_mutation(c, "default", "key"),
+    "find_prepared_mutation": lambda c: stripe_sync.find_prepared_mutation(c, "default", "key"),
+    "proxy_request": lambda c: stripe_sync.proxy_request(
+        c, "default", ProxyRequest("GET", "v1/customers")
+    ),
+    "wait_for_consumers": lambda c: asyncio.run(
+        stripe_sync.wait_for_consumers(c.warehouse_url, "default", ["lake"], 1, 0)
+    ),
     "listen_streams": _listen,
     "dbt_environment": lambda c: stripe_sync.dbt_environment(c.warehouse_url, Path("/scratch")),
 }
 WITHOUT_CONNECTIONS = {
     *("check_credential", "create_key_url", "dbt_command", "describe_health", "fetch_account_id"),
-    *("describe_mutation", "load_catalog", "mutable_collections", "read_sync_file"),
-    *("render_warehouse_url", "scrubbed", "verbs_of"),
+    *("check_verb", "describe_mutation", "follow_new_key", "load_catalog"),
+    *("mutable_collections", "read_sync_file", "render_warehouse_url", "report_json"),
+    *("scrubbed", "verbs_of"),
 }
 LAKE_ONLY = {"plan_reload", "reload", "reload_collection"}
 OFFLINE = {"dbt_environment"}

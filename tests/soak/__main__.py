@@ -16,8 +16,13 @@ from bench.measure import report
 from soak import busy_day
 
 ROOT = Path(__file__).resolve().parents[2]
-RANDOM = ("poll/test_poll_random", "backfill/test_backfill_interrupted")
-COUNTS = ("STRIPE_SYNC_TEST_SEEDS", "STRIPE_SYNC_TEST_KILLS")
+RANDOM = (
+    "sync/poll/test_poll_random",
+    "sync/backfill/test_backfill_interrupted",
+    "mutations/test_mutations_interrupted",
+    "mutations/test_mutations_and_polling",
+)
+COUNTS = ("STRIPE_SYNC_TEST_SEEDS", "STRIPE_SYNC_TEST_KILLS", "STRIPE_SYNC_TEST_MUTATIONS")
 
 
 def main(
@@ -28,7 +33,7 @@ def main(
     scenarios = 0
     if seeds:
         command = [sys.executable, "-m", "pytest", "-q", "-n", "2"]
-        command += [f"tests/integration/sync/{name}.py" for name in RANDOM]
+        command += [f"tests/integration/{name}.py" for name in RANDOM]
         command += ["tests/e2e/test_restart.py"]
         environment = os.environ | {name: str(seeds) for name in COUNTS}
         environment["STRIPE_SYNC_TEST_ROAD"] = "whole"

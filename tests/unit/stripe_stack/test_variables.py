@@ -35,7 +35,7 @@ def test_every_setting_of_a_sync_may_be_in_the_file(env_file: Path, name: str) -
         "connected_accounts": "all",
         **dict.fromkeys(("exclude", "hash_fields"), "customer.email"),
         **dict.fromkeys(("redact", "created_events", "fail_when_forbidden"), "false"),
-        "read_every_parent": "true",
+        **dict.fromkeys(("approve_mutations", "read_every_parent"), "true"),
     }
     value = values.get(name, "7")
     env_file.write_text(f"STRIPE_{name.upper()}={value}\n")

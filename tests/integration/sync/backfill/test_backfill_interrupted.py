@@ -98,8 +98,10 @@ def after_a_file(harness: SyncHarness, _: int) -> Callable[[], bool]:
 
 
 def after_half_a_file(harness: SyncHarness, _: int) -> Callable[[], bool]:
-    """A Parquet file is being written."""
-    return lambda: any(Path(harness.connections.lake_url).rglob(".tmp-*"))
+    """A Parquet file is being written; at the latest when two more chunks are committed."""
+    begun = harness.state("customer")["chunk"]
+    lake = Path(harness.connections.lake_url)
+    return lambda: any(lake.rglob(".tmp-*")) or harness.state("customer")["chunk"] >= begun + 2
 
 
 def after_a_chunk(harness: SyncHarness, count: int) -> Callable[[], bool]:
