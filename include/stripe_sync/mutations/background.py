@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
+from stripe_sync.clock import SystemClock
 from stripe_sync.errors import SyncNotFound
 from stripe_sync.mutations.mutator import (
     DEFAULT_OPTIONS,
@@ -21,7 +22,15 @@ from stripe_sync.mutations.proxy.proxy import ProxyAnswer
 from stripe_sync.mutations.proxy.request import ProxyRequest
 from stripe_sync.mutations.report import MutationReport
 from stripe_sync.sync.connections import Connections
-from stripe_sync.sync.session import Session, open_session, refuse_inactive
+from stripe_sync.sync.session import (
+    Session,
+    open_session,
+    open_shared_resources,
+    refuse_inactive,
+)
+
+KEPT_CONNECTIONS = 8
+"""Connections to the warehouse that stay open: opening one takes longer than a statement."""
 
 IDLE_SECONDS = 60.0
 """How long a session stays open without a call."""
@@ -154,8 +163,13 @@ class BackgroundMutations:
                 return slot.open
             await self._close(slot)
         stack = AsyncExitStack()
-        session = await stack.enter_async_context(open_session(connections, sync, create=False))
         try:
+            shared = open_shared_resources(
+                connections.warehouse_url, SystemClock(), kept_open=KEPT_CONNECTIONS
+            )
+            common = await stack.enter_async_context(shared)
+            opening = open_session(connections, sync, common=common, create=False)
+            session = await stack.enter_async_context(opening)
             mutator = await stack.enter_async_context(open_mutator(session))
         except BaseException:
             await stack.aclose()

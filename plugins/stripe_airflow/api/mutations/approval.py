@@ -9,7 +9,7 @@ from stripe_airflow.api.models import Run
 from stripe_airflow.api.mutations.background import mutations
 from stripe_airflow.api.rights import MUTATE_DAG
 from stripe_airflow.api.runs import trigger
-from stripe_sync import Mutation, RunOptions
+from stripe_sync import Mutation, MutationReport, RunOptions
 
 
 async def needs_approval(sync: str) -> bool:
@@ -27,6 +27,26 @@ async def needs_approval(sync: str) -> bool:
         return bool(mutator.needs_approval())
 
     return await mutations().call(sync, asks)
+
+
+async def run_or_ask(
+    sync: str, mutation: Mutation, options: RunOptions, *, user_name: str
+) -> MutationReport | Run:
+    """Run a mutation, or let a person be asked where the sync's settings say so.
+
+    Raises:
+        ApiError: 503: Airflow does not have the DAG, or refuses the run.
+        StripeSyncError: As for :func:`stripe_sync.run_mutation`.
+    """
+
+    async def run(mutator: Any) -> MutationReport | None:
+        if mutator.needs_approval():
+            return None
+        report: MutationReport = await mutator.run(mutation, options)
+        return report
+
+    report = await mutations().call(sync, run)
+    return report or await ask(sync, mutation, options, user_name=user_name)
 
 
 async def ask(sync: str, mutation: Mutation, options: RunOptions, *, user_name: str) -> Run:

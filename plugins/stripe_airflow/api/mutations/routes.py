@@ -10,9 +10,10 @@ from fastapi import APIRouter, Header, Response
 from fastapi.responses import JSONResponse
 
 from stripe_airflow.api.errors import ApiError
+from stripe_airflow.api.models import Run
 from stripe_airflow.api.mutations import approval
 from stripe_airflow.api.mutations.answers import PARTLY, answer_of, named
-from stripe_airflow.api.mutations.background import mutations, name_of
+from stripe_airflow.api.mutations.background import name_of
 from stripe_airflow.api.mutations.models import (
     AnyMutationRun,
     MutationRecords,
@@ -86,16 +87,15 @@ async def _run(body: MutationRun, kind: str, key: str | None, *, user_name: str)
     options = RunOptions(body.on_error, body.await_consumers, body.await_timeout)
     name = await name_of(body.sync_id)
     try:
-        if await approval.needs_approval(name):
-            waiting = await approval.ask(name, mutation, options, user_name=user_name)
-            return JSONResponse(WaitingMutation(run=waiting).model_dump(mode="json"), 202)
-        report = await mutations().run(name, mutation, options)
+        found = await approval.run_or_ask(name, mutation, options, user_name=user_name)
     except (ConfigurationError, IdempotencyConflict) as error:
         raise named(error, records_name) from error
     except (WarehouseError, LakeError) as error:
         error.args = (f"{error}; {_WHAT_A_RETRY_DOES[key is not None]}",)
         raise
-    return answer_of(report, mutation.records, name=records_name, has_key=key is not None)
+    if isinstance(found, Run):
+        return JSONResponse(WaitingMutation(run=found).model_dump(mode="json"), 202)
+    return answer_of(found, mutation.records, name=records_name, has_key=key is not None)
 
 
 _WHAT_A_RETRY_DOES = {
