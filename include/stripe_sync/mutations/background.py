@@ -80,6 +80,7 @@ class BackgroundMutations:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
+        self._closing: set[asyncio.Future[None]] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -190,7 +191,9 @@ class BackgroundMutations:
         """Close a session that was not used for some time."""
         opened, now = slot.open, asyncio.get_running_loop().time()
         if opened and not opened.calls and now - opened.used_at >= IDLE_SECONDS:
-            self._closing = asyncio.ensure_future(self._close_idle(slot, opened))
+            closing = asyncio.ensure_future(self._close_idle(slot, opened))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     async def _close_idle(self, slot: _Slot, opened: _Open) -> None:
         async with slot.lock:

@@ -341,15 +341,19 @@ class Mutator:
         return await self._apply(intent, execution)
 
     async def _failed(self, intent: Intent, error: StripeError) -> MutationResult:
-        place = (self._session.sync.id, intent.key, intent.position)
-        refusal = refusal_of(error)
+        sync_id, refusal = self._session.sync.id, refusal_of(error)
         if error.is_outcome_unknown or may_have_run(intent, error):
             return _result(intent, MutationStatus.UNKNOWN, refusal)
         if isinstance(error, REFUSED):
             stored = {name: getattr(refusal, name) for name in Refusal.__dataclass_fields__}
-            await asyncio.to_thread(self._store.refuse, *place, stored)
-            return _result(intent, MutationStatus.REFUSED, refusal)
-        await asyncio.to_thread(self._store.mark_unsent, *place)
+            if await asyncio.to_thread(self._store.refuse, sync_id, intent, stored):
+                return _result(intent, MutationStatus.REFUSED, refusal)
+            # Another process runs the same: its outcome is that of the request.
+            now = (await self._find(intent.key))[intent.position]
+            if now.status in {"done", "refused"}:
+                return await self._execute(now)
+            return _result(intent, MutationStatus.UNKNOWN, refusal)
+        await asyncio.to_thread(self._store.mark_unsent, sync_id, intent)
         return _result(intent, MutationStatus.NOT_EXECUTED, refusal)
 
     async def _apply(self, intent: Intent, execution: Execution) -> MutationResult:

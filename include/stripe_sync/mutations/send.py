@@ -8,8 +8,6 @@ from urllib.parse import parse_qsl
 from stripe_sync.client import RetryPolicy
 from stripe_sync.client.transport import Timeouts
 from stripe_sync.errors import (
-    AccountDisconnected,
-    AuthenticationError,
     EndpointUnavailable,
     InvalidRequest,
     NotFound,
@@ -25,9 +23,6 @@ WRITE_RETRY = RetryPolicy(attempts=4, max_wait=8.0, total=30.0, timeouts=Timeout
 
 REFUSED = (InvalidRequest, PermissionDenied, NotFound, EndpointUnavailable)
 """Answers that stay the same for the same request."""
-
-NOT_ACCEPTED = (AuthenticationError, AccountDisconnected)
-"""Answers that say nothing about the request."""
 
 
 async def send(session: Session, intent: Intent) -> Execution:

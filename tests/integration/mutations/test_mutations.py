@@ -206,6 +206,20 @@ def test_a_connection_that_breaks_after_a_delete(written: Written) -> None:
     assert written.history(customer["id"]) == [("created", "mutation"), ("deleted", "mutation")]
 
 
+def test_a_lost_answer_to_a_delete_that_ends_an_object(written: Written) -> None:
+    customer = written.create("customer", name="A")
+    subscription = written.create("subscription", customer=customer["id"])
+    written.harness.poll(2)
+    control = written.harness.sandbox.control
+    control.fault("truncate", endpoint="DELETE /v1/subscriptions/{*}", next=1)
+    report = written.mutate("subscription", "delete", {"id": subscription["id"]}, key="k")
+    assert not report.failed
+    written.harness.poll(2)
+    assert written.harness.record(subscription["id"])["payload"]["status"] == "canceled"
+    written.assert_one_change_for_each_stripe_event()
+    written.harness.assert_streams_agree()
+
+
 def test_what_was_stored_of_a_request_goes_with_its_outcome(shared: Written) -> None:
     shared.create("customer", name="Only in the record")
     [[count]] = shared.harness.sql(

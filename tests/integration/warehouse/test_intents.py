@@ -39,6 +39,23 @@ def test_what_nobody_may_send_any_more_is_forgotten(warehouse: Warehouse) -> Non
     assert warehouse.mutations.find(SYNC, "old") == []
 
 
+def test_a_try_that_another_one_followed_decides_nothing(warehouse: Warehouse) -> None:
+    for method in ("POST", "DELETE"):
+        intent = NewIntent(
+            *(0, "stripe:customer", "x", method, "/v1/customers", {}, "", "h", f"i-{method}")
+        )
+        store = warehouse.mutations
+        store.prepare(SYNC, method, [intent])
+        first, second = (store.mark_sent(SYNC, method, 0) for _ in range(2))
+        assert (first.status, second.status) == ("prepared", "sent")
+        store.mark_unsent(SYNC, first)
+        assert store.find(SYNC, method)[0].status == "sent"
+        # Stripe answers a POST alike for its key; of a DELETE the second try has the outcome.
+        assert store.refuse(SYNC, first, {"type": "x"}) is (method == "POST")
+    store.mark_unsent(SYNC, second)
+    assert store.find(SYNC, "DELETE")[0].status == "prepared"
+
+
 def test_no_error_shows_what_is_sent(warehouse: Warehouse) -> None:
     intent = NewIntent(
         *(0, "stripe:customer", "create", "POST", "/v1/customers", {}, "name=Tell", "h", "i")

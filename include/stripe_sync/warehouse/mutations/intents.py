@@ -74,6 +74,7 @@ class Intent:
         body_hash: Hash of the whole request.
         idempotency_key: Key that Stripe is sent.
         attempt: Number of the attempt, from 1.
+        tries: How often it was marked as sent.
         status: ``prepared``, ``sent`` (outcome unknown), ``done`` or ``refused``.
         is_key_expired: Whether Stripe may have forgotten the key.
         request_id: Stripe's id of the request that was executed.
@@ -94,6 +95,7 @@ class Intent:
     body_hash: str
     idempotency_key: str
     attempt: int
+    tries: int
     status: str
     is_key_expired: bool
     request_id: str | None
@@ -162,21 +164,34 @@ class Intents:
             intent = Intent(**row._mapping)
             if intent.status in _OPEN:
                 sent_at = sa.func.coalesce(_table.c.sent_at, sa.func.clock_timestamp())
-                values = {"status": "sent", "sent_at": sent_at}
+                values = {"status": "sent", "sent_at": sent_at, "tries": _table.c.tries + 1}
                 connection.execute(sa.update(_table).where(place).values(values))
         return intent
 
-    def mark_unsent(self, sync_id: UUID, key: str, position: int) -> None:
+    def mark_unsent(self, sync_id: UUID, intent: Intent) -> None:
         """Note that Stripe did not begin to execute a request: another run may send it.
+
+        Args:
+            sync_id: The sync.
+            intent: As ``mark_sent`` returned it; nothing is noted if it was sent again since.
 
         Raises:
             WarehouseError: The warehouse cannot be reached.
         """
         values = {"status": "prepared", "sent_at": None}
-        self._update(sync_id, key, position, values, _table.c.status == "sent")
+        self._update(sync_id, intent.key, intent.position, values, _is_last_try(intent))
 
-    def refuse(self, sync_id: UUID, key: str, position: int, error: JsonObject) -> None:
+    def refuse(self, sync_id: UUID, intent: Intent, error: JsonObject) -> bool:
         """Store that Stripe refused a request.
+
+        Args:
+            sync_id: The sync.
+            intent: As ``mark_sent`` returned it.
+            error: The refusal.
+
+        Returns:
+            False where the outcome is another one, or may be: a DELETE, for which Stripe knows no
+            key, was sent again since.
 
         Raises:
             WarehouseError: The warehouse cannot be reached.
@@ -187,7 +202,8 @@ class Intents:
             "body": None,
             "error": error,
         }
-        self._update(sync_id, key, position, values, _table.c.status == "sent")
+        certain = _is_last_try(intent) if intent.method == "DELETE" else _table.c.status == "sent"
+        return self._update(sync_id, intent.key, intent.position, values, certain)
 
     def is_reported(self, sync_id: UUID, key: tuple[str, str], mutation: ExecutedMutation) -> bool:
         """Whether the stream has a mutation's change from somebody who was faster.
@@ -245,10 +261,11 @@ class Intents:
         position: int,
         values: JsonObject,
         condition: sa.ColumnElement[bool],
-    ) -> None:
+    ) -> bool:
         place = _place(sync_id, key, position)
         with explain(self.engine.url), self.engine.begin() as connection:
-            connection.execute(sa.update(_table).where(place, condition).values(values))
+            statement = sa.update(_table).where(place, condition).values(values)
+            return connection.execute(statement).rowcount > 0
 
 
 _OPEN = ("prepared", "sent")
@@ -269,6 +286,11 @@ def _place(sync_id: UUID, key: str, position: int) -> sa.ColumnElement[bool]:
     """The condition of one request."""
     columns = _table.c
     return sa.and_(columns.sync_id == sync_id, columns.key == key, columns.position == position)
+
+
+def _is_last_try(intent: Intent) -> sa.ColumnElement[bool]:
+    """Whether a request was not sent again since ``mark_sent`` returned it."""
+    return sa.and_(_table.c.status == "sent", _table.c.tries == intent.tries + 1)
 
 
 def _read(connection: Connection, sync_id: UUID, key: str) -> list[Intent]:

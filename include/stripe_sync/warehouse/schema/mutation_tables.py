@@ -5,7 +5,14 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
-from stripe_sync.warehouse.schema.tables import CONTROL_SCHEMA, KEY, MOMENT, metadata, sync_key
+from stripe_sync.warehouse.schema.tables import (
+    CONTROL_SCHEMA,
+    KEY,
+    MOMENT,
+    counter,
+    metadata,
+    sync_key,
+)
 
 mutations = sa.Table(
     "mutations",
@@ -30,6 +37,7 @@ mutations = sa.Table(
     sa.Column("body_hash", KEY, nullable=False, comment="Hash of the request"),
     sa.Column("idempotency_key", KEY, nullable=False, comment="Key that Stripe is sent"),
     sa.Column("attempt", sa.Integer, nullable=False, comment="Part of that key, from 1"),
+    counter("tries", "How often it was marked as sent"),
     sa.Column(
         "status",
         pg.TEXT,

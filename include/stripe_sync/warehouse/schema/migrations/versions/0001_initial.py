@@ -550,6 +550,7 @@ def _create_mutations() -> None:
         _column("body_hash", _KEY, "Hash of the request"),
         _column("idempotency_key", _KEY, "Key that Stripe is sent"),
         _column("attempt", _INT, "Part of that key, from 1"),
+        _counter("tries", "How often it was marked as sent"),
         _column("status", _TEXT, "prepared, sent (outcome unknown), done or refused", "prepared"),
         _column("created_at", _MOMENT, default=sa.func.now()),
         _nullable("sent_at", _MOMENT, "When it was first sent with this key"),
