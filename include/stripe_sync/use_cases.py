@@ -8,12 +8,12 @@ as well.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from stripe_sync.accounts.erasing.erasure import finish_erasures
-from stripe_sync.catalog import PINNED_API_VERSION
+from stripe_sync.catalog import PINNED_API_VERSION, load_catalog
 from stripe_sync.client import Credential, NoRateLimit, RetryPolicy, StripeApi, Timeouts
 from stripe_sync.client.identity import fetch_identity
 from stripe_sync.clock import SystemClock
@@ -328,6 +328,47 @@ def check_syncs(warehouse_url: str) -> list[SyncProblem]:
     """
     with Warehouse(warehouse_url) as warehouse:
         return warehouse.problems.all()
+
+
+def rebuild_types(
+    warehouse_url: str,
+    collections: Collection[str] | None = None,
+    *,
+    progress: Callable[[str, int], None] | None = None,
+) -> dict[str, int]:
+    """Fill the typed tables behind the views again from the payloads. Asks Stripe nothing.
+
+    Readers and syncs go on meanwhile. An interrupted call is finished by the next maintenance.
+
+    Args:
+        warehouse_url: ``postgresql://…``.
+        collections: Ids or short names; None for all.
+        progress: Called after each transaction with a collection id and its rows so far.
+
+    Returns:
+        Number of rows by collection id.
+
+    Raises:
+        ConfigurationError: There is no such collection.
+        WarehouseError: The warehouse cannot be reached.
+
+    Example:
+        >>> from stripe_sync import rebuild_types
+        >>> rows = rebuild_types(connections.warehouse_url, ["customer"])
+        >>> list(rows)
+        ['stripe:customer']
+    """
+    catalog = load_catalog()
+    chosen = catalog if collections is None else [catalog.resolve(n).id for n in collections]
+    with Warehouse(warehouse_url) as warehouse:
+        warehouse.upgrade()
+        warehouse.typed_tables.restart(list(chosen))
+        filled: dict[str, int] = {}
+        for collection_id, rows in warehouse.typed_tables.fill():
+            filled[collection_id] = filled.get(collection_id, 0) + rows
+            if progress:
+                progress(collection_id, filled[collection_id])
+        return filled
 
 
 def fetch_account_id(credential: Credential) -> str | None:

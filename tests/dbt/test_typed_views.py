@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from stripe_stack.generate.fields import FieldKind, read_fields
-from stripe_stack.generate.models import RESERVED
 from stripe_stack.generate.project import Places
+from stripe_stack.generate.sql_names import RESERVED
 from stripe_sync.catalog import load_catalog
+from stripe_sync.catalog.fields import FieldKind, read_fields
 
 pytestmark = pytest.mark.dbt
 
@@ -85,7 +85,10 @@ def test_redacted_hashed_and_missing_values_spoil_no_view(
         query = f'SELECT * FROM stripe."{collection.view}" WHERE id = %s'
         [row] = warehouse.execute(query, ["odd_1"]).fetchall()
         for name in names:
-            if fields[collection.id][name].kind in NUMBERS and name != "id":
+            field = fields[collection.id][name]
+            if name == "deleted" or field.equals is not None:
+                assert row[name] is False, (collection.id, name)
+            elif field.kind in NUMBERS and name != "id":
                 assert row[name] is None, (collection.id, name)
         warehouse.rollback()
 

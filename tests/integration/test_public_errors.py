@@ -82,6 +82,7 @@ CALLS: dict[str, Call] = {
     "resume_if_connected": lambda c: stripe_sync.resume_if_connected(c, "default"),
     "syncs_to_backfill": lambda c: stripe_sync.syncs_to_backfill(c.warehouse_url),
     "check_syncs": lambda c: stripe_sync.check_syncs(c.warehouse_url),
+    "rebuild_types": lambda c: stripe_sync.rebuild_types(c.warehouse_url),
     "list_syncs": lambda c: stripe_sync.list_syncs(c.warehouse_url),
     "describe_syncs": lambda c: stripe_sync.describe_syncs(c.warehouse_url),
     "get_sync": lambda c: stripe_sync.get_sync(c.warehouse_url, "default"),

@@ -1,22 +1,25 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    upstream_id as id,
-    {{ as_json('after_expiration') }} as after_expiration,
-    {{ as_id('configuration') }} as configuration,
-    {{ as_bigint('created') }} as created,
-    {{ as_timestamp('created') }} as created_ts,
-    {{ as_text('customer') }} as customer,
-    {{ as_text('customer_account') }} as customer_account,
-    {{ as_json('flow') }} as flow,
-    {{ as_boolean('livemode') }} as livemode,
-    {{ as_text('locale') }} as locale,
-    {{ as_text('object') }} as object,
-    {{ as_text('on_behalf_of') }} as on_behalf_of,
-    {{ as_text('return_url') }} as return_url,
-    {{ as_text('url') }} as url,
-    sync_id as _sync_id,
-    deleted as _deleted,
-    updated_at as _updated_at,
-    seq as _seq
-from {{ source('stripe_raw', 'records') }}
-where collection_id = 'stripe:billing_portal.session'
+    typed.id as id,
+    payload.after_expiration as after_expiration,
+    typed.configuration as configuration,
+    typed.created as created,
+    typed.created_ts as created_ts,
+    typed.customer as customer,
+    typed.customer_account as customer_account,
+    payload.flow as flow,
+    typed.livemode as livemode,
+    typed.locale as locale,
+    typed.object as object,
+    typed.on_behalf_of as on_behalf_of,
+    typed.return_url as return_url,
+    typed.url as url,
+    typed._sync_id as _sync_id,
+    typed._deleted as _deleted,
+    typed._updated_at as _updated_at,
+    typed._seq as _seq
+from {{ source('typed_tables', 'billing_portal_sessions') }} as typed
+{{ join_payload('stripe:billing_portal.session', 'typed.id', [
+    'after_expiration',
+    'flow',
+]) }}

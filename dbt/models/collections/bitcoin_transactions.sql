@@ -1,16 +1,15 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    upstream_id as id,
-    {{ as_bigint('amount') }} as amount,
-    {{ as_bigint('bitcoin_amount') }} as bitcoin_amount,
-    {{ as_bigint('created') }} as created,
-    {{ as_timestamp('created') }} as created_ts,
-    {{ as_text('currency') }} as currency,
-    {{ as_text('object') }} as object,
-    {{ as_id('receiver') }} as receiver,
-    sync_id as _sync_id,
-    deleted as _deleted,
-    updated_at as _updated_at,
-    seq as _seq
-from {{ source('stripe_raw', 'records') }}
-where collection_id = 'stripe:bitcoin_transaction'
+    typed.id as id,
+    typed.amount as amount,
+    typed.bitcoin_amount as bitcoin_amount,
+    typed.created as created,
+    typed.created_ts as created_ts,
+    typed.currency as currency,
+    typed.object as object,
+    typed.receiver as receiver,
+    typed._sync_id as _sync_id,
+    typed._deleted as _deleted,
+    typed._updated_at as _updated_at,
+    typed._seq as _seq
+from {{ source('typed_tables', 'bitcoin_transactions') }} as typed

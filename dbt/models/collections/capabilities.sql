@@ -1,18 +1,21 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
-    {{ as_id('account') }} as account,
-    {{ as_json('future_requirements') }} as future_requirements,
-    {{ as_text('object') }} as object,
-    {{ as_boolean('requested') }} as requested,
-    {{ as_bigint('requested_at') }} as requested_at,
-    {{ as_timestamp('requested_at') }} as requested_at_ts,
-    {{ as_json('requirements') }} as requirements,
-    {{ as_text('status') }} as status,
-    sync_id as _sync_id,
-    deleted as _deleted,
-    updated_at as _updated_at,
-    seq as _seq,
-    parent_id as _parent_id
-from {{ source('stripe_raw', 'records') }}
-where collection_id = 'stripe:capability'
+    typed.id as id,
+    typed.account as account,
+    payload.future_requirements as future_requirements,
+    typed.object as object,
+    typed.requested as requested,
+    typed.requested_at as requested_at,
+    typed.requested_at_ts as requested_at_ts,
+    payload.requirements as requirements,
+    typed.status as status,
+    typed._sync_id as _sync_id,
+    typed._deleted as _deleted,
+    typed._updated_at as _updated_at,
+    typed._seq as _seq,
+    typed._parent_id as _parent_id
+from {{ source('typed_tables', 'capabilities') }} as typed
+{{ join_payload('stripe:capability', 'typed._upstream_id', [
+    'future_requirements',
+    'requirements',
+]) }}

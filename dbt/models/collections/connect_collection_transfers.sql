@@ -1,14 +1,13 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    upstream_id as id,
-    {{ as_bigint('amount') }} as amount,
-    {{ as_text('currency') }} as currency,
-    {{ as_id('destination') }} as destination,
-    {{ as_boolean('livemode') }} as livemode,
-    {{ as_text('object') }} as object,
-    sync_id as _sync_id,
-    deleted as _deleted,
-    updated_at as _updated_at,
-    seq as _seq
-from {{ source('stripe_raw', 'records') }}
-where collection_id = 'stripe:connect_collection_transfer'
+    typed.id as id,
+    typed.amount as amount,
+    typed.currency as currency,
+    typed.destination as destination,
+    typed.livemode as livemode,
+    typed.object as object,
+    typed._sync_id as _sync_id,
+    typed._deleted as _deleted,
+    typed._updated_at as _updated_at,
+    typed._seq as _seq
+from {{ source('typed_tables', 'connect_collection_transfers') }} as typed

@@ -1,24 +1,27 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    upstream_id as id,
-    {{ as_text('checkout_session') }} as checkout_session,
-    {{ as_id('customer') }} as customer,
-    {{ as_text('customer_account') }} as customer_account,
-    {{ as_boolean('deleted') }} as deleted,
-    {{ as_bigint('end') }} as "end",
-    {{ as_timestamp('end') }} as end_ts,
-    {{ as_text('invoice') }} as invoice,
-    {{ as_text('invoice_item') }} as invoice_item,
-    {{ as_text('object') }} as object,
-    {{ as_id('promotion_code') }} as promotion_code,
-    {{ as_json('source') }} as source,
-    {{ as_bigint('start') }} as start,
-    {{ as_timestamp('start') }} as start_ts,
-    {{ as_text('subscription') }} as subscription,
-    {{ as_text('subscription_item') }} as subscription_item,
-    sync_id as _sync_id,
-    deleted as _deleted,
-    updated_at as _updated_at,
-    seq as _seq
-from {{ source('stripe_raw', 'records') }}
-where collection_id = 'stripe:discount'
+    typed.id as id,
+    typed.checkout_session as checkout_session,
+    typed.customer as customer,
+    typed.customer_account as customer_account,
+    typed._deleted as deleted,
+    typed."end" as "end",
+    typed.end_ts as end_ts,
+    typed.invoice as invoice,
+    typed.invoice_item as invoice_item,
+    typed.object as object,
+    typed.promotion_code as promotion_code,
+    payload.source as source,
+    typed.start as start,
+    typed.start_ts as start_ts,
+    typed.subscription as subscription,
+    typed.subscription_item as subscription_item,
+    typed.coupon as coupon,
+    typed._sync_id as _sync_id,
+    typed._deleted as _deleted,
+    typed._updated_at as _updated_at,
+    typed._seq as _seq
+from {{ source('typed_tables', 'discounts') }} as typed
+{{ join_payload('stripe:discount', 'typed.id', [
+    'source',
+]) }}

@@ -1,18 +1,17 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    upstream_id as id,
-    {{ as_bigint('amount') }} as amount,
-    {{ as_id('balance_transaction') }} as balance_transaction,
-    {{ as_bigint('created') }} as created,
-    {{ as_timestamp('created') }} as created_ts,
-    {{ as_text('currency') }} as currency,
-    {{ as_id('fee') }} as fee,
-    {{ as_json('metadata') }} as metadata,
-    {{ as_text('object') }} as object,
-    sync_id as _sync_id,
-    deleted as _deleted,
-    updated_at as _updated_at,
-    seq as _seq,
-    parent_id as _parent_id
-from {{ source('stripe_raw', 'records') }}
-where collection_id = 'stripe:fee_refund'
+    typed.id as id,
+    typed.amount as amount,
+    typed.balance_transaction as balance_transaction,
+    typed.created as created,
+    typed.created_ts as created_ts,
+    typed.currency as currency,
+    typed.fee as fee,
+    typed.metadata as metadata,
+    typed.object as object,
+    typed._sync_id as _sync_id,
+    typed._deleted as _deleted,
+    typed._updated_at as _updated_at,
+    typed._seq as _seq,
+    typed._parent_id as _parent_id
+from {{ source('typed_tables', 'fee_refunds') }} as typed

@@ -1,22 +1,26 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    upstream_id as id,
-    {{ as_bigint('amount') }} as amount,
-    {{ as_json('balance_transactions') }} as balance_transactions,
-    {{ as_bigint('created') }} as created,
-    {{ as_timestamp('created') }} as created_ts,
-    {{ as_text('currency') }} as currency,
-    {{ as_json('evidence') }} as evidence,
-    {{ as_boolean('livemode') }} as livemode,
-    {{ as_text('loss_reason') }} as loss_reason,
-    {{ as_json('metadata') }} as metadata,
-    {{ as_text('object') }} as object,
-    {{ as_text('status') }} as status,
-    {{ as_id('transaction') }} as transaction,
-    {{ as_json('treasury') }} as treasury,
-    sync_id as _sync_id,
-    deleted as _deleted,
-    updated_at as _updated_at,
-    seq as _seq
-from {{ source('stripe_raw', 'records') }}
-where collection_id = 'stripe:issuing.dispute'
+    typed.id as id,
+    typed.amount as amount,
+    payload.balance_transactions as balance_transactions,
+    typed.created as created,
+    typed.created_ts as created_ts,
+    typed.currency as currency,
+    payload.evidence as evidence,
+    typed.livemode as livemode,
+    typed.loss_reason as loss_reason,
+    typed.metadata as metadata,
+    typed.object as object,
+    typed.status as status,
+    typed.transaction as transaction,
+    payload.treasury as treasury,
+    typed._sync_id as _sync_id,
+    typed._deleted as _deleted,
+    typed._updated_at as _updated_at,
+    typed._seq as _seq
+from {{ source('typed_tables', 'issuing_disputes') }} as typed
+{{ join_payload('stripe:issuing.dispute', 'typed.id', [
+    'balance_transactions',
+    'evidence',
+    'treasury',
+]) }}

@@ -1,18 +1,20 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    upstream_id as id,
-    {{ as_bigint('amount') }} as amount,
-    {{ as_bigint('created') }} as created,
-    {{ as_timestamp('created') }} as created_ts,
-    {{ as_text('currency') }} as currency,
-    {{ as_json('items') }} as items,
-    {{ as_boolean('livemode') }} as livemode,
-    {{ as_text('object') }} as object,
-    {{ as_id('order') }} as "order",
-    {{ as_id('refund') }} as refund,
-    sync_id as _sync_id,
-    deleted as _deleted,
-    updated_at as _updated_at,
-    seq as _seq
-from {{ source('stripe_raw', 'records') }}
-where collection_id = 'stripe:order_return'
+    typed.id as id,
+    typed.amount as amount,
+    typed.created as created,
+    typed.created_ts as created_ts,
+    typed.currency as currency,
+    payload.items as items,
+    typed.livemode as livemode,
+    typed.object as object,
+    typed."order" as "order",
+    typed.refund as refund,
+    typed._sync_id as _sync_id,
+    typed._deleted as _deleted,
+    typed._updated_at as _updated_at,
+    typed._seq as _seq
+from {{ source('typed_tables', 'order_returns') }} as typed
+{{ join_payload('stripe:order_return', 'typed.id', [
+    'items',
+]) }}

@@ -1,13 +1,12 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    upstream_id as id,
-    {{ as_text('account') }} as account,
-    {{ as_text('object') }} as object,
-    {{ as_id('source_transaction') }} as source_transaction,
-    {{ as_text('type') }} as type,
-    sync_id as _sync_id,
-    deleted as _deleted,
-    updated_at as _updated_at,
-    seq as _seq
-from {{ source('stripe_raw', 'records') }}
-where collection_id = 'stripe:platform_tax_fee'
+    typed.id as id,
+    typed.account as account,
+    typed.object as object,
+    typed.source_transaction as source_transaction,
+    typed.type as type,
+    typed._sync_id as _sync_id,
+    typed._deleted as _deleted,
+    typed._updated_at as _updated_at,
+    typed._seq as _seq
+from {{ source('typed_tables', 'platform_tax_fees') }} as typed

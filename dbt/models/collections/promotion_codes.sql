@@ -1,24 +1,28 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    upstream_id as id,
-    {{ as_boolean('active') }} as active,
-    {{ as_text('code') }} as code,
-    {{ as_bigint('created') }} as created,
-    {{ as_timestamp('created') }} as created_ts,
-    {{ as_id('customer') }} as customer,
-    {{ as_text('customer_account') }} as customer_account,
-    {{ as_bigint('expires_at') }} as expires_at,
-    {{ as_timestamp('expires_at') }} as expires_at_ts,
-    {{ as_boolean('livemode') }} as livemode,
-    {{ as_bigint('max_redemptions') }} as max_redemptions,
-    {{ as_json('metadata') }} as metadata,
-    {{ as_text('object') }} as object,
-    {{ as_json('promotion') }} as promotion,
-    {{ as_json('restrictions') }} as restrictions,
-    {{ as_bigint('times_redeemed') }} as times_redeemed,
-    sync_id as _sync_id,
-    deleted as _deleted,
-    updated_at as _updated_at,
-    seq as _seq
-from {{ source('stripe_raw', 'records') }}
-where collection_id = 'stripe:promotion_code'
+    typed.id as id,
+    typed.active as active,
+    typed.code as code,
+    typed.created as created,
+    typed.created_ts as created_ts,
+    typed.customer as customer,
+    typed.customer_account as customer_account,
+    typed.expires_at as expires_at,
+    typed.expires_at_ts as expires_at_ts,
+    typed.livemode as livemode,
+    typed.max_redemptions as max_redemptions,
+    typed.metadata as metadata,
+    typed.object as object,
+    payload.promotion as promotion,
+    payload.restrictions as restrictions,
+    typed.times_redeemed as times_redeemed,
+    typed.coupon as coupon,
+    typed._sync_id as _sync_id,
+    typed._deleted as _deleted,
+    typed._updated_at as _updated_at,
+    typed._seq as _seq
+from {{ source('typed_tables', 'promotion_codes') }} as typed
+{{ join_payload('stripe:promotion_code', 'typed.id', [
+    'promotion',
+    'restrictions',
+]) }}

@@ -1,22 +1,25 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    upstream_id as id,
-    {{ as_json('active_account') }} as active_account,
-    {{ as_json('cards') }} as cards,
-    {{ as_bigint('created') }} as created,
-    {{ as_timestamp('created') }} as created_ts,
-    {{ as_id('default_card') }} as default_card,
-    {{ as_text('description') }} as description,
-    {{ as_text('email') }} as email,
-    {{ as_boolean('livemode') }} as livemode,
-    {{ as_json('metadata') }} as metadata,
-    {{ as_id('migrated_to') }} as migrated_to,
-    {{ as_text('name') }} as name,
-    {{ as_text('object') }} as object,
-    {{ as_text('type') }} as type,
-    sync_id as _sync_id,
-    deleted as _deleted,
-    updated_at as _updated_at,
-    seq as _seq
-from {{ source('stripe_raw', 'records') }}
-where collection_id = 'stripe:recipient'
+    typed.id as id,
+    payload.active_account as active_account,
+    payload.cards as cards,
+    typed.created as created,
+    typed.created_ts as created_ts,
+    typed.default_card as default_card,
+    typed.description as description,
+    typed.email as email,
+    typed.livemode as livemode,
+    typed.metadata as metadata,
+    typed.migrated_to as migrated_to,
+    typed.name as name,
+    typed.object as object,
+    typed.type as type,
+    typed._sync_id as _sync_id,
+    typed._deleted as _deleted,
+    typed._updated_at as _updated_at,
+    typed._seq as _seq
+from {{ source('typed_tables', 'recipients') }} as typed
+{{ join_payload('stripe:recipient', 'typed.id', [
+    'active_account',
+    'cards',
+]) }}

@@ -1,13 +1,12 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    upstream_id as id,
-    {{ as_bigint('amount') }} as amount,
-    {{ as_text('currency') }} as currency,
-    {{ as_text('description') }} as description,
-    {{ as_text('object') }} as object,
-    sync_id as _sync_id,
-    deleted as _deleted,
-    updated_at as _updated_at,
-    seq as _seq
-from {{ source('stripe_raw', 'records') }}
-where collection_id = 'stripe:reserve_transaction'
+    typed.id as id,
+    typed.amount as amount,
+    typed.currency as currency,
+    typed.description as description,
+    typed.object as object,
+    typed._sync_id as _sync_id,
+    typed._deleted as _deleted,
+    typed._updated_at as _updated_at,
+    typed._seq as _seq
+from {{ source('typed_tables', 'reserve_transactions') }} as typed

@@ -1,23 +1,26 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    upstream_id as id,
-    {{ as_text('billing_zip') }} as billing_zip,
-    {{ as_id('charge') }} as charge,
-    {{ as_text('closed_reason') }} as closed_reason,
-    {{ as_bigint('created') }} as created,
-    {{ as_timestamp('created') }} as created_ts,
-    {{ as_text('ip_address') }} as ip_address,
-    {{ as_json('ip_address_location') }} as ip_address_location,
-    {{ as_boolean('livemode') }} as livemode,
-    {{ as_text('object') }} as object,
-    {{ as_boolean('open') }} as open,
-    {{ as_text('opened_reason') }} as opened_reason,
-    {{ as_id('payment_intent') }} as payment_intent,
-    {{ as_text('reason') }} as reason,
-    {{ as_json('session') }} as session,
-    sync_id as _sync_id,
-    deleted as _deleted,
-    updated_at as _updated_at,
-    seq as _seq
-from {{ source('stripe_raw', 'records') }}
-where collection_id = 'stripe:review'
+    typed.id as id,
+    typed.billing_zip as billing_zip,
+    typed.charge as charge,
+    typed.closed_reason as closed_reason,
+    typed.created as created,
+    typed.created_ts as created_ts,
+    typed.ip_address as ip_address,
+    payload.ip_address_location as ip_address_location,
+    typed.livemode as livemode,
+    typed.object as object,
+    typed.open as open,
+    typed.opened_reason as opened_reason,
+    typed.payment_intent as payment_intent,
+    typed.reason as reason,
+    payload.session as session,
+    typed._sync_id as _sync_id,
+    typed._deleted as _deleted,
+    typed._updated_at as _updated_at,
+    typed._seq as _seq
+from {{ source('typed_tables', 'reviews') }} as typed
+{{ join_payload('stripe:review', 'typed.id', [
+    'ip_address_location',
+    'session',
+]) }}

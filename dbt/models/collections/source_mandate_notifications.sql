@@ -1,21 +1,25 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    upstream_id as id,
-    {{ as_json('acss_debit') }} as acss_debit,
-    {{ as_bigint('amount') }} as amount,
-    {{ as_json('bacs_debit') }} as bacs_debit,
-    {{ as_bigint('created') }} as created,
-    {{ as_timestamp('created') }} as created_ts,
-    {{ as_boolean('livemode') }} as livemode,
-    {{ as_text('object') }} as object,
-    {{ as_text('reason') }} as reason,
-    {{ as_json('sepa_debit') }} as sepa_debit,
-    {{ as_json('source') }} as source,
-    {{ as_text('status') }} as status,
-    {{ as_text('type') }} as type,
-    sync_id as _sync_id,
-    deleted as _deleted,
-    updated_at as _updated_at,
-    seq as _seq
-from {{ source('stripe_raw', 'records') }}
-where collection_id = 'stripe:source_mandate_notification'
+    typed.id as id,
+    payload.acss_debit as acss_debit,
+    typed.amount as amount,
+    payload.bacs_debit as bacs_debit,
+    typed.created as created,
+    typed.created_ts as created_ts,
+    typed.livemode as livemode,
+    typed.object as object,
+    typed.reason as reason,
+    payload.sepa_debit as sepa_debit,
+    typed.source as source,
+    typed.status as status,
+    typed.type as type,
+    typed._sync_id as _sync_id,
+    typed._deleted as _deleted,
+    typed._updated_at as _updated_at,
+    typed._seq as _seq
+from {{ source('typed_tables', 'source_mandate_notifications') }} as typed
+{{ join_payload('stripe:source_mandate_notification', 'typed.id', [
+    'acss_debit',
+    'bacs_debit',
+    'sepa_debit',
+]) }}

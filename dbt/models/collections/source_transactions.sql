@@ -1,24 +1,30 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    upstream_id as id,
-    {{ as_json('ach_credit_transfer') }} as ach_credit_transfer,
-    {{ as_bigint('amount') }} as amount,
-    {{ as_json('chf_credit_transfer') }} as chf_credit_transfer,
-    {{ as_bigint('created') }} as created,
-    {{ as_timestamp('created') }} as created_ts,
-    {{ as_text('currency') }} as currency,
-    {{ as_json('gbp_credit_transfer') }} as gbp_credit_transfer,
-    {{ as_boolean('livemode') }} as livemode,
-    {{ as_text('object') }} as object,
-    {{ as_json('paper_check') }} as paper_check,
-    {{ as_json('sepa_credit_transfer') }} as sepa_credit_transfer,
-    {{ as_text('source') }} as source,
-    {{ as_text('status') }} as status,
-    {{ as_text('type') }} as type,
-    sync_id as _sync_id,
-    deleted as _deleted,
-    updated_at as _updated_at,
-    seq as _seq,
-    parent_id as _parent_id
-from {{ source('stripe_raw', 'records') }}
-where collection_id = 'stripe:source_transaction'
+    typed.id as id,
+    payload.ach_credit_transfer as ach_credit_transfer,
+    typed.amount as amount,
+    payload.chf_credit_transfer as chf_credit_transfer,
+    typed.created as created,
+    typed.created_ts as created_ts,
+    typed.currency as currency,
+    payload.gbp_credit_transfer as gbp_credit_transfer,
+    typed.livemode as livemode,
+    typed.object as object,
+    payload.paper_check as paper_check,
+    payload.sepa_credit_transfer as sepa_credit_transfer,
+    typed.source as source,
+    typed.status as status,
+    typed.type as type,
+    typed._sync_id as _sync_id,
+    typed._deleted as _deleted,
+    typed._updated_at as _updated_at,
+    typed._seq as _seq,
+    typed._parent_id as _parent_id
+from {{ source('typed_tables', 'source_transactions') }} as typed
+{{ join_payload('stripe:source_transaction', 'typed.id', [
+    'ach_credit_transfer',
+    'chf_credit_transfer',
+    'gbp_credit_transfer',
+    'paper_check',
+    'sepa_credit_transfer',
+]) }}

@@ -1,20 +1,23 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    upstream_id as id,
-    {{ as_text('account') }} as account,
-    {{ as_text('api_version') }} as api_version,
-    {{ as_text('context') }} as context,
-    {{ as_bigint('created') }} as created,
-    {{ as_timestamp('created') }} as created_ts,
-    {{ as_json('data') }} as data,
-    {{ as_boolean('livemode') }} as livemode,
-    {{ as_text('object') }} as object,
-    {{ as_bigint('pending_webhooks') }} as pending_webhooks,
-    {{ as_json('request') }} as request,
-    {{ as_text('type') }} as type,
-    sync_id as _sync_id,
-    deleted as _deleted,
-    updated_at as _updated_at,
-    seq as _seq
-from {{ source('stripe_raw', 'records') }}
-where collection_id = 'stripe:event'
+    typed.id as id,
+    typed.account as account,
+    typed.api_version as api_version,
+    typed.context as context,
+    typed.created as created,
+    typed.created_ts as created_ts,
+    payload.data as data,
+    typed.livemode as livemode,
+    typed.object as object,
+    typed.pending_webhooks as pending_webhooks,
+    payload.request as request,
+    typed.type as type,
+    typed._sync_id as _sync_id,
+    typed._deleted as _deleted,
+    typed._updated_at as _updated_at,
+    typed._seq as _seq
+from {{ source('typed_tables', 'stripe_events') }} as typed
+{{ join_payload('stripe:event', 'typed.id', [
+    'data',
+    'request',
+]) }}

@@ -1,22 +1,25 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    upstream_id as id,
-    {{ as_text('country') }} as country,
-    {{ as_bigint('created') }} as created,
-    {{ as_timestamp('created') }} as created_ts,
-    {{ as_id('customer') }} as customer,
-    {{ as_text('customer_account') }} as customer_account,
-    {{ as_boolean('deleted') }} as deleted,
-    {{ as_boolean('livemode') }} as livemode,
-    {{ as_text('object') }} as object,
-    {{ as_json('owner') }} as owner,
-    {{ as_text('type') }} as type,
-    {{ as_text('value') }} as value,
-    {{ as_json('verification') }} as verification,
-    sync_id as _sync_id,
-    deleted as _deleted,
-    updated_at as _updated_at,
-    seq as _seq,
-    parent_id as _parent_id
-from {{ source('stripe_raw', 'records') }}
-where collection_id = 'stripe:tax_id'
+    typed.id as id,
+    typed.country as country,
+    typed.created as created,
+    typed.created_ts as created_ts,
+    typed.customer as customer,
+    typed.customer_account as customer_account,
+    typed._deleted as deleted,
+    typed.livemode as livemode,
+    typed.object as object,
+    payload.owner as owner,
+    typed.type as type,
+    typed.value as value,
+    payload.verification as verification,
+    typed._sync_id as _sync_id,
+    typed._deleted as _deleted,
+    typed._updated_at as _updated_at,
+    typed._seq as _seq,
+    typed._parent_id as _parent_id
+from {{ source('typed_tables', 'tax_ids') }} as typed
+{{ join_payload('stripe:tax_id', 'typed.id', [
+    'owner',
+    'verification',
+]) }}

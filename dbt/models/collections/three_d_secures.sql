@@ -1,19 +1,21 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    upstream_id as id,
-    {{ as_bigint('amount') }} as amount,
-    {{ as_boolean('authenticated') }} as authenticated,
-    {{ as_json('card') }} as card,
-    {{ as_bigint('created') }} as created,
-    {{ as_timestamp('created') }} as created_ts,
-    {{ as_text('currency') }} as currency,
-    {{ as_boolean('livemode') }} as livemode,
-    {{ as_text('object') }} as object,
-    {{ as_text('redirect_url') }} as redirect_url,
-    {{ as_text('status') }} as status,
-    sync_id as _sync_id,
-    deleted as _deleted,
-    updated_at as _updated_at,
-    seq as _seq
-from {{ source('stripe_raw', 'records') }}
-where collection_id = 'stripe:three_d_secure'
+    typed.id as id,
+    typed.amount as amount,
+    typed.authenticated as authenticated,
+    payload.card as card,
+    typed.created as created,
+    typed.created_ts as created_ts,
+    typed.currency as currency,
+    typed.livemode as livemode,
+    typed.object as object,
+    typed.redirect_url as redirect_url,
+    typed.status as status,
+    typed._sync_id as _sync_id,
+    typed._deleted as _deleted,
+    typed._updated_at as _updated_at,
+    typed._seq as _seq
+from {{ source('typed_tables', 'three_d_secures') }} as typed
+{{ join_payload('stripe:three_d_secure', 'typed.id', [
+    'card',
+]) }}

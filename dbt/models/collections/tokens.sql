@@ -1,18 +1,17 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    upstream_id as id,
-    {{ as_json('bank_account') }} as bank_account,
-    {{ as_json('card') }} as card,
-    {{ as_text('client_ip') }} as client_ip,
-    {{ as_bigint('created') }} as created,
-    {{ as_timestamp('created') }} as created_ts,
-    {{ as_boolean('livemode') }} as livemode,
-    {{ as_text('object') }} as object,
-    {{ as_text('type') }} as type,
-    {{ as_boolean('used') }} as used,
-    sync_id as _sync_id,
-    deleted as _deleted,
-    updated_at as _updated_at,
-    seq as _seq
-from {{ source('stripe_raw', 'records') }}
-where collection_id = 'stripe:token'
+    typed.id as id,
+    typed.bank_account as bank_account,
+    typed.card as card,
+    typed.client_ip as client_ip,
+    typed.created as created,
+    typed.created_ts as created_ts,
+    typed.livemode as livemode,
+    typed.object as object,
+    typed.type as type,
+    typed.used as used,
+    typed._sync_id as _sync_id,
+    typed._deleted as _deleted,
+    typed._updated_at as _updated_at,
+    typed._seq as _seq
+from {{ source('typed_tables', 'tokens') }} as typed

@@ -1,16 +1,18 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    {{ as_text('id') }} as id,
-    {{ as_id('invoice') }} as invoice,
-    {{ as_boolean('livemode') }} as livemode,
-    {{ as_text('object') }} as object,
-    {{ as_json('period') }} as period,
-    {{ as_id('subscription_item') }} as subscription_item,
-    {{ as_bigint('total_usage') }} as total_usage,
-    sync_id as _sync_id,
-    deleted as _deleted,
-    updated_at as _updated_at,
-    seq as _seq,
-    parent_id as _parent_id
-from {{ source('stripe_raw', 'records') }}
-where collection_id = 'stripe:usage_record_summary'
+    typed.id as id,
+    typed.invoice as invoice,
+    typed.livemode as livemode,
+    typed.object as object,
+    payload.period as period,
+    typed.subscription_item as subscription_item,
+    typed.total_usage as total_usage,
+    typed._sync_id as _sync_id,
+    typed._deleted as _deleted,
+    typed._updated_at as _updated_at,
+    typed._seq as _seq,
+    typed._parent_id as _parent_id
+from {{ source('typed_tables', 'usage_record_summaries') }} as typed
+{{ join_payload('stripe:usage_record_summary', 'typed._upstream_id', [
+    'period',
+]) }}

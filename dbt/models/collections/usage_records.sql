@@ -1,15 +1,14 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
-    upstream_id as id,
-    {{ as_boolean('livemode') }} as livemode,
-    {{ as_text('object') }} as object,
-    {{ as_bigint('quantity') }} as quantity,
-    {{ as_id('subscription_item') }} as subscription_item,
-    {{ as_bigint('timestamp') }} as timestamp,
-    {{ as_timestamp('timestamp') }} as timestamp_ts,
-    sync_id as _sync_id,
-    deleted as _deleted,
-    updated_at as _updated_at,
-    seq as _seq
-from {{ source('stripe_raw', 'records') }}
-where collection_id = 'stripe:usage_record'
+    typed.id as id,
+    typed.livemode as livemode,
+    typed.object as object,
+    typed.quantity as quantity,
+    typed.subscription_item as subscription_item,
+    typed.timestamp as timestamp,
+    typed.timestamp_ts as timestamp_ts,
+    typed._sync_id as _sync_id,
+    typed._deleted as _deleted,
+    typed._updated_at as _updated_at,
+    typed._seq as _seq
+from {{ source('typed_tables', 'usage_records') }} as typed

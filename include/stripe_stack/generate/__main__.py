@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from stripe_stack.generate.fields import differences, read_fields
+from stripe_stack.generate.fields import differences
 from stripe_stack.generate.project import Places, read_sdk_fields, render, stale, write
 from stripe_sync.catalog import load_catalog
+from stripe_sync.catalog.fields import read_fields
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -14,8 +14,8 @@ from typing import Any, ForwardRef, Literal, Union, get_args, get_origin
 from stripe._object_classes import OBJECT_CLASSES
 from stripe._stripe_object import StripeObject
 
-from stripe_stack.generate.fields import Field, FieldKind
 from stripe_stack.generate.timestamps import check_timestamp, is_timestamp
+from stripe_sync.catalog.fields import Field, FieldKind
 from stripe_sync.errors import CatalogError
 
 _SCALARS: Mapping[object, FieldKind] = {
@@ -75,12 +75,22 @@ def _field(label: str, annotation: Any, names: Mapping[str, str]) -> Field:
     if targets and plain == {str}:
         return Field(kind=FieldKind.REFERENCE, to=tuple(names.get(t, t) for t in targets))
     if targets and not plain:
+        objects = [names.get(target) for target in targets]
+        if all(name is not None and _has_id(name) for name in objects):
+            return Field(kind=FieldKind.REFERENCE, to=tuple(name for name in objects if name))
         return Field(kind=FieldKind.JSON)
     kinds = {_kind(label, part) for part in plain}
     if len(kinds) != 1 or targets:
         msg = f"{label}: unknown type {annotation!r}"
         raise CatalogError(msg)
     return Field(kind=kinds.pop())
+
+
+def _has_id(object_name: str) -> bool:
+    """Whether objects of this name have an id; a balance, for instance, has none."""
+    module_name, class_name = OBJECT_CLASSES[object_name]
+    cls = getattr(import_module(module_name), class_name)
+    return any(name == "id" for name, _ in _annotations(cls))
 
 
 def _flat(annotation: Any) -> Iterator[Any]:

@@ -9,23 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from stripe_stack.generate.fields import Field, FieldKind
 from stripe_stack.generate.glossary import Glossary
+from stripe_stack.generate.sql_names import quoted
+from stripe_sync.catalog.fields import Field, FieldKind
 from stripe_sync.catalog.model import Collection
 from stripe_sync.errors import CatalogError
+from stripe_sync.warehouse.typed_tables.columns import MOMENT_SUFFIX
 
-MOMENT_SUFFIX = "_ts"
-
-# Macro and type for each kind; a timestamp's second column is added apart.
-_RENDERING: Mapping[FieldKind, tuple[str, str]] = {
-    FieldKind.TEXT: ("as_text", "text"),
-    FieldKind.REFERENCE: ("as_id", "text"),
-    FieldKind.INTEGER: ("as_bigint", "bigint"),
-    FieldKind.DECIMAL: ("as_numeric", "numeric"),
-    FieldKind.BOOLEAN: ("as_boolean", "boolean"),
-    FieldKind.TIMESTAMP: ("as_bigint", "bigint"),
-    FieldKind.JSON: ("as_json", "jsonb"),
+_TYPES: Mapping[FieldKind, str] = {
+    FieldKind.TEXT: "text",
+    FieldKind.REFERENCE: "text",
+    FieldKind.INTEGER: "bigint",
+    FieldKind.DECIMAL: "numeric",
+    FieldKind.BOOLEAN: "boolean",
+    FieldKind.TIMESTAMP: "bigint",
+    FieldKind.JSON: "jsonb",
 }
+_MOMENT = "timestamp with time zone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +46,12 @@ class Column:
 
 
 STREAM_COLUMNS = (
-    Column("_sync_id", "sync_id", "uuid", "Sync that the object belongs to."),
-    Column("_deleted", "deleted", "boolean", "Whether the object is gone from Stripe."),
-    Column(
-        "_updated_at",
-        "updated_at",
-        "timestamp with time zone",
-        "When this state was stored.",
-    ),
+    Column("_sync_id", "typed._sync_id", "uuid", "Sync that the object belongs to."),
+    Column("_deleted", "typed._deleted", "boolean", "Whether the object is gone from Stripe."),
+    Column("_updated_at", "typed._updated_at", _MOMENT, "When this state was stored."),
     Column(
         "_seq",
-        "seq",
+        "typed._seq",
         "bigint",
         "Position in the sync's stream of the change that led to this state.",
     ),
@@ -83,13 +78,9 @@ def view_columns(
     columns: list[Column] = []
     for name, field in fields.items():
         meaning = glossary.describe(collection, name, field)
-        hints = [_hint(name, field, fields, glossary, views), *_handling(collection, name)]
-        macro, data_type = _RENDERING[field.kind]
+        hints = [_hint(name, field, fields, glossary, views), *_handling(collection, name, field)]
         text = " ".join([meaning, *filter(None, hints)])
-        # The record's own key: equal to the field, and joins find it by the primary key's index.
-        is_key = (name,) == collection.key and collection.keyed_by_fields
-        expression = "upstream_id" if is_key else _call(macro, name)
-        columns.append(Column(name, expression, data_type, text))
+        columns.append(Column(name, _expression(name, field), _TYPES[field.kind], text))
         if field.kind is FieldKind.TIMESTAMP:
             columns.append(_moment(name, meaning))
     columns += STREAM_COLUMNS
@@ -105,14 +96,21 @@ def _parent(collection: Collection) -> Column:
     text = f"Key of the object that it belongs to ({kinds})."
     if any(call.parent is None for call in collection.lists):
         text += " Null where that is the account itself."
-    return Column("_parent_id", "parent_id", "text", text)
+    return Column("_parent_id", "typed._parent_id", "text", text)
+
+
+def _expression(name: str, field: Field) -> str:
+    """SQL for a column: of the typed table, or of the payload where that has no column for it."""
+    if name == "deleted":
+        return "typed._deleted"
+    return f"{'typed' if field.is_typed(name) else 'payload'}.{quoted(name)}"
 
 
 def _moment(name: str, text: str) -> Column:
     return Column(
         name + MOMENT_SUFFIX,
-        _call("as_timestamp", name),
-        "timestamp with time zone",
+        f"typed.{name}{MOMENT_SUFFIX}",
+        _MOMENT,
         f"{text} The same moment as `{name}`.",
     )
 
@@ -138,16 +136,17 @@ def _hint(
     return None
 
 
-def _handling(collection: Collection, name: str) -> Iterator[str]:
-    """How syncs treat a field."""
+def _handling(collection: Collection, name: str, field: Field) -> Iterator[str]:
+    """How syncs treat a field, and where later API versions have it."""
+    if field.moved_to:
+        places = " or ".join(f"`{path}`" for path in field.moved_to)
+        yield f"Moved by later API versions: filled from {places} where the field itself is absent."
+    if name == "deleted":
+        yield "Never null; the same as `_deleted`."
     if name in collection.sensitive:
         yield "Redacted before storing, unless the sync's `redact` is off."
     if name in collection.volatile:
         yield "May differ between two requests without a change, so the hash leaves it out."
-
-
-def _call(macro: str, name: str) -> str:
-    return f"{{{{ {macro}('{name}') }}}}"
 
 
 def _refuse_doubles(collection: Collection, columns: list[Column]) -> None:

@@ -1,55 +1,9 @@
-"""The fields of the collections, as in ``catalog/fields.json``."""
+"""The text of ``catalog/fields.json``, and what differs between two versions of it."""
 
 from __future__ import annotations
 
-from enum import StrEnum
-from pathlib import Path
-
-from pydantic import BaseModel, ConfigDict, TypeAdapter
-
+from stripe_sync.catalog.fields import Field, Fields
 from stripe_sync.records import canonical_json
-
-
-class FieldKind(StrEnum):
-    """The kind of a field's values, which decides the type of its column."""
-
-    TEXT = "text"
-    REFERENCE = "reference"
-    """The id of another object, or that object itself where it was expanded."""
-    INTEGER = "integer"
-    """Counts, and amounts in the minor unit of their currency."""
-    DECIMAL = "decimal"
-    """Numbers with a fraction, in JSON a number or a string."""
-    BOOLEAN = "boolean"
-    TIMESTAMP = "timestamp"
-    """Whole seconds since 1970, UTC."""
-    JSON = "json"
-    """Lists, maps and structures."""
-
-
-class Field(BaseModel):
-    """One top-level field of a collection's objects.
-
-    Attributes:
-        kind: Kind of its values.
-        to: Object names of the targets of a reference, ``customer``; empty for other kinds.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: FieldKind
-    to: tuple[str, ...] = ()
-
-
-Fields = dict[str, dict[str, Field]]
-"""Collection id to field name to field, in the order of the catalogue and of the SDK."""
-
-_FIELDS: TypeAdapter[Fields] = TypeAdapter(Fields)
-
-
-def read_fields(path: Path) -> Fields:
-    """The stored fields; none when nothing was generated yet."""
-    return _FIELDS.validate_json(path.read_bytes()) if path.exists() else {}
 
 
 def render_fields(fields: Fields) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic import Field as Setting
 
-from stripe_stack.generate.fields import Field, FieldKind
+from stripe_sync.catalog.fields import Field, FieldKind
 from stripe_sync.catalog.model import Collection
 from stripe_sync.errors import CatalogError
 

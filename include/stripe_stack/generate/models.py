@@ -2,39 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from stripe_stack.generate.columns import Column
+from stripe_stack.generate.sql_names import quoted
+from stripe_sync.catalog.fields import Field, nested_fields
 from stripe_sync.catalog.model import Collection
+from stripe_sync.warehouse.typed_tables.columns import key_column
 
 HEADER = "Made by `make generate` from the Stripe SDK's annotations; edits are overwritten."
 
-# Postgres' reserved words, which are column names only in quotes.
-_RESERVED = """
-    all analyse analyze and any array as asc asymmetric authorization binary both case cast check
-    collate collation column concurrently constraint create cross current_catalog current_date
-    current_role current_schema current_time current_timestamp current_user default deferrable
-    desc distinct do else end except false fetch for foreign freeze from full grant group having
-    ilike in initially inner intersect into is isnull join lateral leading left like limit
-    localtime localtimestamp natural not notnull null offset on only or order outer overlaps
-    placing primary references returning right select session_user similar some symmetric
-    system_user table tablesample then to trailing true union unique user using variadic verbose
-    when where window with
-"""
-RESERVED = frozenset(_RESERVED.split())
 
-
-def quoted(name: str) -> str:
-    """A column's name as SQL wants it."""
-    return f'"{name}"' if name in RESERVED else name
-
-
-def render_model(collection: Collection, columns: Sequence[Column]) -> str:
+def render_model(
+    collection: Collection, columns: Sequence[Column], fields: Mapping[str, Field]
+) -> str:
     """The SQL of a collection's view."""
     lines = ",\n".join(f"    {c.expression} as {quoted(c.name)}" for c in columns)
+    nested = [name for name in nested_fields(fields) if name != "deleted"]
+    payload = _payload(collection, nested) if nested else ""
     return (
         f"-- {HEADER}\n"
         f"select\n{lines}\n"
-        "from {{ source('stripe_raw', 'records') }}\n"
-        f"where collection_id = '{collection.id}'\n"
+        f"from {{{{ source('typed_tables', '{collection.view}') }}}} as typed\n"
+        f"{payload}"
     )
+
+
+def _payload(collection: Collection, nested: Sequence[str]) -> str:
+    names = "".join(f"    '{name}',\n" for name in nested)
+    key = quoted(key_column(collection))
+    return f"{{{{ join_payload('{collection.id}', 'typed.{key}', [\n{names}]) }}}}\n"
+
+
+def render_sources(collections: Iterable[Collection]) -> str:
+    """The YAML that names the typed tables."""
+    lines = [
+        f"# {HEADER}",
+        "sources:",
+        "  - name: typed_tables",
+        "    schema: stripe_raw",
+        "    description: Fields of the records. Only triggers write them; query the views.",
+        "    tables:",
+    ]
+    for collection in collections:
+        lines += [
+            f"      - name: {collection.view}",
+            f"        description: Fields of the records of {collection.id}.",
+        ]
+    return "\n".join(lines) + "\n"

@@ -8,16 +8,18 @@ from pathlib import Path
 
 from stripe_stack.generate.annotations import object_fields
 from stripe_stack.generate.columns import view_columns
-from stripe_stack.generate.fields import Fields, read_fields, render_fields
+from stripe_stack.generate.fields import render_fields
 from stripe_stack.generate.glossary import Glossary, read_glossary
-from stripe_stack.generate.models import render_model
+from stripe_stack.generate.models import render_model, render_sources
 from stripe_stack.generate.properties import render_properties
 from stripe_stack.generate.references import read_references, render_references
 from stripe_sync.catalog import load_catalog
+from stripe_sync.catalog.fields import Fields, read_fields
 from stripe_sync.catalog.model import Collection
 from stripe_sync.errors import CatalogError
 
 _LEGACY_FIELDS = Path(__file__).with_name("legacy_fields.json")
+_MOVED_FIELDS = Path(__file__).with_name("moved_fields.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,13 @@ class Places:
 def read_sdk_fields(collections: Iterable[Collection]) -> Fields:
     """The fields of collections: from the installed SDK, or written by hand for retired ones.
 
+    Fields that Stripe moved elsewhere or dropped in a later API version come last.
+
     Raises:
-        CatalogError: A collection has no fields in either.
+        CatalogError: A collection has no fields in either, or a moved field is one of the SDK's.
     """
     legacy = read_fields(_LEGACY_FIELDS)
+    moved = read_fields(_MOVED_FIELDS)
     fields: Fields = {}
     for collection in collections:
         found = object_fields(collection.object) or legacy.get(collection.id)
@@ -67,7 +72,11 @@ def read_sdk_fields(collections: Iterable[Collection]) -> Fields:
                 f"list its fields in {_LEGACY_FIELDS.name}"
             )
             raise CatalogError(msg)
-        fields[collection.id] = found
+        added = moved.get(collection.object, {})
+        if doubles := found.keys() & added.keys():
+            msg = f"{collection.id}: the SDK has the moved fields {sorted(doubles)} again"
+            raise CatalogError(msg)
+        fields[collection.id] = {**found, **added}
     return fields
 
 
@@ -80,6 +89,7 @@ def render(collections: Iterable[Collection], fields: Fields, places: Places) ->
     texts = {
         places.fields: render_fields(fields),
         places.references: render_references(read_references(every)),
+        places.models / "typed_tables.yml": render_sources(collections),
     }
     for collection in collections:
         texts |= _render_view(collection, fields, glossary, views, places.models)
@@ -119,6 +129,6 @@ def _render_view(
     members = fields[collection.id]
     columns = view_columns(collection, members, glossary, views)
     return {
-        folder / f"{collection.view}.sql": render_model(collection, columns),
+        folder / f"{collection.view}.sql": render_model(collection, columns, members),
         folder / f"{collection.view}.yml": render_properties(collection, columns, members, views),
     }

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from stripe_stack.generate.columns import Column
-from stripe_stack.generate.fields import Field
-from stripe_stack.generate.models import HEADER, RESERVED
+from stripe_stack.generate.models import HEADER
+from stripe_stack.generate.sql_names import RESERVED
+from stripe_sync.catalog.fields import Field
 from stripe_sync.catalog.model import Availability, Collection, Retrieval
 from stripe_sync.records import canonical_json
 

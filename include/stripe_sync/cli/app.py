@@ -9,6 +9,7 @@ from stripe_sync.cli.apply import apply
 from stripe_sync.cli.check import check
 from stripe_sync.cli.erase import erase
 from stripe_sync.cli.mutate import mutate
+from stripe_sync.cli.rebuild_types import rebuild_types
 from stripe_sync.cli.replicate import replicate
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app.add_typer(accounts.app, name="accounts")
 app.command()(erase)
 app.add_typer(credentials.app, name="credentials")
 app.command()(mutate)
+app.command()(rebuild_types)
 syncs.app.command()(replicate)
 app.add_typer(syncs.app, name="syncs")
 

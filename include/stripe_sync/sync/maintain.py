@@ -1,4 +1,7 @@
-"""Maintain: delete expired rows, remove leftover files, compact the lake. No request to Stripe."""
+"""Maintain: fill new columns, delete expired rows, remove leftover files, compact the lake.
+
+It makes no request to Stripe.
+"""
 
 from __future__ import annotations
 
@@ -52,6 +55,7 @@ class MaintainReport:
         sync: Name of the sync.
         stripe_events_pruned: Rows deleted from ``processed_events``.
         leftovers_removed: Temporary files and folders removed from the lake.
+        typed_rows_filled: Rows of typed tables whose new columns were filled.
         not_merged: Why this lake cannot be compacted; None where it can.
         seconds: Duration.
         collections: One row for each collection.
@@ -60,6 +64,7 @@ class MaintainReport:
     sync: str
     stripe_events_pruned: int = 0
     leftovers_removed: int = 0
+    typed_rows_filled: int = 0
     not_merged: str | None = None
     seconds: float = 0.0
     collections: list[CollectionMaintenance] = field(default_factory=list)
@@ -72,7 +77,7 @@ def maintain_sync(
     progress: Callable[[Progress], None] | None = None,
     clock: Clock | None = None,
 ) -> MaintainReport:
-    """Prune processed events, delete expired change events, remove leftovers, compact the lake.
+    """Fill new columns, delete what has expired, remove leftovers, compact the lake.
 
     Safe beside backfills, polling and reconciles, and safe to stop at any point.
 
@@ -92,6 +97,7 @@ def maintain_sync(
         sync = warehouse.syncs.get(sync_name)
         run = _Run(warehouse, sync, Lake(connections.lake_url, sync_name), clock, progress)
         settings = connections.of_sync(sync).settings
+        run.fill_typed_tables()
         run.delete_expired(settings.keep_events_days)
         run.compact()
         return run.finish()
@@ -117,6 +123,14 @@ class _Run:
         self._catalog = load_catalog()
         self._reports: dict[str, CollectionMaintenance] = {}
         self._report = MaintainReport(sync.name)
+
+    def fill_typed_tables(self) -> None:
+        """Fill the columns that an upgrade has added to typed tables, of all syncs."""
+        tracker = ProgressTracker("typed rows", self._clock)
+        for _, rows in self._warehouse.typed_tables.fill():
+            self._report.typed_rows_filled += rows
+            filled = self._report.typed_rows_filled
+            self._on_progress(tracker.read(objects=filled, requests=0, percent=None))
 
     def delete_expired(self, keep_events_days: int | None) -> None:
         """Delete expired rows from the warehouse."""

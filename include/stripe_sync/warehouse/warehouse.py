@@ -26,6 +26,7 @@ from stripe_sync.warehouse.state.retention_gaps import Gaps
 from stripe_sync.warehouse.state.set_aside import SetAsides
 from stripe_sync.warehouse.state.syncs import Syncs
 from stripe_sync.warehouse.state.transaction_count import TransactionCount
+from stripe_sync.warehouse.typed_tables.fill import TypedTables
 from stripe_sync.warehouse.writing.batch_writer import BatchWriter
 from stripe_sync.warehouse.writing.sync_removal import SyncRemoval
 
@@ -59,6 +60,7 @@ class Warehouse:
         oauth_authorizations: Authorizations of Stripe Connect.
         mutations: Stored requests that change Stripe.
         consumer_cursors: How far consumers have read the streams.
+        typed_tables: Tables whose columns are the fields of objects.
         locks: Advisory locks.
 
     Raises:
@@ -87,6 +89,7 @@ class Warehouse:
         self.oauth_authorizations = OAuthAuthorizations(engine)
         self.mutations = Intents(engine)
         self.consumer_cursors = ConsumerCursors(engine)
+        self.typed_tables = TypedTables(engine)
         self.locks = Locks(engine)
 
     def __enter__(self) -> Self:

@@ -1,7 +1,8 @@
-"""Upgrades the warehouse: migrations of its tables, then its SQL functions.
+"""Upgrades the warehouse: migrations of its tables, its typed tables, its SQL functions.
 
-Migrations run once each. The SQL functions (``functions/*.sql``) are repeatable: all of them are
-created or replaced whenever the content of one of the files has changed.
+Migrations run once each. The typed tables follow ``catalog/fields.json``. The SQL functions and
+triggers (``functions/*.sql``) are repeatable: all of them are created or replaced whenever the
+content of one of the files, or a typed table, has changed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from stripe_sync.errors import WarehouseError
 from stripe_sync.warehouse.connect import describe, explain
 from stripe_sync.warehouse.locks import lock_key
 from stripe_sync.warehouse.schema import rights
-from stripe_sync.warehouse.schema.tables import CONTROL_SCHEMA, metadata
+from stripe_sync.warehouse.schema.tables import CONTROL_SCHEMA, RAW_SCHEMA, metadata
+from stripe_sync.warehouse.typed_tables.columns import typed_tables
+from stripe_sync.warehouse.typed_tables.upgrade import content_hash, upgrade_typed_tables
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +34,9 @@ _FOLDER = Path(__file__).parent
 _VERSIONS = f"""
 SELECT version_num, (SELECT content_hash FROM {CONTROL_SCHEMA}.sql_functions), {rights.MAY_WRITE}
 FROM {CONTROL_SCHEMA}.{VERSION_TABLE}
+"""
+_EXISTING = """
+SELECT name FROM unnest(CAST(:names AS text[])) AS n (name) WHERE to_regclass(name) IS NOT NULL
 """
 
 
@@ -83,14 +89,14 @@ def _upgrade_locked(connection: Connection) -> None:
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    upgrade_typed_tables(connection)
     _replace_functions(connection)
 
 
 def _refuse_foreign_tables(connection: Connection) -> None:
     """Fail before anything is created if others have relations with the names of our tables."""
-    found = [
-        name for name in metadata.tables if connection.scalar(sa.select(sa.func.to_regclass(name)))
-    ]
+    names = [*metadata.tables, *(f"{RAW_SCHEMA}.{table.name}" for table in typed_tables())]
+    found = connection.scalars(sa.text(_EXISTING), {"names": names}).all()
     if found:
         msg = (
             f"the warehouse at {describe(connection.engine.url)} has relations that this product "
@@ -137,7 +143,7 @@ def _known_versions() -> frozenset[str]:
 
 @cache
 def _functions() -> tuple[str, str]:
-    """The SQL of all functions, and its hash."""
+    """The SQL of all functions, and the hash of it and of the typed tables."""
     files = sorted((_FOLDER / "functions").glob("*.sql"))
     script = "\n".join(file.read_text(encoding="utf-8") for file in files)
-    return script, hashlib.sha256(script.encode()).hexdigest()
+    return script, hashlib.sha256((script + content_hash()).encode()).hexdigest()

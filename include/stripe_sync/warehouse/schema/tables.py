@@ -359,3 +359,23 @@ stream_watchers = sa.Table(
     schema=CONTROL_SCHEMA,
     comment="How far each watcher of the streams has reported",
 )
+
+typed_tables = sa.Table(
+    "typed_tables",
+    metadata,
+    sa.Column("collection_id", KEY, primary_key=True, comment="stripe:customer"),
+    sa.Column("table_name", pg.TEXT, nullable=False, comment="Its typed table in stripe_raw"),
+    sa.Column(
+        "function_hash", pg.TEXT, nullable=False, comment="Hash of the function that writes it"
+    ),
+    sa.Column(
+        "is_filled",
+        sa.Boolean,
+        nullable=False,
+        comment="Whether all rows have all columns; else the next maintenance fills them",
+    ),
+    sa.Column("filled_sync_id", pg.UUID, comment="Filled up to this sync and key; null: none"),
+    sa.Column("filled_key", KEY, comment="Key of the last record that was filled"),
+    schema=CONTROL_SCHEMA,
+    comment="Typed tables, one of each collection",
+)

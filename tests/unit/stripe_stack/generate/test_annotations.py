@@ -6,8 +6,8 @@ import pytest
 import stripe
 
 from stripe_stack.generate.annotations import object_fields
-from stripe_stack.generate.fields import Field, FieldKind
 from stripe_stack.generate.timestamps import check_timestamp, is_timestamp
+from stripe_sync.catalog.fields import Field, FieldKind
 from stripe_sync.errors import CatalogError
 
 
@@ -24,13 +24,14 @@ from stripe_sync.errors import CatalogError
         ("charge", "created", FieldKind.TIMESTAMP),
         ("customer", "deleted", FieldKind.BOOLEAN),
         ("customer", "tax_exempt", FieldKind.TEXT),
-        ("customer", "discount", FieldKind.JSON),
+        ("customer", "cash_balance", FieldKind.JSON),
+        ("customer", "discount", FieldKind.REFERENCE),
         ("invoice", "default_tax_rates", FieldKind.JSON),
         ("price", "unit_amount_decimal", FieldKind.DECIMAL),
         ("coupon", "percent_off", FieldKind.DECIMAL),
         ("plan", "trial_period_days", FieldKind.INTEGER),
         ("subscription", "billing_cycle_anchor", FieldKind.TIMESTAMP),
-        ("subscription_item", "plan", FieldKind.JSON),
+        ("subscription_item", "plan", FieldKind.REFERENCE),
     ],
 )
 def test_kinds_follow_the_annotations(object_name: str, name: str, kind: FieldKind) -> None:

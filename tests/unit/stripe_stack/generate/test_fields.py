@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stripe_stack.generate.fields import (
-    Field,
-    FieldKind,
-    differences,
-    read_fields,
-    render_fields,
-)
+from stripe_stack.generate.fields import differences, render_fields
 from stripe_stack.generate.project import Places
 from stripe_sync.catalog import load_catalog
+from stripe_sync.catalog.fields import Field, FieldKind, read_fields
 
 TEXT = Field(kind=FieldKind.TEXT)
 TO_CUSTOMER = Field(kind=FieldKind.REFERENCE, to=("customer",))

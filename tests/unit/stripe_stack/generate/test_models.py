@@ -11,12 +11,12 @@ import pytest
 from stripe._object_classes import OBJECT_CLASSES
 
 from stripe_stack.generate.columns import STREAM_COLUMNS, view_columns
-from stripe_stack.generate.fields import Field, FieldKind, Fields
 from stripe_stack.generate.glossary import Glossary, read_glossary
 from stripe_stack.generate.models import render_model
 from stripe_stack.generate.project import Places, read_sdk_fields, render, stale, write
 from stripe_stack.generate.properties import FOLLOWED, render_properties
 from stripe_sync.catalog import Collection, Retrieval, load_catalog
+from stripe_sync.catalog.fields import Field, FieldKind, Fields
 from stripe_sync.errors import CatalogError
 
 COLLECTIONS = list(load_catalog().values())
@@ -96,10 +96,10 @@ def test_a_new_field_gets_a_generic_description(glossary: Glossary) -> None:
 def test_reserved_words_are_quoted(glossary: Glossary) -> None:
     fields = thing_fields(end=FieldKind.TIMESTAMP)
     columns = view_columns(THING, fields, glossary, VIEWS)
-    model = render_model(THING, columns)
-    assert "{{ as_bigint('end') }} as \"end\",\n" in model
-    assert "{{ as_timestamp('end') }} as end_ts,\n" in model
-    assert model.endswith("where collection_id = 'stripe:thing'\n")
+    model = render_model(THING, columns, fields)
+    assert 'typed."end" as "end",\n' in model
+    assert "typed.end_ts as end_ts,\n" in model
+    assert model.endswith("from {{ source('typed_tables', 'things') }} as typed\n")
     properties = render_properties(THING, columns, fields, VIEWS)
     assert "      - name: end\n        quote: true\n" in properties
 

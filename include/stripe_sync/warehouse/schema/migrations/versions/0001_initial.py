@@ -27,6 +27,24 @@ _INT = sa.Integer()
 _BIGINT = sa.BigInteger()
 
 
+_DROP_TYPED_TABLES = """
+DO $$
+DECLARE
+    dropped text;
+BEGIN
+    FOR dropped IN
+        SELECT format('DROP TABLE stripe_raw.%I', table_name) FROM stripe_sync.typed_tables
+        UNION ALL
+        SELECT 'DROP FUNCTION ' || oid::regprocedure || ' CASCADE' FROM pg_proc
+        WHERE pronamespace = 'stripe_raw'::regnamespace AND starts_with(proname, 'write_typed_')
+    LOOP
+        EXECUTE dropped;
+    END LOOP;
+END
+$$
+"""
+
+
 def upgrade() -> None:
     _create_records()
     _create_events()
@@ -40,14 +58,17 @@ def upgrade() -> None:
     _create_erased_objects()
     _create_mutations()
     _create_rate_limit()
+    _create_typed_tables()
     _tune_payload_columns()
 
 
 def downgrade() -> None:
+    op.execute(_DROP_TYPED_TABLES)
     functions = "reserve_slots", "slow_pacing", "pacing_counted", "pacing_factor", "count_reads"
     for function in functions:
         op.execute(f"DROP FUNCTION IF EXISTS {_CONTROL}.{function}")
     for table in (
+        "typed_tables",
         "sql_functions",
         "consumer_cursors",
         "mutation_changes",
@@ -607,6 +628,25 @@ def _create_rate_limit() -> None:
         _column("content_hash", _TEXT, "Hash of the SQL files that created the functions"),
         schema=_CONTROL,
         comment="Version of the SQL functions in this schema",
+    )
+
+
+def _create_typed_tables() -> None:
+    op.create_table(
+        "typed_tables",
+        _column("collection_id", _KEY, "stripe:customer"),
+        _column("table_name", _TEXT, "Its typed table in stripe_raw"),
+        _column("function_hash", _TEXT, "Hash of the function that writes it"),
+        _column(
+            "is_filled",
+            _BOOLEAN,
+            "Whether all rows have all columns; else the next maintenance fills them",
+        ),
+        _nullable("filled_sync_id", _UUID, "Filled up to this sync and key; null: none"),
+        _nullable("filled_key", _KEY, "Key of the last record that was filled"),
+        sa.PrimaryKeyConstraint("collection_id"),
+        schema=_CONTROL,
+        comment="Typed tables, one of each collection",
     )
 
 
