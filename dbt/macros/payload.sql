@@ -29,3 +29,22 @@ left join lateral (
         and records.upstream_id = {{ key }}
 ) as payload on true
 {%- endmacro %}
+
+
+{# Gathers statistics of the typed tables that have rows and were never analyzed. #}
+{% macro analyze_new_tables() -%}
+do $analyze$
+declare
+    new_table regclass;
+begin
+    for new_table in
+        select oid from pg_class
+        where
+            relnamespace = 'stripe_raw'::regnamespace and relkind = 'r' and reltuples < 0
+            and pg_relation_size(oid) > 0
+    loop
+        execute format('analyze %s', new_table);
+    end loop;
+end
+$analyze$
+{%- endmacro %}

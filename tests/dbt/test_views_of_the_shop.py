@@ -142,3 +142,17 @@ def test_every_record_comes_back_with_all_its_values(views: Warehouse, name: str
             if meaning.kind is FieldKind.TIMESTAMP:
                 moment = None if value is None else datetime.fromtimestamp(value, UTC)
                 assert typed[f"{field}_ts"] == moment, field
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_newest_version_in_the_history_is_the_record(views: Warehouse, name: str) -> None:
+    view = CATALOG.resolve(name).view
+    records = {row["_seq"]: row for row in views.execute(f'SELECT * FROM stripe."{view}"')}
+    newest = views.execute(f'SELECT * FROM stripe."{view}_history" WHERE is_current').fetchall()
+    assert len(newest) == len(records) > 0
+    for version in newest:
+        record = records[version["_seq"]]
+        assert version["valid_to"] is None
+        assert {column: version[column] for column in record.keys() & version.keys()} == {
+            column: record[column] for column in record.keys() & version.keys()
+        }

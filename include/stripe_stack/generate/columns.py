@@ -25,7 +25,7 @@ _TYPES: Mapping[FieldKind, str] = {
     FieldKind.TIMESTAMP: "bigint",
     FieldKind.JSON: "jsonb",
 }
-_MOMENT = "timestamp with time zone"
+MOMENT = "timestamp with time zone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Column:
 STREAM_COLUMNS = (
     Column("_sync_id", "typed._sync_id", "uuid", "Sync that the object belongs to."),
     Column("_deleted", "typed._deleted", "boolean", "Whether the object is gone from Stripe."),
-    Column("_updated_at", "typed._updated_at", _MOMENT, "When this state was stored."),
+    Column("_updated_at", "typed._updated_at", MOMENT, "When this state was stored."),
     Column(
         "_seq",
         "typed._seq",
@@ -110,7 +110,7 @@ def _moment(name: str, text: str) -> Column:
     return Column(
         name + MOMENT_SUFFIX,
         f"typed.{name}{MOMENT_SUFFIX}",
-        _MOMENT,
+        MOMENT,
         f"{text} The same moment as `{name}`.",
     )
 

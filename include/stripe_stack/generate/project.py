@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +10,17 @@ from stripe_stack.generate.annotations import object_fields
 from stripe_stack.generate.columns import view_columns
 from stripe_stack.generate.fields import render_fields
 from stripe_stack.generate.glossary import Glossary, read_glossary
+from stripe_stack.generate.history import (
+    history_columns,
+    history_view,
+    render_history,
+    render_history_properties,
+)
 from stripe_stack.generate.models import render_model, render_sources
 from stripe_stack.generate.properties import render_properties
 from stripe_stack.generate.references import read_references, render_references
 from stripe_sync.catalog import load_catalog
-from stripe_sync.catalog.fields import Fields, read_fields
+from stripe_sync.catalog.fields import Field, Fields, read_fields
 from stripe_sync.catalog.model import Collection
 from stripe_sync.errors import CatalogError
 
@@ -30,11 +36,13 @@ class Places:
         fields: The file with the fields of all collections.
         glossary: The file with the texts of descriptions.
         models: The folder of the generated models, with no other files.
+        history: The same for the views with all versions.
     """
 
     fields: Path
     glossary: Path
     models: Path
+    history: Path
 
     @property
     def references(self) -> Path:
@@ -50,6 +58,7 @@ class Places:
             fields=catalog / "fields.json",
             glossary=catalog / "glossary.toml",
             models=root / "dbt" / "models" / "collections",
+            history=root / "dbt" / "models" / "history",
         )
 
 
@@ -92,7 +101,7 @@ def render(collections: Iterable[Collection], fields: Fields, places: Places) ->
         places.models / "typed_tables.yml": render_sources(collections),
     }
     for collection in collections:
-        texts |= _render_view(collection, fields, glossary, views, places.models)
+        texts |= _render_views(collection, fields[collection.id], glossary, views, places)
     return texts
 
 
@@ -103,7 +112,8 @@ def stale(texts: dict[Path, str], places: Places) -> list[Path]:
         for path, text in texts.items()
         if not path.exists() or path.read_text(encoding="utf-8") != text
     ]
-    left_over = [path for path in places.models.glob("*") if path not in texts]
+    found = [*places.models.glob("*"), *places.history.glob("*")]
+    left_over = [path for path in found if path not in texts]
     return sorted(wrong + left_over)
 
 
@@ -119,16 +129,20 @@ def write(texts: dict[Path, str], places: Places) -> list[Path]:
     return changed
 
 
-def _render_view(
+def _render_views(
     collection: Collection,
-    fields: Fields,
+    fields: Mapping[str, Field],
     glossary: Glossary,
     views: dict[str, str],
-    folder: Path,
+    places: Places,
 ) -> dict[Path, str]:
-    members = fields[collection.id]
-    columns = view_columns(collection, members, glossary, views)
+    """The models of a collection: its records, and all their versions."""
+    columns = view_columns(collection, fields, glossary, views)
+    versions = history_columns(collection, columns, fields)
+    records, history = collection.view, history_view(collection)
     return {
-        folder / f"{collection.view}.sql": render_model(collection, columns, members),
-        folder / f"{collection.view}.yml": render_properties(collection, columns, members, views),
+        places.models / f"{records}.sql": render_model(collection, columns, fields),
+        places.models / f"{records}.yml": render_properties(collection, columns, fields, views),
+        places.history / f"{history}.sql": render_history(collection, versions, fields),
+        places.history / f"{history}.yml": render_history_properties(collection, versions),
     }

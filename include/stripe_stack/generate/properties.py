@@ -65,15 +65,20 @@ def render_properties(
     ]
     followed = FOLLOWED.get(collection.name, ())
     for column in columns:
-        lines += [
-            f"      - name: {column.name}",
-            *(["        quote: true"] if column.name in RESERVED else []),
-            f"        data_type: {column.data_type}",
-            f"        description: {_quoted(column.description)}",
-        ]
+        lines += render_column(column)
         if column.name in followed:
             lines += _reference_test(collection, column.name, fields[column.name], views)
     return "\n".join(lines) + "\n"
+
+
+def render_column(column: Column) -> list[str]:
+    """The lines that describe a column."""
+    return [
+        f"      - name: {column.name}",
+        *(["        quote: true"] if column.name in RESERVED else []),
+        f"        data_type: {column.data_type}",
+        f"        description: {_quoted(column.description)}",
+    ]
 
 
 def _description(collection: Collection) -> str:

@@ -101,7 +101,10 @@ events = sa.Table(
         "source IN ('backfill', 'poll', 'mutation', 'reconcile', 'erase')", name="events_source"
     ),
     sa.UniqueConstraint("id", name="events_id"),
-    sa.Index("events_of_record", "collection_id", "sync_id", "upstream_id", "seq"),
+    # The id comes first: people look objects up by it alone, and PostgreSQL before version 18
+    # cannot skip leading columns.
+    sa.Index("events_of_record", "upstream_id", "collection_id", "sync_id", "seq"),
+    sa.Index("events_created_at", "created_at"),
     schema=RAW_SCHEMA,
     comment="Change events of all objects, in stream order",
 )

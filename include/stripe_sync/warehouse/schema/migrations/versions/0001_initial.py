@@ -197,8 +197,11 @@ def _create_events() -> None:
         schema=_RAW,
         comment="Change events of all objects, in stream order",
     )
-    of_record = ["collection_id", "sync_id", "upstream_id", "seq"]
+    # The id comes first: people look objects up by it alone, and PostgreSQL before version 18
+    # cannot skip leading columns.
+    of_record = ["upstream_id", "collection_id", "sync_id", "seq"]
     op.create_index("events_of_record", "events", of_record, schema=_RAW)
+    op.create_index("events_created_at", "events", ["created_at"], schema=_RAW)
 
 
 def _create_syncs() -> None:

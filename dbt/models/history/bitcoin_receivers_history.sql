@@ -1,0 +1,61 @@
+-- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
+select
+    events.upstream_id as id,
+    stripe_sync.json_boolean(p."active") as active,
+    stripe_sync.json_bigint(p."amount") as amount,
+    stripe_sync.json_bigint(p."amount_received") as amount_received,
+    stripe_sync.json_bigint(p."bitcoin_amount") as bitcoin_amount,
+    stripe_sync.json_bigint(p."bitcoin_amount_received") as bitcoin_amount_received,
+    stripe_sync.json_text(p."bitcoin_uri") as bitcoin_uri,
+    stripe_sync.json_bigint(p."created") as created,
+    stripe_sync.json_moment(p."created") as created_ts,
+    stripe_sync.json_text(p."currency") as currency,
+    stripe_sync.json_id(p."customer") as customer,
+    stripe_sync.json_text(p."description") as description,
+    stripe_sync.json_text(p."email") as email,
+    stripe_sync.json_boolean(p."filled") as filled,
+    stripe_sync.json_text(p."inbound_address") as inbound_address,
+    stripe_sync.json_boolean(p."livemode") as livemode,
+    stripe_sync.json_value(p."metadata") as metadata,
+    stripe_sync.json_text(p."object") as object,
+    stripe_sync.json_id(p."payment") as payment,
+    stripe_sync.json_text(p."refund_address") as refund_address,
+    stripe_sync.json_value(p."transactions") as transactions,
+    stripe_sync.json_boolean(p."uncaptured_funds") as uncaptured_funds,
+    stripe_sync.json_boolean(p."used_for_payment") as used_for_payment,
+    events.upstream_updated_at as valid_from,
+    lead(events.upstream_updated_at) over versions as valid_to,
+    lead(events.seq) over versions is null as is_current,
+    events.event_type = 'deleted' as _deleted,
+    events.sync_id as _sync_id,
+    events.seq as _seq,
+    events.id as _event_id
+from {{ source('stripe_raw', 'events') }} as events
+cross join lateral jsonb_to_record(events.data) as p (
+    "id" jsonb,
+    "active" jsonb,
+    "amount" jsonb,
+    "amount_received" jsonb,
+    "bitcoin_amount" jsonb,
+    "bitcoin_amount_received" jsonb,
+    "bitcoin_uri" jsonb,
+    "created" jsonb,
+    "currency" jsonb,
+    "customer" jsonb,
+    "description" jsonb,
+    "email" jsonb,
+    "filled" jsonb,
+    "inbound_address" jsonb,
+    "livemode" jsonb,
+    "metadata" jsonb,
+    "object" jsonb,
+    "payment" jsonb,
+    "refund_address" jsonb,
+    "transactions" jsonb,
+    "uncaptured_funds" jsonb,
+    "used_for_payment" jsonb
+)
+where events.collection_id = 'stripe:bitcoin_receiver'
+window versions as (
+    partition by events.sync_id, events.upstream_id order by events.seq
+)

@@ -1,0 +1,31 @@
+-- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
+select
+    events.upstream_id as id,
+    stripe_sync.json_bigint(p."amount") as amount,
+    stripe_sync.json_bigint(p."bitcoin_amount") as bitcoin_amount,
+    stripe_sync.json_bigint(p."created") as created,
+    stripe_sync.json_moment(p."created") as created_ts,
+    stripe_sync.json_text(p."currency") as currency,
+    stripe_sync.json_text(p."object") as object,
+    stripe_sync.json_id(p."receiver") as receiver,
+    events.upstream_updated_at as valid_from,
+    lead(events.upstream_updated_at) over versions as valid_to,
+    lead(events.seq) over versions is null as is_current,
+    events.event_type = 'deleted' as _deleted,
+    events.sync_id as _sync_id,
+    events.seq as _seq,
+    events.id as _event_id
+from {{ source('stripe_raw', 'events') }} as events
+cross join lateral jsonb_to_record(events.data) as p (
+    "id" jsonb,
+    "amount" jsonb,
+    "bitcoin_amount" jsonb,
+    "created" jsonb,
+    "currency" jsonb,
+    "object" jsonb,
+    "receiver" jsonb
+)
+where events.collection_id = 'stripe:bitcoin_transaction'
+window versions as (
+    partition by events.sync_id, events.upstream_id order by events.seq
+)

@@ -1,0 +1,61 @@
+-- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
+select
+    events.upstream_id as id,
+    stripe_sync.json_bigint(p."amount") as amount,
+    stripe_sync.json_value(p."amount_details") as amount_details,
+    stripe_sync.json_id(p."authorization") as "authorization",
+    stripe_sync.json_id(p."balance_transaction") as balance_transaction,
+    stripe_sync.json_id(p."card") as card,
+    stripe_sync.json_id(p."cardholder") as cardholder,
+    stripe_sync.json_bigint(p."created") as created,
+    stripe_sync.json_moment(p."created") as created_ts,
+    stripe_sync.json_text(p."currency") as currency,
+    stripe_sync.json_id(p."dispute") as dispute,
+    stripe_sync.json_boolean(p."livemode") as livemode,
+    stripe_sync.json_bigint(p."merchant_amount") as merchant_amount,
+    stripe_sync.json_text(p."merchant_currency") as merchant_currency,
+    stripe_sync.json_value(p."merchant_data") as merchant_data,
+    stripe_sync.json_value(p."metadata") as metadata,
+    stripe_sync.json_value(p."network_data") as network_data,
+    stripe_sync.json_text(p."object") as object,
+    stripe_sync.json_value(p."purchase_details") as purchase_details,
+    stripe_sync.json_id(p."token") as token,
+    stripe_sync.json_value(p."treasury") as treasury,
+    stripe_sync.json_text(p."type") as type,
+    stripe_sync.json_text(p."wallet") as wallet,
+    events.upstream_updated_at as valid_from,
+    lead(events.upstream_updated_at) over versions as valid_to,
+    lead(events.seq) over versions is null as is_current,
+    events.event_type = 'deleted' as _deleted,
+    events.sync_id as _sync_id,
+    events.seq as _seq,
+    events.id as _event_id
+from {{ source('stripe_raw', 'events') }} as events
+cross join lateral jsonb_to_record(events.data) as p (
+    "id" jsonb,
+    "amount" jsonb,
+    "amount_details" jsonb,
+    "authorization" jsonb,
+    "balance_transaction" jsonb,
+    "card" jsonb,
+    "cardholder" jsonb,
+    "created" jsonb,
+    "currency" jsonb,
+    "dispute" jsonb,
+    "livemode" jsonb,
+    "merchant_amount" jsonb,
+    "merchant_currency" jsonb,
+    "merchant_data" jsonb,
+    "metadata" jsonb,
+    "network_data" jsonb,
+    "object" jsonb,
+    "purchase_details" jsonb,
+    "token" jsonb,
+    "treasury" jsonb,
+    "type" jsonb,
+    "wallet" jsonb
+)
+where events.collection_id = 'stripe:issuing.transaction'
+window versions as (
+    partition by events.sync_id, events.upstream_id order by events.seq
+)

@@ -1,0 +1,35 @@
+-- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
+select
+    events.upstream_id as id,
+    stripe_sync.json_bigint(p."amount") as amount,
+    stripe_sync.json_bigint(p."created") as created,
+    stripe_sync.json_moment(p."created") as created_ts,
+    stripe_sync.json_text(p."currency") as currency,
+    stripe_sync.json_value(p."items") as items,
+    stripe_sync.json_boolean(p."livemode") as livemode,
+    stripe_sync.json_text(p."object") as object,
+    stripe_sync.json_id(p."order") as "order",
+    stripe_sync.json_id(p."refund") as refund,
+    events.upstream_updated_at as valid_from,
+    lead(events.upstream_updated_at) over versions as valid_to,
+    lead(events.seq) over versions is null as is_current,
+    events.event_type = 'deleted' as _deleted,
+    events.sync_id as _sync_id,
+    events.seq as _seq,
+    events.id as _event_id
+from {{ source('stripe_raw', 'events') }} as events
+cross join lateral jsonb_to_record(events.data) as p (
+    "id" jsonb,
+    "amount" jsonb,
+    "created" jsonb,
+    "currency" jsonb,
+    "items" jsonb,
+    "livemode" jsonb,
+    "object" jsonb,
+    "order" jsonb,
+    "refund" jsonb
+)
+where events.collection_id = 'stripe:order_return'
+window versions as (
+    partition by events.sync_id, events.upstream_id order by events.seq
+)

@@ -1,0 +1,60 @@
+-- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
+select
+    events.upstream_id as id,
+    stripe_sync.json_bigint(p."amount") as amount,
+    stripe_sync.json_bigint(p."amount_returned") as amount_returned,
+    stripe_sync.json_id(p."application") as application,
+    stripe_sync.json_bigint(p."application_fee") as application_fee,
+    stripe_sync.json_id(p."charge") as charge,
+    stripe_sync.json_bigint(p."created") as created,
+    stripe_sync.json_moment(p."created") as created_ts,
+    stripe_sync.json_text(p."currency") as currency,
+    stripe_sync.json_id(p."customer") as customer,
+    stripe_sync.json_text(p."email") as email,
+    stripe_sync.json_value(p."items") as items,
+    stripe_sync.json_boolean(p."livemode") as livemode,
+    stripe_sync.json_value(p."metadata") as metadata,
+    stripe_sync.json_text(p."object") as object,
+    stripe_sync.json_value(p."returns") as returns,
+    stripe_sync.json_text(p."selected_shipping_method") as selected_shipping_method,
+    stripe_sync.json_value(p."shipping") as shipping,
+    stripe_sync.json_value(p."shipping_methods") as shipping_methods,
+    stripe_sync.json_text(p."status") as status,
+    stripe_sync.json_value(p."status_transitions") as status_transitions,
+    stripe_sync.json_bigint(p."updated") as updated,
+    stripe_sync.json_moment(p."updated") as updated_ts,
+    events.upstream_updated_at as valid_from,
+    lead(events.upstream_updated_at) over versions as valid_to,
+    lead(events.seq) over versions is null as is_current,
+    events.event_type = 'deleted' as _deleted,
+    events.sync_id as _sync_id,
+    events.seq as _seq,
+    events.id as _event_id
+from {{ source('stripe_raw', 'events') }} as events
+cross join lateral jsonb_to_record(events.data) as p (
+    "id" jsonb,
+    "amount" jsonb,
+    "amount_returned" jsonb,
+    "application" jsonb,
+    "application_fee" jsonb,
+    "charge" jsonb,
+    "created" jsonb,
+    "currency" jsonb,
+    "customer" jsonb,
+    "email" jsonb,
+    "items" jsonb,
+    "livemode" jsonb,
+    "metadata" jsonb,
+    "object" jsonb,
+    "returns" jsonb,
+    "selected_shipping_method" jsonb,
+    "shipping" jsonb,
+    "shipping_methods" jsonb,
+    "status" jsonb,
+    "status_transitions" jsonb,
+    "updated" jsonb
+)
+where events.collection_id = 'stripe:order'
+window versions as (
+    partition by events.sync_id, events.upstream_id order by events.seq
+)

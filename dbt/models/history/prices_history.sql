@@ -1,0 +1,61 @@
+-- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
+select
+    events.upstream_id as id,
+    stripe_sync.json_boolean(p."active") as active,
+    stripe_sync.json_text(p."billing_scheme") as billing_scheme,
+    stripe_sync.json_bigint(p."created") as created,
+    stripe_sync.json_moment(p."created") as created_ts,
+    stripe_sync.json_text(p."currency") as currency,
+    stripe_sync.json_value(p."currency_options") as currency_options,
+    stripe_sync.json_value(p."custom_unit_amount") as custom_unit_amount,
+    events.event_type = 'deleted' as deleted,
+    stripe_sync.json_boolean(p."livemode") as livemode,
+    stripe_sync.json_text(p."lookup_key") as lookup_key,
+    stripe_sync.json_value(p."metadata") as metadata,
+    stripe_sync.json_text(p."nickname") as nickname,
+    stripe_sync.json_text(p."object") as object,
+    stripe_sync.json_id(p."product") as product,
+    stripe_sync.json_value(p."recurring") as recurring,
+    stripe_sync.json_text(p."tax_behavior") as tax_behavior,
+    stripe_sync.json_value(p."tiers") as tiers,
+    stripe_sync.json_text(p."tiers_mode") as tiers_mode,
+    stripe_sync.json_value(p."transform_quantity") as transform_quantity,
+    stripe_sync.json_text(p."type") as type,
+    stripe_sync.json_bigint(p."unit_amount") as unit_amount,
+    stripe_sync.json_numeric(p."unit_amount_decimal") as unit_amount_decimal,
+    events.upstream_updated_at as valid_from,
+    lead(events.upstream_updated_at) over versions as valid_to,
+    lead(events.seq) over versions is null as is_current,
+    events.event_type = 'deleted' as _deleted,
+    events.sync_id as _sync_id,
+    events.seq as _seq,
+    events.id as _event_id
+from {{ source('stripe_raw', 'events') }} as events
+cross join lateral jsonb_to_record(events.data) as p (
+    "id" jsonb,
+    "active" jsonb,
+    "billing_scheme" jsonb,
+    "created" jsonb,
+    "currency" jsonb,
+    "currency_options" jsonb,
+    "custom_unit_amount" jsonb,
+    "deleted" jsonb,
+    "livemode" jsonb,
+    "lookup_key" jsonb,
+    "metadata" jsonb,
+    "nickname" jsonb,
+    "object" jsonb,
+    "product" jsonb,
+    "recurring" jsonb,
+    "tax_behavior" jsonb,
+    "tiers" jsonb,
+    "tiers_mode" jsonb,
+    "transform_quantity" jsonb,
+    "type" jsonb,
+    "unit_amount" jsonb,
+    "unit_amount_decimal" jsonb
+)
+where events.collection_id = 'stripe:price'
+window versions as (
+    partition by events.sync_id, events.upstream_id order by events.seq
+)

@@ -1,0 +1,60 @@
+-- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
+select
+    events.upstream_id as id,
+    stripe_sync.json_boolean(p."active") as active,
+    stripe_sync.json_bigint(p."created") as created,
+    stripe_sync.json_moment(p."created") as created_ts,
+    stripe_sync.json_id(p."default_price") as default_price,
+    events.event_type = 'deleted' as deleted,
+    stripe_sync.json_text(p."description") as description,
+    stripe_sync.json_value(p."images") as images,
+    stripe_sync.json_boolean(p."livemode") as livemode,
+    stripe_sync.json_value(p."marketing_features") as marketing_features,
+    stripe_sync.json_value(p."metadata") as metadata,
+    stripe_sync.json_text(p."name") as name,
+    stripe_sync.json_text(p."object") as object,
+    stripe_sync.json_value(p."package_dimensions") as package_dimensions,
+    stripe_sync.json_boolean(p."shippable") as shippable,
+    stripe_sync.json_text(p."statement_descriptor") as statement_descriptor,
+    stripe_sync.json_id(p."tax_code") as tax_code,
+    stripe_sync.json_value(p."tax_details") as tax_details,
+    stripe_sync.json_text(p."type") as type,
+    stripe_sync.json_text(p."unit_label") as unit_label,
+    stripe_sync.json_bigint(p."updated") as updated,
+    stripe_sync.json_moment(p."updated") as updated_ts,
+    stripe_sync.json_text(p."url") as url,
+    events.upstream_updated_at as valid_from,
+    lead(events.upstream_updated_at) over versions as valid_to,
+    lead(events.seq) over versions is null as is_current,
+    events.event_type = 'deleted' as _deleted,
+    events.sync_id as _sync_id,
+    events.seq as _seq,
+    events.id as _event_id
+from {{ source('stripe_raw', 'events') }} as events
+cross join lateral jsonb_to_record(events.data) as p (
+    "id" jsonb,
+    "active" jsonb,
+    "created" jsonb,
+    "default_price" jsonb,
+    "deleted" jsonb,
+    "description" jsonb,
+    "images" jsonb,
+    "livemode" jsonb,
+    "marketing_features" jsonb,
+    "metadata" jsonb,
+    "name" jsonb,
+    "object" jsonb,
+    "package_dimensions" jsonb,
+    "shippable" jsonb,
+    "statement_descriptor" jsonb,
+    "tax_code" jsonb,
+    "tax_details" jsonb,
+    "type" jsonb,
+    "unit_label" jsonb,
+    "updated" jsonb,
+    "url" jsonb
+)
+where events.collection_id = 'stripe:product'
+window versions as (
+    partition by events.sync_id, events.upstream_id order by events.seq
+)

@@ -1,0 +1,41 @@
+-- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
+select
+    events.upstream_id as id,
+    stripe_sync.json_value(p."acss_debit") as acss_debit,
+    stripe_sync.json_bigint(p."amount") as amount,
+    stripe_sync.json_value(p."bacs_debit") as bacs_debit,
+    stripe_sync.json_bigint(p."created") as created,
+    stripe_sync.json_moment(p."created") as created_ts,
+    stripe_sync.json_boolean(p."livemode") as livemode,
+    stripe_sync.json_text(p."object") as object,
+    stripe_sync.json_text(p."reason") as reason,
+    stripe_sync.json_value(p."sepa_debit") as sepa_debit,
+    stripe_sync.json_id(p."source") as source,
+    stripe_sync.json_text(p."status") as status,
+    stripe_sync.json_text(p."type") as type,
+    events.upstream_updated_at as valid_from,
+    lead(events.upstream_updated_at) over versions as valid_to,
+    lead(events.seq) over versions is null as is_current,
+    events.event_type = 'deleted' as _deleted,
+    events.sync_id as _sync_id,
+    events.seq as _seq,
+    events.id as _event_id
+from {{ source('stripe_raw', 'events') }} as events
+cross join lateral jsonb_to_record(events.data) as p (
+    "id" jsonb,
+    "acss_debit" jsonb,
+    "amount" jsonb,
+    "bacs_debit" jsonb,
+    "created" jsonb,
+    "livemode" jsonb,
+    "object" jsonb,
+    "reason" jsonb,
+    "sepa_debit" jsonb,
+    "source" jsonb,
+    "status" jsonb,
+    "type" jsonb
+)
+where events.collection_id = 'stripe:source_mandate_notification'
+window versions as (
+    partition by events.sync_id, events.upstream_id order by events.seq
+)

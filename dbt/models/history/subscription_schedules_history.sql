@@ -1,0 +1,62 @@
+-- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
+select
+    events.upstream_id as id,
+    stripe_sync.json_id(p."application") as application,
+    stripe_sync.json_value(p."billing_mode") as billing_mode,
+    stripe_sync.json_bigint(p."canceled_at") as canceled_at,
+    stripe_sync.json_moment(p."canceled_at") as canceled_at_ts,
+    stripe_sync.json_bigint(p."completed_at") as completed_at,
+    stripe_sync.json_moment(p."completed_at") as completed_at_ts,
+    stripe_sync.json_bigint(p."created") as created,
+    stripe_sync.json_moment(p."created") as created_ts,
+    stripe_sync.json_value(p."current_phase") as current_phase,
+    stripe_sync.json_id(p."customer") as customer,
+    stripe_sync.json_text(p."customer_account") as customer_account,
+    stripe_sync.json_value(p."default_settings") as default_settings,
+    stripe_sync.json_text(p."end_behavior") as end_behavior,
+    stripe_sync.json_boolean(p."livemode") as livemode,
+    stripe_sync.json_value(p."metadata") as metadata,
+    stripe_sync.json_text(p."object") as object,
+    stripe_sync.json_value(p."pause_schedules") as pause_schedules,
+    stripe_sync.json_value(p."phases") as phases,
+    stripe_sync.json_bigint(p."released_at") as released_at,
+    stripe_sync.json_moment(p."released_at") as released_at_ts,
+    stripe_sync.json_text(p."released_subscription") as released_subscription,
+    stripe_sync.json_text(p."status") as status,
+    stripe_sync.json_id(p."subscription") as subscription,
+    stripe_sync.json_id(p."test_clock") as test_clock,
+    events.upstream_updated_at as valid_from,
+    lead(events.upstream_updated_at) over versions as valid_to,
+    lead(events.seq) over versions is null as is_current,
+    events.event_type = 'deleted' as _deleted,
+    events.sync_id as _sync_id,
+    events.seq as _seq,
+    events.id as _event_id
+from {{ source('stripe_raw', 'events') }} as events
+cross join lateral jsonb_to_record(events.data) as p (
+    "id" jsonb,
+    "application" jsonb,
+    "billing_mode" jsonb,
+    "canceled_at" jsonb,
+    "completed_at" jsonb,
+    "created" jsonb,
+    "current_phase" jsonb,
+    "customer" jsonb,
+    "customer_account" jsonb,
+    "default_settings" jsonb,
+    "end_behavior" jsonb,
+    "livemode" jsonb,
+    "metadata" jsonb,
+    "object" jsonb,
+    "pause_schedules" jsonb,
+    "phases" jsonb,
+    "released_at" jsonb,
+    "released_subscription" jsonb,
+    "status" jsonb,
+    "subscription" jsonb,
+    "test_clock" jsonb
+)
+where events.collection_id = 'stripe:subscription_schedule'
+window versions as (
+    partition by events.sync_id, events.upstream_id order by events.seq
+)

@@ -1,0 +1,37 @@
+-- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
+select
+    events.upstream_id as id,
+    stripe_sync.json_bigint(p."amount") as amount,
+    stripe_sync.json_boolean(p."authenticated") as authenticated,
+    stripe_sync.json_value(p."card") as card,
+    stripe_sync.json_bigint(p."created") as created,
+    stripe_sync.json_moment(p."created") as created_ts,
+    stripe_sync.json_text(p."currency") as currency,
+    stripe_sync.json_boolean(p."livemode") as livemode,
+    stripe_sync.json_text(p."object") as object,
+    stripe_sync.json_text(p."redirect_url") as redirect_url,
+    stripe_sync.json_text(p."status") as status,
+    events.upstream_updated_at as valid_from,
+    lead(events.upstream_updated_at) over versions as valid_to,
+    lead(events.seq) over versions is null as is_current,
+    events.event_type = 'deleted' as _deleted,
+    events.sync_id as _sync_id,
+    events.seq as _seq,
+    events.id as _event_id
+from {{ source('stripe_raw', 'events') }} as events
+cross join lateral jsonb_to_record(events.data) as p (
+    "id" jsonb,
+    "amount" jsonb,
+    "authenticated" jsonb,
+    "card" jsonb,
+    "created" jsonb,
+    "currency" jsonb,
+    "livemode" jsonb,
+    "object" jsonb,
+    "redirect_url" jsonb,
+    "status" jsonb
+)
+where events.collection_id = 'stripe:three_d_secure'
+window versions as (
+    partition by events.sync_id, events.upstream_id order by events.seq
+)
