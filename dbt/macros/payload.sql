@@ -1,32 +1,20 @@
 {#
-    Joins the fields of the payload that the typed table has no columns for.
+    Joins the payload, for the fields that the typed table has no columns for.
 
-    The payload is read and decoded once a row, and only by queries that ask for one of these fields:
-    an aggregate returns exactly one row, so PostgreSQL leaves the join out where none of its columns is
-    used.
+    The payload is decompressed once a row, and only by queries that ask for one of these fields: an
+    aggregate returns exactly one row, so PostgreSQL leaves the join out where its column is not used.
 
     collection: The collection's id.
     key: The typed table's column with the record's key.
-    fields: Names of the fields.
 #}
-{% macro join_payload(collection, key, fields) -%}
+{% macro join_payload(collection, key) -%}
 left join lateral (
-    select
-        {%- for field in fields %}
-        (array_agg(stripe_sync.json_value(decoded."{{ field }}")))[1] as "{{ field }}"
-        {{- ',' if not loop.last }}
-        {%- endfor %}
-    from {{ source('stripe_raw', 'records') }} as records
-    cross join lateral jsonb_to_record(records.payload) as decoded (
-        {%- for field in fields %}
-        "{{ field }}" jsonb
-        {{- ',' if not loop.last }}
-        {%- endfor %}
-    )
+    select (array_agg(payload))[1] as object
+    from {{ source('stripe_raw', 'records') }}
     where
-        records.collection_id = '{{ collection }}'
-        and records.sync_id = typed._sync_id
-        and records.upstream_id = {{ key }}
+        collection_id = '{{ collection }}'
+        and sync_id = typed._sync_id
+        and upstream_id = {{ key }}
 ) as payload on true
 {%- endmacro %}
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import backfill, collections, connect, live, mutation
+from bench import backfill, collections, connect, live, mutation, query
 from bench.environment import bench_environment
 from bench.measure import Measured, report
 
@@ -19,6 +19,7 @@ PARTS = {
     "live": live.measure,
     "connect": connect.measure,
     "mutation": mutation.measure,
+    "query": query.measure,
 }
 Part = StrEnum("Part", list(PARTS))
 RESULTS = Path(__file__).resolve().parents[2] / "build" / "bench.json"

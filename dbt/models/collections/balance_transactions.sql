@@ -11,7 +11,7 @@ select
     typed.description as description,
     typed.exchange_rate as exchange_rate,
     typed.fee as fee,
-    payload.fee_details as fee_details,
+    stripe_sync.json_value(payload.object -> 'fee_details') as fee_details,
     typed.net as net,
     typed.object as object,
     typed.reporting_category as reporting_category,
@@ -23,6 +23,4 @@ select
     typed._updated_at as _updated_at,
     typed._seq as _seq
 from {{ source('typed_tables', 'balance_transactions') }} as typed
-{{ join_payload('stripe:balance_transaction', 'typed.id', [
-    'fee_details',
-]) }}
+{{ join_payload('stripe:balance_transaction', 'typed.id') }}

@@ -5,7 +5,7 @@ select
     typed.account_holder_name as account_holder_name,
     typed.account_holder_type as account_holder_type,
     typed.account_type as account_type,
-    payload.available_payout_methods as available_payout_methods,
+    stripe_sync.json_value(payload.object -> 'available_payout_methods') as available_payout_methods,
     typed.bank_name as bank_name,
     typed.country as country,
     typed.currency as currency,
@@ -13,11 +13,11 @@ select
     typed.default_for_currency as default_for_currency,
     typed._deleted as deleted,
     typed.fingerprint as fingerprint,
-    payload.future_requirements as future_requirements,
+    stripe_sync.json_value(payload.object -> 'future_requirements') as future_requirements,
     typed.last4 as last4,
     typed.metadata as metadata,
     typed.object as object,
-    payload.requirements as requirements,
+    stripe_sync.json_value(payload.object -> 'requirements') as requirements,
     typed.routing_number as routing_number,
     typed.status as status,
     typed._sync_id as _sync_id,
@@ -26,8 +26,4 @@ select
     typed._seq as _seq,
     typed._parent_id as _parent_id
 from {{ source('typed_tables', 'bank_accounts') }} as typed
-{{ join_payload('stripe:bank_account', 'typed.id', [
-    'available_payout_methods',
-    'future_requirements',
-    'requirements',
-]) }}
+{{ join_payload('stripe:bank_account', 'typed.id') }}

@@ -1,13 +1,13 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
     typed.id as id,
-    payload.after_expiration as after_expiration,
+    stripe_sync.json_value(payload.object -> 'after_expiration') as after_expiration,
     typed.configuration as configuration,
     typed.created as created,
     typed.created_ts as created_ts,
     typed.customer as customer,
     typed.customer_account as customer_account,
-    payload.flow as flow,
+    stripe_sync.json_value(payload.object -> 'flow') as flow,
     typed.livemode as livemode,
     typed.locale as locale,
     typed.object as object,
@@ -19,7 +19,4 @@ select
     typed._updated_at as _updated_at,
     typed._seq as _seq
 from {{ source('typed_tables', 'billing_portal_sessions') }} as typed
-{{ join_payload('stripe:billing_portal.session', 'typed.id', [
-    'after_expiration',
-    'flow',
-]) }}
+{{ join_payload('stripe:billing_portal.session', 'typed.id') }}

@@ -20,7 +20,7 @@ select
     typed.object as object,
     typed.payment as payment,
     typed.refund_address as refund_address,
-    payload.transactions as transactions,
+    stripe_sync.json_value(payload.object -> 'transactions') as transactions,
     typed.uncaptured_funds as uncaptured_funds,
     typed.used_for_payment as used_for_payment,
     typed._sync_id as _sync_id,
@@ -28,6 +28,4 @@ select
     typed._updated_at as _updated_at,
     typed._seq as _seq
 from {{ source('typed_tables', 'bitcoin_receivers') }} as typed
-{{ join_payload('stripe:bitcoin_receiver', 'typed.id', [
-    'transactions',
-]) }}
+{{ join_payload('stripe:bitcoin_receiver', 'typed.id') }}

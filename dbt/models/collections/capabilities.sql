@@ -2,12 +2,12 @@
 select
     typed.id as id,
     typed.account as account,
-    payload.future_requirements as future_requirements,
+    stripe_sync.json_value(payload.object -> 'future_requirements') as future_requirements,
     typed.object as object,
     typed.requested as requested,
     typed.requested_at as requested_at,
     typed.requested_at_ts as requested_at_ts,
-    payload.requirements as requirements,
+    stripe_sync.json_value(payload.object -> 'requirements') as requirements,
     typed.status as status,
     typed._sync_id as _sync_id,
     typed._deleted as _deleted,
@@ -15,7 +15,4 @@ select
     typed._seq as _seq,
     typed._parent_id as _parent_id
 from {{ source('typed_tables', 'capabilities') }} as typed
-{{ join_payload('stripe:capability', 'typed._upstream_id', [
-    'future_requirements',
-    'requirements',
-]) }}
+{{ join_payload('stripe:capability', 'typed._upstream_id') }}

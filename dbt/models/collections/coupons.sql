@@ -2,11 +2,11 @@
 select
     typed.id as id,
     typed.amount_off as amount_off,
-    payload.applies_to as applies_to,
+    stripe_sync.json_value(payload.object -> 'applies_to') as applies_to,
     typed.created as created,
     typed.created_ts as created_ts,
     typed.currency as currency,
-    payload.currency_options as currency_options,
+    stripe_sync.json_value(payload.object -> 'currency_options') as currency_options,
     typed._deleted as deleted,
     typed.duration as duration,
     typed.duration_in_months as duration_in_months,
@@ -25,7 +25,4 @@ select
     typed._updated_at as _updated_at,
     typed._seq as _seq
 from {{ source('typed_tables', 'coupons') }} as typed
-{{ join_payload('stripe:coupon', 'typed.id', [
-    'applies_to',
-    'currency_options',
-]) }}
+{{ join_payload('stripe:coupon', 'typed.id') }}

@@ -11,7 +11,7 @@ select
     typed.invoice_item as invoice_item,
     typed.object as object,
     typed.promotion_code as promotion_code,
-    payload.source as source,
+    stripe_sync.json_value(payload.object -> 'source') as source,
     typed.start as start,
     typed.start_ts as start_ts,
     typed.subscription as subscription,
@@ -22,6 +22,4 @@ select
     typed._updated_at as _updated_at,
     typed._seq as _seq
 from {{ source('typed_tables', 'discounts') }} as typed
-{{ join_payload('stripe:discount', 'typed.id', [
-    'source',
-]) }}
+{{ join_payload('stripe:discount', 'typed.id') }}

@@ -2,14 +2,14 @@
 select
     typed.id as id,
     typed.amount as amount,
-    payload.balance_transactions as balance_transactions,
+    stripe_sync.json_value(payload.object -> 'balance_transactions') as balance_transactions,
     typed.charge as charge,
     typed.created as created,
     typed.created_ts as created_ts,
     typed.currency as currency,
-    payload.enhanced_eligibility_types as enhanced_eligibility_types,
-    payload.evidence as evidence,
-    payload.evidence_details as evidence_details,
+    stripe_sync.json_value(payload.object -> 'enhanced_eligibility_types') as enhanced_eligibility_types,
+    stripe_sync.json_value(payload.object -> 'evidence') as evidence,
+    stripe_sync.json_value(payload.object -> 'evidence_details') as evidence_details,
     typed.intended_submission_method as intended_submission_method,
     typed.is_charge_refundable as is_charge_refundable,
     typed.livemode as livemode,
@@ -17,7 +17,7 @@ select
     typed.network_reason_code as network_reason_code,
     typed.object as object,
     typed.payment_intent as payment_intent,
-    payload.payment_method_details as payment_method_details,
+    stripe_sync.json_value(payload.object -> 'payment_method_details') as payment_method_details,
     typed.reason as reason,
     typed.status as status,
     typed._sync_id as _sync_id,
@@ -25,10 +25,4 @@ select
     typed._updated_at as _updated_at,
     typed._seq as _seq
 from {{ source('typed_tables', 'disputes') }} as typed
-{{ join_payload('stripe:dispute', 'typed.id', [
-    'balance_transactions',
-    'enhanced_eligibility_types',
-    'evidence',
-    'evidence_details',
-    'payment_method_details',
-]) }}
+{{ join_payload('stripe:dispute', 'typed.id') }}

@@ -12,8 +12,8 @@ select
     typed.exp_year as exp_year,
     typed.financial_account as financial_account,
     typed.last4 as last4,
-    payload.latest_fraud_warning as latest_fraud_warning,
-    payload.lifecycle_controls as lifecycle_controls,
+    stripe_sync.json_value(payload.object -> 'latest_fraud_warning') as latest_fraud_warning,
+    stripe_sync.json_value(payload.object -> 'lifecycle_controls') as lifecycle_controls,
     typed.livemode as livemode,
     typed.metadata as metadata,
     typed.number as number,
@@ -23,20 +23,14 @@ select
     typed.replacement_for as replacement_for,
     typed.replacement_reason as replacement_reason,
     typed.second_line as second_line,
-    payload.shipping as shipping,
-    payload.spending_controls as spending_controls,
+    stripe_sync.json_value(payload.object -> 'shipping') as shipping,
+    stripe_sync.json_value(payload.object -> 'spending_controls') as spending_controls,
     typed.status as status,
     typed.type as type,
-    payload.wallets as wallets,
+    stripe_sync.json_value(payload.object -> 'wallets') as wallets,
     typed._sync_id as _sync_id,
     typed._deleted as _deleted,
     typed._updated_at as _updated_at,
     typed._seq as _seq
 from {{ source('typed_tables', 'issuing_cards') }} as typed
-{{ join_payload('stripe:issuing.card', 'typed.id', [
-    'latest_fraud_warning',
-    'lifecycle_controls',
-    'shipping',
-    'spending_controls',
-    'wallets',
-]) }}
+{{ join_payload('stripe:issuing.card', 'typed.id') }}

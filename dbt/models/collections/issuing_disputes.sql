@@ -2,25 +2,21 @@
 select
     typed.id as id,
     typed.amount as amount,
-    payload.balance_transactions as balance_transactions,
+    stripe_sync.json_value(payload.object -> 'balance_transactions') as balance_transactions,
     typed.created as created,
     typed.created_ts as created_ts,
     typed.currency as currency,
-    payload.evidence as evidence,
+    stripe_sync.json_value(payload.object -> 'evidence') as evidence,
     typed.livemode as livemode,
     typed.loss_reason as loss_reason,
     typed.metadata as metadata,
     typed.object as object,
     typed.status as status,
     typed.transaction as transaction,
-    payload.treasury as treasury,
+    stripe_sync.json_value(payload.object -> 'treasury') as treasury,
     typed._sync_id as _sync_id,
     typed._deleted as _deleted,
     typed._updated_at as _updated_at,
     typed._seq as _seq
 from {{ source('typed_tables', 'issuing_disputes') }} as typed
-{{ join_payload('stripe:issuing.dispute', 'typed.id', [
-    'balance_transactions',
-    'evidence',
-    'treasury',
-]) }}
+{{ join_payload('stripe:issuing.dispute', 'typed.id') }}

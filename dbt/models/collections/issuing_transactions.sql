@@ -2,7 +2,7 @@
 select
     typed.id as id,
     typed.amount as amount,
-    payload.amount_details as amount_details,
+    stripe_sync.json_value(payload.object -> 'amount_details') as amount_details,
     typed."authorization" as "authorization",
     typed.balance_transaction as balance_transaction,
     typed.card as card,
@@ -14,13 +14,13 @@ select
     typed.livemode as livemode,
     typed.merchant_amount as merchant_amount,
     typed.merchant_currency as merchant_currency,
-    payload.merchant_data as merchant_data,
+    stripe_sync.json_value(payload.object -> 'merchant_data') as merchant_data,
     typed.metadata as metadata,
-    payload.network_data as network_data,
+    stripe_sync.json_value(payload.object -> 'network_data') as network_data,
     typed.object as object,
-    payload.purchase_details as purchase_details,
+    stripe_sync.json_value(payload.object -> 'purchase_details') as purchase_details,
     typed.token as token,
-    payload.treasury as treasury,
+    stripe_sync.json_value(payload.object -> 'treasury') as treasury,
     typed.type as type,
     typed.wallet as wallet,
     typed._sync_id as _sync_id,
@@ -28,10 +28,4 @@ select
     typed._updated_at as _updated_at,
     typed._seq as _seq
 from {{ source('typed_tables', 'issuing_transactions') }} as typed
-{{ join_payload('stripe:issuing.transaction', 'typed.id', [
-    'amount_details',
-    'merchant_data',
-    'network_data',
-    'purchase_details',
-    'treasury',
-]) }}
+{{ join_payload('stripe:issuing.transaction', 'typed.id') }}

@@ -5,7 +5,7 @@ select
     typed.created as created,
     typed.created_ts as created_ts,
     typed.currency as currency,
-    payload.items as items,
+    stripe_sync.json_value(payload.object -> 'items') as items,
     typed.livemode as livemode,
     typed.object as object,
     typed."order" as "order",
@@ -15,6 +15,4 @@ select
     typed._updated_at as _updated_at,
     typed._seq as _seq
 from {{ source('typed_tables', 'order_returns') }} as typed
-{{ join_payload('stripe:order_return', 'typed.id', [
-    'items',
-]) }}
+{{ join_payload('stripe:order_return', 'typed.id') }}

@@ -11,16 +11,16 @@ select
     typed.currency as currency,
     typed.customer as customer,
     typed.email as email,
-    payload.items as items,
+    stripe_sync.json_value(payload.object -> 'items') as items,
     typed.livemode as livemode,
     typed.metadata as metadata,
     typed.object as object,
-    payload.returns as returns,
+    stripe_sync.json_value(payload.object -> 'returns') as returns,
     typed.selected_shipping_method as selected_shipping_method,
-    payload.shipping as shipping,
-    payload.shipping_methods as shipping_methods,
+    stripe_sync.json_value(payload.object -> 'shipping') as shipping,
+    stripe_sync.json_value(payload.object -> 'shipping_methods') as shipping_methods,
     typed.status as status,
-    payload.status_transitions as status_transitions,
+    stripe_sync.json_value(payload.object -> 'status_transitions') as status_transitions,
     typed.updated as updated,
     typed.updated_ts as updated_ts,
     typed._sync_id as _sync_id,
@@ -28,10 +28,4 @@ select
     typed._updated_at as _updated_at,
     typed._seq as _seq
 from {{ source('typed_tables', 'orders') }} as typed
-{{ join_payload('stripe:order', 'typed.id', [
-    'items',
-    'returns',
-    'shipping',
-    'shipping_methods',
-    'status_transitions',
-]) }}
+{{ join_payload('stripe:order', 'typed.id') }}

@@ -27,13 +27,11 @@ select
     typed.source_type as source_type,
     typed.statement_descriptor as statement_descriptor,
     typed.status as status,
-    payload.trace_id as trace_id,
+    stripe_sync.json_value(payload.object -> 'trace_id') as trace_id,
     typed.type as type,
     typed._sync_id as _sync_id,
     typed._deleted as _deleted,
     typed._updated_at as _updated_at,
     typed._seq as _seq
 from {{ source('typed_tables', 'payouts') }} as typed
-{{ join_payload('stripe:payout', 'typed.id', [
-    'trace_id',
-]) }}
+{{ join_payload('stripe:payout', 'typed.id') }}

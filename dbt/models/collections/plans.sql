@@ -17,9 +17,9 @@ select
     typed.nickname as nickname,
     typed.object as object,
     typed.product as product,
-    payload.tiers as tiers,
+    stripe_sync.json_value(payload.object -> 'tiers') as tiers,
     typed.tiers_mode as tiers_mode,
-    payload.transform_usage as transform_usage,
+    stripe_sync.json_value(payload.object -> 'transform_usage') as transform_usage,
     typed.trial_period_days as trial_period_days,
     typed.usage_type as usage_type,
     typed._sync_id as _sync_id,
@@ -27,7 +27,4 @@ select
     typed._updated_at as _updated_at,
     typed._seq as _seq
 from {{ source('typed_tables', 'plans') }} as typed
-{{ join_payload('stripe:plan', 'typed.id', [
-    'tiers',
-    'transform_usage',
-]) }}
+{{ join_payload('stripe:plan', 'typed.id') }}

@@ -6,8 +6,8 @@ select
     typed.created as created,
     typed.created_ts as created_ts,
     typed.currency as currency,
-    payload.currency_options as currency_options,
-    payload.custom_unit_amount as custom_unit_amount,
+    stripe_sync.json_value(payload.object -> 'currency_options') as currency_options,
+    stripe_sync.json_value(payload.object -> 'custom_unit_amount') as custom_unit_amount,
     typed._deleted as deleted,
     typed.livemode as livemode,
     typed.lookup_key as lookup_key,
@@ -15,11 +15,11 @@ select
     typed.nickname as nickname,
     typed.object as object,
     typed.product as product,
-    payload.recurring as recurring,
+    stripe_sync.json_value(payload.object -> 'recurring') as recurring,
     typed.tax_behavior as tax_behavior,
-    payload.tiers as tiers,
+    stripe_sync.json_value(payload.object -> 'tiers') as tiers,
     typed.tiers_mode as tiers_mode,
-    payload.transform_quantity as transform_quantity,
+    stripe_sync.json_value(payload.object -> 'transform_quantity') as transform_quantity,
     typed.type as type,
     typed.unit_amount as unit_amount,
     typed.unit_amount_decimal as unit_amount_decimal,
@@ -28,10 +28,4 @@ select
     typed._updated_at as _updated_at,
     typed._seq as _seq
 from {{ source('typed_tables', 'prices') }} as typed
-{{ join_payload('stripe:price', 'typed.id', [
-    'currency_options',
-    'custom_unit_amount',
-    'recurring',
-    'tiers',
-    'transform_quantity',
-]) }}
+{{ join_payload('stripe:price', 'typed.id') }}

@@ -7,17 +7,17 @@ select
     typed.default_price as default_price,
     typed._deleted as deleted,
     typed.description as description,
-    payload.images as images,
+    stripe_sync.json_value(payload.object -> 'images') as images,
     typed.livemode as livemode,
-    payload.marketing_features as marketing_features,
+    stripe_sync.json_value(payload.object -> 'marketing_features') as marketing_features,
     typed.metadata as metadata,
     typed.name as name,
     typed.object as object,
-    payload.package_dimensions as package_dimensions,
+    stripe_sync.json_value(payload.object -> 'package_dimensions') as package_dimensions,
     typed.shippable as shippable,
     typed.statement_descriptor as statement_descriptor,
     typed.tax_code as tax_code,
-    payload.tax_details as tax_details,
+    stripe_sync.json_value(payload.object -> 'tax_details') as tax_details,
     typed.type as type,
     typed.unit_label as unit_label,
     typed.updated as updated,
@@ -28,9 +28,4 @@ select
     typed._updated_at as _updated_at,
     typed._seq as _seq
 from {{ source('typed_tables', 'products') }} as typed
-{{ join_payload('stripe:product', 'typed.id', [
-    'images',
-    'marketing_features',
-    'package_dimensions',
-    'tax_details',
-]) }}
+{{ join_payload('stripe:product', 'typed.id') }}

@@ -13,8 +13,8 @@ select
     typed.max_redemptions as max_redemptions,
     typed.metadata as metadata,
     typed.object as object,
-    payload.promotion as promotion,
-    payload.restrictions as restrictions,
+    stripe_sync.json_value(payload.object -> 'promotion') as promotion,
+    stripe_sync.json_value(payload.object -> 'restrictions') as restrictions,
     typed.times_redeemed as times_redeemed,
     typed.coupon as coupon,
     typed._sync_id as _sync_id,
@@ -22,7 +22,4 @@ select
     typed._updated_at as _updated_at,
     typed._seq as _seq
 from {{ source('typed_tables', 'promotion_codes') }} as typed
-{{ join_payload('stripe:promotion_code', 'typed.id', [
-    'promotion',
-    'restrictions',
-]) }}
+{{ join_payload('stripe:promotion_code', 'typed.id') }}

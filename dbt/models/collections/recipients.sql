@@ -1,8 +1,8 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
     typed.id as id,
-    payload.active_account as active_account,
-    payload.cards as cards,
+    stripe_sync.json_value(payload.object -> 'active_account') as active_account,
+    stripe_sync.json_value(payload.object -> 'cards') as cards,
     typed.created as created,
     typed.created_ts as created_ts,
     typed.default_card as default_card,
@@ -19,7 +19,4 @@ select
     typed._updated_at as _updated_at,
     typed._seq as _seq
 from {{ source('typed_tables', 'recipients') }} as typed
-{{ join_payload('stripe:recipient', 'typed.id', [
-    'active_account',
-    'cards',
-]) }}
+{{ join_payload('stripe:recipient', 'typed.id') }}

@@ -10,17 +10,17 @@ select
     typed.customer as customer,
     typed.customer_account as customer_account,
     typed.description as description,
-    payload.destination_details as destination_details,
+    stripe_sync.json_value(payload.object -> 'destination_details') as destination_details,
     typed.failure_balance_transaction as failure_balance_transaction,
     typed.failure_reason as failure_reason,
     typed.instructions_email as instructions_email,
     typed.metadata as metadata,
-    payload.next_action as next_action,
+    stripe_sync.json_value(payload.object -> 'next_action') as next_action,
     typed.object as object,
     typed.payment_intent as payment_intent,
     typed.payment_method as payment_method,
     typed.pending_reason as pending_reason,
-    payload.presentment_details as presentment_details,
+    stripe_sync.json_value(payload.object -> 'presentment_details') as presentment_details,
     typed.reason as reason,
     typed.receipt_number as receipt_number,
     typed.source_transfer_reversal as source_transfer_reversal,
@@ -31,8 +31,4 @@ select
     typed._updated_at as _updated_at,
     typed._seq as _seq
 from {{ source('typed_tables', 'refunds') }} as typed
-{{ join_payload('stripe:refund', 'typed.id', [
-    'destination_details',
-    'next_action',
-    'presentment_details',
-]) }}
+{{ join_payload('stripe:refund', 'typed.id') }}

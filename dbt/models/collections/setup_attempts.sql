@@ -7,13 +7,13 @@ select
     typed.created_ts as created_ts,
     typed.customer as customer,
     typed.customer_account as customer_account,
-    payload.flow_directions as flow_directions,
+    stripe_sync.json_value(payload.object -> 'flow_directions') as flow_directions,
     typed.livemode as livemode,
     typed.object as object,
     typed.on_behalf_of as on_behalf_of,
     typed.payment_method as payment_method,
-    payload.payment_method_details as payment_method_details,
-    payload.setup_error as setup_error,
+    stripe_sync.json_value(payload.object -> 'payment_method_details') as payment_method_details,
+    stripe_sync.json_value(payload.object -> 'setup_error') as setup_error,
     typed.setup_intent as setup_intent,
     typed.status as status,
     typed.usage as usage,
@@ -23,8 +23,4 @@ select
     typed._seq as _seq,
     typed._parent_id as _parent_id
 from {{ source('typed_tables', 'setup_attempts') }} as typed
-{{ join_payload('stripe:setup_attempt', 'typed.id', [
-    'flow_directions',
-    'payment_method_details',
-    'setup_error',
-]) }}
+{{ join_payload('stripe:setup_attempt', 'typed.id') }}

@@ -1,17 +1,17 @@
 -- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
 select
     typed.id as id,
-    payload.ach_credit_transfer as ach_credit_transfer,
+    stripe_sync.json_value(payload.object -> 'ach_credit_transfer') as ach_credit_transfer,
     typed.amount as amount,
-    payload.chf_credit_transfer as chf_credit_transfer,
+    stripe_sync.json_value(payload.object -> 'chf_credit_transfer') as chf_credit_transfer,
     typed.created as created,
     typed.created_ts as created_ts,
     typed.currency as currency,
-    payload.gbp_credit_transfer as gbp_credit_transfer,
+    stripe_sync.json_value(payload.object -> 'gbp_credit_transfer') as gbp_credit_transfer,
     typed.livemode as livemode,
     typed.object as object,
-    payload.paper_check as paper_check,
-    payload.sepa_credit_transfer as sepa_credit_transfer,
+    stripe_sync.json_value(payload.object -> 'paper_check') as paper_check,
+    stripe_sync.json_value(payload.object -> 'sepa_credit_transfer') as sepa_credit_transfer,
     typed.source as source,
     typed.status as status,
     typed.type as type,
@@ -21,10 +21,4 @@ select
     typed._seq as _seq,
     typed._parent_id as _parent_id
 from {{ source('typed_tables', 'source_transactions') }} as typed
-{{ join_payload('stripe:source_transaction', 'typed.id', [
-    'ach_credit_transfer',
-    'chf_credit_transfer',
-    'gbp_credit_transfer',
-    'paper_check',
-    'sepa_credit_transfer',
-]) }}
+{{ join_payload('stripe:source_transaction', 'typed.id') }}

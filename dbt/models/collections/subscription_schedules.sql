@@ -2,23 +2,23 @@
 select
     typed.id as id,
     typed.application as application,
-    payload.billing_mode as billing_mode,
+    stripe_sync.json_value(payload.object -> 'billing_mode') as billing_mode,
     typed.canceled_at as canceled_at,
     typed.canceled_at_ts as canceled_at_ts,
     typed.completed_at as completed_at,
     typed.completed_at_ts as completed_at_ts,
     typed.created as created,
     typed.created_ts as created_ts,
-    payload.current_phase as current_phase,
+    stripe_sync.json_value(payload.object -> 'current_phase') as current_phase,
     typed.customer as customer,
     typed.customer_account as customer_account,
-    payload.default_settings as default_settings,
+    stripe_sync.json_value(payload.object -> 'default_settings') as default_settings,
     typed.end_behavior as end_behavior,
     typed.livemode as livemode,
     typed.metadata as metadata,
     typed.object as object,
-    payload.pause_schedules as pause_schedules,
-    payload.phases as phases,
+    stripe_sync.json_value(payload.object -> 'pause_schedules') as pause_schedules,
+    stripe_sync.json_value(payload.object -> 'phases') as phases,
     typed.released_at as released_at,
     typed.released_at_ts as released_at_ts,
     typed.released_subscription as released_subscription,
@@ -30,10 +30,4 @@ select
     typed._updated_at as _updated_at,
     typed._seq as _seq
 from {{ source('typed_tables', 'subscription_schedules') }} as typed
-{{ join_payload('stripe:subscription_schedule', 'typed.id', [
-    'billing_mode',
-    'current_phase',
-    'default_settings',
-    'pause_schedules',
-    'phases',
-]) }}
+{{ join_payload('stripe:subscription_schedule', 'typed.id') }}

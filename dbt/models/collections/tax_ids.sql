@@ -9,17 +9,14 @@ select
     typed._deleted as deleted,
     typed.livemode as livemode,
     typed.object as object,
-    payload.owner as owner,
+    stripe_sync.json_value(payload.object -> 'owner') as owner,
     typed.type as type,
     typed.value as value,
-    payload.verification as verification,
+    stripe_sync.json_value(payload.object -> 'verification') as verification,
     typed._sync_id as _sync_id,
     typed._deleted as _deleted,
     typed._updated_at as _updated_at,
     typed._seq as _seq,
     typed._parent_id as _parent_id
 from {{ source('typed_tables', 'tax_ids') }} as typed
-{{ join_payload('stripe:tax_id', 'typed.id', [
-    'owner',
-    'verification',
-]) }}
+{{ join_payload('stripe:tax_id', 'typed.id') }}

@@ -3,7 +3,7 @@ select
     typed.id as id,
     typed.amount as amount,
     typed.authenticated as authenticated,
-    payload.card as card,
+    stripe_sync.json_value(payload.object -> 'card') as card,
     typed.created as created,
     typed.created_ts as created_ts,
     typed.currency as currency,
@@ -16,6 +16,4 @@ select
     typed._updated_at as _updated_at,
     typed._seq as _seq
 from {{ source('typed_tables', 'three_d_secures') }} as typed
-{{ join_payload('stripe:three_d_secure', 'typed.id', [
-    'card',
-]) }}
+{{ join_payload('stripe:three_d_secure', 'typed.id') }}

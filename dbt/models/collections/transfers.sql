@@ -13,7 +13,7 @@ select
     typed.livemode as livemode,
     typed.metadata as metadata,
     typed.object as object,
-    payload.reversals as reversals,
+    stripe_sync.json_value(payload.object -> 'reversals') as reversals,
     typed.reversed as reversed,
     typed.source_transaction as source_transaction,
     typed.source_type as source_type,
@@ -23,6 +23,4 @@ select
     typed._updated_at as _updated_at,
     typed._seq as _seq
 from {{ source('typed_tables', 'transfers') }} as typed
-{{ join_payload('stripe:transfer', 'typed.id', [
-    'reversals',
-]) }}
+{{ join_payload('stripe:transfer', 'typed.id') }}

@@ -4,7 +4,7 @@ select
     typed.invoice as invoice,
     typed.livemode as livemode,
     typed.object as object,
-    payload.period as period,
+    stripe_sync.json_value(payload.object -> 'period') as period,
     typed.subscription_item as subscription_item,
     typed.total_usage as total_usage,
     typed._sync_id as _sync_id,
@@ -13,6 +13,4 @@ select
     typed._seq as _seq,
     typed._parent_id as _parent_id
 from {{ source('typed_tables', 'usage_record_summaries') }} as typed
-{{ join_payload('stripe:usage_record_summary', 'typed._upstream_id', [
-    'period',
-]) }}
+{{ join_payload('stripe:usage_record_summary', 'typed._upstream_id') }}

@@ -103,7 +103,9 @@ def _expression(name: str, field: Field) -> str:
     """SQL for a column: of the typed table, or of the payload where that has no column for it."""
     if name == "deleted":
         return "typed._deleted"
-    return f"{'typed' if field.is_typed(name) else 'payload'}.{quoted(name)}"
+    if field.is_typed(name):
+        return f"typed.{quoted(name)}"
+    return f"stripe_sync.json_value(payload.object -> '{name}')"
 
 
 def _moment(name: str, text: str) -> Column:

@@ -18,20 +18,15 @@ def render_model(
 ) -> str:
     """The SQL of a collection's view."""
     lines = ",\n".join(f"    {c.expression} as {quoted(c.name)}" for c in columns)
-    nested = [name for name in nested_fields(fields) if name != "deleted"]
-    payload = _payload(collection, nested) if nested else ""
+    key = f"typed.{quoted(key_column(collection))}"
+    needs_payload = any(name != "deleted" for name in nested_fields(fields))
+    payload = f"{{{{ join_payload('{collection.id}', '{key}') }}}}\n" if needs_payload else ""
     return (
         f"-- {HEADER}\n"
         f"select\n{lines}\n"
         f"from {{{{ source('typed_tables', '{collection.view}') }}}} as typed\n"
         f"{payload}"
     )
-
-
-def _payload(collection: Collection, nested: Sequence[str]) -> str:
-    names = "".join(f"    '{name}',\n" for name in nested)
-    key = quoted(key_column(collection))
-    return f"{{{{ join_payload('{collection.id}', 'typed.{key}', [\n{names}]) }}}}\n"
 
 
 def render_sources(collections: Iterable[Collection]) -> str:
