@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -23,6 +25,7 @@ from sync_harness import SYNC
 
 pytestmark = pytest.mark.dbt
 
+ROOT = Path(__file__).resolve().parents[2]
 FIELDS = read_fields(Places.of_checkout().fields)
 TYPES = {
     FieldKind.TEXT: "text",
@@ -54,6 +57,19 @@ async def keep_what_only_creations_show(shop: Shop) -> None:
         writer.close()
 
 
+async def change_a_price(shop: Shop) -> None:
+    """Store another price of a subscription's item."""
+    async with open_session(shop.harness.connections, SYNC) as session:
+        item, *_ = shop.objects("subscription_item")
+        price = next(p for p in shop.objects("price") if p["id"] != item["price"]["id"])
+        row = CATALOG.resolve("subscription_item")
+        changed = {**item, "price": price}
+        observed = session.normalizer(row).normalize(changed, observed_at=session.clock.now())
+        with session.warehouse.writer() as writer:
+            sync = session.sync
+            writer.load(Batch(sync.id, sync.resource_id, Source.POLL, [observed]))
+
+
 @pytest.fixture(scope="module")
 def views(
     project: Any, backfilled: BackfilledShop, tmp_path_factory: pytest.TempPathFactory
@@ -63,6 +79,7 @@ def views(
     with backfilled.copy(folder) as shop:
         url = shop.harness.connections.warehouse_url
         asyncio.run(keep_what_only_creations_show(shop))
+        asyncio.run(change_a_price(shop))
         replace(project, url=url, output=folder / "dbt").dbt("run")
         with psycopg.connect(url, row_factory=dict_row) as connection:
             yield connection
@@ -156,3 +173,22 @@ def test_the_newest_version_in_the_history_is_the_record(views: Warehouse, name:
         assert {column: version[column] for column in record.keys() & version.keys()} == {
             column: record[column] for column in record.keys() & version.keys()
         }
+
+
+def printed_queries() -> dict[str, str]:
+    """The SQL that docs and README print, by heading or first line."""
+    docs = (ROOT / "docs" / "queries.md").read_text(encoding="utf-8")
+    found = dict(re.findall(r"^## (.+?)$.*?```sql\n(.+?)```", docs, flags=re.DOTALL | re.MULTILINE))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = readme.split("## Query\n")[1]
+    [block, *_] = re.findall(r"```sql\n(.+?)```", section, flags=re.DOTALL)
+    return found | {text.strip().splitlines()[0]: text for text in block.split(";") if text.strip()}
+
+
+@pytest.mark.parametrize("title", printed_queries())
+def test_printed_queries_have_an_answer(views: Warehouse, title: str) -> None:
+    sync = views.execute("SELECT id FROM stripe_sync.syncs").fetchone()
+    assert sync is not None
+    query = printed_queries()[title].replace("'…'", f"'{sync['id']}'").replace("1234", "0")
+    rows = views.execute(query).fetchall()
+    assert rows or "interval '1 minute'" in query
