@@ -140,3 +140,15 @@ def test_a_function_of_others_is_not_replaced(project: Any, warehouse: Warehouse
     assert "taken.amount(bigint,text) was not made by this project" in output
     warehouse.execute("DROP SCHEMA taken CASCADE")
     warehouse.commit()
+
+
+def test_whoever_may_read_the_views_may_use_all_beside_them(warehouse: Warehouse) -> None:
+    warehouse.execute("CREATE ROLE analyst")
+    warehouse.execute("GRANT USAGE ON SCHEMA stripe TO analyst")
+    warehouse.execute("GRANT SELECT ON ALL TABLES IN SCHEMA stripe TO analyst")
+    warehouse.execute("SET LOCAL ROLE analyst")
+    for relation in ("customers", "customers_history", "as_of(now())"):
+        assert warehouse.execute(f"SELECT * FROM stripe.{relation}").fetchall(), relation
+    assert warehouse.execute("SELECT stripe.amount(5, 'usd')").fetchone() == {
+        "amount": Decimal("0.05")
+    }
