@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 import uvicorn
-from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from stripe_sandbox.connect.oauth_api import OAuthApi
@@ -32,14 +31,14 @@ class SandboxApp:
 
     def __init__(self, state: State) -> None:
         self.holder = StateHolder(state)
-        self._control: FastAPI = control_app(self.holder)
+        self._control = control_app()
         self._api = StripeApi(self.holder)
         self._oauth = OAuthApi(self.holder)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request to the Stripe API, to Connect or to the control interface (ASGI)."""
         if scope["type"] != "http" or scope["path"].startswith("/_sandbox"):
-            await self._control(scope, receive, send)
+            await self._control({**scope, "state": {"holder": self.holder}}, receive, send)
         elif scope["path"].startswith("/oauth/"):
             await self._oauth(scope, receive, send)
         else:
