@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from dags.api_server import ApiServer, api_server
 from stripe_sync.records.canonical_json import dumps
 
 
@@ -18,6 +20,13 @@ def airflow_database() -> None:
 
     initdb()
     DagBundlesManager().sync_bundles_to_db()
+
+
+@pytest.fixture(scope="module")
+def server(airflow_database: None) -> Iterator[ApiServer]:
+    """Airflow's API."""
+    with api_server() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

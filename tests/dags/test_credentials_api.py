@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dags.api_server import ApiServer, api_server
+from dags.api_server import ApiServer
 from dags.stored_keys import ACCOUNT, SECRET, SPEC_KEY, URL, body, post, without_credentials
 from stripe_airflow.hooks.connections import connections_for
 from stripe_airflow.hooks.stripe import StripeHook
@@ -27,12 +27,6 @@ SPEC = """{
     "metadata": { "custom_property": 42 }
   }"""
 OTHER = "acct_1Other"
-
-
-@pytest.fixture(scope="module")
-def server(airflow_database: None) -> Iterator[ApiServer]:
-    with api_server() as found:
-        yield found
 
 
 @pytest.fixture

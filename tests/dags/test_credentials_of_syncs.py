@@ -7,17 +7,11 @@ from typing import Any
 
 import pytest
 
-from dags.api_server import ApiServer, api_server
+from dags.api_server import ApiServer
 from dags.stored_keys import ACCOUNT, SECRET, body, post, without_credentials
 from stripe_airflow.hooks.connections import connections_for
 from stripe_sandbox.server import Running
 from stripe_sync import ConfigurationError
-
-
-@pytest.fixture(scope="module")
-def server(airflow_database: None) -> Iterator[ApiServer]:
-    with api_server() as found:
-        yield found
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from airflow.sdk import DAG, task
 
-from dags.api_server import ApiServer, api_server
+from dags.api_server import ApiServer
 from dags.dag_runs import DagRun, add_dag
 from stripe_airflow.operators.mutation import StripeMutationOperator
 from stripe_sync import ConfigurationError
@@ -23,12 +23,6 @@ from stripe_sync import ConfigurationError
 pytestmark = pytest.mark.usefixtures("airflow_database", "connections")
 
 CREATE: dict[str, Any] = {"task_id": "write", "collection_id": "stripe:customer", "kind": "create"}
-
-
-@pytest.fixture(scope="module")
-def server(airflow_database: None) -> Iterator[ApiServer]:
-    with api_server() as found:
-        yield found
 
 
 def started(server: ApiServer, build: Callable[[], Any], **conf: Any) -> DagRun:

@@ -17,7 +17,7 @@ import pytest
 import stripe
 import uvicorn
 
-from dags.api_server import ApiServer, api_server, fresh_mutations
+from dags.api_server import ApiServer, fresh_mutations
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_sync import create_sync, get_sync, pause_sync
 from stripe_sync.records.canonical_json import dumps, loads
@@ -29,12 +29,6 @@ RECORD_KEYS = {
     *("updated_at", "upsert_opts", "upstream_id", "upstream_updated_at"),
     *("sync_id", "updated_idx", "seq"),
 }
-
-
-@pytest.fixture(scope="module")
-def server(airflow_database: None) -> Iterator[ApiServer]:
-    with api_server() as found:
-        yield found
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from dags.api_server import ApiServer, api_server
+from dags.api_server import ApiServer
 from stripe_airflow.hooks.connections import connections_for
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_sandbox.server import Running
@@ -28,12 +28,6 @@ BROWSER = {"httpx", "httpcore.connection", "httpcore.http11"}
 
 BACK, OWN_PAGE = "https://app.example.com/done", "https://app.example.com/callback?x=1"
 START, EXCHANGE = "/v1/credentials/start-auth", "/v1/credentials/exchange-code"
-
-
-@pytest.fixture(scope="module")
-def server(airflow_database: None) -> Iterator[ApiServer]:
-    with api_server() as found:
-        yield found
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 from fastapi.routing import APIRoute
 
-from dags.api_server import ROLES, ApiServer, api_server, fresh_mutations
+from dags.api_server import ROLES, ApiServer, fresh_mutations
 from dags.test_dag_integrity import IDS
 from stripe_airflow.api.app import create_app
 from stripe_airflow.hooks.warehouse import warehouse_url
@@ -104,12 +104,6 @@ ON_A_DAG = [
     ("POST", "/dagRuns", {"logical_date": None}, TRIGGER),
     ("PATCH", "", {"is_paused": True}, TRIGGER),
 ]
-
-
-@pytest.fixture(scope="module")
-def server(airflow_database: None) -> Iterator[ApiServer]:
-    with api_server() as found:
-        yield found
 
 
 @pytest.fixture

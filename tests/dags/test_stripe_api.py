@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from dags.api_server import ApiServer, api_server
+from dags.api_server import ApiServer
 from stripe_airflow.hooks.connections import connections_for
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_sync import (
@@ -22,12 +21,6 @@ from stripe_sync import (
 from stripe_sync.records.canonical_json import dumps, loads
 
 NEVER = "anonymous"
-
-
-@pytest.fixture(scope="module")
-def server(airflow_database: None) -> Iterator[ApiServer]:
-    with api_server() as found:
-        yield found
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import pytest
 
-from dags.api_server import ApiServer, api_server
+from dags.api_server import ApiServer
 from dags.dag_runs import DagRun, end_of_response_time
 from stripe_airflow.hooks.connections import connections_for
 from stripe_airflow.params import mutate_params
@@ -24,12 +24,6 @@ PAUL = {"name": NAME, "email": MAIL}
 
 Start = Callable[..., DagRun]
 """Triggers a run of the DAG, with Paul as its record unless the arguments say otherwise."""
-
-
-@pytest.fixture(scope="module")
-def server(airflow_database: None) -> Iterator[ApiServer]:
-    with api_server() as found:
-        yield found
 
 
 @pytest.fixture
