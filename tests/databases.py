@@ -24,7 +24,8 @@ def new_database(server_url: str, like: str | None = None) -> Iterator[str]:
     template = urlsplit(like).path.lstrip("/") if like else "template1"
     name = f"wh_{uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        # Files are copied in half the CPU time of blocks, which the server would log one by one.
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
     yield database_url(server_url, name)
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
