@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RANDOM = (
     "sync/poll/test_poll_random",
     "sync/backfill/test_backfill_interrupted",
+    "sync/test_lake_follower",
     "mutations/test_mutations_interrupted",
     "mutations/test_mutations_and_polling",
 )
