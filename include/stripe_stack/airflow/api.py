@@ -18,6 +18,9 @@ from stripe_stack.settings import Secrets, Settings
 POOL = "stripe_backfill"
 POOL_SLOTS = 4
 
+# Seconds. Its first answers may take long: 34 s were seen on a busy machine while tasks began.
+_TIMEOUT = 120.0
+
 # Without the triggerer: no task of this project waits for it.
 _HEALTHY = ("metadatabase", "scheduler", "dag_processor")
 
@@ -31,7 +34,7 @@ class AirflowApi:
     """
 
     def __init__(self, base: str, password: str) -> None:
-        self._client = httpx.Client(base_url=base, timeout=30.0)
+        self._client = httpx.Client(base_url=base, timeout=_TIMEOUT)
         self._password = password
 
     def __enter__(self) -> Self:
