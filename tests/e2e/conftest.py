@@ -29,6 +29,8 @@ class Up:
     """A running ``make up``.
 
     Attributes:
+        process: Its process.
+        ports: Its ports, by the names of their settings.
         base: Address of the UI.
         api: Airflow's API, logged in.
         token: What the UI's cookie ``_token`` must hold.
@@ -39,6 +41,8 @@ class Up:
         first_status: Rows of ``stripe.poll_status`` and ``stripe.sync_status`` at that moment.
     """
 
+    process: subprocess.Popen[str]
+    ports: dict[str, int]
     base: str
     api: AirflowApi
     token: str
@@ -57,6 +61,16 @@ class Up:
                 return runs[0]
             time.sleep(0.5)
         pytest.fail(f"{dag} did not end: {self.api.runs(dag)}")
+
+    def stop(self) -> None:
+        """Stop it, unless that was done."""
+        if self.process.returncode is None:
+            stop(self.process, self.stack_dir)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the test that stops the stack behind all that need it."""
+    items.sort(key=lambda item: item.path.name == "test_restart.py")
 
 
 def start(stack_dir: Path, **settings: object) -> subprocess.Popen[str]:
@@ -116,21 +130,28 @@ def stop(process: subprocess.Popen[str], stack_dir: Path) -> None:
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """The stack with the demo's data, started once for all tests here."""
     stack_dir = tmp_path_factory.mktemp("stack")
-    port, sandbox_port = free_port(), free_port()
+    ports = {"AIRFLOW_PORT": free_port(), "SANDBOX_PORT": free_port()}
     # Short runs of stripe_poll, so that several follow each other while the tests last.
-    process = start(
-        stack_dir, AIRFLOW_PORT=port, SANDBOX_PORT=sandbox_port, STRIPE_POLL_RUN_SECONDS=15
-    )
+    process = start(stack_dir, **ports, STRIPE_POLL_RUN_SECONDS=15)
     try:
         said = greeting(process)
-        base = f"http://127.0.0.1:{port}"
+        base, sandbox = (f"http://127.0.0.1:{port}" for port in ports.values())
         with AirflowApi(base, stack_secrets(stack_dir).admin_password) as api:
             assert api.ready(3)
-            sandbox = f"http://127.0.0.1:{sandbox_port}"
-            first_status = read_status(stack_dir)
-            folder = Settings(stack_dir=stack_dir).folder
-            yield Up(base, api, api.token(), sandbox, stack_dir, folder, said, first_status)
-        stop(process, stack_dir)
+            running = Up(
+                process=process,
+                ports=ports,
+                base=base,
+                api=api,
+                token=api.token(),
+                sandbox=sandbox,
+                stack_dir=stack_dir,
+                folder=Settings(stack_dir=stack_dir).folder,
+                greeting=said,
+                first_status=read_status(stack_dir),
+            )
+            yield running
+        running.stop()
     finally:
         if process.poll() is None:
             process.terminate()

@@ -1,4 +1,7 @@
-"""The road of a user: sandbox, then a real key, a setting in the UI, a new warehouse, and back."""
+"""The road of a user: sandbox, then a real key, a setting in the UI, a new warehouse, and back.
+
+Its beginning is the stack of all tests here; it stops that one, so it runs last.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,9 @@ import httpx
 import psycopg
 import pytest
 
-from e2e.conftest import RUN_SECONDS, greeting, start, stop, warehouse_url
+from e2e.conftest import RUN_SECONDS, Up, greeting, start, stop, warehouse_url
 from stripe_stack.airflow.api import AirflowApi
-from stripe_stack.settings import free_port, stack_secrets
+from stripe_stack.settings import stack_secrets
 
 pytestmark = pytest.mark.e2e
 
@@ -35,13 +38,13 @@ class Started:
 
 
 @contextmanager
-def up(folder: Path, port: int, **settings: object) -> Iterator[Started]:
-    """Start the stack, and stop it."""
-    process = start(folder, AIRFLOW_PORT=port, STRIPE_POLL_RUN_SECONDS=15, **settings)
+def started(folder: Path, **settings: Any) -> Iterator[Started]:
+    """Start the stack again, and stop it."""
+    process = start(folder, STRIPE_POLL_RUN_SECONDS=15, **settings)
     try:
         said = greeting(process)
         password = stack_secrets(folder).admin_password
-        with AirflowApi(f"http://127.0.0.1:{port}", password) as airflow:
+        with AirflowApi(f"http://127.0.0.1:{settings['AIRFLOW_PORT']}", password) as airflow:
             assert airflow.ready(3)
             yield Started(said, airflow)
         stop(process, folder)
@@ -73,23 +76,22 @@ SETTING = "SELECT settings->'longest_poll_interval' FROM stripe_sync.syncs WHERE
 
 
 def test_from_the_sandbox_to_a_real_key_and_a_new_warehouse(
-    tmp_path: Path, sandbox: Any, empty_database_url: str
+    up: Up, sandbox: Any, empty_database_url: str
 ) -> None:
     """The fixture ``sandbox`` takes the place of Stripe, beside the sandbox of the stack."""
-    port, sandbox_port = free_port(), free_port()
-    own = f"http://127.0.0.1:{sandbox_port}"
-    headers = {"Authorization": f"Bearer {KEY}"}
-    sandbox.control.demo()
-    real = {"STRIPE_API_KEY": KEY, "STRIPE_API_BASE": sandbox.base_url}
+    folder, headers = up.stack_dir, {"Authorization": f"Bearer {KEY}"}
+    real = {"AIRFLOW_PORT": up.ports["AIRFLOW_PORT"]}
+    real |= {"STRIPE_API_KEY": KEY, "STRIPE_API_BASE": sandbox.base_url}
+    if WHOLE_ROAD:
+        sandbox.control.demo()
     httpx.post(f"{sandbox.base_url}/v1/customers", data={"name": "Real"}, headers=headers)
-    with up(tmp_path, port, SANDBOX_PORT=sandbox_port) as first:
-        assert "The first backfill has begun" in first.said
-        made = httpx.post(f"{own}/v1/customers", data={"name": "Duncan"}, headers=headers)
-        wait_for(CUSTOMERS, warehouse_url(tmp_path), lambda rows: ("Duncan",) in rows)
+    made = httpx.post(f"{up.sandbox}/v1/customers", data={"name": "Duncan"}, headers=headers)
+    wait_for(CUSTOMERS, warehouse_url(folder), lambda rows: ("Duncan",) in rows)
+    up.stop()
 
-    with up(tmp_path, port, **real) as second:
+    with started(folder, **real) as second:
         assert "The first backfill has begun" in second.said
-        url = warehouse_url(tmp_path, key=KEY)
+        url = warehouse_url(folder, key=KEY)
         wait_for(CUSTOMERS, url, lambda rows: ("Real",) in rows)
         assert "Duncan" not in customers(url)
         extra = '{"cadence": "adaptive", "longest_poll_interval": 3}'
@@ -99,16 +101,16 @@ def test_from_the_sandbox_to_a_real_key_and_a_new_warehouse(
 
     if not WHOLE_ROAD:
         return
-    with up(tmp_path, port, **real, WAREHOUSE_URL=empty_database_url) as third:
+    with started(folder, **real, WAREHOUSE_URL=empty_database_url) as third:
         assert "rebuilt from the lake" in third.said
         wait_for(CUSTOMERS, empty_database_url, lambda rows: ("Real",) in rows)
         wait_for(STATUS, empty_database_url, lambda rows: len(rows) == 62)
         wait_for(SETTING, empty_database_url, lambda rows: rows == [(3.0,)])
 
-    with up(tmp_path, port, SANDBOX_PORT=sandbox_port) as fourth:
+    with started(folder, **up.ports) as fourth:
         assert "The backfill goes on where it stopped" in fourth.said
         assert len(fourth.airflow.runs("stripe_backfill")) == 1
-        stored = httpx.get(f"{own}/v1/customers/{made.json()['id']}", headers=headers)
+        stored = httpx.get(f"{up.sandbox}/v1/customers/{made.json()['id']}", headers=headers)
         assert stored.json()["name"] == "Duncan"
-        assert "Duncan" in customers(warehouse_url(tmp_path))
-        assert "Real" not in customers(warehouse_url(tmp_path))
+        assert "Duncan" in customers(warehouse_url(folder))
+        assert "Real" not in customers(warehouse_url(folder))

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.e2e
 
 
 def test_it_prints_where_to_go_and_how_to_log_in(up: Up) -> None:
+    assert "The first backfill has begun" in up.greeting
     assert up.base in up.greeting
     assert f"admin / {stack_secrets(up.stack_dir).admin_password}" in up.greeting
 
