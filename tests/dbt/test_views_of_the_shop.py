@@ -81,7 +81,7 @@ def views(
         asyncio.run(keep_what_only_creations_show(shop))
         asyncio.run(change_a_price(shop))
         replace(project, url=url, output=folder / "dbt").dbt("run")
-        with psycopg.connect(url, row_factory=dict_row) as connection:
+        with psycopg.connect(url, row_factory=dict_row, autocommit=True) as connection:
             yield connection
 
 
