@@ -116,7 +116,7 @@ if TYPE_CHECKING:
     from stripe_sync.libpq import render_warehouse_url
     from stripe_sync.mutations.await_consumers import wait_for_consumers
     from stripe_sync.mutations.background import BackgroundMutations
-    from stripe_sync.mutations.mutator import Mutation, PreparedMutation, RunOptions
+    from stripe_sync.mutations.mutation import Mutation, PreparedMutation, RunOptions
     from stripe_sync.mutations.proxy.proxy import ProxyAnswer
     from stripe_sync.mutations.proxy.request import ProxyRequest
     from stripe_sync.mutations.report import (
@@ -380,7 +380,7 @@ _MODULES = {
     "records": ("CollectionStatus",),
     "mutations.await_consumers": ("wait_for_consumers",),
     "mutations.background": ("BackgroundMutations",),
-    "mutations.mutator": ("Mutation", "PreparedMutation", "RunOptions"),
+    "mutations.mutation": ("Mutation", "PreparedMutation", "RunOptions"),
     "mutations.report": (
         "MutationReport",
         "MutationResult",

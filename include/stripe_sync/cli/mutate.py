@@ -15,7 +15,7 @@ from stripe_sync.cli.output import FAILED, print_json, print_table
 from stripe_sync.cli.syncs import AsJson
 from stripe_sync.client.credential import STRIPE_API_BASE
 from stripe_sync.errors import ConfigurationError, IdempotencyConflict, StripeSyncError
-from stripe_sync.mutations.mutator import Mutation, RunOptions
+from stripe_sync.mutations.mutation import Mutation, RunOptions
 from stripe_sync.mutations.report import MutationReport, report_json
 from stripe_sync.mutations.use_case import run_mutation
 from stripe_sync.mutations.validation import check, collection_to_write

@@ -11,13 +11,8 @@ from typing import Any, Self, TypeVar
 
 from stripe_sync.clock import SystemClock
 from stripe_sync.errors import SyncNotFound
-from stripe_sync.mutations.mutator import (
-    DEFAULT_OPTIONS,
-    Mutation,
-    Mutator,
-    RunOptions,
-    open_mutator,
-)
+from stripe_sync.mutations.mutation import DEFAULT_OPTIONS, Mutation, RunOptions
+from stripe_sync.mutations.mutator import Mutator, open_mutator
 from stripe_sync.mutations.proxy.proxy import ProxyAnswer
 from stripe_sync.mutations.proxy.request import ProxyRequest
 from stripe_sync.mutations.report import MutationReport

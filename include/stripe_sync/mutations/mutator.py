@@ -6,8 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 from stripe_sync.client import Priority
 from stripe_sync.errors import (
@@ -19,7 +18,14 @@ from stripe_sync.errors import (
 from stripe_sync.extract.requester import IN_FLIGHT
 from stripe_sync.mutations.apply_answer import AnswerWriter, Execution
 from stripe_sync.mutations.await_consumers import await_consumers, check_consumers
-from stripe_sync.mutations.intent_keys import new_intents, run_key
+from stripe_sync.mutations.mutation import (
+    DEFAULT_OPTIONS,
+    Mutation,
+    PreparedMutation,
+    RunOptions,
+    new_intents,
+    run_key,
+)
 from stripe_sync.mutations.proxy.proxy import Proxy
 from stripe_sync.mutations.report import (
     MutationReport,
@@ -30,7 +36,6 @@ from stripe_sync.mutations.report import (
 )
 from stripe_sync.mutations.send import REFUSED, WRITE_RETRY, may_have_run, send
 from stripe_sync.mutations.validation import check, collection_to_write
-from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.sync.session import Session
 from stripe_sync.warehouse.mutations.intents import Intent, NewIntent
 
@@ -38,90 +43,6 @@ log = logging.getLogger(__name__)
 
 CONCURRENT_WRITES = 16
 """Requests of one run under way at a time; the rate limit decides when each is sent."""
-
-MAX_AWAIT_SECONDS = 600
-"""Longest wait for consumers."""
-
-OnError = Literal["stop", "continue"]
-
-
-@dataclass(frozen=True, slots=True)
-class Mutation:
-    """What somebody wants to write.
-
-    Attributes:
-        collection_id: ``stripe:customer``.
-        kind: ``create``, ``update``, ``delete`` or an action such as ``cancel``.
-        records: 1 to 100 objects: Stripe's parameters, with the ids that the path needs.
-        key: Same key, same run: a run that was executed is answered from the store for 30 days.
-            None for a run that is never tried again.
-        attempt: How often a person has asked for this run; a higher number sends again what Stripe
-            has refused.
-        keep_stored: Whether a run that was stored with other parameters is sent as it was stored;
-            else it is refused.
-        allow_unknown_params: Whether parameters are sent that Stripe's SDK does not know.
-    """
-
-    collection_id: str
-    kind: str
-    records: Sequence[JsonObject]
-    key: str | None = None
-    attempt: int = 1
-    keep_stored: bool = False
-    allow_unknown_params: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """How the requests of a mutation are sent.
-
-    Attributes:
-        on_error: ``stop``: records are sent one after the other, and none after a failure.
-            ``continue``: those of different objects are sent together, and all are.
-        await_consumers: Names of consumers to wait for.
-        await_seconds: Longest wait, 0 to 600.
-
-    Raises:
-        ConfigurationError: One of them is none of these.
-    """
-
-    on_error: OnError = "stop"
-    await_consumers: Sequence[str] = ()
-    await_seconds: float = 30.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.await_seconds <= MAX_AWAIT_SECONDS:
-            message = f"await_timeout is a number of seconds from 0 to {MAX_AWAIT_SECONDS}"
-            raise ConfigurationError(message, param="await_timeout")
-        if self.on_error not in {"stop", "continue"}:
-            message = f"on_error is stop or continue, not {self.on_error!r}"
-            raise ConfigurationError(message, param="on_error")
-
-
-DEFAULT_OPTIONS = RunOptions()
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedMutation:
-    """A run whose requests are stored and not sent yet.
-
-    Attributes:
-        key: Key of the run, a hash.
-        collection_id: ``stripe:customer``.
-        kind: ``create``, ``update``, ``delete`` or an action.
-        upstream_ids: Ids of the objects that it writes; empty for creations.
-        records: Number of its records.
-        livemode: Whether it writes to a live account.
-        form_needs_approval: Whether a person must approve it if it comes from Airflow's form.
-    """
-
-    key: str
-    collection_id: str
-    kind: str
-    upstream_ids: tuple[str, ...]
-    records: int
-    livemode: bool
-    form_needs_approval: bool
 
 
 @asynccontextmanager

@@ -6,15 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from stripe_sync.mutations.mutator import (
+from stripe_sync.mutations.mutation import (
     DEFAULT_OPTIONS,
     Mutation,
-    Mutator,
     OnError,
     PreparedMutation,
     RunOptions,
-    open_mutator,
 )
+from stripe_sync.mutations.mutator import Mutator, open_mutator
 from stripe_sync.mutations.proxy.proxy import ProxyAnswer
 from stripe_sync.mutations.proxy.request import ProxyRequest
 from stripe_sync.mutations.report import MutationReport
