@@ -42,8 +42,8 @@ from stripe_airflow.runs.mutate import MUTATION_KWARGS, QUESTION, prepare_run
 )
 def stripe_mutate() -> None:
     @task.branch(retry_policy=STRIPE_RETRY_POLICY)
-    def prepare(params: Any = None, ti: Any = None, dag_run: Any = None) -> str:
-        return prepare_run(params, ti, dag_run)
+    def prepare(params: Any = None, ti: Any = None) -> str:
+        return prepare_run(params, ti)
 
     prepared = prepare()
     approve = StripeApprovalOperator(task_id="approve", **QUESTION)

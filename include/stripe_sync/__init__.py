@@ -127,12 +127,15 @@ if TYPE_CHECKING:
         report_json,
     )
     from stripe_sync.mutations.use_case import (
+        ask_approval,
+        find_approval,
         find_prepared_mutation,
         mutate,
         prepare_mutation,
         proxy_request,
         run_mutation,
         run_prepared_mutation,
+        store_approval,
     )
     from stripe_sync.mutations.validation import check_verb
     from stripe_sync.mutations.verbs import mutable_collections, verbs_of
@@ -167,11 +170,13 @@ if TYPE_CHECKING:
         status,
     )
     from stripe_sync.warehouse import CollectionState, OAuthAuthorization, SyncProblem
+    from stripe_sync.warehouse.mutations.approvals import Approval
     from stripe_sync.warehouse.notifications import StreamNotification, listen_streams
 
 __all__ = [
     "AccountDisconnected",
     "ApplyPlan",
+    "Approval",
     "AuthenticationError",
     "BackfillPlan",
     "BackfillReport",
@@ -254,6 +259,7 @@ __all__ = [
     "WarehouseError",
     "__version__",
     "apply_syncs",
+    "ask_approval",
     "backfill",
     "backfill_collection",
     "change_credential",
@@ -275,6 +281,7 @@ __all__ = [
     "describe_syncs",
     "erase_customer",
     "fetch_account_id",
+    "find_approval",
     "find_authorization",
     "find_missing_data",
     "find_prepared_mutation",
@@ -315,6 +322,7 @@ __all__ = [
     "scrubbed",
     "start_authorization",
     "status",
+    "store_approval",
     "sync_connected_accounts",
     "sync_settings",
     "sync_status",
@@ -391,12 +399,15 @@ _MODULES = {
     "mutations.proxy.proxy": ("ProxyAnswer",),
     "mutations.proxy.request": ("ProxyRequest",),
     "mutations.use_case": (
+        "ask_approval",
+        "find_approval",
         "find_prepared_mutation",
         "mutate",
         "prepare_mutation",
         "proxy_request",
         "run_mutation",
         "run_prepared_mutation",
+        "store_approval",
     ),
     "mutations.validation": ("check_verb",),
     "mutations.verbs": ("mutable_collections", "verbs_of"),
@@ -431,6 +442,7 @@ _MODULES = {
         "status",
     ),
     "warehouse": ("CollectionState", "OAuthAuthorization", "SyncProblem"),
+    "warehouse.mutations.approvals": ("Approval",),
     "warehouse.notifications": ("StreamNotification", "listen_streams"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

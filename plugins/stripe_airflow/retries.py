@@ -59,7 +59,18 @@ def mutation_key(ti: Any) -> str:
     Args:
         ti: The task instance, as the context has it.
     """
-    return f"airflow:{[ti.dag_id, ti.run_id, ti.task_id, ti.map_index]}"
+    return task_key(ti, ti.task_id, ti.map_index)
+
+
+def task_key(ti: Any, task_id: str, map_index: int = -1) -> str:
+    """Text that names a task of a task instance's run, the same for all of its tries.
+
+    Args:
+        ti: A task instance of the run, as the context has it.
+        task_id: The task.
+        map_index: Its map index; -1 where it is not mapped.
+    """
+    return f"airflow:{[ti.dag_id, ti.run_id, task_id, map_index]}"
 
 
 def mutation_attempt(ti: Any) -> int:

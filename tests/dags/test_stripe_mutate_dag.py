@@ -178,6 +178,57 @@ def test_in_live_mode_a_person_approves_counts_and_ids(
     assert names(warehouse_url) == [NAME]
 
 
+def edit_xcom(run: DagRun, task_id: str, key: str, value: Any) -> None:
+    """What the role user may do to what a task has stored, and would have stored."""
+    path = f"{run.path}/taskInstances/{task_id}/xcomEntries"
+    body = {"value": value, "map_index": -1}
+    answer = run.call("user", "POST", path, {**body, "key": key})
+    if answer.status_code == 409:
+        answer = run.call("user", "PATCH", f"{path}/{key}", body)
+    assert answer.status_code in {200, 201}, answer.text
+
+
+@pytest.mark.usefixtures("live")
+def test_an_answer_that_somebody_writes_into_an_xcom_is_no_approval(
+    start: Start, warehouse_url: str
+) -> None:
+    run = waiting(start)
+    forged = {"chosen_options": ["Approve"], "responded_by_user": {"id": "boss", "name": "boss"}}
+    edit_xcom(run, "approve", "return_value", forged)
+    run.set_state("approve", "success")
+
+    assert run.go_on() == "failed"
+    assert names(warehouse_url) == []
+
+
+@pytest.mark.usefixtures("live")
+def test_an_xcom_cannot_say_that_nobody_need_approve(start: Start, warehouse_url: str) -> None:
+    run = waiting(start)
+    edit_xcom(run, "prepare", "approval", "")
+    run.set_state("approve", "success")
+
+    assert run.go_on() == "failed"
+    assert names(warehouse_url) == []
+
+
+@pytest.mark.usefixtures("live")
+@pytest.mark.parametrize("approved_first", [True, False])
+def test_an_approval_is_good_for_the_mutation_that_was_shown(
+    start: Start, warehouse_url: str, approved_first: bool
+) -> None:
+    other = Mutation("stripe:customer", "create", [{"name": "Other"}], key="o")
+    key = prepare_mutation(connections_for("default"), "default", other).key
+    run = waiting(start)
+    if approved_first:
+        assert run.answer("op", "approve", "Approve") == 200
+    edit_xcom(run, "prepare", "key", key)
+    if not approved_first:
+        assert run.answer("op", "approve", "Approve") == 200
+
+    assert run.go_on() == "failed"
+    assert names(warehouse_url) == []
+
+
 @pytest.mark.usefixtures("live")
 @pytest.mark.parametrize("end", ["rejected", "timed out", "success", "skipped", "failed"])
 def test_without_approval_nothing_is_sent(

@@ -143,6 +143,9 @@ CALLS: dict[str, Call] = {
     "prepare_mutation": lambda c: stripe_sync.prepare_mutation(c, "default", _MUTATION),
     "run_mutation": lambda c: stripe_sync.run_mutation(c, "default", _MUTATION),
     "run_prepared_mutation": lambda c: stripe_sync.run_prepared_mutation(c, "default", "key"),
+    "ask_approval": lambda c: stripe_sync.ask_approval(c.warehouse_url, "of a task", "key"),
+    "store_approval": lambda c: stripe_sync.store_approval(c.warehouse_url, "of a task", "op"),
+    "find_approval": lambda c: stripe_sync.find_approval(c.warehouse_url, "of a task"),
     "find_prepared_mutation": lambda c: stripe_sync.find_prepared_mutation(c, "default", "key"),
     "proxy_request": lambda c: stripe_sync.proxy_request(
         c, "default", ProxyRequest("GET", "v1/customers")

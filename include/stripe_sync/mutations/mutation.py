@@ -24,6 +24,8 @@ MAX_AWAIT_SECONDS = 600
 
 OnError = Literal["stop", "continue"]
 
+ApprovalRule = Literal["never", "form", "always"]
+
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
@@ -40,6 +42,8 @@ class Mutation:
         keep_stored: Whether a run that was stored with other parameters is sent as it was stored;
             else it is refused.
         allow_unknown_params: Whether parameters are sent that Stripe's SDK does not know.
+        approval: Whether it is sent only if a person approved: ``form`` where the sync's settings
+            say so of what a form writes.
     """
 
     collection_id: str
@@ -49,6 +53,7 @@ class Mutation:
     attempt: int = 1
     keep_stored: bool = False
     allow_unknown_params: bool = False
+    approval: ApprovalRule = "never"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ class PreparedMutation:
         upstream_ids: Ids of the objects that it writes; empty for creations.
         records: Number of its records.
         livemode: Whether it writes to a live account.
-        form_needs_approval: Whether a person must approve it if it comes from Airflow's form.
+        needs_approval: Whether it is sent only if a person approved.
     """
 
     key: str
@@ -101,7 +106,7 @@ class PreparedMutation:
     upstream_ids: tuple[str, ...]
     records: int
     livemode: bool
-    form_needs_approval: bool
+    needs_approval: bool
 
 
 def run_key(sync_id: UUID, key: str | None) -> str:
@@ -115,29 +120,35 @@ def run_key(sync_id: UUID, key: str | None) -> str:
 
 
 def new_intents(
-    collection: Collection, kind: str, requests: Sequence[WriteRequest], key: str, attempt: int
+    collection: Collection,
+    requests: Sequence[WriteRequest],
+    mutation: Mutation,
+    key: str,
+    *,
+    needs_approval: bool,
 ) -> list[NewIntent]:
     """What is stored of the requests of a run before any is sent.
 
     Args:
         collection: Their collection.
-        kind: Their verb.
         requests: One per record.
+        mutation: What somebody wants to write.
         key: Of ``run_key``.
-        attempt: How often a person has asked for the run, from 1.
+        needs_approval: Whether a person must approve the run.
     """
     return [
         NewIntent(
             position=position,
             collection_id=collection.id,
-            kind=kind,
+            kind=mutation.kind,
             method=request.method.upper(),
             endpoint=request.template,
             path_params=dict(request.path_params),
             body=(body := encode(request.body)),
             body_hash=_hash(request, body),
-            idempotency_key=f"{KEY_PREFIX}{ids.fingerprint(f'{key}:{position}:{attempt}'.encode())}",
-            attempt=attempt,
+            idempotency_key=f"{KEY_PREFIX}{ids.fingerprint(f'{key}:{position}:{mutation.attempt}'.encode())}",
+            attempt=mutation.attempt,
+            needs_approval=needs_approval,
         )
         for position, request in enumerate(requests)
     ]

@@ -122,10 +122,14 @@ class Mutator:
         collection = collection_to_write(mutation.collection_id, catalog)
         sync_id = self._session.sync.id
         key = run_key(sync_id, mutation.key)
-        new = new_intents(collection, mutation.kind, requests, key, mutation.attempt)
+        asks = self._must_be_approved(mutation)
+        new = new_intents(collection, requests, mutation, key, needs_approval=asks)
         stored = await asyncio.to_thread(self._store.find, sync_id, key)
         if not stored:
             stored = await asyncio.to_thread(self._store.prepare, sync_id, key, new)
+        if asks and not all(each.needs_approval for each in stored):
+            # The key was used before the setting was changed.
+            stored = await asyncio.to_thread(self._store.require_approval, sync_id, key)
         if len(stored) != len(new):
             if mutation.keep_stored and not any(_is_open(each, mutation) for each in stored):
                 return self._prepared(stored)
@@ -159,6 +163,11 @@ class Mutator:
         livemode = self._session.sync.livemode
         return self._session.settings.needs_approval(livemode=livemode, from_form=from_form)
 
+    def _must_be_approved(self, mutation: Mutation) -> bool:
+        if mutation.approval == "form":
+            return self.needs_approval(from_form=True)
+        return mutation.approval == "always"
+
     def _prepared(self, stored: Sequence[Intent]) -> PreparedMutation:
         ids = [intent.path_params["id"] for intent in stored if "id" in intent.path_params]
         return PreparedMutation(
@@ -168,7 +177,7 @@ class Mutator:
             upstream_ids=tuple(dict.fromkeys(ids)),
             records=len(stored),
             livemode=self._session.sync.livemode,
-            form_needs_approval=self.needs_approval(from_form=True),
+            needs_approval=any(intent.needs_approval for intent in stored),
         )
 
     async def _find(self, key: str) -> list[Intent]:
@@ -192,19 +201,23 @@ class Mutator:
             )
             raise IdempotencyConflict(message)
 
-    async def run_prepared(self, key: str, options: RunOptions = DEFAULT_OPTIONS) -> MutationReport:
+    async def run_prepared(
+        self, key: str, options: RunOptions = DEFAULT_OPTIONS, *, question: str | None = None
+    ) -> MutationReport:
         """Send the stored requests of a run that have no outcome yet.
 
         Args:
             key: Of ``prepare``.
             options: How to send them, and whom to await.
+            question: What a person was asked about it; None: nobody was asked.
 
         Raises:
-            ConfigurationError: There is no such run.
+            ConfigurationError: There is no such run, or nobody approved one that needs it.
             WarehouseError: The warehouse cannot be reached; the same key finds out what was done.
         """
         await check_consumers(self._session, options.await_consumers)
         intents = await self._find(key)
+        await self._check_approved(intents, question)
         if options.on_error == "stop":
             results = await self._one_after_the_other(intents)
         else:
@@ -218,6 +231,16 @@ class Mutator:
             self._session, options.await_consumers, report.seq, options.await_seconds
         )
         return replace(report, late=tuple(late))
+
+    async def _check_approved(self, intents: Sequence[Intent], question: str | None) -> None:
+        """Refuse requests that need an approval of exactly this run and have none."""
+        if not any(each.needs_approval and each.is_open for each in intents):
+            return
+        find = self._session.warehouse.approvals.find
+        found = await asyncio.to_thread(find, question) if question else None
+        if not found or not found.approved_by or found.mutation_key != intents[0].key:
+            message = "a person must approve this mutation, and nobody did: nothing was sent"
+            raise ConfigurationError(message, param="key")
 
     async def _one_after_the_other(self, intents: Sequence[Intent]) -> list[MutationResult]:
         results: list[MutationResult] = []

@@ -20,6 +20,8 @@ from stripe_sync.mutations.report import MutationReport
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.session import open_session
+from stripe_sync.warehouse import Warehouse
+from stripe_sync.warehouse.mutations.approvals import Approval
 
 Result = TypeVar("Result")
 
@@ -136,7 +138,12 @@ def find_prepared_mutation(connections: Connections, sync: str, key: str) -> Pre
 
 
 def run_prepared_mutation(
-    connections: Connections, sync: str, key: str, options: RunOptions = DEFAULT_OPTIONS
+    connections: Connections,
+    sync: str,
+    key: str,
+    options: RunOptions = DEFAULT_OPTIONS,
+    *,
+    question: str | None = None,
 ) -> MutationReport:
     """Send the stored requests of a prepared mutation that have no outcome yet.
 
@@ -145,11 +152,66 @@ def run_prepared_mutation(
         sync: Name of the sync.
         key: ``PreparedMutation.key``.
         options: How.
+        question: Of :func:`ask_approval`; None where nobody was asked.
 
     Raises:
-        StripeSyncError: As for :func:`mutate`; ConfigurationError where there is no such mutation.
+        StripeSyncError: As for :func:`mutate`; ConfigurationError where there is no such mutation,
+            or it needs an approval and nobody has approved it.
     """
-    return _with_mutator(connections, sync, lambda mutator: mutator.run_prepared(key, options))
+
+    def run(mutator: Mutator) -> Awaitable[MutationReport]:
+        return mutator.run_prepared(key, options, question=question)
+
+    return _with_mutator(connections, sync, run)
+
+
+def ask_approval(warehouse_url: str, question: str, mutation_key: str | None = None) -> None:
+    """Note that a person is asked for approval: earlier answers to the question count no more.
+
+    It is stored in the warehouse, bound to the mutation, where users of Airflow cannot edit it.
+
+    Args:
+        warehouse_url: ``postgresql://…``.
+        question: What is asked where; any text.
+        mutation_key: ``PreparedMutation.key`` of what is asked about; None where it is no prepared
+            mutation.
+
+    Raises:
+        WarehouseError: The warehouse cannot be reached.
+    """
+    with Warehouse(warehouse_url, kept_open=1) as warehouse:
+        warehouse.upgrade()
+        warehouse.approvals.ask(question, mutation_key)
+
+
+def store_approval(warehouse_url: str, question: str, approved_by: str) -> None:
+    """Note that a person approved.
+
+    Args:
+        warehouse_url: ``postgresql://…``.
+        question: Of :func:`ask_approval`.
+        approved_by: Name of the person.
+
+    Raises:
+        WarehouseError: The warehouse cannot be reached.
+    """
+    with Warehouse(warehouse_url, kept_open=1) as warehouse:
+        warehouse.approvals.approve(question, approved_by)
+
+
+def find_approval(warehouse_url: str, question: str) -> Approval | None:
+    """What is known of a question; None where it was not asked, or more than 30 days ago.
+
+    Args:
+        warehouse_url: ``postgresql://…``.
+        question: Of :func:`ask_approval`.
+
+    Raises:
+        WarehouseError: The warehouse cannot be reached.
+    """
+    with Warehouse(warehouse_url, kept_open=1) as warehouse:
+        warehouse.upgrade()
+        return warehouse.approvals.find(question)
 
 
 def proxy_request(connections: Connections, sync: str, request: ProxyRequest) -> ProxyAnswer:

@@ -138,6 +138,7 @@ class _Run:
         report, sync_id = self._report, self._sync.id
         report.stripe_events_pruned = self._warehouse.polls.prune_processed_events(sync_id, now)
         self._warehouse.mutations.prune(sync_id)
+        self._warehouse.approvals.prune()
         if keep_events_days is None:
             return
         tracker = ProgressTracker("events", self._clock)

@@ -8,6 +8,7 @@ from typing import Self
 from stripe_sync.warehouse.connect import create_engine
 from stripe_sync.warehouse.erasing.erasures import Erasures
 from stripe_sync.warehouse.locks import Locks
+from stripe_sync.warehouse.mutations.approvals import Approvals
 from stripe_sync.warehouse.mutations.consumer_cursors import ConsumerCursors
 from stripe_sync.warehouse.mutations.intents import Intents
 from stripe_sync.warehouse.oauth_authorizations import OAuthAuthorizations
@@ -59,6 +60,7 @@ class Warehouse:
         sync_statuses: What the warehouse knows about a sync's state.
         oauth_authorizations: Authorizations of Stripe Connect.
         mutations: Stored requests that change Stripe.
+        approvals: Who approved them.
         consumer_cursors: How far consumers have read the streams.
         typed_tables: Tables whose columns are the fields of objects.
         locks: Advisory locks.
@@ -88,6 +90,7 @@ class Warehouse:
         self.sync_statuses = SyncStatuses(engine)
         self.oauth_authorizations = OAuthAuthorizations(engine)
         self.mutations = Intents(engine)
+        self.approvals = Approvals(engine)
         self.consumer_cursors = ConsumerCursors(engine)
         self.typed_tables = TypedTables(engine)
         self.locks = Locks(engine)

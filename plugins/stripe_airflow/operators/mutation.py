@@ -159,9 +159,7 @@ class StripeMutationOperator(StripeSyncOperator):
 
         from stripe_sync import RunOptions
 
-        if not is_unset(self.approval):
-            user = check_approved(context["ti"], str(self.approval))
-            self.log.info("Approved by %s", user)
+        question = self._check_approved(context)
         seconds = _AWAIT_TIMEOUT.parse(self.await_timeout)
         options = RunOptions(
             on_error=self.on_error,  # type: ignore[arg-type]
@@ -171,7 +169,8 @@ class StripeMutationOperator(StripeSyncOperator):
         defers = self.deferrable and seconds > LONGEST_WAIT_IN_WORKER
         begun = timezone.utcnow().timestamp()
         with self.interruptible():
-            report = self._run(context, replace(options, await_seconds=0) if defers else options)
+            now = replace(options, await_seconds=0) if defers else options
+            report = self._run(context, now, question)
         result = self._result(report)
         self._log_result(report)
         if report.late and not report.failed and defers:
@@ -190,7 +189,14 @@ class StripeMutationOperator(StripeSyncOperator):
         self._note_objects(event)
         return self._finish(context, event)
 
-    def _run(self, context: Context, options: RunOptions) -> MutationReport:
+    def _check_approved(self, context: Context) -> str | None:
+        """The question that a person has answered, where one is needed."""
+        if is_unset(self.approval):
+            return None
+        prepared = str(self.prepared) if self.is_prepared else None
+        return check_approved(context["ti"], str(self.approval), self.warehouse_conn_id, prepared)
+
+    def _run(self, context: Context, options: RunOptions, question: str | None) -> MutationReport:
         from stripe_sync import Mutation, run_mutation, run_prepared_mutation
 
         connections = self.connections()
@@ -198,7 +204,9 @@ class StripeMutationOperator(StripeSyncOperator):
             if is_unset(self.prepared):
                 msg = "there is no prepared mutation: the task that prepares it has not run"
                 raise AirflowFailException(msg)
-            return run_prepared_mutation(connections, self.sync, str(self.prepared), options)
+            return run_prepared_mutation(
+                connections, self.sync, str(self.prepared), options, question=question
+            )
         mutation = Mutation(
             collection_id=str(self.collection_id),
             kind=str(self.kind),

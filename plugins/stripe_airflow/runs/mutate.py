@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from uuid import UUID
 
 from stripe_airflow.hooks.connections import connections_for
 from stripe_airflow.hooks.warehouse import warehouse_url
-from stripe_airflow.operators.approval import RESPONSE_TIMEOUT
+from stripe_airflow.operators.approval import describe_prepared
 from stripe_airflow.params import mutate_params
 from stripe_airflow.retries import mutation_attempt, mutation_key
 from stripe_sync import ConfigurationError
@@ -27,22 +26,23 @@ APPROVE, MUTATE = "approve", "mutate"
 _SPELLINGS = {"sync_id": "sync", "collection_id": "collection", "data": "records"}
 """Names of the HTTP API's body, and of the form's fields."""
 
-_SHOWN_IDS = 20
-_PLAIN_ID = re.compile(r"[\w.-]{1,100}", re.ASCII)
-
 
 def _xcom(name: str) -> str:
     """Template of what :func:`prepare_run` stores under a name."""
     return f"{{{{ ti.xcom_pull(task_ids='prepare', key='{name}') }}}}"
 
 
-QUESTION: dict[str, Any] = {"subject": _xcom("subject"), "body": _xcom("body")}
+QUESTION: dict[str, Any] = {"prepared": _xcom("key"), "sync": _xcom("sync")}
 """Arguments of the task that asks."""
 
 MUTATION_KWARGS: dict[str, Any] = {
     "sync": _xcom("sync"),
     "prepared": _xcom("key"),
-    "approval": _xcom("approval"),
+    # Who gives a key has stored the mutation so that somebody approves it. Where the form asks, the
+    # stored mutation says so too: an XCom can be edited.
+    "approval": (
+        f"{{% if params.prepared %}}{APPROVE}{{% else %}}{_xcom('approval')}{{% endif %}}"
+    ),
     "on_error": "{{ params.on_error }}",
     "await_consumers": "{{ params.await_consumers }}",
     "await_timeout": "{{ params.await_timeout }}",
@@ -51,17 +51,15 @@ MUTATION_KWARGS: dict[str, Any] = {
 """Arguments of the task that writes."""
 
 
-def prepare_run(params: Mapping[str, Any], ti: Any, dag_run: Any) -> str:
+def prepare_run(params: Mapping[str, Any], ti: Any) -> str:
     """Check a form and store its requests; nothing is sent.
 
     What follows knows key, counts and ids, not the records. Stored as XComs: ``sync`` (its name),
-    ``key``, ``approval`` (id of the task that must approve, or an empty text), ``subject`` and
-    ``body`` (the question).
+    ``key``, and ``approval`` (id of the task that must approve, or an empty text).
 
     Args:
         params: The DAG's parameters: those of the form, or the body of the HTTP API's call.
         ti: The task instance.
-        dag_run: The run.
 
     Returns:
         Id of the task that follows: ``approve`` or ``mutate``.
@@ -74,19 +72,11 @@ def prepare_run(params: Mapping[str, Any], ti: Any, dag_run: Any) -> str:
     form = _form(params)
     sync = _sync_name(form["sync"])
     found = _find(sync, form) if form["prepared"] else _prepare(sync, form, ti)
-    # Who gives a key has stored the mutation so that somebody approves it.
-    asks = bool(form["prepared"]) or found.form_needs_approval
-    subject, body = _question(sync, found, dag_run.triggering_user_name)
-    values = {
-        "sync": sync,
-        "key": found.key,
-        "approval": APPROVE if asks else "",
-        "subject": subject,
-        "body": body,
-    }
+    asks = bool(form["prepared"]) or found.needs_approval
+    values = {"sync": sync, "key": found.key, "approval": APPROVE if asks else ""}
     for name, value in values.items():
         ti.xcom_push(key=name, value=value)
-    log.info("%s%s", _describe(sync, found), "; a person must approve it" if asks else "")
+    log.info("%s%s", describe_prepared(sync, found), "; a person must approve it" if asks else "")
     return APPROVE if asks else MUTATE
 
 
@@ -137,36 +127,7 @@ def _prepare(sync: str, form: Mapping[str, Any], ti: Any) -> PreparedMutation:
         attempt=mutation_attempt(ti),
         keep_stored=True,
         allow_unknown_params=form["allow_unknown_params"],
+        approval="form",
     )
     options = RunOptions(form["on_error"], form["await_consumers"], form["await_timeout"])
     return prepare_mutation(connections_for(sync), sync, mutation, options)
-
-
-def _describe(sync: str, found: PreparedMutation) -> str:
-    mode = "live mode" if found.livemode else "test mode"
-    count = f"{found.records} record" + ("" if found.records == 1 else "s")
-    return f"{found.kind} {count} of {found.collection_id}, sync {sync}, {mode}"
-
-
-def _question(sync: str, found: PreparedMutation, user: str | None) -> tuple[str, str]:
-    """Subject and body of the approval: counts and ids, since Airflow stores and shows them."""
-    hours = int(RESPONSE_TIMEOUT.total_seconds() // 3600)
-    lines = [
-        f"- {_describe(sync, found)}",
-        *([f"- objects: {_ids(found)}"] if found.upstream_ids else []),
-        f"- triggered by {user or 'a schedule or the command line'}",
-        f"- key of the mutation: `{found.key}`",
-        "",
-        "**Approve** sends the requests as they are stored now. **Reject**, or no answer within"
-        f" {hours} hours, sends nothing.",
-    ]
-    return f"Write to Stripe: {_describe(sync, found)}?", "\n".join(lines)
-
-
-def _ids(found: PreparedMutation) -> str:
-    shown = [
-        f"`{each}`" if _PLAIN_ID.fullmatch(each) else "(an id with special characters)"
-        for each in found.upstream_ids[:_SHOWN_IDS]
-    ]
-    more = len(found.upstream_ids) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")

@@ -44,6 +44,7 @@ class NewIntent:
         body_hash: Hash of the whole request.
         idempotency_key: Key of the first attempt.
         attempt: Number of the attempt.
+        needs_approval: Whether it is sent only if a person approved the run.
     """
 
     position: int
@@ -56,6 +57,7 @@ class NewIntent:
     body_hash: str
     idempotency_key: str
     attempt: int = 1
+    needs_approval: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Intent:
         body_hash: Hash of the whole request.
         idempotency_key: Key that Stripe is sent.
         attempt: Number of the attempt, from 1.
+        needs_approval: Whether it is sent only if a person approved the run.
         tries: How often it was marked as sent.
         status: ``prepared``, ``sent`` (outcome unknown), ``done`` or ``refused``.
         is_key_expired: Whether Stripe may have forgotten the key.
@@ -95,6 +98,7 @@ class Intent:
     body_hash: str
     idempotency_key: str
     attempt: int
+    needs_approval: bool
     tries: int
     status: str
     is_key_expired: bool
@@ -103,6 +107,11 @@ class Intent:
     upstream_id: str | None
     seq: int | None
     error: JsonObject | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has no outcome yet."""
+        return self.status in _OPEN
 
 
 class Intents:
@@ -145,6 +154,17 @@ class Intents:
         """
         values = asdict(new) | {"status": "prepared", "error": None, "sent_at": None}
         self._update(sync_id, key, new.position, values, _table.c.status.in_(_NOT_EXECUTED))
+
+    def require_approval(self, sync_id: UUID, key: str) -> list[Intent]:
+        """Let a run that is stored be sent only if a person approved it; returns its requests.
+
+        Raises:
+            WarehouseError: The warehouse cannot be reached.
+        """
+        place = sa.and_(_table.c.sync_id == sync_id, _table.c.key == key)
+        with explain(self.engine.url), self.engine.begin() as connection:
+            connection.execute(sa.update(_table).where(place).values(needs_approval=True))
+            return _read(connection, sync_id, key)
 
     def mark_sent(self, sync_id: UUID, key: str, position: int) -> Intent:
         """Note that a request is about to leave, unless it has an outcome.

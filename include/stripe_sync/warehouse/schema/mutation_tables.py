@@ -1,4 +1,4 @@
-"""Tables of mutations: stored requests, change events that they wrote, cursors of consumers."""
+"""Tables of mutations: stored requests, approvals, their change events, cursors of consumers."""
 
 from __future__ import annotations
 
@@ -37,6 +37,12 @@ mutations = sa.Table(
     sa.Column("body_hash", KEY, nullable=False, comment="Hash of the request"),
     sa.Column("idempotency_key", KEY, nullable=False, comment="Key that Stripe is sent"),
     sa.Column("attempt", sa.Integer, nullable=False, comment="Part of that key, from 1"),
+    sa.Column(
+        "needs_approval",
+        sa.Boolean,
+        nullable=False,
+        comment="Whether it is sent only if a person approved the run",
+    ),
     counter("tries", "How often it was marked as sent"),
     sa.Column(
         "status",
@@ -59,6 +65,18 @@ mutations = sa.Table(
     sa.Index("mutations_idempotency_key", "sync_id", "idempotency_key"),
     schema=CONTROL_SCHEMA,
     comment="Requests that change Stripe: stored before they are sent, kept for 30 days",
+)
+
+approvals = sa.Table(
+    "approvals",
+    metadata,
+    sa.Column("question", KEY, primary_key=True, comment="Hash of what is asked where"),
+    sa.Column("mutation_key", KEY, comment="Run of mutations that it is about; null: another"),
+    sa.Column("asked_at", MOMENT, nullable=False, comment="When it was last asked"),
+    sa.Column("approved_by", pg.TEXT, comment="Name of the person; null: nobody approved"),
+    sa.Column("approved_at", MOMENT, comment="When"),
+    schema=CONTROL_SCHEMA,
+    comment="Questions whether mutations may be sent, and who approved; kept for 30 days",
 )
 
 mutation_changes = sa.Table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from stripe_airflow.api.models import Run
@@ -60,7 +61,8 @@ async def ask(sync: str, mutation: Mutation, options: RunOptions, *, user_name: 
         ApiError: 503: Airflow does not have the DAG, or refuses the run.
         StripeSyncError: The mutation cannot be stored.
     """
-    prepared = await mutations().call(sync, lambda mutator: mutator.prepare(mutation, options))
+    asked = replace(mutation, approval="always")
+    prepared = await mutations().call(sync, lambda mutator: mutator.prepare(asked, options))
     conf = {
         "sync": sync,
         "prepared": prepared.key,

@@ -72,6 +72,7 @@ def downgrade() -> None:
         "sql_functions",
         "consumer_cursors",
         "mutation_changes",
+        "approvals",
         "mutations",
         "oauth_authorizations",
         "pacing",
@@ -574,6 +575,7 @@ def _create_mutations() -> None:
         _column("body_hash", _KEY, "Hash of the request"),
         _column("idempotency_key", _KEY, "Key that Stripe is sent"),
         _column("attempt", _INT, "Part of that key, from 1"),
+        _column("needs_approval", _BOOLEAN, "Whether it is sent only if a person approved the run"),
         _counter("tries", "How often it was marked as sent"),
         _column("status", _TEXT, "prepared, sent (outcome unknown), done or refused", "prepared"),
         _column("created_at", _MOMENT, default=sa.func.now()),
@@ -590,6 +592,17 @@ def _create_mutations() -> None:
     )
     op.create_index(
         "mutations_idempotency_key", "mutations", ["sync_id", "idempotency_key"], schema=_CONTROL
+    )
+    op.create_table(
+        "approvals",
+        _column("question", _KEY, "Hash of what is asked where"),
+        _nullable("mutation_key", _KEY, "Run of mutations that it is about; null: another"),
+        _column("asked_at", _MOMENT, "When it was last asked"),
+        _nullable("approved_by", _TEXT, "Name of the person; null: nobody approved"),
+        _nullable("approved_at", _MOMENT, "When"),
+        sa.PrimaryKeyConstraint("question"),
+        schema=_CONTROL,
+        comment="Questions whether mutations may be sent, and who approved; kept for 30 days",
     )
     _create_sync_table(
         "mutation_changes",
