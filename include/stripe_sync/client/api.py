@@ -285,7 +285,9 @@ class StripeApi:
                 attempt.
         """
         options = {"idempotency_key": idempotency_key, **_version(api_version)}
-        call = StripeRequest(method, template, path_params, params, Priority.LIVE, options)
+        call = StripeRequest(
+            method, template, path_params, params, Priority.LIVE, options, is_object=True
+        )
         failures: list[AttemptFailure] = []
         try:
             answer = await self._send(call, retry=retry, failures=failures)
@@ -441,7 +443,7 @@ class StripeApi:
             body = canonical_json.loads(passed.content)
         except ValueError as error:
             return unusable_answer(call.endpoint, self._credential.host, f"not whole JSON: {error}")
-        if problem := problem_of(body, is_page=call.is_page):
+        if problem := problem_of(body, is_page=call.is_page, is_object=call.is_object):
             return unusable_answer(call.endpoint, self._credential.host, problem)
         return Answer(body, response.headers, passed.content, response.code)
 

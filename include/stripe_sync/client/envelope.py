@@ -10,17 +10,20 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def problem_of(body: Any, *, is_page: bool) -> str | None:
+def problem_of(body: Any, *, is_page: bool = False, is_object: bool = False) -> str | None:
     """What is wrong with the body of a successful answer; None where nothing is.
 
     Args:
         body: The parsed body.
         is_page: Whether it should be a page of a list.
+        is_object: Whether it should be one of Stripe's objects.
     """
     if not isinstance(body, dict):
         return "JSON, but not an object"
     if isinstance(body.get("error"), dict) and "object" not in body:
         return f"an error object with status 200: {body['error'].get('message')}"
+    if is_object:
+        return problem_of_object(body)
     return _problem_of_page(body) if is_page else None
 
 

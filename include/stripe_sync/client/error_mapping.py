@@ -213,7 +213,20 @@ def _error(answer: _ErrorAnswer) -> errors.StripeError:
             f"Stripe failed with status {answer.status}",
             "try again later, see https://status.stripe.com",
         )
-    return by_status.get(answer.status, _invalid)(answer)
+    kind = by_status.get(answer.status, _invalid)
+    if kind not in {_unauthorized, _locked} and _is_from_elsewhere(answer):
+        return answer.error(
+            errors.UnusableAnswer,
+            f"status {answer.status}, and no answer of Stripe's",
+            "check the network, its proxies and the API base",
+        )
+    return kind(answer)
+
+
+def _is_from_elsewhere(answer: _ErrorAnswer) -> bool:
+    """Whether a proxy or another server refused a write: nobody knows what Stripe did with it."""
+    is_write = not answer.endpoint.startswith("GET ")
+    return is_write and answer.error_type == _NO_JSON and answer.request_id is None
 
 
 def _unauthorized(answer: _ErrorAnswer) -> errors.StripeError:

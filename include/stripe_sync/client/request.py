@@ -29,6 +29,7 @@ class StripeRequest:
         priority: Live requests are served first.
         options: Settings for the SDK: ``stripe_version``, ``idempotency_key``.
         is_page: Whether the answer is a page of a list.
+        is_object: Whether the answer is one of Stripe's objects.
         may_shrink: Whether a page that is cut, late or answered with 5xx is not tried again: the
             caller asks for a smaller one.
         raw_query: Query string as it is, beside ``params``.
@@ -46,6 +47,7 @@ class StripeRequest:
     priority: Priority
     options: Mapping[str, str]
     is_page: bool = False
+    is_object: bool = False
     may_shrink: bool = False
     raw_query: str = ""
     raw_body: str | None = None
