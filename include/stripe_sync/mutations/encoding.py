@@ -47,7 +47,7 @@ def _pairs(value: Any, name: str, place: str, depth: int) -> Iterator[tuple[str,
     if isinstance(value, Mapping) and (value or not name):
         _check_keys(value, place)
         for key in sorted(value):
-            part = quote(key, safe="")
+            part = _quoted(key, place, "has a key that is no valid Unicode text")
             inner = f"{place}.{key}" if place else key
             yield from _pairs(value[key], f"{name}[{part}]" if name else part, inner, depth + 1)
     elif isinstance(value, list | tuple) and value:
@@ -89,12 +89,11 @@ def _text(value: Any, place: str) -> str:
     raise _refusal(message, place)
 
 
-def _quoted(text: str, place: str) -> str:
+def _quoted(text: str, place: str, problem: str = "is no valid Unicode text") -> str:
     try:
         return quote(text, safe="")
     except UnicodeEncodeError:
-        message = "is no valid Unicode text"
-        raise _refusal(message, place) from None
+        raise _refusal(problem, place) from None
 
 
 def _empty(_: Any, __: str) -> str:

@@ -44,6 +44,9 @@ class Mutation:
         allow_unknown_params: Whether parameters are sent that Stripe's SDK does not know.
         approval: Whether it is sent only if a person approved: ``form`` where the sync's settings
             say so of what a form writes.
+
+    Raises:
+        ConfigurationError: The key is no text, or an empty one, which would be no key at all.
     """
 
     collection_id: str
@@ -54,6 +57,11 @@ class Mutation:
     keep_stored: bool = False
     allow_unknown_params: bool = False
     approval: ApprovalRule = "never"
+
+    def __post_init__(self) -> None:
+        if self.key is not None and not _is_key(self.key):
+            message = "key is a text that is not empty, or None for a run that is never tried again"
+            raise ConfigurationError(message, param="key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +83,17 @@ class RunOptions:
     await_seconds: float = 30.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.await_seconds <= MAX_AWAIT_SECONDS:
+        seconds = self.await_seconds
+        if not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_AWAIT_SECONDS:
             message = f"await_timeout is a number of seconds from 0 to {MAX_AWAIT_SECONDS}"
             raise ConfigurationError(message, param="await_timeout")
         if self.on_error not in {"stop", "continue"}:
             message = f"on_error is stop or continue, not {self.on_error!r}"
             raise ConfigurationError(message, param="on_error")
+        names = self.await_consumers
+        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+            message = "await_consumers is a list of names"
+            raise ConfigurationError(message, param="await_consumers")
 
 
 DEFAULT_OPTIONS = RunOptions()
@@ -116,7 +129,7 @@ def run_key(sync_id: UUID, key: str | None) -> str:
         sync_id: The sync.
         key: The caller's key; None for a run that is never tried again.
     """
-    return str(ids.fingerprint(f"mutation:{sync_id}:{key or uuid4()}".encode()))
+    return str(ids.fingerprint(f"mutation:{sync_id}:{uuid4() if key is None else key}".encode()))
 
 
 def new_intents(
@@ -152,6 +165,13 @@ def new_intents(
         )
         for position, request in enumerate(requests)
     ]
+
+
+def _is_key(key: object) -> bool:
+    if not isinstance(key, str) or not key.strip():
+        return False
+    # Halves of surrogate pairs have no UTF-8, so no hash.
+    return key == key.encode(errors="ignore").decode()
 
 
 def _hash(request: WriteRequest, body: str) -> str:

@@ -80,6 +80,8 @@ for _ in range(MAX_DEPTH + 1):
         ({"a": object()}, "a", "of type object"),
         ({"a": 1j}, "a", "of type complex"),
         ({"a": "\ud800"}, "a", "no valid Unicode"),
+        ({"a": {"\udfff": "x"}}, "a", "a key that is no valid Unicode"),
+        ({"\ud800": "x"}, None, "a key that is no valid Unicode"),
         ({"a": {1: "x"}}, "a", "has a key that is no text"),
         ({"": "x"}, None, "has a key that is no text or is empty"),
         ({"items[0][price]": "x"}, "items[0][price]", "has a key with brackets"),
