@@ -37,7 +37,7 @@ from stripe_sync.mutations.report import (
 from stripe_sync.mutations.send import REFUSED, WRITE_RETRY, may_have_run, send
 from stripe_sync.mutations.validation import check, collection_to_write
 from stripe_sync.sync.session import Session
-from stripe_sync.warehouse.mutations.intents import Intent, NewIntent
+from stripe_sync.warehouse.mutations.intents import ERASED, Intent, NewIntent
 
 log = logging.getLogger(__name__)
 
@@ -194,7 +194,7 @@ class Mutator:
         if _is_open(intent, mutation):
             replace_one = self._store.replace
             await asyncio.to_thread(replace_one, self._session.sync.id, key, wanted)
-        elif intent.body_hash != wanted.body_hash and not mutation.keep_stored:
+        elif not mutation.keep_stored and intent.body_hash not in {wanted.body_hash, ERASED}:
             message = (
                 f"this key was used with other parameters (records[{intent.position}]): use another"
                 " key for another run"

@@ -20,14 +20,18 @@ from shop import CATALOG, BackfilledShop
 from stripe_sync import (
     ConfigurationError,
     CustomerErasure,
+    Mutation,
     SyncNotFound,
     backfill,
     delete_sync,
     erase_customer,
     finish_erasures,
     maintain,
+    mutate,
+    prepare_mutation,
     reconcile,
     reload,
+    run_mutation,
 )
 from stripe_sync.cli.app import app
 from stripe_sync.records.canonical_json import loads
@@ -135,6 +139,42 @@ def test_nothing_of_a_customer_is_left_and_everything_of_others(stored: Stored) 
     assert (again.records, again.events, again.files, again.objects) == (0, 0, 0, {})
     assert sync.sql("SELECT seq, id FROM stripe_raw.events ORDER BY seq") == after
     assert finish_erasures(*urls(sync), SYNC) == []
+
+
+def test_requests_of_mutations_are_erased_and_open_ones_are_not_sent(stored: Stored) -> None:
+    sync = stored.sync
+    update = Mutation("customer", "update", [{"id": stored.ada, "name": OLD_NAME}], key="u")
+    intent = {"amount": 100, "currency": "usd", "customer": stored.ada, "description": NAME}
+    create = Mutation("payment_intent", "create", [intent], key="c")
+    friend = {"id": stored.grace, "metadata": {"friend": stored.ada}}
+    others = Mutation("customer", "update", [friend], key="o")
+    for each in (update, create, others):
+        prepare_mutation(sync.connections, SYNC, each)
+    done = [
+        mutate(sync.connections, "customer", "update", [record], key=key)
+        for key, record in (
+            ("d", {"id": stored.ada, "name": NAME}),
+            ("r", {"id": stored.ada, "metadata": {"note": NAME * 50}}),
+        )
+    ]
+    assert [report.results[0].status for report in done] == ["done", "refused"]
+    before = sync.sandbox.control.objects("customer")
+
+    erase(sync, stored.ada)
+
+    left = "SELECT body FROM stripe_sync.mutations m WHERE to_jsonb(m)::text LIKE %s"
+    assert places(sync, *PERSONAL) == []
+    assert sync.sql(left, f"%{stored.ada}%") == [(f"metadata[friend]={stored.ada}",)]
+    assert sync.sandbox.control.objects("customer") == before
+    for mutation in (update, create):
+        [result] = run_mutation(sync.connections, SYNC, mutation).results
+        assert (result.status, result.error and result.error.code) == ("refused", "object_erased")
+    [again] = mutate(
+        sync.connections, "customer", "update", [friend | {"name": "x"}], key="d"
+    ).results
+    assert (again.status, again.record) == ("done", None)
+    assert sync.sandbox.control.objects("customer") == before
+    assert not run_mutation(sync.connections, SYNC, others).failed
 
 
 @pytest.mark.parametrize("payment", ["pi_a", "ch_a", "cs_a"])

@@ -1,4 +1,4 @@
-"""Erases objects in the warehouse: their records, change events, set-aside texts and queue entries.
+"""Erases objects in the warehouse: records, change events, set-aside texts, queues, mutations.
 
 A record stays as a row with ``deleted`` and a payload that only identifies the object. Earlier
 change events keep their place and their kind; a last one, of type ``deleted`` and source ``erase``,
@@ -24,6 +24,7 @@ from stripe_sync.records import ids
 from stripe_sync.records.erasure import erased_row, named_strings
 from stripe_sync.records.set_aside import SetAside
 from stripe_sync.warehouse.connect import cause_of, explain
+from stripe_sync.warehouse.erasing.erased_mutations import erase_mutations
 from stripe_sync.warehouse.erasing.erased_objects import (
     Cursor,
     add_erased,
@@ -257,12 +258,13 @@ class Erasures:
         return len(stored), events
 
     def erase_state(self, sync_id: UUID, keys: Collection[Key]) -> int:
-        """Delete what queues and set-aside texts have of objects; the number of such texts."""
+        """Erase what queues, mutations and set-aside texts have; the number of such texts."""
         names = {name for _, name in keys}
         with self._cursor() as cursor:
             for table in ("pending_fetches", "missing_objects"):
                 statement = _DELETE_STATE.format(table=table)
                 cursor.execute(statement, (*_columns(keys), sync_id))
+            erase_mutations(cursor, sync_id, names)
             cursor.execute(_SET_ASIDE, (sync_id,))
             found = [
                 row[1]

@@ -26,6 +26,9 @@ KEPT = timedelta(days=30)
 KEY_LIFE = timedelta(hours=23)
 """How long Stripe surely knows an idempotency key: it forgets keys after 24 hours."""
 
+ERASED = ""
+"""Hash of a request that was erased with its object: it cannot be compared any more."""
+
 _CHANGES_KEPT = timedelta(days=45)  # Stripe events are listed for 30 days
 
 

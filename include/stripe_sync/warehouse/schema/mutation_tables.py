@@ -34,7 +34,7 @@ mutations = sa.Table(
     sa.Column(
         "body", pg.TEXT, comment="Form-encoded parameters; null: no longer needed for a request"
     ),
-    sa.Column("body_hash", KEY, nullable=False, comment="Hash of the request"),
+    sa.Column("body_hash", KEY, nullable=False, comment="Hash of the request; empty: erased"),
     sa.Column("idempotency_key", KEY, nullable=False, comment="Key that Stripe is sent"),
     sa.Column("attempt", sa.Integer, nullable=False, comment="Part of that key, from 1"),
     sa.Column(

@@ -572,7 +572,7 @@ def _create_mutations() -> None:
         _column("endpoint", _TEXT, "Path, /v1/customers/{id}"),
         _column("path_params", _JSON, "Values of its placeholders"),
         _nullable("body", _TEXT, "Form-encoded parameters; null: no longer needed for a request"),
-        _column("body_hash", _KEY, "Hash of the request"),
+        _column("body_hash", _KEY, "Hash of the request; empty: erased"),
         _column("idempotency_key", _KEY, "Key that Stripe is sent"),
         _column("attempt", _INT, "Part of that key, from 1"),
         _column("needs_approval", _BOOLEAN, "Whether it is sent only if a person approved the run"),
