@@ -14,7 +14,8 @@ from stripe_sync.catalog import Catalog
 from stripe_sync.mutations.sdk_params import sdk_paths
 
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
-_LIKE_AN_ID = re.compile(r"[0-9A-Z]")
+# The name of a route has small letters; what is quoted in a URL is a value.
+_LIKE_AN_ID = re.compile(r"[^a-z_.-]")
 
 
 def template_of(

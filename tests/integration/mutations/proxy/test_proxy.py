@@ -197,6 +197,13 @@ def test_fields_that_the_sync_leaves_out_are_in_the_answer_only(harness: SyncHar
     assert "email" not in harness.record(customer["id"])["payload"]
 
 
+@pytest.mark.parametrize("path", ["v1/customers#a", "v1/things/a#b", "v1/customers{", "v1/x?a=b"])
+def test_no_part_of_a_path_ends_it(harness: SyncHarness, path: str) -> None:
+    answer = send(harness, "DELETE", path)
+    assert answer.status == 404
+    assert path.encode() in answer.content
+
+
 @pytest.mark.parametrize(
     ("request_", "param"),
     [
