@@ -9,10 +9,11 @@ from stripe_sync.client.credential import Credential
 from stripe_sync.client.rate_limit.limits import NoRateLimit, PacingLimits, Priority, RateLimiter
 
 if TYPE_CHECKING:
-    from stripe_sync.client.api import Permit, RequestStats, StripeApi
+    from stripe_sync.client.api import StripeApi
     from stripe_sync.client.rate_limit.limiter import SharedRateLimiter
     from stripe_sync.client.rate_limit.store import SharedBudget
     from stripe_sync.client.retry import RetryPolicy
+    from stripe_sync.client.sender import Permit, RequestStats
     from stripe_sync.client.transport import Timeouts
 
 __all__ = [
@@ -34,12 +35,12 @@ __all__ = [
 # as each parse of a DAG file does, shall not wait for them.
 _HOME = {
     "SharedRateLimiter": "rate_limit.limiter",
-    "RequestStats": "api",
+    "RequestStats": "sender",
     "RetryPolicy": "retry",
     "SharedBudget": "rate_limit.store",
     "StripeApi": "api",
     "Timeouts": "transport",
-    "Permit": "api",
+    "Permit": "sender",
 }
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from stripe_sync.client import Permit, Priority, RetryPolicy, StripeApi
-from stripe_sync.client.envelope import problem_of_object
+from stripe_sync.client.answers import problem_of_object
 from stripe_sync.clock import Clock
 from stripe_sync.errors import InvalidRequest, PermissionDenied, StripeError, UnusableAnswer
 from stripe_sync.extract.lists.page_size import PageSize
