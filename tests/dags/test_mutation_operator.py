@@ -17,6 +17,7 @@ from airflow.sdk import DAG, task
 
 from dags.api_server import ApiServer
 from dags.dag_runs import DagRun, add_dag
+from stripe_airflow.operators.approval import StripeApprovalOperator
 from stripe_airflow.operators.mutation import StripeMutationOperator
 from stripe_sync import ConfigurationError
 
@@ -144,6 +145,29 @@ def test_one_failed_record_fails_the_task_which_names_all(
     assert [each["upstream_id"] for each in results] == ids
     assert results[1]["error"]["code"] == "resource_missing"
     assert names(sandbox) == changed
+
+
+@pytest.mark.parametrize("by_a_person", [True, False])
+def test_own_dags_ask_with_a_task_of_their_own(
+    server: ApiServer, sandbox: Any, by_a_person: bool
+) -> None:
+    def build() -> None:
+        ask = StripeApprovalOperator(task_id="ask", subject="Write?")
+        ask >> StripeMutationOperator(**CREATE, records=[{"name": "a"}], approval="ask")
+
+    run = started(server, build)
+    assert run.go_on() == "running"
+    if by_a_person:
+        assert run.answer("op", "ask", "Approve") == 200
+    else:
+        forged = {"chosen_options": ["Approve"], "responded_by_user": {"id": "op", "name": "op"}}
+        path = f"{run.path}/taskInstances/ask/xcomEntries"
+        made = run.call("user", "POST", path, {"key": "return_value", "value": forged})
+        assert made.status_code == 201
+        run.set_state("ask", "success")
+
+    assert run.go_on() == ("success" if by_a_person else "failed")
+    assert names(sandbox) == (["a"] if by_a_person else [])
 
 
 def add_consumer(warehouse_url: str, seq: int) -> None:
