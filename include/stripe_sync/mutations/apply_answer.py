@@ -158,9 +158,7 @@ class AnswerWriter:
             params = execution.request.path_params
             observed = await self.observe(collection, obj, observed_at, path_params=params)
             found = _Observed(observed[0], observed[1:]) if observed else _Observed(None)
-            if execution.answer is None and not _is_deleted(obj):
-                # A lost answer to a DELETE that ends an object: without its request's id, the
-                # Stripe event of the change could not be recognised. That event reports it.
+            if execution.answer is None and not await self._is_deletion(obj, found):
                 found = replace(found, is_known=True)
             elif attempt and await self._is_known(execution, found, answered):
                 # Others changed the object since: their own Stripe events report that.
@@ -257,19 +255,34 @@ class AnswerWriter:
         fetched = FetchedObject(collection, obj, observed_at, [])
         return [*main, *await self._substreams.embedded(fetched)]
 
+    async def _is_deletion(self, obj: JsonObject, found: _Observed) -> bool:
+        """Whether a lost answer to a DELETE is stored as the deletion of a record.
+
+        Of an object that only ends, and still is, its Stripe event reports the change: without the
+        id of the request it could not be recognised as ours. Of an object without a record nobody
+        knows whether there ever was one; if so, its Stripe event stores it.
+        """
+        return _is_deleted(obj) and await self._record(found) is not None
+
+    async def _record(self, found: _Observed) -> RecordRow | None:
+        """The stored record of what is to be stored."""
+        if found.main is None:
+            return None
+        key, sync_id = (found.main.collection_id, found.main.upstream_id), self._session.sync.id
+        find = self._session.warehouse.records.rows
+        return (await asyncio.to_thread(find, sync_id, [key])).get(key)
+
     async def _is_known(self, execution: Execution, found: _Observed, answered: JsonObject) -> bool:
         """Whether the stream has this mutation's change, from a poller who was faster."""
-        if found.main is None:
-            return False
-        key, sync_id = (found.main.collection_id, found.main.upstream_id), self._session.sync.id
-        warehouse = self._session.warehouse
-        stored = (await asyncio.to_thread(warehouse.records.rows, sync_id, [key])).get(key)
-        if stored is None or stored.deleted:
+        stored = await self._record(found)
+        if found.main is None or stored is None or stored.deleted:
             return False
         if not _shows(found.main, stored, execution.request, answered):
             return True
         mutation = _executed(execution, None, None, execution.requested_at)
-        return await asyncio.to_thread(warehouse.mutations.is_reported, sync_id, key, mutation)
+        find = self._session.warehouse.mutations.is_reported
+        key = found.main.collection_id, found.main.upstream_id
+        return await asyncio.to_thread(find, self._session.sync.id, key, mutation)
 
     async def _load(
         self, execution: Execution, collection: Collection, batch: Batch, *, refetch: bool

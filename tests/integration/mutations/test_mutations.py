@@ -206,6 +206,13 @@ def test_a_connection_that_breaks_after_a_delete(written: Written) -> None:
     assert written.history(customer["id"]) == [("created", "mutation"), ("deleted", "mutation")]
 
 
+def test_a_delete_of_nothing_that_was_tried_twice_makes_no_record(written: Written) -> None:
+    written.harness.sandbox.control.fault("reset", endpoint="DELETE *", next=1)
+    [result] = written.mutate("customer", "delete", {"id": "cus_none"}).results
+    assert (result.status, result.upstream_id, result.record) == ("done", "cus_none", None)
+    assert written.history("cus_none") == []
+
+
 def test_a_lost_answer_to_a_delete_that_ends_an_object(written: Written) -> None:
     customer = written.create("customer", name="A")
     subscription = written.create("subscription", customer=customer["id"])
