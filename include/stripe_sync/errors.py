@@ -103,12 +103,15 @@ class StripeError(StripeSyncError):
     Attributes:
         param: Our parameter that the refusal is about, where it is one.
         refusal: Stripe's own words, where it answered with an error.
+        left: Kind and id of payments that the refused request made or changed: a declined card
+            leaves its PaymentIntent.
         may_have_run: Whether Stripe may have executed the request, of one that changes something.
         is_outcome_unknown: Whether an error of this kind leaves that open.
     """
 
     param: str | None = None
     refusal: Refusal | None = None
+    left: tuple[tuple[str, str], ...] = ()
     may_have_run: bool = False
     is_outcome_unknown: ClassVar[bool] = False
 

@@ -23,6 +23,7 @@ _REASON_HEADER = "Stripe-Rate-Limited-Reason"
 _EXPIRED = ("api_key_expired", "platform_api_key_expired")
 _UNKNOWN_REASON = "global-rate"
 _SERVER_ERRORS = 500
+_LEFT = ("payment_intent", "setup_intent")  # fields of an error with what it leaves
 _NO_JSON = "api_error"  # what the transport makes of an answer that is no JSON
 
 NO_SUCH_ACCOUNT = "account_invalid"
@@ -62,6 +63,7 @@ class _ErrorAnswer:
     log_url: str = ""
     acting_on: str | None = None
     decline_code: str | None = None
+    left: tuple[tuple[str, str], ...] = ()
 
     @property
     def request_id(self) -> str | None:
@@ -128,6 +130,7 @@ def from_error_answer(
     """
     answer = _parse(endpoint, failed, acting_on)
     error = _error(answer)
+    error.left = answer.left
     if not isinstance(error, errors.AuthenticationError):  # its text may repeat the key
         error.refusal = errors.Refusal(
             type=answer.error_type,
@@ -161,6 +164,11 @@ def _parse(endpoint: str, failed: stripe.StripeError, acting_on: str | None) -> 
         log_url=str(fields.get("request_log_url")),
         acting_on=acting_on,
         decline_code=fields.get("decline_code"),
+        left=tuple(
+            (name, obj["id"])
+            for name in _LEFT
+            if isinstance(obj := fields.get(name), dict) and isinstance(obj.get("id"), str)
+        ),
     )
 
 

@@ -7,16 +7,15 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
 from urllib.parse import parse_qsl
 
 from stripe_sync.catalog import Collection
-from stripe_sync.client.answers import WriteAnswer
 from stripe_sync.errors import ConcurrentUpdate, MalformedObject, StripeError
 from stripe_sync.extract.lists.complete_lists import complete_lists
 from stripe_sync.extract.requester import Requester
 from stripe_sync.extract.substreams import FetchedObject, Substreams
 from stripe_sync.mutations.report import MutationResult, MutationStatus, record_json
+from stripe_sync.mutations.send import Execution, SentRequest
 from stripe_sync.records import (
     Batch,
     ExecutedMutation,
@@ -37,54 +36,6 @@ log = logging.getLogger(__name__)
 
 _READS = 5
 """Times that an object is read again because others write it at the same time."""
-
-
-class SentRequest(Protocol):
-    """A request that was sent: a stored one (``Intent``), or one that passes through."""
-
-    @property
-    def collection_id(self) -> str:
-        """Collection of the object that it is about."""
-
-    @property
-    def path_params(self) -> JsonObject:
-        """Values of the placeholders of its path."""
-
-    @property
-    def body(self) -> str | None:
-        """Its form-encoded parameters."""
-
-    @property
-    def key(self) -> str | None:
-        """Hash of the key of its run; None where it is not stored."""
-
-    @property
-    def position(self) -> int:
-        """Place in its run."""
-
-    @property
-    def upstream_id(self) -> str | None:
-        """Key of the object, where a Stripe event has reported it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """A request that Stripe executed.
-
-    Attributes:
-        request: The request.
-        requested_at: When it was sent, by the warehouse's clock.
-        answered_at: When the answer came.
-        answer: The answer; None where Stripe says that the object is gone.
-        as_stored: Whether the answer shows the object as it is stored: in the sync's version, and
-            without expanded fields. Else the object is read again.
-    """
-
-    request: SentRequest
-    requested_at: datetime
-    answered_at: datetime
-    answer: WriteAnswer | None
-    as_stored: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from stripe_sync.client import Priority
+from stripe_sync.client.answers import WriteAnswer
 from stripe_sync.errors import (
     ConfigurationError,
     IdempotencyConflict,
@@ -16,7 +17,7 @@ from stripe_sync.errors import (
     StripeError,
 )
 from stripe_sync.extract.requester import IN_FLIGHT
-from stripe_sync.mutations.apply_answer import AnswerWriter, Execution
+from stripe_sync.mutations.apply_answer import AnswerWriter
 from stripe_sync.mutations.await_consumers import await_consumers, check_consumers
 from stripe_sync.mutations.mutation import (
     DEFAULT_OPTIONS,
@@ -34,7 +35,14 @@ from stripe_sync.mutations.report import (
     record_json,
     refusal_of,
 )
-from stripe_sync.mutations.send import REFUSED, WRITE_RETRY, may_have_run, send
+from stripe_sync.mutations.send import (
+    REFUSED,
+    WRITE_RETRY,
+    Execution,
+    PassedRequest,
+    may_have_run,
+    send,
+)
 from stripe_sync.mutations.validation import check, collection_to_write
 from stripe_sync.sync.session import Session
 from stripe_sync.warehouse.mutations.intents import ERASED, Intent, NewIntent
@@ -290,7 +298,9 @@ class Mutator:
             return _result(intent, MutationStatus.UNKNOWN, refusal)
         if isinstance(error, REFUSED):
             stored = {name: getattr(refusal, name) for name in Refusal.__dataclass_fields__}
-            if await asyncio.to_thread(self._store.refuse, sync_id, intent, stored):
+            left = await self._store_left(intent, error)
+            if await asyncio.to_thread(self._store.refuse, sync_id, intent, stored, left):
+                intent = replace(intent, upstream_id=left)
                 return _result(intent, MutationStatus.REFUSED, refusal)
             # Another process runs the same: its outcome is that of the request.
             now = (await self._find(intent.key))[intent.position]
@@ -299,6 +309,22 @@ class Mutator:
             return _result(intent, MutationStatus.UNKNOWN, refusal)
         await asyncio.to_thread(self._store.mark_unsent, sync_id, intent)
         return _result(intent, MutationStatus.NOT_EXECUTED, refusal)
+
+    async def _store_left(self, intent: Intent, error: StripeError) -> str | None:
+        """Store the payment that a declined card left; its id where it is what was written."""
+        found = None
+        for kind, name in error.left:
+            if kind == self._session.catalog.parent(intent.collection_id).object:
+                found = name
+            # Read as it is now: the answer has secrets, and shows it before what followed.
+            answer = WriteAnswer({"object": kind, "id": name}, error.request_id, is_replay=True)
+            now = self._session.clock.now()
+            request = PassedRequest(intent.collection_id, {}, intent.body)
+            try:
+                await self._answers.store(Execution(request, now, now, answer))
+            except StripeError as unread:
+                log.warning("Polling stores %s %s: %s", kind, name, unread)
+        return found
 
     async def _apply(self, intent: Intent, execution: Execution) -> MutationResult:
         try:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
 from urllib.parse import parse_qsl
 
 from stripe_sync.client import RetryPolicy
+from stripe_sync.client.answers import WriteAnswer
 from stripe_sync.client.transport import Timeouts
 from stripe_sync.errors import (
     EndpointUnavailable,
@@ -14,7 +17,7 @@ from stripe_sync.errors import (
     PermissionDenied,
     StripeError,
 )
-from stripe_sync.mutations.apply_answer import Execution
+from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.sync.session import Session
 from stripe_sync.warehouse.mutations.intents import Intent
 
@@ -23,6 +26,66 @@ WRITE_RETRY = RetryPolicy(attempts=4, max_wait=8.0, total=30.0, timeouts=Timeout
 
 REFUSED = (InvalidRequest, PermissionDenied, NotFound, EndpointUnavailable)
 """Answers that stay the same for the same request."""
+
+
+class SentRequest(Protocol):
+    """A request that was sent: a stored one (``Intent``), or one that passes through."""
+
+    @property
+    def collection_id(self) -> str:
+        """Collection of the object that it is about."""
+
+    @property
+    def path_params(self) -> JsonObject:
+        """Values of the placeholders of its path."""
+
+    @property
+    def body(self) -> str | None:
+        """Its form-encoded parameters."""
+
+    @property
+    def key(self) -> str | None:
+        """Hash of the key of its run; None where it is not stored."""
+
+    @property
+    def position(self) -> int:
+        """Place in its run."""
+
+    @property
+    def upstream_id(self) -> str | None:
+        """Key of the object, where a Stripe event has reported it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PassedRequest:
+    """A request that is not stored (``SentRequest``)."""
+
+    collection_id: str
+    path_params: JsonObject
+    body: str | None
+    key: str | None = None
+    position: int = 0
+    upstream_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """A request that Stripe executed.
+
+    Attributes:
+        request: The request.
+        requested_at: When it was sent, by the warehouse's clock.
+        answered_at: When the answer came.
+        answer: The answer; None where Stripe says that the object is gone.
+        as_stored: Whether the answer shows the object as it is stored: in the sync's version, and
+            without expanded fields. Else the object is read again.
+    """
+
+    request: SentRequest
+    requested_at: datetime
+    answered_at: datetime
+    answer: WriteAnswer | None
+    as_stored: bool = True
 
 
 async def send(session: Session, intent: Intent) -> Execution:

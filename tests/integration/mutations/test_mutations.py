@@ -206,6 +206,20 @@ def test_a_connection_that_breaks_after_a_delete(written: Written) -> None:
     assert written.history(customer["id"]) == [("created", "mutation"), ("deleted", "mutation")]
 
 
+def test_a_declined_card_leaves_its_payment_in_the_streams(written: Written) -> None:
+    written.harness.sandbox.control.fault("card_error", endpoint="POST *", code="card_declined")
+    payment = {"amount": 100, "currency": "usd", "confirm": True, "payment_method": "pm_card_visa"}
+    for key in ("first", "first", "second"):
+        [result] = written.mutate("payment_intent", "create", payment, key=key).results
+        assert (result.status, result.error and result.error.type) == ("refused", "card_error")
+        record = written.harness.record(str(result.upstream_id))
+        assert record["payload"]["status"] == "requires_payment_method"
+    written.harness.poll(2)
+    assert len(written.harness.sandbox.control.objects("payment_intent")) == 2
+    written.assert_one_change_for_each_stripe_event()
+    written.harness.assert_streams_agree()
+
+
 def test_a_delete_of_nothing_that_was_tried_twice_makes_no_record(written: Written) -> None:
     written.harness.sandbox.control.fault("reset", endpoint="DELETE *", next=1)
     [result] = written.mutate("customer", "delete", {"id": "cus_none"}).results

@@ -16,9 +16,9 @@ from stripe_sync.catalog import STRIPE_EVENTS, Collection
 from stripe_sync.client import RetryPolicy
 from stripe_sync.client.answers import RawAnswer, WriteAnswer
 from stripe_sync.errors import MalformedObject, StripeSyncError
-from stripe_sync.mutations.apply_answer import AnswerWriter, Execution
+from stripe_sync.mutations.apply_answer import AnswerWriter
 from stripe_sync.mutations.proxy.request import Call, ProxyRequest, checked
-from stripe_sync.mutations.send import WRITE_RETRY
+from stripe_sync.mutations.send import WRITE_RETRY, Execution, PassedRequest
 from stripe_sync.records import Batch, Observation, Source, canonical_json
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.records.set_aside import redact_named
@@ -66,18 +66,6 @@ class ProxyAnswer:
     status: int
     headers: Mapping[str, str]
     content: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class _PassedRequest:
-    """A request that is not stored (``SentRequest``)."""
-
-    collection_id: str
-    path_params: JsonObject
-    body: str | None
-    key: str | None = None
-    position: int = 0
-    upstream_id: str | None = None
 
 
 class Proxy:
@@ -154,7 +142,7 @@ class Proxy:
             return
         await self._answers.store(
             Execution(
-                request=_PassedRequest(collection.id, dict(call.path_params), call.body),
+                request=PassedRequest(collection.id, dict(call.path_params), call.body),
                 requested_at=sent_at,
                 answered_at=self._session.clock.now(),
                 answer=answer,

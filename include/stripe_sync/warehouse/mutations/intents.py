@@ -204,13 +204,16 @@ class Intents:
         values = {"status": "prepared", "sent_at": None}
         self._update(sync_id, intent.key, intent.position, values, _is_last_try(intent))
 
-    def refuse(self, sync_id: UUID, intent: Intent, error: JsonObject) -> bool:
+    def refuse(
+        self, sync_id: UUID, intent: Intent, error: JsonObject, upstream_id: str | None
+    ) -> bool:
         """Store that Stripe refused a request.
 
         Args:
             sync_id: The sync.
             intent: As ``mark_sent`` returned it.
             error: The refusal.
+            upstream_id: Key of the object that it left all the same; None for none.
 
         Returns:
             False where the outcome is another one, or may be: a DELETE, for which Stripe knows no
@@ -224,6 +227,7 @@ class Intents:
             "finished_at": sa.func.clock_timestamp(),
             "body": None,
             "error": error,
+            "upstream_id": upstream_id,
         }
         certain = _is_last_try(intent) if intent.method == "DELETE" else _table.c.status == "sent"
         return self._update(sync_id, intent.key, intent.position, values, certain)
