@@ -221,6 +221,8 @@ def test_a_late_consumer_is_named_and_the_write_stands(api: ApiServer) -> None:
         ({"data": [{}] * 101}, 400, "parameter_invalid", "data"),
         ({"data": [{}, SECRET]}, 400, "parameter_invalid", "data[1]"),
         ({"data": [{"nme": SECRET}]}, 400, "parameter_invalid", "data[0].nme"),
+        ({"data": [{"\ud800": SECRET}]}, 400, "parameter_invalid", "data[0]"),
+        ({"data": [{"metadata": {"\ud800": "a"}}]}, 400, "parameter_invalid", "data[0].metadata"),
         ({"data": [{"api_key": SECRET}]}, 400, "parameter_invalid", "data[0].api_key"),
         ({"records": [{"name": "a"}]}, 400, "parameter_invalid", "records"),
         ({"collection_id": "stripe:nothing"}, 400, "parameter_invalid", "collection_id"),
@@ -240,7 +242,8 @@ def test_what_cannot_be_right_is_named_and_nothing_is_sent(  # noqa: PLR0917 - a
     run(api, [{"name": "a"}])
     sandbox.control.reset_stats()
     body = {"sync_id": "default", "collection_id": "stripe:customer", "data": [{"name": SECRET}]}
-    answer = api.call("user", "POST", CREATE, json=body | change)
+    headers = {"content-type": "application/json"}
+    answer = api.call("user", "POST", CREATE, content=dumps(body | change), headers=headers)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["param"]) == (status, code, param), answer.text
     assert SECRET not in answer.text
@@ -252,7 +255,7 @@ def test_an_unknown_sync_is_not_created(api: ApiServer) -> None:
     assert sql("SELECT name FROM stripe_sync.syncs") == ["default"]
 
 
-@pytest.mark.parametrize("key", ["", "x" * 256, b"\xe9".decode("latin-1")])
+@pytest.mark.parametrize("key", ["", "  ", "x" * 256, b"\xe9".decode("latin-1")])
 def test_a_key_of_another_form_is_refused(api: ApiServer, key: str) -> None:
     answer = run(api, [{"name": "a"}], headers={"Idempotency-Key": key.encode("latin-1")})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "Idempotency-Key")

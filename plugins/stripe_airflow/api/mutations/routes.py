@@ -34,7 +34,7 @@ from stripe_sync import (
 
 router = APIRouter(prefix="/v1/mutations", tags=["mutations"], route_class=Route)
 
-_KEY = re.compile(r"[ -~]{1,255}")
+_KEY = re.compile(r"(?=.*\S)[ -~]{1,255}")
 
 IdempotencyKey = Annotated[
     str | None,
