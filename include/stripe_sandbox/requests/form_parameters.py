@@ -119,10 +119,13 @@ def _coerce_tree(value: dict[str, Any], schema: Schema, name: str) -> Any:
 
 def _integer(value: Any, name: str) -> int:
     try:
-        return int(value)
+        number = int(value)
     except (TypeError, ValueError):
+        number = None
+    if number is None or not -(2**63) <= number < 2**63:
         message = f"Invalid integer: {value}"
-        raise invalid_parameter(message, name, code="parameter_invalid_integer") from None
+        raise invalid_parameter(message, name, code="parameter_invalid_integer")
+    return number
 
 
 def _number(value: Any, name: str) -> float:

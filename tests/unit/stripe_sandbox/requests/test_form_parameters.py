@@ -43,7 +43,16 @@ def test_lists_begin_at_0_and_have_no_gaps(indices: Iterable[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "kind"), [("1.5", "int"), ("x", "float"), ("yes", "bool"), ("x", "map"), ("x", "list")]
+    ("text", "kind"),
+    [
+        ("1.5", "int"),
+        (str(2**63), "int"),
+        ("-1" + "0" * 40, "int"),
+        ("x", "float"),
+        ("yes", "bool"),
+        ("x", "map"),
+        ("x", "list"),
+    ],
 )
 def test_texts_that_do_not_fit_are_refused(text: str, kind: str) -> None:
     with pytest.raises(ApiError) as caught:
