@@ -205,7 +205,7 @@ class Intents:
         self._update(sync_id, intent.key, intent.position, values, _is_last_try(intent))
 
     def refuse(
-        self, sync_id: UUID, intent: Intent, error: JsonObject, upstream_id: str | None
+        self, sync_id: UUID, intent: Intent, error: JsonObject, upstream_id: str | None = None
     ) -> bool:
         """Store that Stripe refused a request.
 
