@@ -41,6 +41,19 @@ def amount(number: int) -> int:
     return 900 + (number * 7_919) % 240 * 50
 
 
+def _fee_details(number: int) -> list[dict[str, Any]]:
+    """What a charge's fee is made of."""
+    return [
+        {
+            "amount": 30 + amount(number) * 29 // 1000,
+            "application": None,
+            "currency": "usd",
+            "description": "Stripe processing fees",
+            "type": "stripe_fee",
+        }
+    ]
+
+
 def _product(number: int) -> str:
     return _PRODUCTS[number % len(_PRODUCTS)]
 
@@ -132,7 +145,7 @@ SAMPLE_VALUES: Mapping[str, Mapping[str, Values]] = {
         "amount": amount, "fee": lambda n: 30 + amount(n) * 29 // 1000, "type": ("charge",),
         "net": lambda n: amount(n) - 30 - amount(n) * 29 // 1000, "exchange_rate": _none,
         "status": ("available", "available", "pending"), "reporting_category": ("charge",),
-        "balance_type": ("payments",), "fee_details": lambda _: [],
+        "balance_type": ("payments",), "fee_details": _fee_details,
     },
     "dispute": {
         "amount": amount, "reason": ("fraudulent", "product_not_received"),
