@@ -7,7 +7,11 @@ from typing import Any
 
 from stripe_sandbox.generation.object_generator import ListLengths
 from stripe_sandbox.generation.template_fields import make_id
-from stripe_sandbox.seeds import demo_accounts, demo_rare_objects
+from stripe_sandbox.seeds import (
+    demo_accounts,
+    demo_invoice_payments,
+    demo_rare_objects,
+)
 from stripe_sandbox.seeds.bulk_seed import SeedPlan, seed
 from stripe_sandbox.state.sandbox_state import Mode, State
 from stripe_sandbox.storage.account_store import AccountStore
@@ -50,7 +54,6 @@ COUNTS: Mapping[str, int] = {
     "application_fee": 14,
     "payout": 52,
     "balance_transaction": 320,
-    "invoice_payment": 80,
     "issuing.cardholder": 12,
     "issuing.card": 20,
     "issuing.authorization": 60,
@@ -95,6 +98,7 @@ def fill(state: State, mode: Mode) -> dict[str, int]:
     _link_subscriptions(store)
     _link_invoices(store)
     _link_payments(store)
+    demo_invoice_payments.fill(store)
     demo_accounts.fill(state, store)
     demo_rare_objects.fill(state, store)
     oldest = mode.log.oldest_readable()

@@ -13,7 +13,7 @@ from stripe_sandbox.resources.sdk_schema import Schema
 from stripe_sandbox.storage.stored_object import Doc
 from stripe_sandbox.writes import object_writes, side_effects
 from stripe_sandbox.writes.param_merge import merge_params
-from stripe_sandbox.writes.payments import attempts, cards
+from stripe_sandbox.writes.payments import attempts, cards, invoice_payments
 from stripe_sandbox.writes.write_context import WriteContext
 
 _Rule = Callable[[WriteContext, Doc, Mapping[str, Any]], str | None]
@@ -138,7 +138,9 @@ _RULES: Mapping[tuple[str, str], _Rule] = {
     ("charge", "capture"): lambda _, doc, given: doc.update(
         amount_captured=given.get("amount") or doc["amount"]
     ),
-    ("invoice", "pay"): attempts.pay_invoice,
+    ("invoice", "finalize"): invoice_payments.request_payment,
+    ("invoice", "pay"): invoice_payments.pay_invoice,
+    ("invoice", "void"): invoice_payments.cancel_payments,
     ("issuing.authorization", "decline"): _close_request,
     ("payment_intent", "apply_customer_balance"): _apply_balance,
     ("payment_intent", "cancel"): _cancel_now,

@@ -74,7 +74,7 @@ def _created_events(resource: Resource, doc: Doc) -> tuple[str, ...]:
 def _finish_created(context: WriteContext, doc: Doc, given: Mapping[str, Any]) -> None:
     """Write what Stripe makes after the object itself: invoice, price, attempt to pay."""
     if doc["object"] == "subscription":
-        subscription_invoices.log_first_invoice(context, doc)
+        subscription_invoices.pay_first_invoice(context, doc)
     if doc["object"] == "product" and given.get("default_price_data"):
         price = {**given["default_price_data"], "product": doc["id"]}
         price_id = create(context, RESOURCES["price"], price)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from stripe_sandbox.generation.object_generator import blank_object
 from stripe_sandbox.generation.template_fields import make_id
 from stripe_sandbox.storage.stored_object import Doc
+from stripe_sandbox.writes.payments.invoice_payments import pay_invoice, request_payment
 from stripe_sandbox.writes.write_context import WriteContext
 
 
@@ -17,12 +18,10 @@ def prepare_first_invoice(context: WriteContext, subscription: Doc) -> None:
     invoice = blank_object("invoice", context.state.new_id("in_"), now, store)
     lines = [_line(context, invoice, item) for item in items]
     total = sum(line["amount"] for line in lines)
-    sent = subscription.get("collection_method") == "send_invoice"
     invoice.update(
         customer=subscription.get("customer"), currency=subscription.get("currency"),
-        billing_reason="subscription_create", status="draft" if sent else "paid",
-        total=total, subtotal=total, amount_due=total, amount_paid=0 if sent else total,
-        amount_remaining=total if sent else 0,
+        billing_reason="subscription_create", status="draft", total=total, subtotal=total,
+        amount_due=total, amount_paid=0, amount_remaining=total,
         parent={
             "quote_details": None, "type": "subscription_details",
             "subscription_details": {"metadata": {}, "subscription": subscription["id"]},
@@ -33,15 +32,26 @@ def prepare_first_invoice(context: WriteContext, subscription: Doc) -> None:
     subscription["latest_invoice"] = invoice["id"]
 
 
-def log_first_invoice(context: WriteContext, subscription: Doc) -> None:
-    """Write the Stripe events of the first invoice."""
-    stored = context.mode.store["invoice"].by_id.get(str(subscription.get("latest_invoice")))
+def pay_first_invoice(context: WriteContext, subscription: Doc) -> None:
+    """Finalize and pay the first invoice, unless it is sent; write its Stripe events."""
+    invoices = context.mode.store["invoice"]
+    stored = invoices.by_id.get(str(subscription.get("latest_invoice")))
     if stored is None:
         return
-    view = stored.default_view()
-    kinds = ("created", "finalized", "paid") if view["status"] == "paid" else ("created",)
-    for kind in kinds:
-        context.log(f"invoice.{kind}", view)
+    context.log("invoice.created", stored.default_view())
+    if subscription.get("collection_method") == "send_invoice":
+        return
+    invoice = stored.doc()
+    for kind, status, step in _STEPS:
+        step(context, invoice, {})
+        invoice["status"] = status
+        context.log(kind, invoices.put(invoice).default_view())
+
+
+_STEPS = (
+    ("invoice.finalized", "open", request_payment),
+    ("invoice.paid", "paid", pay_invoice),
+)
 
 
 def _line(context: WriteContext, invoice: Doc, item: Doc) -> Doc:

@@ -244,7 +244,9 @@ def test_a_subscription_brings_its_first_invoice(api: Any) -> None:
     events = api.get("/v1/events", {"limit": 100})["data"]
     same = [e["type"] for e in events if e["request"]["id"] == answer.headers["request-id"]]
     assert same[::-1] == [
-        "customer.subscription.created", "invoice.created", "invoice.finalized", "invoice.paid",
+        "customer.subscription.created", "invoice.created", "payment_intent.created",
+        "invoice.finalized", "charge.succeeded", "payment_intent.succeeded",
+        "invoice_payment.paid", "invoice.paid",
     ]  # fmt: skip
     api.control.mutate("invoice", invoice["id"], {"status": "draft"})
     api.refused(400, "DELETE", f"/v1/invoices/{invoice['id']}")

@@ -69,7 +69,7 @@ def confirm(context: WriteContext, doc: Doc) -> None:
     if kind == "setup_intent":
         _set_up(context, doc, decline)
     else:
-        _pay(context, doc, decline)
+        pay(context, doc, decline)
 
 
 def capture(context: WriteContext, doc: Doc, given: Mapping[str, Any]) -> None:
@@ -85,33 +85,12 @@ def capture(context: WriteContext, doc: Doc, given: Mapping[str, Any]) -> None:
         context.log("charge.updated", view, before)
 
 
-def pay_invoice(context: WriteContext, doc: Doc, given: Mapping[str, Any]) -> None:
-    """Pay an invoice.
+def pay(context: WriteContext, doc: Doc, decline: Decline | None) -> None:
+    """Charge the payment method of a payment intent.
 
     Raises:
-        ApiError: 402, the card is declined; the invoice stays open.
+        ApiError: 402, the card is declined; intent and charge are stored.
     """
-    store = context.mode.store
-    due = doc.get("amount_due") or 0
-    card = given.get("payment_method") or doc.get("default_payment_method")
-    decline = None if given.get("paid_out_of_band") else decline_of(context, card)
-    if decline is None:
-        doc.update(status="paid", amount_paid=due, amount_remaining=0, attempted=True)
-        return
-    before = store["invoice"].by_id[str(doc["id"])].default_view()
-    doc.update(attempted=True, attempt_count=(doc.get("attempt_count") or 0) + 1, status="open")
-    view = store["invoice"].put(doc).default_view()
-    context.log("invoice.payment_failed", view)
-    context.log("invoice.updated", view, before)
-    intent = blank_object("payment_intent", context.state.new_id("pi_"), context.now(), store)
-    intent.update(amount=due, currency=doc.get("currency"), customer=doc.get("customer"))
-    intent["payment_method"] = card
-    prepare_created(context, intent, {})
-    context.log("payment_intent.created", store["payment_intent"].put(intent).default_view())
-    _pay(context, intent, decline)
-
-
-def _pay(context: WriteContext, doc: Doc, decline: Decline | None) -> None:
     charge = _charge_of(context, doc)
     doc["latest_charge"] = charge["id"]
     held = doc.get("capture_method") == "manual"
