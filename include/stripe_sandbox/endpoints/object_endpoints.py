@@ -28,6 +28,7 @@ def _list(state: State, match: Match, request: Request) -> bytes:
         query = event_list.parse(request.mode.log, request.store, request.tree)
     else:
         query = list_query.parse(resource, request.tree)
+        list_query.check_targets(resource, request.tree, request.store)
     if request.version < resource.lists_all_since and not request.tree.get("customer"):
         return list_json([], more=False, url=resource.path)
     tree = expansion.parse(query.expand, resource.object, in_list=True)

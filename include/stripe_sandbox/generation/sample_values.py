@@ -140,7 +140,10 @@ SAMPLE_VALUES: Mapping[str, Mapping[str, Values]] = {
         "last_payment_error": _none, "on_behalf_of": _none,
     },
     "refund": {"amount": amount, "status": ("succeeded",), "reason": ("requested_by_customer",)},
-    "payout": {"amount": lambda n: amount(n) * 12, "status": ("paid", "paid", "in_transit")},
+    "payout": {
+        "amount": lambda n: amount(n) * 12, "status": ("paid", "paid", "in_transit"),
+        "reconciliation_status": ("not_applicable",),
+    },
     "balance_transaction": {
         "amount": amount, "fee": lambda n: 30 + amount(n) * 29 // 1000, "type": ("charge",),
         "net": lambda n: amount(n) - 30 - amount(n) * 29 // 1000, "exchange_rate": _none,

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stripe_sandbox.errors import bad_request
+from stripe_sandbox.errors import bad_request, no_such
 from stripe_sandbox.requests import form_parameters
 from stripe_sandbox.resources import sdk_schema
 from stripe_sandbox.resources.resource_spec import Resource
 from stripe_sandbox.resources.sdk_schema import Schema
+from stripe_sandbox.storage.account_store import AccountStore
 from stripe_sandbox.storage.stored_object import (
     HIDDEN_BY_FILTER,
     HIDDEN_BY_TEST_CLOCK,
@@ -90,6 +91,23 @@ def parse(
         if value is not None:
             _filter(query, resource, name, value)
     return query
+
+
+def check_targets(resource: Resource, tree: Mapping[str, Any], store: AccountStore) -> None:
+    """Check the objects that filters of a list request name.
+
+    Raises:
+        ApiError: 400, there is no such object, or the list cannot be filtered on it.
+    """
+    for name, target in resource.filter_targets.items():
+        value = tree.get(name)
+        if value is None:
+            continue
+        found = store.find((target.object,), str(value))
+        if found is None:
+            raise no_such(target.object.replace("_", " "), value, param=name, status=400)
+        if not found.get(target.field):
+            raise bad_request(target.message, param=name)
 
 
 def range_bounds(value: Any, name: str) -> tuple[int, int]:

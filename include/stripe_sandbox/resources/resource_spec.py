@@ -48,6 +48,21 @@ class DefaultFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class FilterTarget:
+    """The object that the value of a list filter names; it must exist.
+
+    Attributes:
+        object: Its kind.
+        field: A field of it that must be true.
+        message: Stripe's message where it is not.
+    """
+
+    object: str
+    field: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class ExpandableList:
     """A list that is absent until expanded, and then read from other collections."""
 
@@ -108,6 +123,7 @@ class Resource:
         expandable_lists: Lists that are absent until expanded, read from other collections.
         internal_fields: Stored fields that no response has; they serve filters only.
         filter_paths: The dotted path of a filter that is not named like its field.
+        filter_targets: Objects that filters name, where the list checks them.
         default_params: Filters that apply unless the request has them.
         lists_all_since: The version since which the list has everything; in older ones it is empty
             unless the request names a customer. Empty for all versions.
@@ -134,6 +150,7 @@ class Resource:
     expandable_lists: Mapping[str, ExpandableList] = field(default_factory=dict)
     internal_fields: tuple[str, ...] = ()
     filter_paths: Mapping[str, str] = field(default_factory=dict)
+    filter_targets: Mapping[str, FilterTarget] = field(default_factory=dict)
     default_params: Mapping[str, Any] = field(default_factory=dict)
     lists_all_since: str = ""
     extra_filters: Mapping[str, str] = field(default_factory=dict)

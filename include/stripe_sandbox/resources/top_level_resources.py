@@ -13,6 +13,7 @@ from stripe_sandbox.resources.resource_spec import (
     DefaultFilter,
     EventTypes,
     ExpandableList,
+    FilterTarget,
     Resource,
     event_types,
 )
@@ -112,6 +113,10 @@ _BILLING = (
 _PAYMENTS = (
     Resource(
         "balance_transaction", "/v1/balance_transactions", "txn_", internal_fields=("payout",),
+        filter_targets={"payout": FilterTarget(
+            "payout", "automatic",
+            "Balance transaction history can only be filtered on automatic transfers, not manual.",
+        )},
         retired_targets={"source": ("platform_tax_fee",)},
     ),
     Resource(

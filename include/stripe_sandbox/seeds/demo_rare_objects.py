@@ -122,7 +122,8 @@ def _mandates(store: AccountStore) -> None:
 
 def _balance_sources(store: AccountStore) -> None:
     """Give balance transactions other sources than charges."""
-    spare = _each(store, "balance_transaction")[len(store["charge"]) :]
+    charged = {doc["balance_transaction"] for doc in _each(store, "charge")}
+    spare = [doc for doc in _each(store, "balance_transaction") if doc["id"] not in charged]
     sources = [
         (doc, kind) for name, kind in _BALANCE_SOURCES for doc in list(store.all_objects(name))[:3]
     ]

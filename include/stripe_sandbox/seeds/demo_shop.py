@@ -10,6 +10,7 @@ from stripe_sandbox.generation.template_fields import make_id
 from stripe_sandbox.seeds import (
     demo_accounts,
     demo_invoice_payments,
+    demo_payouts,
     demo_rare_objects,
 )
 from stripe_sandbox.seeds.bulk_seed import SeedPlan, seed
@@ -101,6 +102,7 @@ def fill(state: State, mode: Mode) -> dict[str, int]:
     demo_invoice_payments.fill(store)
     demo_accounts.fill(state, store)
     demo_rare_objects.fill(state, store)
+    demo_payouts.fill(store)
     oldest = mode.log.oldest_readable()
     recent = [
         (stored.created, kind, stored)
