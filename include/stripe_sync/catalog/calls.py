@@ -110,6 +110,8 @@ class ListCall(CatalogModel):
         skip: Parents that certainly have no children.
         no_children_errors: Parts of Stripe's error messages that mean that a parent has none.
         missing_means_deleted: Whether an object that is no longer in the list is deleted.
+        read_once: Whether the list of a parent never changes once it has an object: a parent with
+            stored children is not asked again.
         refreshed_by: Stripe events of other objects after which this list may have changed.
         test_clocks: Filter that returns objects of test clocks, which the list leaves out
             otherwise: ``test_clock`` takes a clock, ``customer`` a customer of one.
@@ -129,6 +131,7 @@ class ListCall(CatalogModel):
     skip: tuple[FieldPredicate, ...] = ()
     no_children_errors: tuple[str, ...] = ()
     missing_means_deleted: bool = True
+    read_once: bool = False
     refreshed_by: tuple[Trigger, ...] = ()
     test_clocks: str | None = None
     evidence: tuple[Evidence, ...] = ()

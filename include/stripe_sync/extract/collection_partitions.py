@@ -31,7 +31,13 @@ from stripe_sync.extract.extractors.previews import PreviewExtractor
 from stripe_sync.extract.extractors.references import ReferenceExtractor, RehydratingExtractor
 from stripe_sync.extract.extractors.source_objects import RecordExtractor
 from stripe_sync.extract.lists.page_size import PAGE_SIZE
-from stripe_sync.extract.partitions import Listing, Partition, stored_partition
+from stripe_sync.extract.partitions import (
+    LONG_LISTS,
+    STORED_OBJECTS,
+    Listing,
+    Partition,
+    stored_partition,
+)
 from stripe_sync.extract.relations import containers
 from stripe_sync.records import Condition
 
@@ -116,8 +122,10 @@ class CollectionPartitions:
         for parent, group in self._by_parent(calls):
             # A list that is embedded only when expanded is missing from the stored parent.
             expand = _expanded_lists(group)
+            # What never changes belongs to its parent as a whole, however old its parts are.
+            whole = all(call.read_once for call in group)
             extractor: RecordExtractor = ChildListExtractor(
-                self._context, self._collection, group, since=self._since
+                self._context, self._collection, group, since=None if whole else self._since
             )
             if not any(call.embedded for call in group):
                 evidence = [each for call in group for each in call.evidence]
@@ -128,6 +136,8 @@ class CollectionPartitions:
                 expand=expand,
                 fields=() if expand else _parent_fields(group),
                 use_stored=not expand,
+                since=self._since if whole else None,
+                at_once=LONG_LISTS if whole else STORED_OBJECTS,
             )
         return found
 
@@ -142,11 +152,13 @@ class CollectionPartitions:
         use_stored: bool = True,
         complete: bool = False,
         params: Mapping[str, str] | None = None,
+        since: int | None = None,
+        at_once: int = STORED_OBJECTS,
     ) -> list[Partition]:
         """All objects of another collection, as they are stored or as Stripe lists them.
 
-        ``fields`` and ``condition`` narrow what is read from the warehouse, ``expand``, ``params``
-        and ``complete`` apply to Stripe's lists.
+        ``fields`` and ``condition`` narrow what is read from the warehouse, ``at_once`` of it at a
+        time; ``expand``, ``params``, ``complete`` and ``since`` apply to Stripe's lists.
         """
         if use_stored and await self._is_stored(host):
             stored = self._context.stored
@@ -158,11 +170,13 @@ class CollectionPartitions:
                     set_aside=self._set_aside,
                     fields=fields,
                     condition=condition,
+                    at_once=at_once,
                 )
             ]
         if host.retrieval is Retrieval.TOP_LEVEL_LIST:
             listing = self._listing(host, extractor, expand, complete=complete)
-            return [*listing.partitions(params=params), *await self._of_test_clocks(listing)]
+            own = listing.partitions(params=params, since=since)
+            return [*own, *await self._of_test_clocks(listing)]
         found: list[Partition] = []
         for call in host.lists:
             if call.parent:

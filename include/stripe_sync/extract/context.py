@@ -44,6 +44,10 @@ class StoredRecords(Protocol):
         """Keys of the records of a collection that are not deleted, by the id of their parent."""
         ...
 
+    async def parents(self, collection_id: str, parent_ids: Sequence[str]) -> set[str]:
+        """Those of some parents that a record of a collection belongs to that is not deleted."""
+        ...
+
     async def is_complete(self, collection_id: str) -> bool:
         """Whether every object of a collection, however old, is stored."""
         ...

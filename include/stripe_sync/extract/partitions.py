@@ -34,6 +34,10 @@ log = logging.getLogger(__name__)
 STORED_OBJECTS = 100
 """Stored objects that are extracted from together."""
 
+LONG_LISTS = 4
+"""The same where each may have thousands of children, which are in memory together. Their lists are
+read at the same time: at 0.15 s a request that is the rate that Stripe allows for an endpoint."""
+
 TEST_CLOCKS = "/v1/test_helpers/test_clocks"
 
 
@@ -145,6 +149,7 @@ def stored_partition(
     set_aside: SetAsideObjects,
     fields: Sequence[str] = (),
     condition: Condition | None = None,
+    at_once: int = STORED_OBJECTS,
 ) -> Partition:
     """A partition of the stored objects of a collection.
 
@@ -155,18 +160,19 @@ def stored_partition(
         set_aside: Takes the objects that it fails for.
         fields: Top-level fields that the extractor needs, empty for all.
         condition: Leave out objects that do not meet it.
+        at_once: Objects that are extracted from together, a slice.
     """
 
     async def slices(cursor: JsonObject | None) -> AsyncGenerator[Slice, None]:
         after = cursor["after"] if cursor else ""
         done = cursor.get("done", 0) if cursor else 0
         total = await stored.count(collection.id, condition)
-        if cursor is None and total > STORED_OBJECTS:
+        if cursor is None and total > at_once:
             # The first objects may take long: until they are done, 0 % are.
             yield Slice([], {"after": after, "done": done}, share=0.0)
         more = True
         while more:
-            page = await stored.page(collection.id, after, STORED_OBJECTS, fields, condition)
+            page = await stored.page(collection.id, after, at_once, fields, condition)
             found = await extract_each(
                 extractor,
                 [
@@ -182,7 +188,7 @@ def stored_partition(
             ]
             after = page[-1].upstream_id if page else after
             done += len(page)
-            more = len(page) == STORED_OBJECTS
+            more = len(page) == at_once
             share = min(1.0, done / total) if more and total else 1.0
             yield Slice(items, {"after": after, "done": done} if more else None, share=share)
 

@@ -161,6 +161,17 @@ class CollectionReader:
         extractions += [each async for each in self._contained(objects)]
         return list(await asyncio.gather(*(self._extract(*each) for each in extractions)))
 
+    def long_lists(self, events: Sequence[JsonObject]) -> list[JsonObject]:
+        """Those of some Stripe events after which lists must be read that take many requests."""
+        if not any(call.read_once for call in self._collection.lists):
+            return []
+        return [
+            event
+            for extractor, sources, reported in self._refreshed(events)
+            if isinstance(extractor, ChildListExtractor) and extractor.is_long(sources[0])
+            for event in reported
+        ]
+
     async def embedded_in(self, objects: Sequence[FetchedObject]) -> list[Extracted]:
         """As ``for_changes``, only what the objects contain: it takes no request."""
         extractions = list(self._embedded_lists(objects))

@@ -31,7 +31,7 @@ class SubstreamResult:
 
     Attributes:
         observations: Their states, without a Stripe event: an event belongs to its own object.
-        failed: Stripe events whose substreams could not be read; try them again.
+        failed: Stripe events whose substreams are not read; try them again.
         forbidden: Ids of collections that the key may not read, with the error.
         whole: Whether everything was read that the key may read.
     """
@@ -73,16 +73,21 @@ class Substreams:
         return self._by_host.keys()
 
     async def find(
-        self, events: Sequence[JsonObject], fetched: Sequence[FetchedObject]
+        self,
+        events: Sequence[JsonObject],
+        fetched: Sequence[FetchedObject],
+        *,
+        postpone_long: bool = False,
     ) -> SubstreamResult:
         """Read the objects that may have changed together with others.
 
         Args:
             events: Stripe events, oldest first.
             fetched: The objects that they are about, as far as they still exist.
+            postpone_long: Whether lists that may take many requests are left for another try.
         """
         result = SubstreamResult()
-        found = await self._read(events, fetched, result)
+        found = await self._read(events, fetched, result, postpone_long=postpone_long)
         # These may lead to others: a setup attempt to the mandate that it created.
         await self._read((), found, result)
         result.observations += await self._named_objects(events, fetched, result.observations)
@@ -126,6 +131,8 @@ class Substreams:
         events: Sequence[JsonObject],
         objects: Sequence[FetchedObject],
         result: SubstreamResult,
+        *,
+        postpone_long: bool = False,
     ) -> list[FetchedObject]:
         """Read one level; returns the objects that may lead to the next one."""
         if self._unreadable is None:
@@ -134,8 +141,13 @@ class Substreams:
         related = [name for host_id in hosts for name in self._by_host.get(host_id, ())]
         related += self._by_event if events else ()
         readable = (name for name in dict.fromkeys(related) if name not in self._unreadable)
-        readers = [self._readers[name] for name in readable]
-        found = await asyncio.gather(*(reader.for_changes(objects, events) for reader in readers))
+        reads = []
+        for reader in (self._readers[name] for name in readable):
+            later = reader.long_lists(events) if postpone_long else []
+            result.failed += later
+            rest = [event for event in events if event not in later] if later else events
+            reads.append(reader.for_changes(objects, rest))
+        found = await asyncio.gather(*reads)
         return [obj for each in chain(*found) for obj in self._add(each, result)]
 
     def _add(self, extracted: Extracted, result: SubstreamResult) -> list[FetchedObject]:

@@ -72,6 +72,11 @@ class WarehouseRecords:
         children = self.warehouse.records.children
         return await asyncio.to_thread(children, self.sync.id, collection_id, parent_ids)
 
+    async def parents(self, collection_id: str, parent_ids: Sequence[str]) -> set[str]:
+        """Those of some parents that have a record of a collection."""
+        parents = self.warehouse.records.parents
+        return await asyncio.to_thread(parents, self.sync.id, collection_id, parent_ids)
+
     async def is_complete(self, collection_id: str) -> bool:
         """Whether every object of a collection, however old, is stored and kept up to date."""
         if not self.sync.selects(collection_id):

@@ -63,6 +63,9 @@ class RecordsInMemory:
     ) -> Mapping[str, Sequence[str]]:
         return self.below.get(collection_id, {})
 
+    async def parents(self, collection_id: str, parent_ids: Sequence[str]) -> set[str]:
+        return self.below.get(collection_id, {}).keys() & set(parent_ids)
+
     async def is_complete(self, collection_id: str) -> bool:
         return collection_id in self.complete
 

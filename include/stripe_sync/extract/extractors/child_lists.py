@@ -1,7 +1,8 @@
 """Objects that Stripe lists for each object of a parent collection.
 
 No request is sent where the answer is known: the beginning of many lists is embedded in the parent,
-and some parents have a field that shows that they have no children (``skip`` in the catalogue).
+some parents have a field that shows that they have no children (``skip`` in the catalogue), and
+some lists never change, so that they are read once (``read_once``).
 """
 
 from __future__ import annotations
@@ -77,12 +78,18 @@ class ChildListExtractor(CollectionExtractor):
 
     async def __call__(self, sources: Sequence[SourceObject]) -> list[list[Observation]]:
         """The children of each object, and tombstones of those that are deleted."""
-        child_lists = await self.child_lists(sources)
+        known = await self._read_before(sources)
+        child_lists = await self.child_lists([each for each in sources if each.id not in known])
         complete = [each.parent_id for each in child_lists if each.complete_at]
         stored: Mapping[str, Sequence[str]] = {}
         if complete and self.tombstones and self._return_all_children():
             stored = await self.context.stored.children(self.collection.id, complete)
-        return [self._normalize(each, stored.get(each.parent_id, ())) for each in child_lists]
+        found = (self._normalize(each, stored.get(each.parent_id, ())) for each in child_lists)
+        return [[] if each.id in known else next(found) for each in sources]
+
+    def is_long(self, parent: SourceObject) -> bool:
+        """Whether the children of an object may take many requests, however few others take."""
+        return any(part.call.read_once and not part.is_read for part in self._parts(parent))
 
     async def child_lists(self, parents: Sequence[SourceObject]) -> list[ChildList]:
         """The children of each object, as Stripe sent them; refused lists are left out."""
@@ -99,6 +106,15 @@ class ChildListExtractor(CollectionExtractor):
             elif not part.call.means_no_children(str(error)):
                 refusals.add_object(part.call.path, error, part.parent.id)
         return [self._joined(each, own) for each, own in zip(parents, by_parent, strict=True)]
+
+    async def _read_before(self, sources: Sequence[SourceObject]) -> set[str]:
+        """Ids of the objects whose children never change and are stored.
+
+        All children of an object are stored in one transaction, so that one shows that all are.
+        """
+        if not all(call.read_once for call in self.calls):
+            return set()
+        return await self.context.stored.parents(self.collection.id, [each.id for each in sources])
 
     def _normalize(self, child_list: ChildList, stored: Sequence[str]) -> list[Observation]:
         observations: list[Observation] = []

@@ -305,7 +305,9 @@ class Poller:
             return
         for attempt in count():
             try:
-                processed = await self._processor.process(events, answered_at)
+                # A list of a thousand pages would keep other events waiting: it is read beside
+                # the polls, like what failed.
+                processed = await self._processor.process(events, answered_at, postpone_long=True)
             except MalformedObject as error:
                 raise _ProcessingFailed from error
             except StripeSyncError:

@@ -169,6 +169,15 @@ class RecordQueries:
                 children.setdefault(str(row[0]), []).append(str(row[1]))
         return children
 
+    def parents(self, sync_id: UUID, collection_id: str, parent_ids: Sequence[str]) -> set[str]:
+        """Those of some ids of parents that have a record of a collection that is not deleted."""
+        parent = sa.func.unnest(sa.literal(list(parent_ids), sa.ARRAY(sa.Text))).column_valued("asked")
+        # One record is enough: a parent may have thousands.
+        has_record = sa.exists().where(
+            *_present(sync_id, collection_id), _records.c.parent_id == parent
+        )
+        return set(self._keys(sa.select(parent).where(has_record)))
+
     def _keys(self, query: sa.Select[Any]) -> list[str]:
         with explain(self.engine.url), self.engine.connect() as connection:
             return [str(row[0]) for row in connection.execute(query)]

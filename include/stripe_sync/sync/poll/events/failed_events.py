@@ -2,6 +2,7 @@
 
 Two kinds fail: an event whose object cannot be fetched is not stored yet; an event whose related
 objects cannot be read (a child list, a referenced object) is stored, and only these are missing.
+Nor are those that take many requests read with the first try, while other events wait.
 
 Later events of an object wait behind its failed ones, so that its changes are stored in order. An
 object that cannot be fetched for ten minutes is stored as its events report it, and fetched later

@@ -98,6 +98,7 @@ class EventProcessor:
         answered_at: datetime,
         *,
         overdue: Container[str] = (),
+        postpone_long: bool = False,
     ) -> ProcessedEvents:
         """Process a batch of Stripe events.
 
@@ -105,6 +106,7 @@ class EventProcessor:
             events: Oldest first.
             answered_at: When Stripe answered with them.
             overdue: Ids of those that are stored with their own payload if the fetch fails again.
+            postpone_long: Whether lists that may take many requests are left for another try.
         """
         objects = self._route(events)
         expected_hashes = await self._resolve(objects, answered_at)
@@ -114,7 +116,9 @@ class EventProcessor:
                 changed.give_up()
         existing = {e["id"] for each in objects if each.state is not None for e in each.events}
         events = self._sorted(events, existing)
-        substreams = await self._substreams.find(events, _fetched_objects(objects))
+        substreams = await self._substreams.find(
+            events, _fetched_objects(objects), postpone_long=postpone_long
+        )
         failed = {event["id"]: event for each in objects if each.failed for event in each.events}
         unfinished = {e["id"]: e for e in substreams.failed if e["id"] not in failed}
         observations = self._emit(events, objects, failed, answered_at)
