@@ -23,6 +23,7 @@ EVERY = [collection.name for collection in CATALOG.values()]
 KEYS: dict[str, Callable[[Any], str]] = {
     "capability": lambda o: f"{o['account']}:{o['id']}",
     "line_item": lambda o: f"{o['invoice']}:{o['id']}",
+    "payout_balance_transaction": lambda o: f"{o.get('payout')}:{o['id']}",
     "usage_record_summary": lambda o: ":".join(
         str(part) if part is not None else ""
         for part in (o["subscription_item"], o["period"]["start"], o["period"]["end"])
@@ -86,6 +87,8 @@ class Shop:
             accounts = {account["id"]: account for account in self.objects("account")}
             owner = accounts.get(obj["account"])  # the platform itself is no connected account
             return owner is not None and not any(r.matches(owner) for r in collection.lists[0].skip)
+        if collection.name == "payout_balance_transaction":
+            return "payout" in obj
         return True
 
     def _previews(self, collection: Collection) -> Iterator[str]:

@@ -20,6 +20,7 @@ import pytest
 from e2e.conftest import RUN_SECONDS, Up, greeting, start, stop, warehouse_url
 from stripe_stack.airflow.api import AirflowApi
 from stripe_stack.settings import stack_secrets
+from stripe_sync.catalog import load_catalog
 
 pytestmark = pytest.mark.e2e
 
@@ -104,7 +105,7 @@ def test_from_the_sandbox_to_a_real_key_and_a_new_warehouse(
     with started(folder, **real, WAREHOUSE_URL=empty_database_url) as third:
         assert "rebuilt from the lake" in third.said
         wait_for(CUSTOMERS, empty_database_url, lambda rows: ("Real",) in rows)
-        wait_for(STATUS, empty_database_url, lambda rows: len(rows) == 62)
+        wait_for(STATUS, empty_database_url, lambda rows: len(rows) == len(load_catalog()))
         wait_for(SETTING, empty_database_url, lambda rows: rows == [(3.0,)])
 
     with started(folder, **up.ports) as fourth:

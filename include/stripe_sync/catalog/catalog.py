@@ -37,11 +37,8 @@ class Catalog(Mapping[str, Collection]):
         self.parent_only: Mapping[str, Collection] = {
             each.id: each for each in ordered if each.parent_only
         }
-        # A preview has the object name of the invoice that it may become, but is no invoice.
         self._by_object = {
-            each.object: (each,)
-            for each in self._collections.values()
-            if each.retrieval is not Retrieval.PREVIEW
+            each.object: (each,) for each in self._collections.values() if each.is_routed
         }
 
     def __hash__(self) -> int:

@@ -175,16 +175,21 @@ def _event_problems(collection: Collection) -> Iterator[str]:
 def _related_collections(collection: Collection) -> set[str]:
     named = {call.parent for call in collection.lists + collection.fallback_lists}
     named |= {source.collection for source in collection.sources}
-    named.add(collection.preview.parent if collection.preview else None)
+    named |= {collection.preview.parent if collection.preview else None, collection.objects_of}
     calls = (*collection.lists, collection.preview)
     named |= {each.collection for call in calls if call for each in call.evidence}
     return {name for name in named if name is not None}
 
 
 def _routing_problems(collections: list[Collection]) -> Iterator[str]:
-    """The object name decides the collection of a payload, so only previews may share one."""
-    names = Counter(c.object for c in collections if c.retrieval is not Retrieval.PREVIEW)
+    """The object name decides the collection of a payload, so others may share it only."""
+    names = Counter(c.object for c in collections if c.is_routed)
     yield from (f"object {name} belongs to {n} collections" for name, n in names.items() if n > 1)
+    by_id = {each.id: each for each in collections}
+    for each in collections:
+        owner = by_id.get(each.objects_of or each.id)
+        if owner and owner.object != each.object:
+            yield f"{each.id}: its objects cannot be those of {owner.id}"
 
 
 def _reread_problems(collections: list[Collection]) -> Iterator[str]:

@@ -135,8 +135,12 @@ class Collection(CatalogModel):
         title: Name in the user interface, ``Customer Balance Transaction``.
         object: The ``object`` string in payloads.
         view: Name of the typed view in schema ``stripe``.
+        beyond_spec: Whether it is more than the 62 collections that were specified.
         parent_only: Whether it is read only to find the children of its objects, and not stored
             unless a sync includes it.
+        objects_of: Catalogue id of the collection that its objects belong to as well, where this
+            one is about their parent: which of them a payout consists of. None where they are its
+            own.
         id_prefixes: Usual prefixes of ids; empty where ids have none or are chosen by the user.
         reusable_ids: Whether an id may be used again after its object was deleted: users choose it.
         key: Paths into the payload that together identify an object; ``("id",)`` mostly.
@@ -171,7 +175,9 @@ class Collection(CatalogModel):
     title: str
     object: str
     view: str
+    beyond_spec: bool = False
     parent_only: bool = False
+    objects_of: str | None = None
     id_prefixes: tuple[str, ...] = ()
     reusable_ids: bool = False
     key: tuple[str, ...] = ("id",)
@@ -202,6 +208,14 @@ class Collection(CatalogModel):
     def name(self) -> str:
         """The short name, ``customer`` for ``stripe:customer``."""
         return self.id.removeprefix(ID_PREFIX)
+
+    @property
+    def is_routed(self) -> bool:
+        """Whether an object belongs to it wherever it appears, because of its ``object`` string.
+
+        A preview has that of the invoice that it may become, but is no invoice.
+        """
+        return self.retrieval is not Retrieval.PREVIEW and self.objects_of is None
 
     @property
     def listed_by_time(self) -> bool:

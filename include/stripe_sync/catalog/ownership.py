@@ -14,7 +14,7 @@ from typing import Any
 
 from stripe_sync.catalog.calls import reference
 from stripe_sync.catalog.catalog import Catalog, load_catalog
-from stripe_sync.catalog.model import ID_PREFIX, STRIPE_EVENTS, Retrieval
+from stripe_sync.catalog.model import ID_PREFIX, STRIPE_EVENTS
 from stripe_sync.catalog.references import reference_paths
 from stripe_sync.records.canonical_json import JsonObject
 
@@ -95,9 +95,7 @@ class Ownership:
     def __init__(self, catalog: Catalog) -> None:
         every = (*catalog.values(), *catalog.parent_only.values())
         self._collections = {each.id: each for each in every}
-        self._by_kind = {
-            each.object: each.id for each in every if each.retrieval is not Retrieval.PREVIEW
-        }
+        self._by_kind = {each.object: each.id for each in every if each.is_routed}
         self._roots = {name: _tree(paths) for name, paths in reference_paths().items()}
 
     def kept(self, collection_id: str) -> frozenset[str]:

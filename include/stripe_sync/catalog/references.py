@@ -65,9 +65,7 @@ class References:
 
     def __init__(self, catalog: Catalog) -> None:
         by_object = {
-            each.object: each
-            for each in catalog.values()
-            if each.retrieval is not Retrieval.PREVIEW and each.key == ("id",)
+            each.object: each for each in catalog.values() if each.is_routed and each.key == ("id",)
         }
         self._roots: dict[str, _Node] = {}
         for host_id, paths in reference_paths().items():

@@ -212,6 +212,16 @@ def test_a_preview_may_share_its_object_name() -> None:
     assert [row.name for row in rows.route("widget")] == ["widget"]
 
 
+def test_a_collection_about_the_objects_of_another_shares_their_object_name() -> None:
+    about = part(objects_of="stripe:widget", object="widget")
+    rows = catalog(widget(), about)
+    assert [row.name for row in rows.route("widget")] == ["widget"]
+    with pytest.raises(CatalogError, match="its objects cannot be those of stripe:widget"):
+        catalog(widget(), {**about, "object": "part"})
+    with pytest.raises(CatalogError, match="stripe:part: refers to stripe:gone"):
+        catalog(widget(), {**about, "objects_of": "stripe:gone"})
+
+
 @pytest.mark.parametrize("params", [{}, {"widget": "w_1"}, {"a": "{widget}", "b": "{part}"}])
 def test_a_preview_has_exactly_one_placeholder(params: dict[str, str]) -> None:
     preview = {"path": "/v1/preview", "parent": "stripe:widget", "params": params}

@@ -113,7 +113,9 @@ async def test_a_list_that_is_refused_for_one_parent_costs_only_its_children(
     parents = {parent for parent in whole.parents.values() if parent}
     endpoint = f"GET {re.sub('{[a-z_]+}', '*', path)}"
     shop.control.fault("refuse", endpoint=endpoint, status=status, next=1, code="no")
-    part = await read(shop, collection, {name: [f"ghost of {name}"] for name in parents})
+    # Where something is stored below a parent, a list that is read once is not asked for.
+    ghosts = {} if collection.lists[0].read_once else {n: [f"ghost of {n}"] for n in parents}
+    part = await read(shop, collection, ghosts)
     prefix = f"in part: without {path} of "
     assert part.message is not None
     assert part.message.startswith(prefix)

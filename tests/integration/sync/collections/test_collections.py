@@ -173,7 +173,7 @@ def test_a_missing_permission_for_children_is_reported(harness: SyncHarness) -> 
     # The children of customers and invoices need the same permissions.
     readable = {
         *("customer", "customer_balance_transaction", "tax_id"),
-        *("invoice", "invoiceitem", "line_item"),
+        *("invoice", "invoice_payment", "invoiceitem", "line_item"),
     }
     # What hangs on customers is read; what hangs on others is named in the message.
     in_part = {"bank_account", "discount", "source"}

@@ -94,6 +94,22 @@ async def test_a_skipped_parent_takes_no_request_and_deletes_nothing() -> None:
         assert made.targets == []
 
 
+PAID = {"automatic": True, "status": "paid", "reconciliation_status": "completed"}
+
+
+async def test_a_list_that_never_changes_is_read_once() -> None:
+    transaction = {"id": "txn_1", "object": "balance_transaction"}
+    async with reads(page(transaction), page(transaction)) as made:
+        name = "payout_balance_transaction"
+        made.stored.below[f"stripe:{name}"] = {"po_1": ["po_1:txn_1"]}
+        stored, new = (SourceObject({**PAID, "id": f"po_{n}"}, EARLIER) for n in (1, 2))
+        assert keys(await extract(made, name, stored)) == [[]]
+        assert made.targets == []
+        assert keys(await extract(made, name, new)) == [["po_2:txn_1"]]
+        # Where the list may change, both are asked for.
+        assert keys(await extract(made, name, stored, read_once=False)) == [["po_1:txn_1"]]
+
+
 async def test_a_parent_that_is_gone_deletes_no_children() -> None:
     async with reads(error(404, code="resource_missing", message="No such invoice")) as made:
         made.stored.below["stripe:line_item"] = {"in_1": ["in_1:il_9"]}
