@@ -192,3 +192,38 @@ def test_printed_queries_have_an_answer(views: Warehouse, title: str) -> None:
     query = printed_queries()[title].replace("'…'", f"'{sync['id']}'").replace("1234", "0")
     rows = views.execute(query).fetchall()
     assert rows or "interval '1 minute'" in query
+
+
+def answer(views: Warehouse, question: str) -> list[dict[str, Any]]:
+    """The rows of a query that the README prints below a question."""
+    return views.execute(printed_queries()[f"-- {question}"]).fetchall()
+
+
+def test_the_readme_tells_which_payment_paid_which_invoice(views: Warehouse) -> None:
+    rows = answer(views, "which payment paid which invoice")
+    charges = {row["id"]: row for row in views.execute("SELECT * FROM stripe.charges")}
+    invoices = {row["number"]: row for row in views.execute("SELECT * FROM stripe.invoices")}
+    assert len(rows) > 50
+    for row in rows:
+        charge, invoice = charges[row["charge"]], invoices[row["number"]]
+        assert row["amount_paid"] == charge["amount"] == invoice["amount_paid"] > 0
+        assert charge["payment_intent"] == row["payment_intent"]
+
+
+def test_the_readme_tells_what_payouts_consist_of(views: Warehouse) -> None:
+    sums: dict[tuple[str, int], int] = {}
+    for row in answer(
+        views,
+        "what each automatic payout consists of: without its own transaction it adds up",
+    ):
+        key = row["payout"], row["amount"]
+        sums[key] = sums.get(key, 0) + int(row["minor_units"])
+    assert len(sums) > 20
+    assert all(total == amount for (_, amount), total in sums.items())
+    transactions = answer(
+        views, "the payout of each balance transaction, null where there is none or a manual one"
+    )
+    found = views.execute("SELECT id FROM stripe.balance_transactions").fetchall()
+    assert len(transactions) == len({row["id"] for row in transactions}) == len(found)
+    paid_out = {row["payout"] for row in transactions} - {None}
+    assert paid_out == {payout for payout, _ in sums}
