@@ -171,7 +171,8 @@ class RecordQueries:
 
     def parents(self, sync_id: UUID, collection_id: str, parent_ids: Sequence[str]) -> set[str]:
         """Those of some ids of parents that have a record of a collection that is not deleted."""
-        parent = sa.func.unnest(sa.literal(list(parent_ids), sa.ARRAY(sa.Text))).column_valued("asked")
+        asked = sa.literal(list(parent_ids), sa.ARRAY(sa.Text))
+        parent = sa.func.unnest(asked).column_valued("asked")
         # One record is enough: a parent may have thousands.
         has_record = sa.exists().where(
             *_present(sync_id, collection_id), _records.c.parent_id == parent
