@@ -16,6 +16,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from shop import CATALOG, EVERY, BackfilledShop, Shop
+from stripe_stack.generate.linked_columns import LINKED_COLUMNS
 from stripe_stack.generate.project import Places
 from stripe_sync.catalog import Retrieval
 from stripe_sync.catalog.fields import Field, FieldKind, read_fields
@@ -92,6 +93,7 @@ def expected_columns(name: str) -> dict[str, str]:
         columns[field] = TYPES[meaning.kind]
         if meaning.kind is FieldKind.TIMESTAMP:
             columns[f"{field}_ts"] = MOMENT
+    columns |= {column.name: "text" for column in LINKED_COLUMNS.get(row.id, ())}
     return {**columns, **STREAM, **({"_parent_id": "text"} if row.parents else {})}
 
 
@@ -227,3 +229,13 @@ def test_the_readme_tells_what_payouts_consist_of(views: Warehouse) -> None:
     assert len(transactions) == len({row["id"] for row in transactions}) == len(found)
     paid_out = {row["payout"] for row in transactions} - {None}
     assert paid_out == {payout for payout, _ in sums}
+
+
+def test_invoices_and_payments_name_each_other(views: Warehouse) -> None:
+    rows = views.execute(
+        "SELECT i.id, i.charge, i.payment_intent, c.invoice AS of_charge, p.invoice AS of_intent"
+        " FROM stripe.invoices i JOIN stripe.charges c ON c.id = i.charge"
+        " JOIN stripe.payment_intents p ON p.id = i.payment_intent WHERE i.status = 'paid'"
+    ).fetchall()
+    assert len(rows) > 50
+    assert all(row["id"] == row["of_charge"] == row["of_intent"] for row in rows)

@@ -93,6 +93,30 @@ select
     typed.quote as quote,
     typed.subscription as subscription,
     typed.tax as tax,
+    (
+        select coalesce(payments.charge, intents.latest_charge)
+        from {{ source('typed_tables', 'invoice_payments') }} as payments
+        left join {{ source('typed_tables', 'payment_intents') }} as intents
+            on intents.id = payments.payment_intent and intents._sync_id = payments._sync_id
+        where
+            payments._sync_id = typed._sync_id
+            and payments.invoice = typed.id
+            and not payments._deleted
+        order by payments.status = 'paid' desc, payments.is_default desc, payments.created desc
+        limit 1
+    ) as charge,
+    (
+        select payments.payment_intent
+        from {{ source('typed_tables', 'invoice_payments') }} as payments
+        left join {{ source('typed_tables', 'payment_intents') }} as intents
+            on intents.id = payments.payment_intent and intents._sync_id = payments._sync_id
+        where
+            payments._sync_id = typed._sync_id
+            and payments.invoice = typed.id
+            and not payments._deleted
+        order by payments.status = 'paid' desc, payments.is_default desc, payments.created desc
+        limit 1
+    ) as payment_intent,
     typed._sync_id as _sync_id,
     typed._deleted as _deleted,
     typed._updated_at as _updated_at,

@@ -49,6 +49,18 @@ select
     typed.status as status,
     stripe_sync.json_value(payload.object -> 'transfer_data') as transfer_data,
     typed.transfer_group as transfer_group,
+    (
+        select payments.invoice
+        from {{ source('typed_tables', 'invoice_payments') }} as payments
+        left join {{ source('typed_tables', 'payment_intents') }} as intents
+            on intents.id = payments.payment_intent and intents._sync_id = payments._sync_id
+        where
+            payments._sync_id = typed._sync_id
+            and payments.payment_intent = typed.id
+            and not payments._deleted
+        order by payments.status = 'paid' desc, payments.is_default desc, payments.created desc
+        limit 1
+    ) as invoice,
     typed._sync_id as _sync_id,
     typed._deleted as _deleted,
     typed._updated_at as _updated_at,

@@ -7,9 +7,10 @@ field's name, followed by a ``timestamptz`` under the name plus ``_ts``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from stripe_stack.generate.column import Column
 from stripe_stack.generate.glossary import Glossary
+from stripe_stack.generate.linked_columns import LINKED_COLUMNS
 from stripe_stack.generate.sql_names import quoted
 from stripe_sync.catalog.fields import Field, FieldKind
 from stripe_sync.catalog.model import Collection
@@ -26,23 +27,6 @@ _TYPES: Mapping[FieldKind, str] = {
     FieldKind.JSON: "jsonb",
 }
 MOMENT = "timestamp with time zone"
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of a view.
-
-    Attributes:
-        name: Its name, unquoted.
-        expression: SQL expression before ``as`` in the model.
-        data_type: Its type in Postgres.
-        description: Its meaning.
-    """
-
-    name: str
-    expression: str
-    data_type: str
-    description: str
 
 
 STREAM_COLUMNS = (
@@ -83,6 +67,7 @@ def view_columns(
         columns.append(Column(name, _expression(name, field), _TYPES[field.kind], text))
         if field.kind is FieldKind.TIMESTAMP:
             columns.append(_moment(name, meaning))
+    columns += LINKED_COLUMNS.get(collection.id, ())
     columns += STREAM_COLUMNS
     if collection.parents:
         columns.append(_parent(collection))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from stripe_stack.generate.columns import MOMENT, Column
+from stripe_stack.generate.column import Column
+from stripe_stack.generate.columns import MOMENT
 from stripe_stack.generate.models import HEADER
 from stripe_stack.generate.properties import render_column
 from stripe_stack.generate.sql_names import quoted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from stripe_stack.generate.columns import Column
+from stripe_stack.generate.column import Column
 from stripe_stack.generate.sql_names import quoted
 from stripe_sync.catalog.fields import Field, nested_fields
 from stripe_sync.catalog.model import Collection

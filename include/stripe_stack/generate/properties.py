@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from stripe_stack.generate.columns import Column
+from stripe_stack.generate.column import Column
 from stripe_stack.generate.models import HEADER
 from stripe_stack.generate.sql_names import RESERVED
 from stripe_sync.catalog.fields import Field
