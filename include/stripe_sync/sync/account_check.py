@@ -171,8 +171,6 @@ class _Check:
         credential = self.connections.credential
         if sync.livemode != credential.livemode:
             raise self._other_account(sync, account_id)
-        if account_id is None and sync.account_id == unknown_account(credential):
-            return sync.account_id
         if account_id is not None:
             resource_id = ids.resource_id(account_id, livemode=sync.livemode)
             if account_id == sync.account_id or resource_id == sync.resource_id:
@@ -180,7 +178,9 @@ class _Check:
             if not sync.account_id.startswith(_UNKNOWN):
                 raise self._other_account(sync, account_id)
         if sync.key_fingerprint == key_fingerprint(credential):
-            return account_id or sync.account_id  # it was checked before with this very key
+            return account_id or sync.account_id  # the last one to be checked was this very key
+        if sync.key_fingerprint is None and sync.account_id == unknown_account(credential):
+            return account_id or sync.account_id  # it is the first one
         owned = await self._owns_stored_objects(api, sync)
         if owned is False:
             raise self._other_account(sync, account_id)

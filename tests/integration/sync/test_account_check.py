@@ -119,6 +119,18 @@ def test_two_accounts_that_cannot_be_read_never_flow_into_one_sync(
     assert harness.sql("SELECT count(*) FROM stripe_raw.records") == [(3,)]
 
 
+def test_the_first_key_of_a_sync_is_compared_with_what_another_one_has_stored(
+    harness: SyncHarness,
+) -> None:
+    hide_accounts(harness)
+    harness.sandbox.control.seed({"customer": 3})
+    harness.backfill("product")  # nothing is stored, so a key of any account fits
+    other_account(harness).backfill("customer")
+    with pytest.raises(ConfigurationError, match="the key is for another account"):
+        harness.backfill("customer")
+    assert harness.sql("SELECT count(*) FROM stripe_raw.records") == [(3,)]
+
+
 def test_a_known_account_is_not_mixed_with_one_that_cannot_be_read(harness: SyncHarness) -> None:
     harness.sandbox.control.seed({"customer": 3})
     harness.backfill("customer")
