@@ -37,7 +37,7 @@ from stripe_airflow.runs.sync_admin import run_action
 def stripe_sync_admin() -> None:
     @task(retry_policy=STRIPE_RETRY_POLICY, show_return_value_in_logs=False)
     def change(params: Any = None, ti: Any = None) -> list[dict[str, Any]]:
-        runs, changed = run_action(params)
+        runs, changed = run_action(params, is_retry=ti.try_number > 1)
         ti.xcom_push("sync", changed)
         return runs
 

@@ -267,7 +267,7 @@ def test_connected_accounts_get_a_sync_and_a_backfill_each(api: ApiServer, sandb
     [sync], [run] = done["syncs"], done["runs"]
     assert (sync["connected_account"], done["present"]) == ("acct_2", ["acct_1"])
     assert (run["dag_id"], run["state"]) == ("stripe_backfill", "queued")
-    assert run["run_id"].startswith(f"connected__{sync['name']}__")
+    assert run["run_id"].startswith(f"first__{sync['name']}__")
     assert api.call("op", "POST", path, json={"accounts": ["all"]}).json()["syncs"] == []
 
 

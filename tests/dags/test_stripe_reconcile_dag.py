@@ -12,6 +12,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from stripe_airflow.hooks.connections import SyncConnections, connections_for
 from stripe_airflow.hooks.warehouse import warehouse_url as warehouse_url_of
+from stripe_airflow.runs.backfill import first_backfill
 from stripe_airflow.runs.connected import connect_accounts
 from stripe_airflow.runs.reconcile import plan_reconcile_run, summarize_run
 from stripe_sync import (
@@ -242,6 +243,19 @@ def test_new_connected_accounts_get_a_sync_and_a_backfill_once(
     assert {str(task.state) for task in tasks["backfill_new"]} == {"skipped"}
     for name in names:
         backfill(connections_for(name), name)
+    assert connect_accounts(DUE) == ([], {})
+
+
+def test_a_sync_gets_the_backfill_that_its_creator_did_not_start(warehouse_url: str) -> None:
+    for name, wanted in (("eu", True), ("us", False)):
+        options = {"collections": ["product"], "connection_id": "stripe_default"}
+        create_sync(warehouse_url, name, livemode=False, backfill=wanted, **options)
+
+    [run], failed = connect_accounts(DUE)
+
+    assert (run, failed) == (first_backfill(get_sync(warehouse_url, "eu")), {})
+    assert connect_accounts({**DUE, "sync": "us"}) == ([], {})
+    backfill(connections_for("eu"), "eu")
     assert connect_accounts(DUE) == ([], {})
 
 

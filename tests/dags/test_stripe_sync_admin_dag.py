@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from stripe_sync import SyncNotFound, describe_syncs, get_sync
+from stripe_airflow.params import sync_admin_params
+from stripe_airflow.runs.sync_admin import run_action
+from stripe_sync import SyncConflict, SyncNotFound, create_sync, describe_syncs, get_sync
 
 pytestmark = pytest.mark.usefixtures("airflow_database", "connections")
 
@@ -60,9 +62,25 @@ def test_a_new_sync_starts_with_its_backfill(dags: dict[str, Any], warehouse_url
     assert run(dags, "create", "uk", connection_id="stripe_default", backfill=False) == "success"
 
     with create_session() as session:
-        runs = session.query(DagRun).filter(DagRun.run_id.like("create__%"))
+        runs = session.query(DagRun).filter(DagRun.run_id.like("first__u%"))
         assert [each.conf for each in runs] == [{"sync": "us"}]
     assert [sync.name for sync in describe_syncs(warehouse_url)] == ["uk", "us"]
+
+
+def test_a_task_that_was_killed_before_its_sync_had_a_backfill_is_retried(
+    warehouse_url: str,
+) -> None:
+    form = {name: param.value for name, param in sync_admin_params().items()}
+    form |= {"action": "create", "sync": "us", "connection_id": "stripe_default"}
+    [first], created = run_action(form)
+
+    assert run_action(form, is_retry=True) == ([first], created)
+
+    with pytest.raises(SyncConflict):
+        run_action(form)
+    create_sync(warehouse_url, "uk", livemode=False)  # somebody else's
+    with pytest.raises(SyncConflict):
+        run_action({**form, "sync": "uk"}, is_retry=True)
 
 
 @pytest.mark.parametrize("mistake", [{"live": True}, {"connection_id": "stripe_typo"}])

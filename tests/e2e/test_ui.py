@@ -178,7 +178,7 @@ def test_a_sync_is_made_by_forms_and_taken_to_production(up: Up, browser: Any) -
     trigger(up, browser, "stripe_sync_admin", action="create", sync="shop", collections="Customer")
     wait_for_customers(up, [("shop", "done", 3)])
     browser.get(f"{up.base}/dags/stripe_backfill/runs")
-    shows(browser, "create__shop__", "Success")
+    shows(browser, "first__shop__", "Success")
 
     live = {"source": "shop", "target": "shop-live", "connection_id": "stripe_shop_live"}
     trigger(up, browser, "stripe_replicate", apply=True, **live)

@@ -164,7 +164,10 @@ def resume_if_connected(connections: Connections, sync: str) -> bool:
 
 
 def syncs_to_backfill(warehouse_url: str) -> list[SyncInfo]:
-    """Active syncs of connected accounts that were never backfilled, by name.
+    """Active syncs whose first backfill is to be started, by name.
+
+    Those that were created for a backfill which never began, and all of connected accounts that
+    were never backfilled.
 
     Args:
         warehouse_url: The warehouse.

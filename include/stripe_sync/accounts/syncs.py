@@ -164,7 +164,12 @@ def get_sync(warehouse_url: str, sync: str) -> SyncInfo:
 
 
 def create_sync(
-    warehouse_url: str, name: str, *, livemode: bool, **values: Unpack[SyncChanges]
+    warehouse_url: str,
+    name: str,
+    *,
+    livemode: bool,
+    backfill: bool = False,
+    **values: Unpack[SyncChanges],
 ) -> SyncInfo:
     """Create a sync. Its account is learnt when it first runs, which is when its key is needed.
 
@@ -172,6 +177,7 @@ def create_sync(
         warehouse_url: The warehouse.
         name: Lower-case letters, digits, ``-`` and ``_``; up to 100 characters.
         livemode: Whether its key is a live mode key.
+        backfill: Whether it is to be backfilled: then ``syncs_to_backfill`` names it until it is.
         **values: See :class:`SyncChanges`.
 
     Raises:
@@ -187,7 +193,7 @@ def create_sync(
         ('active', None, ('stripe:customer',))
     """
     check_name(name)
-    columns = columns_of(None, values)
+    columns = columns_of(None, values) | {"backfill_wanted": backfill}
     with open_warehouse(warehouse_url) as warehouse:
         return SyncInfo.of(create_row(warehouse, name, livemode=livemode, columns=columns))
 

@@ -11,7 +11,7 @@ from stripe_airflow.api.routing import Route
 from stripe_airflow.api.runs import trigger
 from stripe_airflow.hooks.connections import connections_for
 from stripe_airflow.hooks.warehouse import warehouse_url
-from stripe_airflow.runs.connected import backfill_run
+from stripe_airflow.runs.backfill import first_backfill
 from stripe_sync import get_sync, list_connected_accounts, sync_connected_accounts
 
 router = APIRouter(prefix="/v1/syncs/{sync_id}", tags=["connected accounts"], route_class=Route)
@@ -36,7 +36,7 @@ def sync_accounts(
     done = sync_connected_accounts(connections_for(sync.name), sync.name, body.accounts)
     runs = []
     for each in done.created if body.backfill else ():
-        run = backfill_run(each)
+        run = first_backfill(each)
         name = user.get_name()
         runs.append(
             trigger(BACKFILL_DAG, run["conf"], user_name=name, run_id=run["trigger_run_id"])

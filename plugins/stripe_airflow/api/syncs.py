@@ -37,6 +37,7 @@ from stripe_airflow.api.runs import trigger
 from stripe_airflow.hooks.connections import connections_for, is_live_key
 from stripe_airflow.hooks.lake import StripeLakeHook
 from stripe_airflow.hooks.warehouse import warehouse_url
+from stripe_airflow.runs.backfill import first_backfill
 from stripe_sync import (
     ConfigurationError,
     StripeError,
@@ -92,10 +93,15 @@ def create_with_backfill(body: NewSync, *, user_name: str) -> CreatedSync:
         _check_alone(body, changes)
         changes["connection_id"] = _imported(body.credential)
     livemode = _livemode(body, changes.get("connection_id"))
-    sync = create_sync(warehouse_url(), body.name, livemode=livemode, **changes)
+    sync = create_sync(
+        warehouse_url(), body.name, livemode=livemode, backfill=body.backfill, **changes
+    )
     run = None
     if body.backfill:
-        run = trigger(BACKFILL_DAG, {"sync": sync.name}, user_name=user_name)
+        first = first_backfill(sync)
+        run = trigger(
+            BACKFILL_DAG, first["conf"], user_name=user_name, run_id=first["trigger_run_id"]
+        )
     return CreatedSync(sync=sync, run=run)
 
 

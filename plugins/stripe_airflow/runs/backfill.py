@@ -15,7 +15,9 @@ from stripe_airflow.pools import BACKFILL_POOL
 from stripe_airflow.reporting import format_table
 
 if TYPE_CHECKING:
-    from stripe_sync import SyncSettings
+    from datetime import datetime
+
+    from stripe_sync import SyncInfo, SyncSettings
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,32 @@ _COLUMNS = ("collection", "status", "objects", "missing", "requests", "seconds",
 
 Task = dict[str, Any]
 """Arguments of the backfill operator for one collection."""
+
+Trigger = dict[str, Any]
+"""Arguments of ``TriggerDagRunOperator`` for one run: ``trigger_run_id`` and ``conf``."""
+
+
+def first_backfill(sync: SyncInfo) -> Trigger:
+    """The first run of ``stripe_backfill`` for a sync; the same id however often it is asked for.
+
+    So a run that still waits for its turn is not triggered again.
+    """
+    return backfill_trigger("first", sync.name, sync.created_at)
+
+
+def backfill_trigger(why: str, sync: str, at: datetime, collections: Sequence[str] = ()) -> Trigger:
+    """A run of ``stripe_backfill`` with an id that follows from its reason.
+
+    Args:
+        why: Beginning of the id.
+        sync: Name of the sync.
+        at: When the reason arose.
+        collections: Short names; empty for all.
+    """
+    conf: dict[str, Any] = {"sync": sync}
+    if collections:
+        conf["collections"] = [*collections]
+    return {"trigger_run_id": f"{why}__{sync}__{at.isoformat()}", "conf": conf}
 
 
 def plan_backfill_run(params: Mapping[str, Any]) -> tuple[list[Task], list[Task]]:

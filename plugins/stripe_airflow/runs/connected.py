@@ -1,4 +1,4 @@
-"""Connected accounts of Connect platforms: new ones get a sync and a backfill."""
+"""Connected accounts of Connect platforms get syncs, and new syncs their first backfill."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 from stripe_airflow.hooks.connections import SyncConnections
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.pools import BACKFILL_POOL
+from stripe_airflow.runs.backfill import Trigger, backfill_trigger, first_backfill
 from stripe_sync import ConfigurationError
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from stripe_sync import SyncInfo
 
 log = logging.getLogger(__name__)
@@ -27,13 +26,11 @@ TRIGGER_KWARGS: dict[str, Any] = {
 }
 """Arguments of the tasks that trigger a backfill, one for each sync."""
 
-Trigger = dict[str, Any]
-"""Arguments of ``TriggerDagRunOperator`` for one backfill."""
-
 
 def connect_accounts(params: Mapping[str, Any]) -> tuple[list[Trigger], dict[str, str]]:
     """Create syncs for new connected accounts, resume those that have access again.
 
+    Of any sync the first backfill is started, if whoever created it for one did not come so far.
     Runs of chosen collections, windows or everything leave the accounts alone.
 
     Args:
@@ -62,23 +59,8 @@ def connect_accounts(params: Mapping[str, Any]) -> tuple[list[Trigger], dict[str
             # Whatever it is, it concerns this sync only.
             log.exception("The connected accounts of sync %s are left as they are", sync.name)
             failed[sync.name] = str(error)
-    new = [backfill_run(sync) for sync in _chosen(syncs_to_backfill(url), params["sync"])]
+    new = [first_backfill(sync) for sync in _chosen(syncs_to_backfill(url), params["sync"])]
     return [*new, *resumed], failed
-
-
-def backfill_run(sync: SyncInfo) -> Trigger:
-    """The first run of ``stripe_backfill`` for a sync; the same id however often it is asked for.
-
-    So a run that still waits for its turn is not triggered again.
-    """
-    return _trigger("connected", sync.name, sync.created_at, [])
-
-
-def _trigger(why: str, sync: str, at: datetime, collections: Sequence[str]) -> Trigger:
-    return {
-        "trigger_run_id": f"{why}__{sync}__{at.isoformat()}",
-        "conf": {"sync": sync, "collections": [*collections]},
-    }
 
 
 def _chosen(syncs: Sequence[SyncInfo], name: str | None) -> list[SyncInfo]:
@@ -118,4 +100,6 @@ def _resume(connections: SyncConnections, sync: SyncInfo) -> list[Trigger]:
     states = status(found, sync.name)
     unfinished = [state.collection for state in states if state.status.is_unfinished]
     resumed_at = get_sync(warehouse_url(), sync.name).updated_at
-    return [_trigger("resumed", sync.name, resumed_at, unfinished)] if unfinished else []
+    if not unfinished:
+        return []
+    return [backfill_trigger("resumed", sync.name, resumed_at, unfinished)]

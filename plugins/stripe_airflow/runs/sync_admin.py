@@ -10,20 +10,25 @@ from typing import TYPE_CHECKING, Any
 from stripe_airflow.hooks.connections import is_live_key, stripe_conn_id_of
 from stripe_airflow.hooks.lake import StripeLakeHook
 from stripe_airflow.hooks.warehouse import warehouse_url
-from stripe_sync import ConfigurationError
+from stripe_airflow.runs.backfill import first_backfill
+from stripe_sync import ConfigurationError, SyncConflict
 
 if TYPE_CHECKING:
+    from stripe_airflow.runs.backfill import Trigger
     from stripe_sync import SyncChanges, SyncInfo
 
 log = logging.getLogger(__name__)
 
 
-def run_action(params: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def run_action(
+    params: Mapping[str, Any], *, is_retry: bool = False
+) -> tuple[list[Trigger], dict[str, Any]]:
     """Do to a sync what the form says.
 
     Args:
         params: The DAG's parameters: action, sync, live, backfill, collections, settings,
             connection_id, connected_account, external_id, metadata, drop_data, confirm.
+        is_retry: Whether the task may have created the sync before, and was killed then.
 
     Returns:
         Arguments of the task that triggers the backfill: one dict, or none if nothing is to be
@@ -38,11 +43,11 @@ def run_action(params: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[st
     from stripe_sync import pause_sync, resume_sync, update_sync
 
     sync, url = params["sync"], warehouse_url()
-    runs: list[dict[str, Any]] = []
+    runs: list[Trigger] = []
     done: object
     match params["action"]:
         case "create":
-            runs, done = _create(params, url)
+            runs, done = _create(params, url, is_retry=is_retry)
         case "update":
             done = update_sync(url, sync, **_changes(params))
         case "pause":
@@ -56,9 +61,11 @@ def run_action(params: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[st
     return runs, json
 
 
-def _create(params: Mapping[str, Any], url: str) -> tuple[list[dict[str, Any]], SyncInfo]:
+def _create(
+    params: Mapping[str, Any], url: str, *, is_retry: bool
+) -> tuple[list[Trigger], SyncInfo]:
     """The new sync, and the run of its backfill; none where its connection is still to be made."""
-    from stripe_sync import create_sync
+    from stripe_sync import create_sync, syncs_to_backfill
 
     sync, live = params["sync"], params["live"]
     livemode = is_live_key(sync, params["connection_id"])
@@ -73,7 +80,14 @@ def _create(params: Mapping[str, Any], url: str) -> tuple[list[dict[str, Any]], 
             f" turn Live mode {'on' if livemode else 'off'}"
         )
         raise ConfigurationError(message, param="live")
-    created = create_sync(url, sync, livemode=live, **_changes(params))
+    backfill = params["backfill"] and livemode is not None
+    try:
+        created = create_sync(url, sync, livemode=live, backfill=backfill, **_changes(params))
+    except SyncConflict:
+        waiting = {each.name: each for each in syncs_to_backfill(url)} if is_retry else {}
+        if sync not in waiting:
+            raise
+        created = waiting[sync]
     if not params["backfill"]:
         return [], created
     if livemode is None:
@@ -84,8 +98,7 @@ def _create(params: Mapping[str, Any], url: str) -> tuple[list[dict[str, Any]], 
             sync,
         )
         return [], created
-    run_id = f"create__{sync}__{created.created_at:%Y%m%dT%H%M%S}"
-    return [{"trigger_run_id": run_id, "conf": {"sync": sync}}], created
+    return [first_backfill(created)], created
 
 
 def _delete(params: Mapping[str, Any], url: str) -> object:

@@ -144,6 +144,13 @@ syncs = sa.Table(
         server_default="active",
         comment="active, paused, disconnected or deleting",
     ),
+    sa.Column(
+        "backfill_wanted",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.false(),
+        comment="Its first backfill is to be started by stripe_reconcile, if nobody else has",
+    ),
     sa.Column("created_at", MOMENT, nullable=False, server_default=sa.func.now()),
     sa.Column("updated_at", MOMENT, nullable=False, server_default=sa.func.now()),
     sa.Column("key_fingerprint", pg.UUID, comment="Of the key last found to be for this account"),

@@ -49,6 +49,7 @@ class Sync:
         connected_account: ``acct_…`` that the key acts on; None for that of the connection.
         external_id: The caller's own id of it.
         metadata: The caller's own data.
+        backfill_wanted: Whether ``stripe_reconcile`` starts its first backfill, if nobody else has.
     """
 
     id: UUID
@@ -70,6 +71,7 @@ class Sync:
     connected_account: str | None = None
     external_id: str | None = None
     metadata: JsonObject = field(default_factory=dict)
+    backfill_wanted: bool = False
 
     @property
     def is_account_learnt(self) -> bool:
@@ -241,13 +243,16 @@ class Syncs:
             return bool(connection.scalar(sa.select(sa.or_(*stored))))
 
     def never_backfilled(self) -> list[Sync]:
-        """Active syncs of connected accounts without a collection that was ever queued, by name."""
+        """Active syncs to be backfilled without a collection that was ever queued, by name.
+
+        Those of connected accounts always are.
+        """
         states = tables.collection_state
         query = (
             sa.select(_table)
             .where(
                 _table.c.status == "active",
-                _table.c.connected_account.is_not(None),
+                sa.or_(_table.c.connected_account.is_not(None), _table.c.backfill_wanted),
                 ~sa.exists().where(states.c.sync_id == _table.c.id),
             )
             .order_by(_table.c.name)

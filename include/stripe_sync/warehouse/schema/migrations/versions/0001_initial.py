@@ -229,6 +229,12 @@ def _create_syncs() -> None:
         _nullable("external_id", _TEXT, "The caller's own id of it"),
         _column("metadata", _JSON, "The caller's own data", "{}"),
         _column("status", _TEXT, "active, paused, disconnected or deleting", "active"),
+        _column(
+            "backfill_wanted",
+            _BOOLEAN,
+            "Its first backfill is to be started by stripe_reconcile, if nobody else has",
+            sa.false(),
+        ),
         _column("created_at", _MOMENT, default=sa.func.now()),
         _column("updated_at", _MOMENT, default=sa.func.now()),
         _nullable("key_fingerprint", _UUID, "Of the key last found to be for this account"),
