@@ -16,9 +16,10 @@ from fastapi.testclient import TestClient
 
 from dags.api_server import ApiServer
 from stripe_airflow.hooks.connections import connections_for
+from stripe_airflow.hooks.stripe import StripeHook
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_sandbox.server import Running
-from stripe_sync import backfill, create_sync
+from stripe_sync import ConfigurationError, backfill, create_sync
 from stripe_sync.records.canonical_json import dumps, loads
 
 NEVER = "anonymous"
@@ -109,6 +110,57 @@ def test_an_account_is_connected_with_a_sync_and_all_is_handed_back(
     backfill(connections_for("somebody"), "somebody", ["customer"])
     found = api.call("op", "GET", "/v1/syncs/somebody").json()
     assert found["account_id"] == ACCOUNT
+
+
+@pytest.mark.parametrize("is_imported", [False, True])
+def test_a_connected_account_has_the_platforms_key_wherever_that_is_replaced(
+    api: ApiServer, sandbox: Running, monkeypatch: pytest.MonkeyPatch, is_imported: bool
+) -> None:
+    credential_id = f"stripe_{ACCOUNT}_test"
+    if is_imported:  # with a copy of a key
+        sandbox.control.add_account(ACCOUNT)
+        properties = {"kind": "stripe_key", "secret_key": sandbox.api_key, "account": ACCOUNT}
+        imported = api.call("op", "POST", "/v1/credentials", json={"properties": properties})
+        assert imported.json()["id"] == credential_id
+    assert follow(api, approve(start(api))).status_code == 303
+
+    for key, status in (("sk_test_rolled", "ok"), ("sk_live_rolled", "refused")):
+        sandbox.control.add_key(key)
+        changed = {"conn_type": "stripe", "password": key, "host": sandbox.base_url}
+        monkeypatch.setenv("AIRFLOW_CONN_STRIPE_PLATFORM", dumps(changed).decode())
+        found = api.call("op", "GET", f"/v1/credentials/{credential_id}").json()
+        assert found["health"]["status"] == status
+        if status == "ok":
+            hook = StripeHook(credential_id)
+            assert (hook.get_conn().api_key, hook.get_conn().account) == (key, ACCOUNT)
+
+    monkeypatch.delenv("AIRFLOW_CONN_STRIPE_PLATFORM")
+    with pytest.raises(ConfigurationError, match="takes its key from connection 'stripe_platform'"):
+        StripeHook(credential_id).get_conn()
+
+
+def test_a_platform_is_kept_while_connected_accounts_have_its_key(
+    api: ApiServer, sandbox: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.models.connection import Connection
+    from airflow.utils.session import create_session
+
+    monkeypatch.delenv("AIRFLOW_CONN_STRIPE_PLATFORM")
+    with create_session() as session:
+        extra = dumps({"client_id": "ca_test_sandbox"}).decode()
+        made = Connection("stripe_platform", "stripe", password=sandbox.api_key, extra=extra)
+        made.host = sandbox.base_url
+        session.add(made)
+    follow(api, approve(start(api)))
+    credential_id = f"stripe_{ACCOUNT}_test"
+
+    kept = api.call("op", "DELETE", "/v1/credentials/stripe_platform")
+    assert (kept.status_code, credential_id in kept.json()["error"]["message"]) == (409, True)
+
+    own = {"properties": {"secret_key": sandbox.api_key}}
+    assert api.call("op", "PATCH", f"/v1/credentials/{credential_id}", json=own).status_code == 200
+    assert api.call("op", "DELETE", "/v1/credentials/stripe_platform").status_code == 200
+    assert StripeHook(credential_id).get_conn().api_key == sandbox.api_key
 
 
 def test_a_repeated_callback_has_the_same_answer_and_sends_the_code_once(

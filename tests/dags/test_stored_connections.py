@@ -81,8 +81,8 @@ def edit_extra(environment: dict[str, str], conn_id: str, extra: str) -> None:
 def store(tmp_path: Path, environment: dict[str, str]) -> Iterator[Any]:
     """Stores settings."""
 
-    def stores(given: Settings, **more: str) -> list[str]:
-        wanted = stack_connections(given, "default", WAREHOUSE)
+    def stores(given: Settings, warehouse: str = WAREHOUSE, **more: str) -> list[str]:
+        wanted = stack_connections(given, "default", warehouse)
         return store_connections(wanted, tmp_path, "secret of the marker", environment | more)
 
     yield stores
@@ -121,8 +121,9 @@ def test_settings_become_connections_and_edits_stay(
     assert stripe["extra"]["cadence"] == "adaptive"
 
     # What is taken out of the settings is taken out of the connection.
-    store(settings(stripe_api_key=ROLLED))
+    store(settings(stripe_api_key=ROLLED), WAREHOUSE.replace(":Pass%2Fword", ""))
     assert read(environment, "stripe_default")["extra"] == {"cadence": "adaptive"}
+    assert read(environment, "stripe_warehouse")["password"] is None
 
 
 def test_docker_compose_stores_them_with_the_same_command(

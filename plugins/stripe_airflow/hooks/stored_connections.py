@@ -45,6 +45,19 @@ def check_encryption() -> None:
         raise ConfigurationError(message)
 
 
+def set_password(connection: Connection, password: str | None) -> None:
+    """Set or remove the password of a connection; Airflow's own setter leaves it if there is none.
+
+    Args:
+        connection: Of Airflow's database.
+        password: None or empty to remove it.
+    """
+    if password:
+        connection.password = password
+    else:
+        connection._password = None
+
+
 def store_connection(session: Session, conn_id: str, fields: Fields) -> Connection:
     """Create or change a connection. Fields that are not named stay as they are.
 
@@ -63,7 +76,9 @@ def store_connection(session: Session, conn_id: str, fields: Fields) -> Connecti
         session.add(connection)
     extras = dict(connection.extra_dejson)
     for name, value in fields.items():
-        if not name.startswith(EXTRA):
+        if name == "password":
+            set_password(connection, value)
+        elif not name.startswith(EXTRA):
             setattr(connection, name, value)
         elif value is None:
             extras.pop(name.removeprefix(EXTRA), None)

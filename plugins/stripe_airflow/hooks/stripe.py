@@ -25,6 +25,12 @@ IMPORT_EXTRA = "credential"
 CLIENT_ID_EXTRA = "client_id"
 """The extra of a Connect platform's connection: ``ca_…``, of the mode of its key."""
 
+PLATFORM_EXTRA = "platform_id"
+"""The extra of a connected account's connection: id of the connection that has its platform's key.
+
+It is used where the connection has no key of its own.
+"""
+
 HASH_SECRET_EXTRA = "hash_secret"  # noqa: S105 - a name
 """Extra with the key of the hashes of ``hash_fields``; Airflow masks it for its name."""
 
@@ -37,8 +43,9 @@ class StripeHook(BaseHook):
 
     Fields of the connection: ``password`` is the secret or restricted key, ``host`` the base URL
     of the API (Stripe's if empty). Extras: ``account``, ``mode`` (what the key must be for),
-    ``proxy``, ``ca_bundle``, ``hash_secret`` (for the setting ``hash_fields``), and the settings of
-    the sync (``stripe_sync.SyncSettings``), such as ``requests_per_second``.
+    ``proxy``, ``ca_bundle``, ``hash_secret`` (for the setting ``hash_fields``), ``platform_id``
+    (connection that has the key, if this one has none), and the settings of the sync
+    (``stripe_sync.SyncSettings``), such as ``requests_per_second``.
 
     Args:
         stripe_conn_id: Id of the connection.
@@ -64,14 +71,12 @@ class StripeHook(BaseHook):
         from stripe_sync import Credential
 
         connection = self.get_connection(self.stripe_conn_id)
-        if not connection.password:
-            msg = (
-                f"connection {self.stripe_conn_id!r} has no Stripe key: "
-                "put a secret or restricted key into its password field"
-            )
-            raise ConfigurationError(msg)
-        fields: dict[str, Any] = credential_fields(connection)
-        return Credential(connection.password, **fields)
+        key, fields = key_of(connection), dict[str, Any](credential_fields(connection))
+        try:
+            return Credential(key, **fields)
+        except ConfigurationError as error:
+            msg = f"connection {self.stripe_conn_id!r}: {error}"
+            raise ConfigurationError(msg, param=error.param) from error
 
     def sync_settings(self) -> SyncSettings:
         """The settings of the sync, from the connection's extras.
@@ -134,6 +139,44 @@ class StripeHook(BaseHook):
         return health.usable, describe_health(health, key_page=_key_page(live=credential.livemode))
 
 
+def platform_id_of(connection: Any) -> str | None:
+    """Id of the connection that has the key of a connection; None where it has a key of its own.
+
+    Raises:
+        ConfigurationError: The extras are not a JSON object.
+    """
+    platform_id = extras_of(connection).get(PLATFORM_EXTRA)
+    return None if connection.password or is_unset(platform_id) else str(platform_id).strip()
+
+
+def key_of(connection: Any) -> str:
+    """The Stripe key of a connection: its own, or that of its platform's connection.
+
+    Args:
+        connection: Of Airflow's SDK, or of its database.
+
+    Raises:
+        ConfigurationError: There is none, or the extras are not a JSON object.
+    """
+    own_id, platform_id = connection.conn_id, platform_id_of(connection)
+    if platform_id is not None:
+        try:
+            connection = StripeHook.get_connection(platform_id)
+        except AirflowNotFoundException as error:
+            msg = (
+                f"connection {own_id!r} takes its key from connection {platform_id!r}, which does"
+                " not exist: create it with the platform's key"
+            )
+            raise ConfigurationError(msg) from error
+    if not connection.password:
+        msg = (
+            f"connection {platform_id or own_id!r} has no Stripe key: "
+            "put a secret or restricted key into its password field"
+        )
+        raise ConfigurationError(msg)
+    return str(connection.password)
+
+
 def credential_fields(connection: Any) -> dict[str, str]:
     """The fields of a ``Credential`` that a connection has, but for the key.
 
@@ -156,7 +199,7 @@ def setting_extras(connection: Any) -> dict[str, Any]:
         ConfigurationError: The extras are not a JSON object.
     """
     extras = extras_of(connection)
-    own = (*CREDENTIAL_EXTRAS, CLIENT_ID_EXTRA, HASH_SECRET_EXTRA, IMPORT_EXTRA)
+    own = (*CREDENTIAL_EXTRAS, CLIENT_ID_EXTRA, HASH_SECRET_EXTRA, PLATFORM_EXTRA, IMPORT_EXTRA)
     return {name: value for name, value in extras.items() if name not in own}
 
 

@@ -319,6 +319,7 @@ def _with_key(
         account_id=account_id or account_id_of(stored, uses.of(stored.id)),
         key_since=stored.key_since if is_same and stored.key_since else uses.now,
         health=_health_of_new(credential, uses),
+        platform_id=None,
     )
 
 

@@ -49,6 +49,7 @@ class StoredCredential:
         health: Result of the last check.
         external_id: The caller's own id.
         metadata: The caller's own data.
+        platform_id: Id of the Connect platform's credential whose key it is; None for its own key.
     """
 
     id: str
@@ -61,6 +62,7 @@ class StoredCredential:
     health: KeyHealth = field(default_factory=KeyHealth)
     external_id: str | None = None
     metadata: JsonObject = field(default_factory=dict)
+    platform_id: str | None = None
 
     def credential(self) -> Credential:
         """What a request needs.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from html import escape
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -191,7 +192,8 @@ def _store(authorization: OAuthAuthorization) -> StoredAccount:
         external_id=wanted["external_id"],
         warehouse_url=warehouse_url(),
     )
-    save_credential(credential)
+    # Not a copy of the key: one that is replaced, wherever that is, is used from then on.
+    save_credential(replace(credential, platform_id=authorization.platform_id))
     if not wanted["sync"]:
         return StoredAccount(credential.id)
     body = NewSync.model_validate({**wanted["sync"], "credential_id": credential.id})

@@ -96,6 +96,9 @@ def delete(credential_id: str) -> DeletedCredential:
     if info.syncs:
         message = f"the syncs {', '.join(info.syncs)} use this credential: delete them first"
         raise ApiError(409, "credential_in_use", message, param="credential_id")
+    if connected := [each.id for each in load_credentials() if each.platform_id == credential_id]:
+        message = f"the credentials {', '.join(connected)} have its key: delete them first"
+        raise ApiError(409, "credential_in_use", message, param="credential_id")
     delete_credential(credential_id)
     return DeletedCredential(id=credential_id)
 

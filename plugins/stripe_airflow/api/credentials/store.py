@@ -24,8 +24,11 @@ from stripe_airflow.hooks.extras import extras_of
 from stripe_airflow.hooks.stripe import (
     CREDENTIAL_EXTRAS,
     IMPORT_EXTRA,
+    PLATFORM_EXTRA,
     StripeHook,
     credential_fields,
+    key_of,
+    platform_id_of,
     setting_extras,
 )
 from stripe_sync import ConfigurationError, KeyHealth, StoredCredential
@@ -125,7 +128,8 @@ def _save(session: Session, credential: StoredCredential) -> bool:
     elif connection.conn_type != StripeHook.conn_type:
         message = f"Airflow's connection {credential.id} is of another type: rename it"
         raise ApiError(409, "credential_conflict", message)
-    connection.password = credential.api_key
+    own_key = None if credential.platform_id else credential.api_key
+    stored_connections.set_password(connection, own_key)
     connection.description = credential.name
     connection.host = credential.fields.get("api_base")
     extras = {} if is_new else _other_extras(connection)
@@ -140,13 +144,16 @@ def _other_extras(connection: Connection) -> dict[str, Any]:
         extras = extras_of(connection)
     except ConfigurationError:
         return {}
-    return {name: value for name, value in extras.items() if name not in CREDENTIAL_EXTRAS}
+    own = (*CREDENTIAL_EXTRAS, PLATFORM_EXTRA)
+    return {name: value for name, value in extras.items() if name not in own}
 
 
 def _own_extras(credential: StoredCredential) -> dict[str, Any]:
     fields = {
         name: credential.fields[name] for name in CREDENTIAL_EXTRAS if name in credential.fields
     }
+    if credential.platform_id:
+        fields[PLATFORM_EXTRA] = credential.platform_id
     health = credential.health
     own = {
         "account_id": credential.account_id,
@@ -161,14 +168,14 @@ def _own_extras(credential: StoredCredential) -> dict[str, Any]:
 def _stored(connection: Connection) -> StoredCredential:
     try:
         fields, settings = credential_fields(connection), setting_extras(connection)
-        own = extras_of(connection).get(IMPORT_EXTRA)
+        own, platform_id = extras_of(connection).get(IMPORT_EXTRA), platform_id_of(connection)
     except ConfigurationError:
-        fields, settings, own = {}, {}, None
+        fields, settings, own, platform_id = {}, {}, None, None
     own = own if isinstance(own, dict) else {}
     metadata = own.get("metadata")
     return StoredCredential(
         id=connection.conn_id,
-        api_key=connection.password or "",
+        api_key=_key(connection),
         name=connection.description or connection.conn_id,
         fields=fields,
         settings=settings,
@@ -177,7 +184,16 @@ def _stored(connection: Connection) -> StoredCredential:
         health=_health(own.get("health")),
         external_id=own.get("external_id"),
         metadata=metadata if isinstance(metadata, dict) else {},
+        platform_id=platform_id,
     )
+
+
+def _key(connection: Connection) -> str:
+    """The key of a connection; empty where it has none."""
+    try:
+        return key_of(connection)
+    except ConfigurationError:
+        return ""
 
 
 def _health(value: object) -> KeyHealth:
