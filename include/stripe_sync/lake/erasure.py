@@ -112,9 +112,10 @@ class LakeErasure:
             if not self._files.exists(folder):
                 return 0
             for path in self._files.find(folder):
-                if not wanted.isdisjoint(named_strings(self._files.cat_file(path))):
-                    self._files.rm_file(path)
-                    removed += 1
+                with suppress(FileNotFoundError):  # its writer has removed it meanwhile
+                    if not wanted.isdisjoint(named_strings(self._files.cat_file(path))):
+                        self._files.rm_file(path)
+                        removed += 1
         return removed
 
     def _paths(self) -> list[str]:

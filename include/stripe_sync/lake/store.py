@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC
 from typing import TYPE_CHECKING, TypeVar
 
@@ -158,9 +158,26 @@ class Lake:
         with explain("write", self._root):
             for each in objects:
                 if each.text is not None:
-                    folder = each.collection_id.partition(":")[2]
-                    path = f"{self._root}/set_aside/collection={folder}/{each.key}.json"
-                    atomic_write.create_bytes(self._files, path, each.text)
+                    atomic_write.create_bytes(self._files, self._set_aside(each), each.text)
+
+    def remove_set_aside(self, objects: Sequence[SetAside]) -> None:
+        """Remove the texts of objects; those that are not there are gone already.
+
+        Args:
+            objects: The objects.
+
+        Raises:
+            LakeError: The lake cannot be written.
+        """
+        with explain("delete", self._root):
+            for each in objects:
+                if each.text is not None:
+                    with suppress(FileNotFoundError):
+                        self._files.rm_file(self._set_aside(each))
+
+    def _set_aside(self, each: SetAside) -> str:
+        folder = each.collection_id.partition(":")[2]
+        return f"{self._root}/set_aside/collection={folder}/{each.key}.json"
 
     def discard(self, collection: str, name: str) -> None:
         """Remove a collection's files with this name, if there are any.

@@ -41,9 +41,7 @@ async def taken(session: Session) -> AsyncIterator[list[SetAside]]:
     found = objects.take(session.sensitive_fields, keep_text=not has_rules) if objects else []
     try:
         if found:
-            store = session.warehouse.erasures
-            found = await asyncio.to_thread(store.texts_to_store, session.sync.id, found)
-            await asyncio.to_thread(session.lake.write_set_aside, found)
+            found = await asyncio.to_thread(_write, session, found)
         yield found
     except BaseException:
         objects.put_back(found)
@@ -52,6 +50,20 @@ async def taken(session: Session) -> AsyncIterator[list[SetAside]]:
         log.warning(
             "%s %s is set aside: %s", each.collection_id, each.upstream_id or each.key, each.reason
         )
+
+
+def _write(session: Session, found: Sequence[SetAside]) -> list[SetAside]:
+    """Write texts to the lake, but for those of erased objects; returns what was written.
+
+    An erasure stores its ids before it looks for files: one that has not seen a file that was
+    written meanwhile is seen afterwards.
+    """
+    to_store, sync_id = session.warehouse.erasures.texts_to_store, session.sync.id
+    written = to_store(sync_id, found)
+    session.lake.write_set_aside(written)
+    kept = to_store(sync_id, written)
+    session.lake.remove_set_aside([each for each in written if each not in kept])
+    return kept
 
 
 async def retry_set_aside(session: Session, writer: BatchWriter, apply: Apply) -> None:

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from typer.testing import CliRunner
 
 from everything_written import places
@@ -291,6 +293,41 @@ def test_set_aside_texts_and_merged_files_are_erased(stored: Stored) -> None:
     sync.poll()  # appends to a file that was replaced
     names = [loads(text).get("name") for text in sync.lake.records("customer")["payload"]]
     assert sorted(map(str, names)) == ["Grace M. Hopper", "None"]
+
+
+class ErasingFiles(MemoryFileSystem):  # type: ignore[misc]
+    """A lake in which something happens just before a text that is set aside is written."""
+
+    protocol = "erasing"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+    before: ClassVar[list[Callable[[], object]]] = []
+
+    def pipe_file(self, path: str, value: bytes, **options: Any) -> None:
+        if "/set_aside/" in path and self.before:
+            self.before.pop()()
+        super().pipe_file(path, value, **options)
+
+
+def test_a_text_that_is_written_beside_an_erasure_does_not_stay(harness: SyncHarness) -> None:
+    fsspec.register_implementation("erasing", ErasingFiles, clobber=True)
+    sync, files = unthrottled(harness), fsspec.filesystem("erasing")
+    sync = replace(sync, connections=replace(sync.connections, lake_url="erasing://lake"))
+    ada = sync.stripe.v1.customers.create({"name": NAME}).id
+    sync.backfill("customer")
+    for name, customer in (("ch_\0", ada), ("ch_\0other", "cus_other")):
+        sync.sandbox.control.put(
+            {"id": name, "object": "charge", "created": CREATED, "customer": customer, "x": NAME}
+        )
+    files.before.append(lambda: erase(sync, ada))
+
+    backfill(sync.connections, SYNC, ["charge"])
+
+    [left] = [path for path in files.store if "/set_aside/" in path]
+    assert b"cus_other" in files.cat_file(left)
+    rows = sync.sql("SELECT text FROM stripe_sync.set_aside")
+    assert len(rows) == 1
+    assert ada not in rows[0][0]
 
 
 def test_a_customer_who_is_not_stored_yet_never_will_be(harness: SyncHarness) -> None:
