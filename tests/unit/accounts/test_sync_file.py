@@ -54,6 +54,7 @@ KEY = "rk_live_" + "51H8abcdefghijklmnop"
         ("syncs:\n- name: eu\n   x: [a", "line 3: this is not YAML: ", None),
         ("syncs:\n- !!python/object/apply:os.getcwd []", "line 2: this is not YAML: ", None),
         ("syncs: [\0]", "is not YAML", None),
+        ("syncs: " + "[" * 5_000, "is nested too deeply", None),
         ("syncs:\n- name: eu\n  metadata: &a {x: *a}", "line 3: syncs[0].metadata: an alias", ...),
         ("syncs:\n- name: eu\n  secret_key: x", "put the key into the sync's Airflow", ...),
     ],
@@ -114,3 +115,17 @@ syncs:
     assert (first.name, first.external_id, first.enabled) == ("no", "2026-01-31", None)
     assert (second.name, second.settings) == ("off", {"api_version": "2024-06-20"})
     assert second.enabled is False
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("010", 10), ("-5", -5), ("1.5", 1.5), (".5", 0.5), ("1e3", 1000.0), ("TRUE", True)),
+        *((text, text) for text in ("12:30", "1:30.5", "1_000", "1.5.2", "trueblue", "falsehood")),
+    ],
+)
+def test_numbers_are_those_of_yaml_1_2(tmp_path: Path, text: str, value: object) -> None:
+    file = tmp_path / "syncs.yaml"
+    file.write_text(f"syncs:\n- name: eu\n  metadata: {{x: {text}}}")
+    [sync] = read_sync_file(file)
+    assert (sync.metadata["x"], type(sync.metadata["x"])) == (value, type(value))

@@ -23,6 +23,9 @@ _NO_KEYS = "keys do not belong into this file: put the key into the sync's Airfl
 _LARGEST = 100_000
 """Values that a file may have, with aliases written out."""
 
+_INT = "tag:yaml.org,2002:int"
+_OTHER_TYPES = ("bool", "timestamp", "int", "float")
+"""Types whose texts YAML 1.1 reads in other ways: `no`, `2024-06-20`, `010`, `12:30`."""
 _MERGE = "tag:yaml.org,2002:merge"
 
 Place = tuple[str | int, ...]
@@ -106,16 +109,23 @@ def read_sync_file(path: str | Path) -> list[DeclaredSync]:
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]
-    """YAML as people write it: ``no`` and ``2026-01-31`` are texts, as in YAML 1.2."""
+    """YAML as people write it: ``no``, ``2026-01-31`` and ``12:30`` are texts, as in YAML 1.2."""
 
 
 _Loader.yaml_implicit_resolvers = {
-    first: [each for each in rules if each[0].rpartition(":")[2] not in ("bool", "timestamp")]
+    first: [each for each in rules if each[0].rpartition(":")[2] not in _OTHER_TYPES]
     for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"true|True|TRUE|false|False|FALSE"), list("tTfF")
+    "tag:yaml.org,2002:bool", re.compile(r"(true|True|TRUE|false|False|FALSE)\Z"), list("tTfF")
 )
+_Loader.add_implicit_resolver(_INT, re.compile(r"[-+]?[0-9]+\Z"), list("-+0123456789"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z"),
+    list("-+.0123456789"),
+)
+_Loader.add_constructor(_INT, lambda loader, node: int(loader.construct_scalar(node)))
 
 
 class _SyncFile:
@@ -170,6 +180,9 @@ class _SyncFile:
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             message = f"{self._name}, line {line}: this is not YAML: {error.problem}"
+            raise ConfigurationError(message) from error
+        except RecursionError as error:
+            message = f"{self._name} is nested too deeply"
             raise ConfigurationError(message) from error
         except yaml.YAMLError as error:
             message = f"{self._name} is not YAML: it has characters that YAML does not allow"
