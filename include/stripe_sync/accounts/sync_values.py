@@ -20,6 +20,9 @@ EXTERNAL_ID_LENGTH = 255
 METADATA_BYTES = 20_000
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*", re.ASCII)
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_OTHER_CONNECTIONS = ("warehouse", "lake")
+"""Names of Airflow connections of other types, after ``stripe_``."""
 # NUL and halves of surrogate pairs, which jsonb refuses.
 _UNSTORABLE = re.compile(rb"(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])", re.IGNORECASE)
 _CONNECTION_ID = re.compile(r"[\w.-]{1,200}", re.ASCII)
@@ -48,6 +51,12 @@ def check_name(name: str) -> None:
             "the name of a sync has lower-case letters, digits, - and _, begins with a letter or"
             f" digit, and is at most {NAME_LENGTH} characters long"
         )
+        raise ConfigurationError(message, param="name")
+    if _ID.fullmatch(name):
+        message = "this is the id of a sync: give a name, which is not of the form of an id"
+        raise ConfigurationError(message, param="name")
+    if name in _OTHER_CONNECTIONS:
+        message = f"a sync cannot be named {name}: stripe_{name} is another type of connection"
         raise ConfigurationError(message, param="name")
     refuse_keys(name, "name")
 

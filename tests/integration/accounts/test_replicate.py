@@ -322,6 +322,8 @@ def test_names_that_cannot_be_right_are_refused(shop: Shop) -> None:
     for target, message in (
         (SYNC, "the same sync"),
         ("Live", "the name of a sync"),
+        (str(ids.sync_id(TARGET)), "the id of a sync"),
+        ("lake", "another type of connection"),
         ("sandbox", "sandbox is in test mode"),
     ):
         with pytest.raises(ConfigurationError, match=message) as caught:

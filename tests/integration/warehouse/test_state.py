@@ -48,7 +48,7 @@ def test_a_sync_keeps_its_account(warehouse: Warehouse) -> None:
     assert (other.account_id, other.livemode, other.api_version) == ("acct_1", False, "2026")
 
 
-@pytest.mark.parametrize("name", ["", "Main", "a/b", "../up", "two words"])
+@pytest.mark.parametrize("name", ["", "Main", "a/b", "../up", "two words", str(RESOURCE)])
 def test_the_name_of_a_sync_is_a_slug(warehouse: Warehouse, name: str) -> None:
     with pytest.raises(ConfigurationError, match="not a name for a sync"):
         warehouse.syncs.ensure(

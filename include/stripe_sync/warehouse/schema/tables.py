@@ -166,6 +166,9 @@ syncs = sa.Table(
         "status IN ('active', 'paused', 'disconnected', 'deleting')", name="syncs_status"
     ),
     sa.CheckConstraint("name ~ '^[a-z0-9][a-z0-9_-]*$'", name="syncs_name_slug"),
+    sa.CheckConstraint(
+        "name !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'", name="syncs_name_id"
+    ),
     sa.UniqueConstraint("name", name="syncs_name"),
     schema=CONTROL_SCHEMA,
     comment="Syncs: one Stripe account and mode each",

@@ -329,7 +329,10 @@ def _sync(row: sa.RowMapping) -> Sync:
 
 
 def _not_a_name(name: str) -> ConfigurationError:
-    message = f"{name!r} is not a name for a sync: use lower-case letters, digits, - and _"
+    message = (
+        f"{name!r} is not a name for a sync: use lower-case letters, digits, - and _, and not the"
+        " form of an id"
+    )
     return ConfigurationError(message, param="name")
 
 

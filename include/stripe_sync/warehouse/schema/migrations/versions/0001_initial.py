@@ -251,6 +251,9 @@ def _create_syncs() -> None:
             "status IN ('active', 'paused', 'disconnected', 'deleting')", name="syncs_status"
         ),
         sa.CheckConstraint("name ~ '^[a-z0-9][a-z0-9_-]*$'", name="syncs_name_slug"),
+        sa.CheckConstraint(
+            "name !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'", name="syncs_name_id"
+        ),
         schema=_CONTROL,
         comment="Syncs: one Stripe account and mode each",
     )
