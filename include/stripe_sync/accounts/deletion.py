@@ -17,7 +17,8 @@ from stripe_sync.lake import Lake, LakeReader, remove_files
 from stripe_sync.records import ids
 from stripe_sync.warehouse import Sync, Warehouse
 
-_LEASE_SECONDS = 60.0
+_LEASE_SECONDS = 10.0
+"""By then a poller that was about to begin has seen the status, and a killed deletion can go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +144,7 @@ def _exclusive(warehouse: Warehouse, sync: Sync | None) -> Iterator[None]:
         return
     owner = f"delete:{uuid4().hex}"
     if not warehouse.polls.acquire_lease(sync.id, owner, seconds=_LEASE_SECONDS):
-        message = (
-            f"sync {sync.name} is being polled: pause it with stripe-sync syncs pause {sync.name},"
-            " and try again after some seconds"
-        )
-        raise SyncBusy(message)
+        raise _busy(sync)
     try:
         with warehouse.locks.backfills(sync.id, _collection_ids(warehouse, sync)):
             # From here on it cannot be opened any more.
@@ -155,6 +152,20 @@ def _exclusive(warehouse: Warehouse, sync: Sync | None) -> Iterator[None]:
             yield
     finally:
         warehouse.polls.release_lease(sync.id, owner)
+
+
+def _busy(sync: Sync) -> SyncBusy:
+    if sync.status == "deleting":
+        message = (
+            f"another process deletes sync {sync.name}: wait until it has; if it was killed, try"
+            f" again in {_LEASE_SECONDS:.0f} seconds"
+        )
+    else:
+        message = (
+            f"sync {sync.name} is being polled: pause it with stripe-sync syncs pause {sync.name},"
+            " and try again after some seconds"
+        )
+    return SyncBusy(message)
 
 
 def _collection_ids(warehouse: Warehouse, sync: Sync) -> set[str]:

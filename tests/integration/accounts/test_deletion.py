@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -94,6 +97,20 @@ def test_it_is_continued_after_an_interruption(stored: SyncHarness) -> None:
     while not delete(stored, seconds=0).is_done:
         pass
 
+    assert rows(stored, SYNC) == [0, 0, 0]
+    assert lake_files(stored, SYNC) == []
+
+
+def test_a_deletion_that_was_killed_is_said_and_goes_on(stored: SyncHarness) -> None:
+    script = Path(__file__).with_name("deleting_process.py")
+    where = stored.connections.warehouse_url, stored.connections.lake_url
+    killed = subprocess.run([sys.executable, script, SYNC, *where], check=False)
+    assert killed.returncode == -signal.SIGKILL
+
+    with pytest.raises(SyncBusy, match=r"another process deletes sync default.*try again in 10"):
+        delete(stored)
+    stored.sql("UPDATE stripe_sync.poll_state SET lease_until = now() RETURNING 1")
+    assert delete(stored).is_done
     assert rows(stored, SYNC) == [0, 0, 0]
     assert lake_files(stored, SYNC) == []
 
