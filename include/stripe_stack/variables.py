@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from dotenv import dotenv_values, load_dotenv
+from dotenv import dotenv_values
 
 from stripe_stack import ROOT
 from stripe_stack.errors import StackError
@@ -59,11 +59,16 @@ _FIXED = {
 def load_env_file() -> None:
     """Add the variables of ``.env`` to the environment of this process and its children.
 
+    An empty variable of the environment is none: ``STRIPE_API_KEY=`` hides no key of the file.
+
     Raises:
         StackError: A name is unknown, or the stack sets it itself.
     """
-    _check_names(dotenv_values(ENV_FILE))
-    load_dotenv(ENV_FILE, override=False)
+    given = dotenv_values(ENV_FILE)
+    _check_names(given)
+    for name, value in given.items():
+        if value and not os.environ.get(name):
+            os.environ[name] = value
 
 
 def airflow_variables() -> dict[str, str]:

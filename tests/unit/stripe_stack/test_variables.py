@@ -45,6 +45,19 @@ def test_every_setting_of_a_sync_may_be_in_the_file(env_file: Path, name: str) -
     assert read_settings().connection_extras == {name: value}
 
 
+def test_an_empty_variable_of_the_environment_hides_nothing_of_the_file(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env_file.write_text("STRIPE_API_KEY=sk_test_file\nSTRIPE_MAX_AGE_DAYS=7\nSTRIPE_CADENCE=\n")
+    for name, value in (("API_KEY", ""), ("MAX_AGE_DAYS", "9"), ("CADENCE", "adaptive")):
+        monkeypatch.setenv(f"STRIPE_{name}", value)
+
+    variables.load_env_file()
+
+    assert read_settings().api_key == "sk_test_file"
+    assert read_settings().connection_extras == {"max_age_days": "9", "cadence": "adaptive"}
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
