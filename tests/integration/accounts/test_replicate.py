@@ -331,6 +331,9 @@ def test_names_that_cannot_be_right_are_refused(shop: Shop) -> None:
         assert caught.value.param == "name"
     with pytest.raises(SyncNotFound):
         replicate_sync(shop.live, "nowhere", TARGET)
+    shop.harness.sql("UPDATE stripe_sync.syncs SET status = 'deleting' RETURNING 1")
+    with pytest.raises(SyncConflict, match="nothing left to copy"):
+        shop.replicate()
 
 
 def test_a_name_whose_data_were_kept_is_refused_before_anything_is_created(shop: Shop) -> None:

@@ -25,7 +25,12 @@ from stripe_sync.accounts.sync_values import check_connection_id, check_name, me
 from stripe_sync.accounts.syncs import find_sync, open_warehouse
 from stripe_sync.catalog import STRIPE_EVENTS
 from stripe_sync.client import Credential
-from stripe_sync.errors import AuthenticationError, ConfigurationError, StripeUnreachable
+from stripe_sync.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    StripeUnreachable,
+    SyncConflict,
+)
 from stripe_sync.lake import Lake
 from stripe_sync.records import canonical_json, ids
 from stripe_sync.sync.connections import Connections, SyncSettings
@@ -110,7 +115,8 @@ def replicate_sync(
             ``hash_fields``; ``param`` has the name of what is wrong.
         AuthenticationError: Stripe refuses the key.
         StripeUnreachable: Stripe did not answer.
-        SyncConflict: The target is being deleted, or there is data of another one with its name.
+        SyncConflict: Source or target is being deleted, or there is data of another sync with the
+            target's name.
 
     Example:
         >>> from stripe_sync import replicate_sync
@@ -146,8 +152,12 @@ def _check_target(source: Sync, target: str, stored: Sync | None, credential: Cr
 
     Raises:
         ConfigurationError: Something cannot be right.
+        SyncConflict: The source is being deleted.
     """
     check_name(target)
+    if source.status == "deleting":
+        message = f"sync {source.name} is being deleted: there is nothing left to copy"
+        raise SyncConflict(message, param="source")
     if target == source.name:
         message = "source and target are the same sync: choose another name for the target"
         raise ConfigurationError(message, param="name")
