@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from dags.api_server import ApiServer
 from dags.stored_keys import ACCOUNT, SECRET, SPEC_KEY, URL, body, post, without_credentials
+from integration.sync.poll.accounts import wait_until
 from stripe_airflow.hooks.connections import connections_for
 from stripe_airflow.hooks.stripe import StripeHook
 from stripe_airflow.hooks.warehouse import warehouse_url
@@ -271,6 +273,35 @@ def test_a_new_key_is_accepted_for_the_same_account_and_mode_only(
     assert answer.get("error", {}).get("param") == param
     kept = StripeHook(found["id"]).get_conn().api_key
     assert kept == (key if status == 200 else SECRET)
+
+
+@pytest.mark.parametrize("slow", ["a new key", "a check"])
+def test_two_people_at_once_undo_nothing_of_each_other(
+    api: ApiServer, sandbox: Running, slow: str
+) -> None:
+    found = post(api, {**body(name="Shop"), "metadata": {"a": 1}})
+    sandbox.control.add_key("sk_test_rolled")
+    sandbox.control.reset_stats()
+    path, endpoint = f"{URL}/{found['id']}", "GET /v1/account"
+    sandbox.control.fault("slow", endpoint=endpoint, seconds=2.0, next=1)
+    first, second = {"name": "Laden"}, {"secret_key": "sk_test_rolled"}
+    if slow == "a new key":
+        first, second = second, first
+    else:
+        path += "?check=true"
+
+    def asked() -> bool:
+        return bool(sandbox.control.stats()["by_endpoint"].get(endpoint))
+
+    with ThreadPoolExecutor(1) as thread:
+        slowly = thread.submit(api.call, "op", "PATCH", path, json={"properties": first})
+        wait_until(asked)
+        change(api, found, {"properties": second, "metadata": {"b": 2}})
+        assert slowly.result().status_code == 200
+
+    assert StripeHook(found["id"]).get_conn().api_key == "sk_test_rolled"
+    now = api.call("op", "GET", f"{URL}/{found['id']}").json()
+    assert (now["properties"]["name"], now["metadata"]) == ("Laden", {"a": 1, "b": 2})
 
 
 @pytest.mark.parametrize("way", ["PATCH", "POST"])

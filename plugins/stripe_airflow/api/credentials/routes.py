@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Annotated, Any
 
 from airflow.sdk.exceptions import AirflowNotFoundException
 from fastapi import APIRouter, Query, Response
@@ -18,6 +19,7 @@ from stripe_airflow.api.credentials.models import (
     NewCredential,
 )
 from stripe_airflow.api.credentials.store import (
+    CredentialChanged,
     check_encryption,
     delete_credential,
     load_credential,
@@ -41,6 +43,8 @@ from stripe_sync import (
 )
 
 router = APIRouter(prefix="/v1/credentials", tags=["credentials"], route_class=Route)
+
+_ATTEMPTS = 3
 
 Check = Annotated[
     bool, Query(description="Find out what the key may read and write: about 100 requests.")
@@ -79,13 +83,11 @@ def read(credential_id: str) -> Credential:
 def update(credential_id: str, body: CredentialUpdate, *, check: Check = False) -> Credential:
     """Change a credential. A new key must be of the same account and mode."""
     check_encryption()
-    before = load_credential(credential_id)
     changes = {name: getattr(body, name) for name in body.model_fields_set - {"properties"}}
     changes |= {name: getattr(body.properties, name) for name in ("name", "test")}
     if secret_key := _secret_key(body.properties):
         changes["secret_key"] = secret_key
-    credential = change_credential(before, changes, warehouse_url=warehouse_if_any())
-    _save_with_copies(before, credential, load_credentials())
+    credential = _changed(credential_id, changes)
     return _answer(_checked(credential) if check else credential)
 
 
@@ -140,13 +142,38 @@ def import_key(body: NewCredential) -> tuple[StoredCredential, bool]:
     return credential, _save_with_copies(before, credential, stored)
 
 
+def _changed(credential_id: str, changes: Mapping[str, Any]) -> StoredCredential:
+    """Change a credential, though others change it while Stripe is asked about a new key.
+
+    Raises:
+        ApiError: There is none, or it is being changed by others all the time.
+        ConfigurationError: A value is invalid.
+        StripeError: Stripe refuses the key, or cannot be reached.
+    """
+    for _ in range(_ATTEMPTS):
+        before = load_credential(credential_id)
+        credential = change_credential(before, changes, warehouse_url=warehouse_if_any())
+        with suppress(CredentialChanged):
+            _save_with_copies(before, credential, load_credentials(), read=before)
+            return credential
+    raise CredentialChanged
+
+
 def _save_with_copies(
-    before: StoredCredential, credential: StoredCredential, stored: Sequence[StoredCredential]
+    before: StoredCredential,
+    credential: StoredCredential,
+    stored: Sequence[StoredCredential],
+    *,
+    read: StoredCredential | None = None,
 ) -> bool:
-    """Store a credential, and its new key for connected accounts too; whether it is new."""
+    """Store a credential, and its new key for connected accounts too; whether it is new.
+
+    Raises:
+        CredentialChanged: What is stored is not what was read.
+    """
     for each in follow_new_key(before, credential, stored):
         save_credential(each)
-    return save_credential(credential)
+    return save_credential(credential, read=read)
 
 
 def _secret_key(properties: KeyUpdate) -> str | None:
@@ -177,8 +204,11 @@ def _default_api_base() -> str | None:
 
 
 def _checked(credential: StoredCredential) -> StoredCredential:
-    checked = probe_stored_credential(credential, warehouse_url=warehouse_if_any())
-    save_credential(checked)
+    """A credential after a check, which is stored unless it was changed while that took place."""
+    before = load_credential(credential.id)
+    checked = probe_stored_credential(before, warehouse_url=warehouse_if_any())
+    with suppress(CredentialChanged):
+        save_credential(checked, read=before)
     return checked
 
 

@@ -36,6 +36,14 @@ from stripe_sync import ConfigurationError, KeyHealth, StoredCredential
 _ATTEMPTS = 3
 
 
+class CredentialChanged(ApiError):
+    """Somebody else has changed a credential since it was read."""
+
+    def __init__(self) -> None:
+        message = "somebody else is changing this credential: send the request again"
+        super().__init__(409, "credential_conflict", message)
+
+
 def check_encryption() -> None:
     """Refuse to store a key where Airflow would store it as plain text.
 
@@ -70,13 +78,18 @@ def load_credential(credential_id: str) -> StoredCredential:
         return _stored(_existing(session, credential_id))
 
 
-def save_credential(credential: StoredCredential) -> bool:
+def save_credential(credential: StoredCredential, *, read: StoredCredential | None = None) -> bool:
     """Store a credential; extras that are not its own stay.
+
+    Args:
+        credential: The credential.
+        read: The stored one that it was made from; None to replace whatever is stored.
 
     Returns:
         Whether it is new.
 
     Raises:
+        CredentialChanged: What is stored is not what was read.
         ApiError: 409: Airflow would store it as plain text, or has a connection of another type
             with this id.
     """
@@ -84,7 +97,7 @@ def save_credential(credential: StoredCredential) -> bool:
     for _ in range(_ATTEMPTS):
         try:
             with _session() as session:
-                return _save(session, credential)
+                return _save(session, credential, read)
         except IntegrityError:  # somebody else has just created it
             continue
     message = "the credential is being created by others all the time: try again"
@@ -119,7 +132,7 @@ def _session() -> Iterator[Session]:
         raise ApiError(503, "fernet_key_wrong", message) from None
 
 
-def _save(session: Session, credential: StoredCredential) -> bool:
+def _save(session: Session, credential: StoredCredential, read: StoredCredential | None) -> bool:
     query = _by_id(credential.id).with_for_update()
     connection: Connection | None = session.scalar(query)
     is_new = connection is None
@@ -128,6 +141,8 @@ def _save(session: Session, credential: StoredCredential) -> bool:
     elif connection.conn_type != StripeHook.conn_type:
         message = f"Airflow's connection {credential.id} is of another type: rename it"
         raise ApiError(409, "credential_conflict", message)
+    if read is not None and (is_new or _stored(connection) != read):
+        raise CredentialChanged
     own_key = None if credential.platform_id else credential.api_key
     stored_connections.set_password(connection, own_key)
     connection.description = credential.name
