@@ -116,6 +116,10 @@ def test_an_account_is_connected_with_a_sync_and_all_is_handed_back(
 def test_a_connected_account_has_the_platforms_key_wherever_that_is_replaced(
     api: ApiServer, sandbox: Running, monkeypatch: pytest.MonkeyPatch, is_imported: bool
 ) -> None:
+    from airflow.models.connection import Connection
+    from airflow.utils.session import create_session
+
+    platform = {"conn_type": "stripe", "password": sandbox.api_key, "host": sandbox.base_url}
     credential_id = f"stripe_{ACCOUNT}_test"
     if is_imported:  # with a copy of a key
         sandbox.control.add_account(ACCOUNT)
@@ -126,13 +130,19 @@ def test_a_connected_account_has_the_platforms_key_wherever_that_is_replaced(
 
     for key, status in (("sk_test_rolled", "ok"), ("sk_live_rolled", "refused")):
         sandbox.control.add_key(key)
-        changed = {"conn_type": "stripe", "password": key, "host": sandbox.base_url}
-        monkeypatch.setenv("AIRFLOW_CONN_STRIPE_PLATFORM", dumps(changed).decode())
+        rolled = dumps({**platform, "password": key}).decode()
+        monkeypatch.setenv("AIRFLOW_CONN_STRIPE_PLATFORM", rolled)
         found = api.call("op", "GET", f"/v1/credentials/{credential_id}").json()
         assert found["health"]["status"] == status
         if status == "ok":
             hook = StripeHook(credential_id)
             assert (hook.get_conn().api_key, hook.get_conn().account) == (key, ACCOUNT)
+
+    # Whoever edits the connection cannot have the platform's key sent elsewhere.
+    with create_session() as session:
+        session.query(Connection).filter_by(conn_id=credential_id).one().host = "http://127.0.0.1:1"
+    monkeypatch.setenv("AIRFLOW_CONN_STRIPE_PLATFORM", dumps(platform).decode())
+    assert StripeHook(credential_id).get_conn().api_base == sandbox.base_url
 
     monkeypatch.delenv("AIRFLOW_CONN_STRIPE_PLATFORM")
     with pytest.raises(ConfigurationError, match="takes its key from connection 'stripe_platform'"):

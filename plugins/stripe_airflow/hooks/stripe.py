@@ -71,9 +71,10 @@ class StripeHook(BaseHook):
         from stripe_sync import Credential
 
         connection = self.get_connection(self.stripe_conn_id)
-        key, fields = key_of(connection), dict[str, Any](credential_fields(connection))
+        source = key_source(connection)
+        fields: dict[str, Any] = credential_fields(connection, source)
         try:
-            return Credential(key, **fields)
+            return Credential(source.password, **fields)
         except ConfigurationError as error:
             msg = f"connection {self.stripe_conn_id!r}: {error}"
             raise ConfigurationError(msg, param=error.param) from error
@@ -149,8 +150,8 @@ def platform_id_of(connection: Any) -> str | None:
     return None if connection.password or is_unset(platform_id) else str(platform_id).strip()
 
 
-def key_of(connection: Any) -> str:
-    """The Stripe key of a connection: its own, or that of its platform's connection.
+def key_source(connection: Any) -> Any:
+    """The connection that has the key of a connection: itself, or its platform's.
 
     Args:
         connection: Of Airflow's SDK, or of its database.
@@ -174,21 +175,22 @@ def key_of(connection: Any) -> str:
             "put a secret or restricted key into its password field"
         )
         raise ConfigurationError(msg)
-    return str(connection.password)
+    return connection
 
 
-def credential_fields(connection: Any) -> dict[str, str]:
+def credential_fields(connection: Any, source: Any) -> dict[str, str]:
     """The fields of a ``Credential`` that a connection has, but for the key.
 
     Args:
         connection: Of Airflow's SDK, or of its database.
+        source: The one that has its key. A key is sent to the address that is stored with it only.
 
     Raises:
         ConfigurationError: The extras are not a JSON object.
     """
     extras = extras_of(connection)
     given = {name: extras.get(name) for name in CREDENTIAL_EXTRAS}
-    given["api_base"] = connection.host
+    given["api_base"] = source.host
     return {name: str(value).strip() for name, value in given.items() if not is_unset(value)}
 
 

@@ -27,7 +27,7 @@ from stripe_airflow.hooks.stripe import (
     PLATFORM_EXTRA,
     StripeHook,
     credential_fields,
-    key_of,
+    key_source,
     platform_id_of,
     setting_extras,
 )
@@ -181,8 +181,10 @@ def _own_extras(credential: StoredCredential) -> dict[str, Any]:
 
 
 def _stored(connection: Connection) -> StoredCredential:
+    source = _key_source(connection)
     try:
-        fields, settings = credential_fields(connection), setting_extras(connection)
+        fields = credential_fields(connection, source or connection)
+        settings = setting_extras(connection)
         own, platform_id = extras_of(connection).get(IMPORT_EXTRA), platform_id_of(connection)
     except ConfigurationError:
         fields, settings, own, platform_id = {}, {}, None, None
@@ -190,7 +192,7 @@ def _stored(connection: Connection) -> StoredCredential:
     metadata = own.get("metadata")
     return StoredCredential(
         id=connection.conn_id,
-        api_key=_key(connection),
+        api_key=source.password if source else "",
         name=connection.description or connection.conn_id,
         fields=fields,
         settings=settings,
@@ -203,12 +205,12 @@ def _stored(connection: Connection) -> StoredCredential:
     )
 
 
-def _key(connection: Connection) -> str:
-    """The key of a connection; empty where it has none."""
+def _key_source(connection: Connection) -> Any:
+    """The connection that has the key of a connection; None where there is none."""
     try:
-        return key_of(connection)
+        return key_source(connection)
     except ConfigurationError:
-        return ""
+        return None
 
 
 def _health(value: object) -> KeyHealth:
