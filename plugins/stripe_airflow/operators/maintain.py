@@ -43,8 +43,10 @@ class StripeMaintainOperator(StripeSyncOperator):
             report = maintain(self.connections(), self.sync, progress=ProgressLog(self.log))
         rows = [asdict(collection) for collection in report.collections]
         self.log.info(
-            "%s: %s processed Stripe events pruned, %s leftovers removed, in %.1f seconds%s\n%s",
+            "%s: %s typed rows filled, %s processed Stripe events pruned, %s leftovers removed, "
+            "in %.1f seconds%s\n%s",
             report.sync,
+            report.typed_rows_filled,
             report.stripe_events_pruned,
             report.leftovers_removed,
             report.seconds,
