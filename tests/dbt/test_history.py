@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from dbt.conftest import MOMENT, RESOURCE, SYNC, store
@@ -131,14 +132,14 @@ def test_amounts_have_the_decimals_of_their_currency(
 
 
 def test_a_function_of_others_is_not_replaced(project: Any, warehouse: Warehouse) -> None:
-    warehouse.execute("CREATE SCHEMA taken")
-    warehouse.execute(
-        "CREATE FUNCTION taken.amount(bigint, text) RETURNS text LANGUAGE sql AS $$ SELECT '' $$"
-    )
+    comment = "SELECT obj_description('stripe.amount(bigint,text)'::regprocedure) AS text"
+    ours = warehouse.execute(comment).fetchone()
+    assert ours is not None
+    warehouse.execute("COMMENT ON FUNCTION stripe.amount IS 'Of another project'")
     warehouse.commit()
-    output = project.dbt("run", "--select", "coupons", schema="taken", fails=True)
-    assert "taken.amount(bigint,text) was not made by this project" in output
-    warehouse.execute("DROP SCHEMA taken CASCADE")
+    output = project.dbt("run", "--select", "coupons", fails=True)
+    assert "stripe.amount(bigint,text) was not made by this project" in output
+    warehouse.execute(sql.SQL("COMMENT ON FUNCTION stripe.amount IS {}").format(ours["text"]))
     warehouse.commit()
 
 
