@@ -123,7 +123,7 @@ def _insert(sql: psycopg.Connection[Any], kind: str, count: int, values: dict[st
             select %(collection)s, %(sync_id)s, o.id, gen_random_uuid(), %(sync_id)s, false,
                 %(like)s || jsonb_build_object(
                     'id', o.id, 'created', o.created, 'total', n %% 9999, 'amount_due', n %% 9999,
-                    'customer', 'cus_' || lpad((n * 7919 %% {CUSTOMERS})::text, 5, '0'),
+                    'customer', 'cus_' || lpad((n::bigint * 7919 %% {CUSTOMERS})::text, 5, '0'),
                     'status', (array['paid', 'open', 'draft', 'void'])[1 + n %% 4],
                     'email', o.id || '@example.com', 'description', md5(n::text)),
                 md5(n::text), now(), to_timestamp(o.created), to_timestamp(o.created), 1,
