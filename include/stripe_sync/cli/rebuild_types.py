@@ -9,14 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from stripe_sync.errors import StripeSyncError
+from stripe_sync.cli.output import errors
+from stripe_sync.cli.syncs import WarehouseUrl
 from stripe_sync.use_cases import rebuild_types as rebuild
-
-FAILED = 1
-
-WarehouseUrl = Annotated[
-    str, typer.Option(envvar="WAREHOUSE_URL", help="postgresql://user:password@host:5432/database")
-]
 
 
 def rebuild_types(
@@ -31,16 +26,12 @@ def rebuild_types(
     Readers and syncs go on meanwhile. Interrupted, it goes on in the next maintenance.
     """
     console = Console(stderr=True, highlight=False)
-    try:
-        with console.status("typed tables") as status:
-            filled = rebuild(
-                warehouse_url,
-                collections,
-                progress=lambda name, rows: status.update(f"{escape(name)}: {rows} rows"),
-            )
-    except StripeSyncError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(FAILED) from error
+    with errors(), console.status("typed tables") as status:
+        filled = rebuild(
+            warehouse_url,
+            collections,
+            progress=lambda name, rows: status.update(f"{escape(name)}: {rows} rows"),
+        )
     table = Table("collection", "rows filled")
     for collection_id, rows in filled.items():
         if rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -120,6 +121,46 @@ def test_new_columns_are_appended_and_filled_by_the_next_maintenance(
     assert [(row["name"], row["email"]) for row in rows(sql, "customers")] == [
         ("A", "a@example.com"),
         (None, "b"),
+    ]
+
+
+def test_an_indexed_column_may_change_its_type(warehouse: Warehouse, sql: Sql) -> None:
+    sql.execute("ALTER TABLE stripe_raw.customers ALTER COLUMN created TYPE integer")
+    sql.execute("DROP INDEX stripe_raw.customers__seq")
+    sql.execute("UPDATE stripe_sync.typed_tables SET function_hash = 'of another version'")
+    sql.execute("UPDATE stripe_sync.sql_functions SET content_hash = 'of another version'")
+    warehouse.upgrade()
+    found = sql.execute(
+        "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'stripe_raw'"
+        " AND tablename = 'customers'"
+    ).fetchall()
+    indexes = dict(found)
+    assert "(created)" in indexes["customers_created"]
+    assert "customers__seq" in indexes
+
+
+def test_an_upgrade_beside_a_writer_does_not_deadlock(
+    warehouse: Warehouse, warehouse_url: str, sql: Sql
+) -> None:
+    """The upgrade waits for the writer before it locks anything that the writer needs next."""
+    sql.execute("ALTER TABLE stripe_raw.customers DROP COLUMN email")
+    sql.execute("UPDATE stripe_sync.typed_tables SET function_hash = 'of another version'")
+    sql.execute("UPDATE stripe_sync.sql_functions SET content_hash = 'of another version'")
+    waiting = (
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'stripe_raw.records'"
+        "::regclass"
+    )
+    with psycopg.connect(warehouse_url) as writer, ThreadPoolExecutor(1) as upgrading:
+        writer.execute("LOCK TABLE stripe_raw.records IN ROW EXCLUSIVE MODE")
+        upgrade = upgrading.submit(warehouse.upgrade)
+        while sql.execute(waiting).fetchone() == (0,):
+            assert not upgrade.done()
+        writer.execute("DELETE FROM stripe_raw.customers")
+        writer.commit()
+        upgrade.result()
+    assert "email" in [
+        column.name
+        for column in sql.execute("SELECT * FROM stripe_raw.customers").description or []
     ]
 
 

@@ -23,12 +23,14 @@ _FIRST = UUID(int=0)
 
 _UNFILLED = sa.text("""
 SELECT collection_id, filled_sync_id, filled_key FROM stripe_sync.typed_tables
-WHERE NOT is_filled ORDER BY collection_id LIMIT 1 FOR UPDATE
+WHERE NOT is_filled AND collection_id = ANY (CAST(:known AS text[]))
+ORDER BY collection_id LIMIT 1 FOR UPDATE
 """)
+# A removal of the sync waits with its deletions, so that no row outlives its record.
 _KEYS = sa.text("""
 SELECT sync_id, upstream_id FROM stripe_raw.records
 WHERE collection_id = :collection_id AND (sync_id, upstream_id) > (:sync_id, :key)
-ORDER BY sync_id, upstream_id LIMIT :rows
+ORDER BY sync_id, upstream_id LIMIT :rows FOR KEY SHARE
 """)
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(:key)")
 
@@ -65,7 +67,8 @@ class TypedTables:
         by_id = {table.collection_id: table for table in typed_tables()}
         while True:
             with explain(self.engine.url), self.engine.begin() as connection:
-                row = connection.execute(_UNFILLED).first()
+                # Tables that only a newer version knows are left to that.
+                row = connection.execute(_UNFILLED, {"known": list(by_id)}).first()
                 if row is None:
                     return
                 part = _fill_part(connection, by_id[row[0]], row[1] or _FIRST, row[2] or "")

@@ -22,20 +22,23 @@ def create_table(table: TypedTable) -> Iterator[str]:
         yield create_index(table, column)
 
 
+def index_name(table: TypedTable, column: str) -> str:
+    """Name of the index of a column, in quotes."""
+    return quoted(f"{table.name}_{column}")
+
+
 def create_index(table: TypedTable, column: str) -> str:
-    """The statement that creates the index of a column."""
+    """The statement that creates the index of a column, where there is none."""
     # Most objects have no invoice or payout: NULLs take no room in the index.
     where = "" if column.startswith("_") else f" WHERE {quoted(column)} IS NOT NULL"
-    index = quoted(f"{table.name}_{column}")
-    return f"CREATE INDEX {index} ON {SCHEMA}.{quoted(table.name)} ({quoted(column)}){where}"
+    target = f"{SCHEMA}.{quoted(table.name)} ({quoted(column)})"
+    return f"CREATE INDEX IF NOT EXISTS {index_name(table, column)} ON {target}{where}"
 
 
-def add_column(table: TypedTable, column: TypedColumn) -> Iterator[str]:
-    """The statements that add a column, empty; readers wait for a moment only."""
-    name = f"{SCHEMA}.{quoted(table.name)}"
-    yield f"ALTER TABLE {name} ADD COLUMN {quoted(column.name)} {column.data_type}"
-    if column.name in table.indexed:
-        yield create_index(table, column.name)
+def add_column(table: TypedTable, column: TypedColumn) -> str:
+    """The statement that adds a column, empty; readers wait for a moment only."""
+    target = f"{SCHEMA}.{quoted(table.name)}"
+    return f"ALTER TABLE {target} ADD COLUMN {quoted(column.name)} {column.data_type}"
 
 
 def function_name(collection_id: str) -> str:

@@ -15,13 +15,17 @@ from stripe_sync.warehouse.typed_tables.statements import (
     SCHEMA,
     add_column,
     create_function,
+    create_index,
     create_table,
+    index_name,
 )
 
 _state = tables.typed_tables
 
-# A writer that holds a lock for long must not make all readers wait behind the upgrade.
+# A query that holds a lock for long must not make all others wait behind the upgrade.
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '5s'"
+# As writers do, records first and typed tables then: the other way round both would deadlock.
+_KEEP_WRITERS_OUT = f"LOCK TABLE {SCHEMA}.records IN SHARE ROW EXCLUSIVE MODE"
 
 _COLUMNS = sa.text(f"""
 SELECT relname, attname, format_type(atttypid, atttypmod)
@@ -41,8 +45,13 @@ SELECT EXISTS (SELECT FROM {SCHEMA}.records WHERE collection_id = :collection_id
 
 @cache
 def content_hash() -> str:
-    """Hash of all that defines the typed tables."""
-    return hashlib.sha256(repr(typed_tables()).encode()).hexdigest()
+    """Hash of all that defines the typed tables: what creates and what writes them."""
+    defined = (
+        statement
+        for table in typed_tables()
+        for statement in (*create_table(table), create_function(table))
+    )
+    return hashlib.sha256("".join(defined).encode()).hexdigest()
 
 
 def upgrade_typed_tables(connection: Connection) -> None:
@@ -52,6 +61,7 @@ def upgrade_typed_tables(connection: Connection) -> None:
     ``stripe-sync rebuild-types``; new versions of records have the new columns at once.
     """
     connection.execute(sa.text(_LOCK_TIMEOUT))
+    connection.execute(sa.text(_KEEP_WRITERS_OUT))
     found = _columns(connection)
     known = connection.execute(sa.select(_state.c.collection_id, _state.c.function_hash))
     hashes = {row[0]: row[1] for row in known}
@@ -79,9 +89,11 @@ def _upgrade_table(
             continue
         if stored is not None:
             # Views select the old column until they are built again.
-            connection.exec_driver_sql(_set_aside(table, column, existing))
-        for statement in add_column(table, column):
-            connection.exec_driver_sql(statement)
+            for statement in _set_aside(table, column, existing):
+                connection.exec_driver_sql(statement)
+        connection.exec_driver_sql(add_column(table, column))
+    for column_name in table.indexed:
+        connection.exec_driver_sql(create_index(table, column_name))
 
 
 def _spelled(data_type: str) -> str:
@@ -89,13 +101,18 @@ def _spelled(data_type: str) -> str:
     return "timestamp with time zone" if data_type == "timestamptz" else data_type
 
 
-def _set_aside(table: TypedTable, column: TypedColumn, existing: Mapping[str, str]) -> str:
-    """The statement that renames a column whose type has changed."""
+def _set_aside(
+    table: TypedTable, column: TypedColumn, existing: Mapping[str, str]
+) -> tuple[str, str]:
+    """The statements that rename a column whose type has changed, and drop its index."""
     number = 1
     while (name := f"{column.name}_before_{number}") in existing:
         number += 1
     target = f"{SCHEMA}.{quoted(table.name)}"
-    return f"ALTER TABLE {target} RENAME COLUMN {quoted(column.name)} TO {quoted(name)}"
+    return (
+        f"ALTER TABLE {target} RENAME COLUMN {quoted(column.name)} TO {quoted(name)}",
+        f"DROP INDEX IF EXISTS {SCHEMA}.{index_name(table, column.name)}",
+    )
 
 
 def _remember(connection: Connection, table: TypedTable, function_hash: str) -> None:
