@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from stripe_stack.generate.project import Places
-from stripe_stack.generate.sql_names import RESERVED
+from stripe_stack.generate.views.sql_names import RESERVED
 from stripe_sync.catalog import load_catalog
 from stripe_sync.catalog.fields import FieldKind, read_fields
 

@@ -16,8 +16,8 @@ import pytest
 from psycopg.rows import dict_row
 
 from shop import CATALOG, EVERY, BackfilledShop, Shop
-from stripe_stack.generate.linked_columns import LINKED_COLUMNS
 from stripe_stack.generate.project import Places
+from stripe_stack.generate.views.linked_columns import LINKED_COLUMNS
 from stripe_sync.catalog import Retrieval
 from stripe_sync.catalog.fields import Field, FieldKind, read_fields
 from stripe_sync.records import Batch, Source

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stripe_stack.generate.annotations import object_fields
-from stripe_stack.generate.columns import view_columns
 from stripe_stack.generate.fields import render_fields
 from stripe_stack.generate.glossary import Glossary, read_glossary
-from stripe_stack.generate.history import (
+from stripe_stack.generate.references import read_references, render_references
+from stripe_stack.generate.views.columns import view_columns
+from stripe_stack.generate.views.history import (
     history_columns,
     history_view,
     render_history,
     render_history_properties,
 )
-from stripe_stack.generate.models import render_model, render_sources
-from stripe_stack.generate.properties import render_properties
-from stripe_stack.generate.references import read_references, render_references
+from stripe_stack.generate.views.models import render_model, render_sources
+from stripe_stack.generate.views.properties import render_properties
 from stripe_sync.catalog import load_catalog
 from stripe_sync.catalog.fields import Field, Fields, read_fields
 from stripe_sync.catalog.model import Collection

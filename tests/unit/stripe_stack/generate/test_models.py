@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from stripe._object_classes import OBJECT_CLASSES
 
-from stripe_stack.generate.columns import STREAM_COLUMNS, view_columns
 from stripe_stack.generate.glossary import Glossary, read_glossary
-from stripe_stack.generate.models import render_model
 from stripe_stack.generate.project import Places, read_sdk_fields, render, stale, write
-from stripe_stack.generate.properties import FOLLOWED, render_properties
+from stripe_stack.generate.views.columns import STREAM_COLUMNS, view_columns
+from stripe_stack.generate.views.models import render_model
+from stripe_stack.generate.views.properties import FOLLOWED, render_properties
 from stripe_sync.catalog import Collection, Retrieval, load_catalog
 from stripe_sync.catalog.fields import Field, FieldKind, Fields
 from stripe_sync.errors import CatalogError

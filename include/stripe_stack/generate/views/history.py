@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from stripe_stack.generate.column import Column
-from stripe_stack.generate.columns import MOMENT
-from stripe_stack.generate.models import HEADER
-from stripe_stack.generate.properties import render_column
-from stripe_stack.generate.sql_names import quoted
+from stripe_stack.generate.views.column import Column
+from stripe_stack.generate.views.columns import MOMENT
+from stripe_stack.generate.views.models import HEADER
+from stripe_stack.generate.views.properties import render_column
+from stripe_stack.generate.views.sql_names import quoted
 from stripe_sync.catalog.fields import Field, FieldKind
 from stripe_sync.catalog.model import Collection
 from stripe_sync.records import canonical_json

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from stripe_stack.generate.column import Column
-from stripe_stack.generate.models import HEADER
-from stripe_stack.generate.sql_names import RESERVED
+from stripe_stack.generate.views.column import Column
+from stripe_stack.generate.views.models import HEADER
+from stripe_stack.generate.views.sql_names import RESERVED
 from stripe_sync.catalog.fields import Field
 from stripe_sync.catalog.model import Availability, Collection, Retrieval
 from stripe_sync.records import canonical_json

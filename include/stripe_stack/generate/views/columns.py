@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from stripe_stack.generate.column import Column
 from stripe_stack.generate.glossary import Glossary
-from stripe_stack.generate.linked_columns import LINKED_COLUMNS
-from stripe_stack.generate.sql_names import quoted
+from stripe_stack.generate.views.column import Column
+from stripe_stack.generate.views.linked_columns import LINKED_COLUMNS
+from stripe_stack.generate.views.sql_names import quoted
 from stripe_sync.catalog.fields import Field, FieldKind
 from stripe_sync.catalog.model import Collection
 from stripe_sync.errors import CatalogError

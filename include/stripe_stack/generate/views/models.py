@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from stripe_stack.generate.column import Column
-from stripe_stack.generate.sql_names import quoted
+from stripe_stack.generate.views.column import Column
+from stripe_stack.generate.views.sql_names import quoted
 from stripe_sync.catalog.fields import Field, nested_fields
 from stripe_sync.catalog.model import Collection
 from stripe_sync.warehouse.typed_tables.columns import key_column

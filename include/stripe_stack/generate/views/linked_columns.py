@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stripe_stack.generate.column import Column
+from stripe_stack.generate.views.column import Column
 
 _PAYMENT = """(
         select {value}

@@ -1,0 +1,1 @@
+"""The dbt models of the views, and their properties."""
