@@ -109,7 +109,7 @@ def main(project: str, *steps: str) -> int:
 
 
 def _prepare(parameters: dict[str, str]) -> None:
-    """Create the tables where there are none, and check that the role may create the views.
+    """Create or upgrade the tables, and check that the role may create the views.
 
     Args:
         parameters: Those that the environment does not have under names of the profile.
@@ -119,7 +119,7 @@ def _prepare(parameters: dict[str, str]) -> None:
     """
     from stripe_sync.warehouse import Warehouse
     from stripe_sync.warehouse.connect import explain
-    from stripe_sync.warehouse.schema.rights import check_views, missing_schemas
+    from stripe_sync.warehouse.schema.rights import check_views, may_write, missing_schemas
 
     variables = {name: os.environ.get(f"STRIPE_DBT_{name.upper()}") for name in _PROFILE}
     given = {name: value for name, value in variables.items() if value}
@@ -127,9 +127,10 @@ def _prepare(parameters: dict[str, str]) -> None:
         engine = warehouse.engine
         with explain(engine.url), engine.connect() as connection:
             check_views(connection, os.environ.get(_SCHEMA_VARIABLE) or _DEFAULT_SCHEMA)
-            is_new = bool(missing_schemas(connection))
-        # A role that only builds views may not change tables.
-        if is_new:
+            # A role that only builds views may not change tables.
+            upgrades = bool(missing_schemas(connection)) or may_write(connection)
+        # The views may select columns of typed tables that are yet to be added.
+        if upgrades:
             warehouse.upgrade()
 
 

@@ -54,6 +54,11 @@ FROM pg_namespace WHERE nspname = :schema
 """
 
 
+def may_write(connection: Connection) -> bool:
+    """Whether the role may use and write all tables."""
+    return bool(connection.scalar(sa.text(f"SELECT {MAY_WRITE}")))
+
+
 def check_write(connection: Connection) -> None:
     """Check the rights that every run needs.
 
