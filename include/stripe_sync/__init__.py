@@ -33,6 +33,7 @@ from stripe_sync.errors import (
     ObjectLocked,
     PermissionDenied,
     RateLimited,
+    RecordNotFound,
     Refusal,
     StripeError,
     StripeSyncError,
@@ -140,6 +141,12 @@ if TYPE_CHECKING:
     from stripe_sync.mutations.validation import check_verb
     from stripe_sync.mutations.verbs import mutable_collections, verbs_of
     from stripe_sync.records import CollectionStatus
+    from stripe_sync.streams.cursor import StreamCursor
+    from stripe_sync.streams.items import StreamItem
+    from stripe_sync.streams.iterate import iterate_stream
+    from stripe_sync.streams.page import StreamPage
+    from stripe_sync.streams.reader import StreamReader
+    from stripe_sync.streams.selection import Selection
     from stripe_sync.sync.backfill.backfill import (
         BackfillPlan,
         BackfillReport,
@@ -232,15 +239,21 @@ __all__ = [
     "ProxyRequest",
     "RateLimited",
     "ReconcileReport",
+    "RecordNotFound",
     "Refusal",
     "ReloadReport",
     "Replication",
     "RunOptions",
+    "Selection",
     "Shard",
     "StartedAuthorization",
     "StoredAccount",
     "StoredCredential",
+    "StreamCursor",
+    "StreamItem",
     "StreamNotification",
+    "StreamPage",
+    "StreamReader",
     "StripeError",
     "StripeSyncError",
     "StripeUnavailable",
@@ -289,6 +302,7 @@ __all__ = [
     "follow_new_key",
     "get_sync",
     "import_credential",
+    "iterate_stream",
     "list_connected_accounts",
     "list_syncs",
     "listen_streams",
@@ -413,6 +427,12 @@ _MODULES = {
     "mutations.verbs": ("mutable_collections", "verbs_of"),
     "libpq": ("render_warehouse_url",),
     "dbt_runner": ("dbt_command", "dbt_environment"),
+    "streams.cursor": ("StreamCursor",),
+    "streams.items": ("StreamItem",),
+    "streams.iterate": ("iterate_stream",),
+    "streams.page": ("StreamPage",),
+    "streams.reader": ("StreamReader",),
+    "streams.selection": ("Selection",),
     "sync.backfill.backfill": (
         "BackfillPlan",
         "BackfillReport",

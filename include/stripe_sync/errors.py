@@ -4,6 +4,7 @@
 
     StripeSyncError
     ├── ConfigurationError           a setting, parameter or name is wrong; retrying cannot help
+    │   ├── RecordNotFound           there is no such record
     │   ├── SyncNotFound             there is no such sync
     │   └── SyncConflict             the sync exists already, is paused, or is being deleted
     ├── CatalogError                 the shipped catalogue contradicts itself
@@ -59,6 +60,10 @@ class ConfigurationError(StripeSyncError):
 
 class SyncNotFound(ConfigurationError):
     """There is no such sync."""
+
+
+class RecordNotFound(ConfigurationError):
+    """There is no such record."""
 
 
 class SyncConflict(ConfigurationError):

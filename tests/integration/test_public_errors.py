@@ -153,6 +153,9 @@ CALLS: dict[str, Call] = {
     "wait_for_consumers": lambda c: asyncio.run(
         stripe_sync.wait_for_consumers(c.warehouse_url, "default", ["lake"], 1, 0)
     ),
+    "iterate_stream": lambda c: next(
+        stripe_sync.iterate_stream(c.warehouse_url, stripe_sync.Selection.of("events"))
+    ),
     "listen_streams": _listen,
     "dbt_environment": lambda c: stripe_sync.dbt_environment(c.warehouse_url, Path("/scratch")),
 }

@@ -22,7 +22,8 @@ MAY_USE = {
     "sync": {"extract", "lake", "warehouse"} | LOWEST,
     "accounts": {"sync", "extract", "lake", "warehouse"} | LOWEST,
     "mutations": {"sync", "extract", "lake", "warehouse"} | LOWEST,
-    "cli": {"use_cases", "accounts", "mutations", "sync", "warehouse"} | LOWEST,
+    "streams": {"warehouse"} | LOWEST,
+    "cli": {"use_cases", "accounts", "mutations", "sync", "streams", "warehouse"} | LOWEST,
 }
 
 

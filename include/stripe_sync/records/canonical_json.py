@@ -52,6 +52,11 @@ def dumps(value: Any) -> bytes:
         return _dumps_exactly(value, sort_keys=False)
 
 
+def part(json_text: str) -> Any:
+    """JSON text that ``dumps`` writes as it is, as a part of another value."""
+    return orjson.Fragment(json_text)
+
+
 def canonical(value: Any) -> bytes:
     """Write JSON in canonical form: compact UTF-8, keys sorted at every level.
 

@@ -1,0 +1,217 @@
+"""The streams for many readers in one event loop: the HTTP API, and whatever waits for changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+
+from stripe_sync.errors import ConfigurationError
+from stripe_sync.libpq import BACKEND_PID, connect_arguments, keep_session
+from stripe_sync.streams.cursor import StreamCursor
+from stripe_sync.streams.hub import StreamHub
+from stripe_sync.streams.items import Row, StreamItem
+from stripe_sync.streams.page import (
+    MAX_ITEMS,
+    Queries,
+    Result,
+    StreamPage,
+    find_record,
+    known_syncs,
+    read_page,
+)
+from stripe_sync.streams.selection import Selection, Stream
+from stripe_sync.streams.start import start_at
+from stripe_sync.warehouse.connect import explain, parse_url
+
+MAX_WAIT_SECONDS = 30.0
+
+_CONNECTIONS = 4
+_POOL_SECONDS = 5.0
+_RECONNECT_SECONDS = 10.0
+
+_PageKey = tuple[Selection, str, int]
+
+
+class StreamReader:
+    """Pages of the streams, and waiting for more. Use it in one event loop.
+
+    It has five connections at most, whatever the number of readers: four for pages, one that
+    listens. Readers that ask for the same page at the same time share one query.
+
+    Args:
+        warehouse_url: ``postgresql://…``.
+        is_stopping: Asked twice a second whether waiting readers are to be sent home.
+
+    Raises:
+        ConfigurationError: The URL is not one of PostgreSQL.
+    """
+
+    def __init__(self, warehouse_url: str, is_stopping: Callable[[], bool] = lambda: False) -> None:
+        self._address = parse_url(warehouse_url)
+        self._pool = AsyncConnectionPool[psycopg.AsyncConnection[Any]](
+            kwargs={**connect_arguments(warehouse_url), "autocommit": True},
+            min_size=0,
+            max_size=_CONNECTIONS,
+            timeout=_POOL_SECONDS,
+            reconnect_timeout=_RECONNECT_SECONDS,
+            configure=_configure,
+            check=AsyncConnectionPool.check_connection,
+            name="stripe_streams",
+            open=False,
+        )
+        self._hub = StreamHub(warehouse_url, is_stopping)
+        self._pages: dict[_PageKey, asyncio.Task[StreamPage]] = {}
+
+    async def __aenter__(self) -> Self:
+        await self._pool.open()
+        self._hub.start()
+        return self
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        await self._hub.close()
+        await self._pool.close()
+
+    @property
+    def waiting(self) -> int:
+        """Number of readers that wait for something new."""
+        return self._hub.waiting
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether readers are sent home."""
+        return self._hub.is_closed
+
+    async def page(
+        self,
+        selection: Selection,
+        after: StreamCursor,
+        *,
+        limit: int = MAX_ITEMS,
+        wait_seconds: float = 0.0,
+    ) -> StreamPage:
+        """The next page; an empty one where nothing came in time.
+
+        Args:
+            selection: What to read.
+            after: Where the page before ended.
+            limit: Most items, 1 to 1,000.
+            wait_seconds: How long to wait for the first item.
+
+        Raises:
+            ConfigurationError: The limit is out of range.
+            SyncNotFound: There is no such sync.
+            WarehouseError: The warehouse cannot be reached.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + wait_seconds
+        while True:
+            page = await self._shared(selection, after, limit)
+            left = until - loop.time()
+            if page.items or page.has_more or left <= 0 or self._hub.is_closed:
+                return page
+            await self._hub.wait(selection, page, left)
+            after = page.cursor
+
+    async def start(self, selection: Selection, start: str) -> StreamCursor:
+        """The cursor of a reader that begins there.
+
+        Args:
+            selection: What it reads.
+            start: ``all``, ``new``, ``30m``, a time in ISO 8601 or a cursor.
+
+        Raises:
+            ConfigurationError: It is none of these.
+            SyncNotFound: There is no such sync.
+            WarehouseError: The warehouse cannot be reached.
+        """
+        return await self._run(start_at(selection, start))
+
+    async def record(
+        self,
+        collection_id: str,
+        upstream_id: str,
+        *,
+        sync: str | None = None,
+        seq: int = 0,
+        wait_seconds: float = MAX_WAIT_SECONDS,
+    ) -> StreamItem:
+        """One record.
+
+        Args:
+            collection_id: ``stripe:customer`` or ``customer``.
+            upstream_id: Stripe's id of the object.
+            sync: Name or id of its sync; None where only one has it.
+            seq: Position that the sync's streams must have reached before it is read.
+            wait_seconds: How long to wait for that.
+
+        Raises:
+            ConfigurationError: An argument is wrong, or several syncs have the record.
+            RecordNotFound: There is no such record.
+            SyncNotFound: There is no such sync.
+            TimeoutError: The streams did not reach ``seq`` in time.
+            WarehouseError: The warehouse cannot be reached.
+        """
+        if seq:
+            await self._reach(sync, seq, wait_seconds)
+        return await self._run(find_record(sync, collection_id, upstream_id))
+
+    async def _reach(self, sync: str | None, seq: int, seconds: float) -> None:
+        selection = Selection.of(Stream.RECORDS, syncs=[sync] if sync is not None else [])
+        chosen = selection.choose(await self._run(known_syncs()))
+        if len(chosen) != 1:
+            message = "wait_for_seq needs sync_id: each sync counts by itself"
+            raise ConfigurationError(message, param="sync_id")
+        if not await self._hub.wait_for(chosen[0].id, seq, seconds):
+            message = f"the streams of this sync have not reached position {seq}"
+            raise TimeoutError(message)
+
+    async def _shared(self, selection: Selection, after: StreamCursor, limit: int) -> StreamPage:
+        """A page, together with those who ask for the same one now."""
+        key = (selection, str(after), limit)
+        task = self._pages.get(key)
+        if task is None:
+            task = asyncio.create_task(self._run(read_page(selection, after, limit)))
+            self._pages[key] = task
+            task.add_done_callback(partial(self._done, key))
+        # A reader that goes away must not take the page from the others.
+        return await asyncio.shield(task)
+
+    def _done(self, key: _PageKey, task: asyncio.Task[StreamPage]) -> None:
+        del self._pages[key]
+        if not task.cancelled():
+            task.exception()  # retrieved here as well: all who asked may be gone
+
+    async def _run(self, queries: Queries[Result]) -> Result:
+        rows: Sequence[Row] | None = None
+        async with self._connection() as connection:
+            while True:
+                try:
+                    query, values = queries.send(rows)  # type: ignore[arg-type]
+                except StopIteration as done:
+                    result: Result = done.value
+                    return result
+                rows = await (await connection.execute(query, values)).fetchall()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        with explain(self._address):
+            async with self._pool.connection() as connection:
+                yield connection
+
+
+async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
+    cursor = await connection.execute(BACKEND_PID)
+    ((pid,),) = await cursor.fetchall()
+    keep_session(connection, pid)
