@@ -11,6 +11,7 @@ from stripe_sync.cli.erase import erase
 from stripe_sync.cli.mutate import mutate
 from stripe_sync.cli.rebuild_types import rebuild_types
 from stripe_sync.cli.replicate import replicate
+from stripe_sync.cli.tail import tail
 
 app = typer.Typer(
     name="stripe-sync",
@@ -28,6 +29,7 @@ app.command()(mutate)
 app.command()(rebuild_types)
 syncs.app.command()(replicate)
 app.add_typer(syncs.app, name="syncs")
+app.command()(tail)
 
 
 def main() -> None:
