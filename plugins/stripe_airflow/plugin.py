@@ -10,8 +10,8 @@ from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
 from stripe_airflow import pools
-from stripe_airflow.api.mutations.background import ClosesMutations
 from stripe_airflow.api.port_zero import WithoutPortZero
+from stripe_airflow.api.shutdown import ClosesAtShutdown
 from stripe_airflow.links.data_docs import PAGE
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class StripeAirflowPlugin(AirflowPlugin):
     ]
     fastapi_root_middlewares: list[Any] = [  # noqa: RUF012 - declared so by Airflow
         {"middleware": WithoutPortZero, "name": "Stripe connections without a port"},
-        {"middleware": ClosesMutations, "name": "Stripe writes end before the server"},
+        {"middleware": ClosesAtShutdown, "name": "Stripe writes and streams end before the server"},
     ]
     external_views: list[Any] = [  # noqa: RUF012 - declared so by Airflow
         {

@@ -21,9 +21,16 @@ _SETTINGS = {
 class ApiServer:
     """The app with a client for each role; ``anonymous`` has no login."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, client: TestClient) -> None:
         self.app = app
-        self.client = TestClient(app)
+        self.client = client
+
+    def forget_warehouse(self) -> None:
+        """Close what the app keeps open of the warehouse of one test."""
+        from stripe_airflow.api.streams.process import close_streams
+
+        assert self.client.portal is not None
+        self.client.portal.call(close_streams)
 
     def token(self, role: str) -> str:
         """A token of a user with a role."""
@@ -69,7 +76,9 @@ def api_server() -> Iterator[ApiServer]:
         sync_bag_to_db(DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]), "dags-folder", None)
         app = _app()
         create_auth_manager()
-        yield ApiServer(app)
+        # One event loop for all requests, as in the server.
+        with TestClient(app) as client:
+            yield ApiServer(app, client)
     finally:
         purge_cached_app()
         for name, value in before.items():

@@ -52,13 +52,20 @@ class Row(NamedTuple):
     status: int
     body: Any = None
     sync_id: str = "default"
+    query: str = ""
 
     @property
     def path(self) -> str:
         route = self.route.replace("{path:path}", "v1/customers/cus_1")
-        return route.format(
-            sync_id=self.sync_id, mode="live", credential_id=CREDENTIAL, kind="create"
+        route = route.replace("{upstream_id:path}", "cus_1")
+        route = route.format(
+            sync_id=self.sync_id,
+            mode="live",
+            credential_id=CREDENTIAL,
+            kind="create",
+            collection_id="customer",
         )
+        return route + self.query
 
 
 ROWS = [
@@ -72,6 +79,11 @@ ROWS = [
     Row("PATCH", "/v1/syncs/{sync_id}", MANAGE, 200, {"external_id": "tenant-1"}),
     Row("DELETE", "/v1/syncs/{sync_id}", MANAGE, 200),
     Row("GET", "/v1/syncs/{sync_id}/status", READ, 200),
+    Row("GET", "/v1/records", READ, 200),
+    Row("GET", "/v1/records/{collection_id}/{upstream_id:path}", READ, 404),
+    Row("GET", "/v1/events", READ, 200),
+    # Refused after the rights were checked: a stream would not end.
+    Row("GET", "/v1/events/live", READ, 400, query="?after_cursor=none"),
     Row("POST", "/v1/syncs/{sync_id}/pause", MANAGE, 200),
     Row("POST", "/v1/syncs/{sync_id}/resume", MANAGE, 200),
     Row("POST", "/v1/syncs/{sync_id}/backfill", TRIGGER, 201),
@@ -115,6 +127,7 @@ def api(
     monkeypatch.setenv("AIRFLOW_CONN_STRIPE_PRODUCTION", dumps(live).decode())
     with fresh_mutations():
         yield server
+    server.forget_warehouse()
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.method} {row.route}")
@@ -192,5 +205,5 @@ def test_the_table_of_readme_is_this_one() -> None:
     assert {names[right]: callers for right, callers in documented.items()} == MAY
     for row in ROWS:
         if row.route.startswith(("/v1/", "/oauth/")):
-            path = re.sub(r"\{\w+\}", "{id}", row.route.replace("{path:path}", "v1/…"))
+            path = re.sub(r"\{\w+(:path)?\}", "{id}", row.route.replace("{path:path}", "v1/…"))
             assert f"/stripe{path}" in text or f"…/{path.rpartition('/')[2]}" in text, row.route

@@ -17,10 +17,12 @@ from stripe_airflow.api.models import Health
 from stripe_airflow.api.mutations import proxy
 from stripe_airflow.api.mutations import routes as mutations
 from stripe_airflow.api.routing import PublicRoute, Route
+from stripe_airflow.api.streams import routes as streams
 from stripe_sync import __version__
 
 _DESCRIPTION = """Syncs of Stripe accounts, and their keys: create, change, delete, read them.
 Mutations: create, update, delete objects in Stripe and in the streams at once.
+Streams: read records and change events, page by page or live.
 
 Send `Authorization: Bearer <token>` with a token of Airflow's `POST /auth/token`. What a caller may
 do is what they may do in Airflow. Errors have the shape of Stripe's."""
@@ -60,6 +62,7 @@ def create_app() -> FastAPI:
         connected.router,
         mutations.router,
         proxy.router,
+        streams.router,
         data_docs.router,
         new_key.router,
     ):

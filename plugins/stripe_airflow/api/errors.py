@@ -23,6 +23,7 @@ from stripe_sync import (
     ObjectLocked,
     PermissionDenied,
     RateLimited,
+    RecordNotFound,
     StripeError,
     StripeSyncError,
     StripeUnreachable,
@@ -41,6 +42,7 @@ _SERVER_ERROR, _TOO_MANY = 500, 429
 # The first class that matches decides.
 _STATUS: Sequence[tuple[type[Exception], int, str]] = (
     (SyncNotFound, 404, "resource_missing"),
+    (RecordNotFound, 404, "resource_missing"),
     (SyncConflict, 409, "sync_conflict"),
     (ConfigurationError, 400, "parameter_invalid"),
     (SyncBusy, 409, "sync_busy"),

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 from stripe_airflow.hooks.connections import SyncConnections
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
     from stripe_sync import BackgroundMutations
 
 
@@ -42,22 +40,7 @@ async def name_of(sync_id: str) -> str:
     return await asyncio.to_thread(connections().name_of, sync_id)
 
 
-class ClosesMutations:
-    """Finishes the writes under way before the API server stops.
-
-    Args:
-        app: The API server.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or the life of the server (ASGI)."""
-
-        async def closing(message: Message) -> None:
-            if message["type"] == "lifespan.shutdown.complete" and mutations.cache_info().currsize:
-                await asyncio.to_thread(mutations().close)
-            await send(message)
-
-        await self._app(scope, receive, closing if scope["type"] == "lifespan" else send)
+def close_mutations() -> None:
+    """Finish the writes under way."""
+    if mutations.cache_info().currsize:
+        mutations().close()

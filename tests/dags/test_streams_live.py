@@ -1,0 +1,102 @@
+"""The live stream, from a real server in a process of its own, which is then told to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from dags.api_server import ApiServer
+from integration.streams.conftest import Streams, make_streams
+from stripe_airflow.hooks.warehouse import warehouse_url
+from stripe_sync import StreamCursor
+from stripe_sync.records.canonical_json import loads
+from stripe_sync.warehouse import Warehouse
+
+_START_SECONDS = 120.0
+
+# As Airflow starts it: uvicorn waits this long for open requests after SIGTERM.
+_PROGRAM = """
+import sys, uvicorn
+uvicorn.run(
+    "airflow.api_fastapi.main:app", port=int(sys.argv[1]), timeout_graceful_shutdown=120,
+    log_level="warning",
+)
+"""
+
+
+@pytest.fixture
+def streams(connections: None) -> Iterator[Streams]:
+    with Warehouse(warehouse_url()) as warehouse:
+        yield make_streams(warehouse_url(), warehouse)
+
+
+@pytest.fixture
+def live_server(
+    server: ApiServer, streams: Streams
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Process and address of an API server."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen([sys.executable, "-c", _PROGRAM, str(port)], env=dict(os.environ))
+    address = f"http://127.0.0.1:{port}/stripe"
+    try:
+        end = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                httpx.get(f"{address}/v1/health", timeout=30).raise_for_status()
+                break
+            except httpx.TransportError:
+                assert process.poll() is None
+                assert time.monotonic() < end
+                time.sleep(0.2)
+        yield process, address
+    finally:
+        process.kill()
+        process.wait()
+
+
+def messages(answer: httpx.Response) -> Iterator[dict[str, str]]:
+    """Messages of a live stream; a comment is one without fields."""
+    fields: dict[str, str] = {}
+    for line in answer.iter_lines():
+        if not line:
+            yield fields
+            fields = {}
+        elif not line.startswith(":"):
+            name, _, value = line.partition(": ")
+            fields[name] = value
+
+
+def test_changes_come_live_and_open_streams_end_with_the_server(
+    server: ApiServer, streams: Streams, live_server: tuple[subprocess.Popen[bytes], str]
+) -> None:
+    process, address = live_server
+    streams.customers(1)
+    headers = server.headers("viewer")
+    with httpx.Client(base_url=address, headers=headers, timeout=60) as client:
+        with client.stream("GET", "/v1/events/live") as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            live = messages(answer)
+            assert next(live) == {}  # the stream has begun
+            streams.customers(2, 3)
+            first = next(live)
+        assert loads(first["data"])["upstream_id"] == "cus_2"
+        # It goes on after the last message that came, and ends with the server.
+        again = {"Last-Event-ID": first["id"]}
+        with client.stream("GET", "/v1/events/live", headers=again) as answer:
+            live = (message for message in messages(answer) if message)
+            assert loads(next(live)["data"])["upstream_id"] == "cus_3"
+            process.send_signal(signal.SIGTERM)
+            assert list(live) == []
+    # Far less than the 120 s that uvicorn would wait.
+    assert process.wait(timeout=60) in (0, -signal.SIGTERM)
+    assert StreamCursor.parse(first["id"]).positions[streams.id("north")] == 2
