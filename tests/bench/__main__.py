@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import backfill, collections, connect, live, mutation, query
+from bench import backfill, collections, connect, live, mutation, query, streams
 from bench.environment import bench_environment
 from bench.measure import Measured, report
 
@@ -20,6 +20,7 @@ PARTS = {
     "connect": connect.measure,
     "mutation": mutation.measure,
     "query": query.measure,
+    "streams": streams.measure,
 }
 Part = StrEnum("Part", list(PARTS))
 RESULTS = Path(__file__).resolve().parents[2] / "build" / "bench.json"
