@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -19,6 +21,8 @@ from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_sync import StreamCursor
 from stripe_sync.records.canonical_json import loads
 from stripe_sync.warehouse import Warehouse
+
+DOCS = Path(__file__).parents[2] / "docs" / "streams.md"
 
 _START_SECONDS = 120.0
 
@@ -76,11 +80,38 @@ def messages(answer: httpx.Response) -> Iterator[dict[str, str]]:
             fields[name] = value
 
 
-def test_changes_come_live_and_open_streams_end_with_the_server(
-    server: ApiServer, streams: Streams, live_server: tuple[subprocess.Popen[bytes], str]
-) -> None:
-    process, address = live_server
+def run_reader_of_docs(api: str, token: str, cursor_file: Path, streams: Streams) -> None:
+    """Run the program as printed; it must have each change."""
+    [program] = re.findall(r"```python\n(import json.*?)```", DOCS.read_text(), re.S)
+    environment = {
+        **os.environ,
+        "STRIPE_API": api,
+        "TOKEN": token,
+        "CURSOR_FILE": str(cursor_file),
+        "PYTHONUNBUFFERED": "1",
+    }
     streams.customers(1)
+    with subprocess.Popen(
+        [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True
+    ) as reader:
+        assert reader.stdout is not None
+        first = next(reader.stdout)
+        streams.customers(1, name="B", when=1)
+        second = next(reader.stdout)
+        reader.kill()
+    assert first == "created stripe:customer cus_1 None\n"
+    assert second == "updated stripe:customer cus_1 {'name': None}\n"
+
+
+def test_the_reader_of_the_docs_and_a_live_stream_get_changes_until_the_server_stops(
+    server: ApiServer,
+    streams: Streams,
+    live_server: tuple[subprocess.Popen[bytes], str],
+    tmp_path: Path,
+) -> None:
+    """One test, because an API server takes some seconds to start."""
+    process, address = live_server
+    run_reader_of_docs(f"{address}/v1", server.token("viewer"), tmp_path / "cursor", streams)
     headers = server.headers("viewer")
     with httpx.Client(base_url=address, headers=headers, timeout=60) as client:
         with client.stream("GET", "/v1/events/live") as answer:
@@ -99,4 +130,4 @@ def test_changes_come_live_and_open_streams_end_with_the_server(
             assert list(live) == []
     # Far less than the 120 s that uvicorn would wait.
     assert process.wait(timeout=60) in (0, -signal.SIGTERM)
-    assert StreamCursor.parse(first["id"]).positions[streams.id("north")] == 2
+    assert StreamCursor.parse(first["id"]).positions[streams.id("north")] == 3
