@@ -24,7 +24,7 @@ from stripe_sync.warehouse import Warehouse
 
 DOCS = Path(__file__).parents[2] / "docs" / "streams.md"
 
-_START_SECONDS = 120.0
+_START_SECONDS = 300.0
 
 # As Airflow starts it: uvicorn waits this long for open requests after SIGTERM.
 _PROGRAM = """
