@@ -47,6 +47,12 @@ PARENT_RESOURCES = (
     Resource(
         "test_helpers.test_clock", "/v1/test_helpers/test_clocks", "clock_", "test_clock", "lrcd",
         events=event_types("test_helpers.test_clock", "created", "deleted"),
+        actions={
+            "advance": Action(
+                {"status": "advancing"}, "test_helpers.test_clock.advancing",
+                ("status", ("ready",)),
+            )
+        },
     ),
 )  # fmt: skip
 """Parents with a list of their own."""

@@ -9,11 +9,18 @@ from stripe_sandbox.resources.child_resources import (
     PARENT_RESOURCES,
     UNLISTED_RESOURCES,
 )
+from stripe_sandbox.resources.further_resources import FURTHER_RESOURCES
 from stripe_sandbox.resources.resource_spec import Resource
 from stripe_sandbox.resources.top_level_resources import TOP_LEVEL
 
 RESOURCES: Mapping[str, Resource] = {
     resource.object: resource
-    for resource in (*TOP_LEVEL, *PARENT_RESOURCES, *CHILD_RESOURCES, *UNLISTED_RESOURCES)
+    for resource in (
+        *TOP_LEVEL,
+        *FURTHER_RESOURCES,
+        *PARENT_RESOURCES,
+        *CHILD_RESOURCES,
+        *UNLISTED_RESOURCES,
+    )
 }
 """By the value of the ``object`` field."""

@@ -19,16 +19,21 @@ LAST_BEFORE_BASIL = "2025-02-24.acacia"
 _PERMISSIONS = {
     "account": "connected_account",
     "balance_transaction": "balance_transaction_source",
+    "billing.credit_grant": "credit_grant",
     "billing_portal.session": "customer_portal",
+    "entitlements.feature": "entitlement",
     "invoice_payment": "invoice",
     "invoiceitem": "invoice",
     "order_return": "order",
     "payment_link": "payment_links",
     "price": "plan",
+    "radar.early_fraud_warning": "radar",
     "refund": "charge",
+    "reporting.report_run": "report_runs_and_report_types",
     "subscription_schedule": "subscription",
     "tax_id": "customer",
     "test_helpers.test_clock": "billing_clock",
+    "topup": "top_up",
 }
 """Names in the permissions of restricted keys that are not the object's, as Stripe has them."""
 
@@ -144,7 +149,7 @@ class Resource:
     on_delete: str = "missing"
     created_field: str = "created"
     default_filter: DefaultFilter | None = None
-    filter_groups: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    filter_groups: Mapping[str | bool, tuple[Any, ...]] = field(default_factory=dict)
     test_clock_params: tuple[str, ...] = ()
     expandable_fields: tuple[str, ...] = ()
     expandable_lists: Mapping[str, ExpandableList] = field(default_factory=dict)

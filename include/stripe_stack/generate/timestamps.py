@@ -10,7 +10,18 @@ import re
 
 from stripe_sync.errors import CatalogError
 
-_SUFFIXES = ("_at", "_on", "_by", "_date", "_start", "_end", "_until", "_anchor")
+_SUFFIXES = (
+    "_after",
+    "_anchor",
+    "_at",
+    "_by",
+    "_date",
+    "_end",
+    "_on",
+    "_start",
+    "_time",
+    "_until",
+)
 _NAMES = frozenset(
     {
         "created",

@@ -1,0 +1,30 @@
+-- Made by `make generate` from the Stripe SDK's annotations; edits are overwritten.
+select
+    typed.id as id,
+    stripe_sync.json_value(payload.object -> 'amount') as amount,
+    stripe_sync.json_value(payload.object -> 'applicability_config') as applicability_config,
+    typed.category as category,
+    typed.created as created,
+    typed.created_ts as created_ts,
+    typed.customer as customer,
+    typed.customer_account as customer_account,
+    typed.effective_at as effective_at,
+    typed.effective_at_ts as effective_at_ts,
+    typed.expires_at as expires_at,
+    typed.expires_at_ts as expires_at_ts,
+    typed.livemode as livemode,
+    typed.metadata as metadata,
+    typed.name as name,
+    typed.object as object,
+    typed.priority as priority,
+    typed.test_clock as test_clock,
+    typed.updated as updated,
+    typed.updated_ts as updated_ts,
+    typed.voided_at as voided_at,
+    typed.voided_at_ts as voided_at_ts,
+    typed._sync_id as _sync_id,
+    typed._deleted as _deleted,
+    typed._updated_at as _updated_at,
+    typed._seq as _seq
+from {{ source('typed_tables', 'credit_grants') }} as typed
+{{ join_payload('stripe:billing.credit_grant', 'typed.id') }}
