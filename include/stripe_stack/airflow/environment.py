@@ -35,6 +35,8 @@ def airflow_environment(
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": home / "passwords.json",
         "DATABASE__SQL_ALCHEMY_CONN": postgres.url("airflow", "postgresql+psycopg2"),
         "DATABASE__CHECK_MIGRATIONS": False,  # prepare() does it once for all components
+        # Seconds; a file that was changed is read at once, and the others cost a processor's tenth.
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 300,
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.25,
         # Seconds until the tasks of a killed scheduler run again, live polling among them.
         "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": 30,
