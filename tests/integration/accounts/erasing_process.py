@@ -1,25 +1,20 @@
-"""A process that erases a customer and kills itself after so many steps."""
+"""What runs in a process that kills itself after so many steps of an erasure."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 from itertools import count
 
 from stripe_sync import erase_customer
 
 
-def main(warehouse_url: str, lake_url: str, sync: str, customer: str, steps: str) -> None:
+def erase_and_die(warehouse_url: str, lake_url: str, sync: str, customer: str, steps: int) -> None:
     """Erase; ``kill -9`` at the end of step number ``steps``."""
     numbers = count(1)
 
     def die_in_time(*_: object) -> None:
-        if next(numbers) == int(steps):
+        if next(numbers) == steps:
             os.kill(os.getpid(), signal.SIGKILL)
 
     erase_customer(warehouse_url, lake_url, sync, customer, progress=die_in_time)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from forked import processes
+from integration.accounts.deleting_process import delete_and_die
 from stripe_sync import (
     ConfigurationError,
     SyncBusy,
@@ -102,10 +102,11 @@ def test_it_is_continued_after_an_interruption(stored: SyncHarness) -> None:
 
 
 def test_a_deletion_that_was_killed_is_said_and_goes_on(stored: SyncHarness) -> None:
-    script = Path(__file__).with_name("deleting_process.py")
     where = stored.connections.warehouse_url, stored.connections.lake_url
-    killed = subprocess.run([sys.executable, script, SYNC, *where], check=False)
-    assert killed.returncode == -signal.SIGKILL
+    deleting = processes.Process(target=delete_and_die, args=(SYNC, *where))
+    deleting.start()
+    deleting.join()
+    assert deleting.exitcode == -signal.SIGKILL
 
     with pytest.raises(SyncBusy, match=r"another process deletes sync default.*try again in 10"):
         delete(stored)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -18,6 +16,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 from typer.testing import CliRunner
 
 from everything_written import places
+from forked import processes
+from integration.accounts.erasing_process import erase_and_die
 from shop import CATALOG, BackfilledShop
 from stripe_sync import (
     ConfigurationError,
@@ -384,11 +384,12 @@ def test_writers_beside_it_cannot_bring_it_back(harness: SyncHarness, wait: int)
 
 def test_killed_between_any_two_steps_it_ends_as_one_that_was_not(stored: Stored) -> None:
     sync = stored.sync
-    program = Path(__file__).with_name("erasing_process.py")
     for steps in (1, 2, 5, 8):
-        arguments = [str(program), *urls(sync), SYNC, stored.ada, str(steps)]
-        done = subprocess.run([sys.executable, *arguments], check=False)
-        assert done.returncode == -signal.SIGKILL
+        arguments = (*urls(sync), SYNC, stored.ada, steps)
+        erasing = processes.Process(target=erase_and_die, args=arguments)
+        erasing.start()
+        erasing.join()
+        assert erasing.exitcode == -signal.SIGKILL
     maintain(sync.connections, SYNC)
     assert places(sync, *PERSONAL) == []
     sync.assert_streams_agree()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 
 import psycopg
 import pytest
 
+from forked import processes
 from stripe_sync.client import PacingLimits, Priority, SharedBudget, SharedRateLimiter
 from stripe_sync.clock import Clock, SystemClock
 from stripe_sync.errors import ConfigurationError, WarehouseError
@@ -70,9 +70,8 @@ def from_processes(
     url: str, account: str, *jobs: list[tuple[str, Priority, int]]
 ) -> list[Departure]:
     """All departures in order; the monotonic counter is one for the whole machine."""
-    context = get_context("spawn")
-    barrier = context.Barrier(len(jobs))
-    with ProcessPoolExecutor(len(jobs), context, meet, (barrier,)) as pool:
+    barrier = processes.Barrier(len(jobs))
+    with ProcessPoolExecutor(len(jobs), processes, meet, (barrier,)) as pool:
         futures = [pool.submit(departures, url, account, each) for each in jobs]
         return sorted(departure for future in futures for departure in future.result())
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 from datetime import datetime, timedelta
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from types import SimpleNamespace
 from typing import Any
 
+from forked import processes
 from stripe_sync.clock import SystemClock
 from stripe_sync.sync.backfill.backfill import backfill_collection
 from stripe_sync.sync.connections import Connections
@@ -18,13 +18,6 @@ from stripe_sync.sync.maintain import maintain_sync
 from stripe_sync.sync.poll.supervisor import PollSupervisor, Shard
 from stripe_sync.sync.reload import reload_collection
 from stripe_sync.sync.session import open_session
-
-# Processes are forked from one that has done its imports, so that starting one takes no time.
-_processes = multiprocessing.get_context("forkserver")
-# It looks for them where packages are installed, so it would not find this module.
-_processes.set_forkserver_preload(
-    [backfill_collection.__module__, reload_collection.__module__, "pyarrow.parquet"]
-)
 
 
 def _tell(work: Any, connections: Connections, sync: str, collection: str, to: Connection) -> None:
@@ -74,9 +67,9 @@ class Work:
     """
 
     def __init__(self, work: Any, connections: Connections, sync: str, collection: str) -> None:
-        self.messages, to = _processes.Pipe(duplex=False)
+        self.messages, to = processes.Pipe(duplex=False)
         arguments = (work, connections, sync, collection, to)
-        self.process: BaseProcess = _processes.Process(target=_tell, args=arguments)
+        self.process: BaseProcess = processes.Process(target=_tell, args=arguments)
         self.process.start()
         to.close()
 
@@ -113,7 +106,7 @@ class Polling:
     """
 
     def __init__(self, connections: Connections, sync: str, clock_ahead: float = 0.0) -> None:
-        self._process: BaseProcess = _processes.Process(
+        self._process: BaseProcess = processes.Process(
             target=_poll, args=(connections, sync, clock_ahead)
         )
         self._process.start()

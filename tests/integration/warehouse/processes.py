@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from multiprocessing.connection import Connection
 
 from stripe_sync.lake import Lake
@@ -12,10 +11,6 @@ from unit.records.changes.observations import CUSTOMER, RESOURCE, SYNC, batch, o
 
 CHUNKS = 12
 CHUNK_OBJECTS = 50
-
-# Processes are forked from one that has done its imports, so that starting one takes no time.
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["stripe_sync.lake", "stripe_sync.warehouse", "pyarrow.dataset"])
 
 
 def backfill(url: str, folder: str, steps: Connection) -> None:

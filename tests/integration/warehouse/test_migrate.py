@@ -7,7 +7,8 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 
-from integration.warehouse.processes import processes, upgrade
+from forked import processes
+from integration.warehouse.processes import upgrade
 from stripe_sync.errors import WarehouseError
 from stripe_sync.warehouse import Warehouse
 from stripe_sync.warehouse.connect import create_engine, parse_url

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from integration.warehouse.processes import hold_backfill_lock, processes
+from forked import processes
+from integration.warehouse.processes import hold_backfill_lock
 from stripe_sync.errors import ConfigurationError, SyncBusy, WarehouseError
 from stripe_sync.records import Checkpoint, CollectionStatus, Source, ids
 from stripe_sync.warehouse import BatchWriter, CollectionState, Warehouse

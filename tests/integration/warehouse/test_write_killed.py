@@ -6,7 +6,8 @@ from pathlib import Path
 
 import psycopg
 
-from integration.warehouse.processes import CHUNK_OBJECTS, CHUNKS, backfill, processes
+from forked import processes
+from integration.warehouse.processes import CHUNK_OBJECTS, CHUNKS, backfill
 from stripe_sync.lake import Lake
 from stripe_sync.warehouse import Warehouse
 from unit.records.changes.observations import CUSTOMER, SYNC
