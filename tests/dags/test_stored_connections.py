@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -26,23 +25,16 @@ KEY, ROLLED = "sk_test_FirstSecret", "sk_test_SecondSecret"
 WAREHOUSE = "postgresql://loader:Pass%2Fword@db:6432/shop?sslmode=require"
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty metadata database of Airflow."""
-    file = tmp_path_factory.mktemp("template") / "airflow.db"
-    create = "from airflow.models.base import Base; from airflow import models, settings;"
-    create += " from airflow.models import Connection; settings.configure_orm();"
-    create += " Base.metadata.create_all(settings.engine)"
-    url = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{file}"}
-    command = [sys.executable, "-c", create]
-    subprocess.run(command, env=os.environ | url, check=True, capture_output=True)
-    return file
-
-
 @pytest.fixture
-def environment(tmp_path: Path, template: Path) -> dict[str, str]:
-    """The environment of an Airflow with a database of its own."""
-    shutil.copy(template, tmp_path / "airflow.db")
+def environment(tmp_path: Path, airflow_database: None) -> dict[str, str]:
+    """The environment of an Airflow with a database of its own, which has no connections."""
+    with (
+        closing(sqlite3.connect(f"{os.environ['AIRFLOW_HOME']}/airflow.db")) as source,
+        closing(sqlite3.connect(tmp_path / "airflow.db")) as copy,
+    ):
+        source.backup(copy)
+        copy.execute("DELETE FROM connection")
+        copy.commit()
     return {
         **os.environ,
         "AIRFLOW_HOME": str(tmp_path),
