@@ -23,7 +23,7 @@ from stripe_sync.errors import AuthenticationError, SyncBusy
 from stripe_sync.sync.connections import SyncSettings
 from sync_harness import SYNC, SyncHarness, make_harness
 
-KILLS = int(os.environ.get("STRIPE_SYNC_TEST_KILLS", "8"))
+KILLS = int(os.environ.get("STRIPE_SYNC_TEST_KILLS", "4"))
 OBJECTS = 8_000
 LATENCY = 0.01
 FAST = SyncSettings(
