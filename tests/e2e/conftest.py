@@ -132,7 +132,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     stack_dir = tmp_path_factory.mktemp("stack")
     ports = {"AIRFLOW_PORT": free_port(), "SANDBOX_PORT": free_port()}
     # Short runs of stripe_poll, so that several follow each other while the tests last.
-    process = start(stack_dir, **ports, STRIPE_POLL_RUN_SECONDS=15)
+    process = start(stack_dir, **ports, STRIPE_POLL_RUN_SECONDS=30)
     try:
         said = greeting(process)
         base, sandbox = (f"http://127.0.0.1:{port}" for port in ports.values())

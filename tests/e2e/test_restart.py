@@ -41,7 +41,7 @@ class Started:
 @contextmanager
 def started(folder: Path, **settings: Any) -> Iterator[Started]:
     """Start the stack again, and stop it."""
-    process = start(folder, STRIPE_POLL_RUN_SECONDS=15, **settings)
+    process = start(folder, STRIPE_POLL_RUN_SECONDS=30, **settings)
     try:
         said = greeting(process)
         password = stack_secrets(folder).admin_password
