@@ -23,14 +23,19 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stripe_sync.lake import append, atomic_write, file_names
-from stripe_sync.lake.file_names import SUFFIX, BackfillFile, MergedFile, NamedFile
+from stripe_sync.lake import atomic_write, file_names
+from stripe_sync.lake.file_names import SUFFIX, BackfillFile, MergedFile, NamedFile, StreamFile
 from stripe_sync.lake.store import Lake, explain
 
 STAGING = ".staging-"
 """Prefix of folders whose content is exchanged with that of a folder of the lake."""
 
-_STREAMS = ("records", "events")
+FULL_ROWS = 20_000
+"""Most rows of a merged file; files of half as many are left as they are."""
+
+FULL_BYTES = 16 * 2**20
+"""Most bytes of a merged file before compression; files of half as many are left as they are."""
+
 _EXCHANGE = 2
 _WORKING_FOLDER = -100
 
@@ -168,11 +173,11 @@ def _groups(folder: Path) -> Iterator[list[Path]]:
     shape: pa.Schema | None = None
     for path in _closed_files(folder):
         metadata = pq.read_metadata(path)
-        more = append.raw_bytes(metadata)
-        if 2 * metadata.num_rows >= append.FULL_ROWS or 2 * more >= append.FULL_BYTES:
+        more = _raw_bytes(metadata)
+        if 2 * metadata.num_rows >= FULL_ROWS or 2 * more >= FULL_BYTES:
             continue
         found = metadata.schema.to_arrow_schema()
-        full = rows + metadata.num_rows > append.FULL_ROWS or size + more > append.FULL_BYTES
+        full = rows + metadata.num_rows > FULL_ROWS or size + more > FULL_BYTES
         if group and (full or not found.equals(shape)):
             if len(group) > 1:
                 yield group
@@ -183,18 +188,32 @@ def _groups(folder: Path) -> Iterator[list[Path]]:
         yield group
 
 
-def _closed_files(folder: Path) -> list[Path]:
-    """Files that no writer will change again, by name.
+def _raw_bytes(metadata: pq.FileMetaData) -> int:
+    return sum(
+        metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups)
+    )
 
-    That excludes the newest file of each writer: rows may be appended to it, or it may be discarded
-    when its rows were not committed in the warehouse.
+
+def _closed_files(folder: Path) -> list[Path]:
+    """Files whose rows are committed in the warehouse, by name.
+
+    That excludes what each writer wrote last. Uncommitted files of a backfill are discarded; those
+    of the stream show which rows of their part the lake has.
     """
     files = sorted(_named_files(folder), key=lambda file: file.name)
-    newest: dict[object, NamedFile] = {}
-    for file in files:
-        if not isinstance(file, MergedFile):
-            newest[_writer(file)] = file
-    return [folder / f"{file.name}{SUFFIX}" for file in files if file not in newest.values()]
+    last = {_writer(file): _step(file) for file in sorted(files, key=_step)}
+    return [
+        folder / f"{file.name}{SUFFIX}"
+        for file in files
+        if isinstance(file, MergedFile) or _step(file) != last[_writer(file)]
+    ]
+
+
+def _step(file: NamedFile) -> tuple[int, int]:
+    """What its writer wrote at a time, in order: a chunk, or a part of the stream."""
+    if isinstance(file, BackfillFile):
+        return file.generation, file.chunk
+    return (file.first if isinstance(file, StreamFile) else file.number), 0
 
 
 def _named_files(folder: Path) -> list[NamedFile]:
@@ -204,7 +223,7 @@ def _named_files(folder: Path) -> list[NamedFile]:
 
 def _writer(file: NamedFile) -> object:
     """What wrote a file, one after the other: the stream, or a collection's backfills."""
-    return (file.collection, file.writer) if isinstance(file, BackfillFile) else "stream"
+    return (file.collection, file.writer) if isinstance(file, BackfillFile) else type(file)
 
 
 def _rows(path: Path) -> pa.Table:

@@ -2,7 +2,7 @@
 
 No name is given out twice. A backfill's file has the number of its generation and chunk and the
 warehouse that wrote it, so that two warehouses never use the same name. A stream file has the
-position of its first change event. Merged files are numbered within their folder.
+position at which its part begins. Merged files are numbered within their folder.
 """
 
 from __future__ import annotations
@@ -38,18 +38,22 @@ class BackfillFile:
 
 @dataclass(frozen=True, slots=True, order=True)
 class StreamFile:
-    """Parts of the stream, appended one by one.
+    """The rows of one part of the stream.
 
     Attributes:
-        first: Stream position of the first change event.
+        first: Stream position at which the part begins.
+        number: Number among the files of that part, from 1: there are several where a process died
+            before it stored the lake position.
     """
 
     first: int
+    number: int = 1
 
     @property
     def name(self) -> str:
         """File name without extension."""
-        return f"stream-{self.first:020d}"
+        name = f"stream-{self.first:020d}"
+        return name if self.number == 1 else f"{name}-{self.number}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -89,7 +93,8 @@ def parse(path: str) -> NamedFile | None:
 
 def _parse(kind: str, rest: str) -> NamedFile | None:
     if kind == "stream":
-        return StreamFile(int(rest))
+        first, _, number = rest.partition("-")
+        return StreamFile(int(first), int(number or 1))
     if kind == "merged":
         return MergedFile(int(rest))
     if kind == "backfill":

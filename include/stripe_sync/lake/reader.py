@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,8 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stripe_sync.lake import file_names
-from stripe_sync.lake.append import tail_of
-from stripe_sync.lake.file_names import SUFFIX, BackfillFile, StreamFile
+from stripe_sync.lake.append import newest_first, part_of
+from stripe_sync.lake.file_names import SUFFIX, BackfillFile
 from stripe_sync.lake.store import Lake, explain
 from stripe_sync.records import ChangeType, EventRow, RecordRow, Source, canonical_json
 
@@ -79,13 +80,16 @@ class LakeReader:
             LakeError: The lake cannot be read.
         """
         generations: dict[str, int] = {}
-        position = 0
+        folders: dict[str, list[str]] = {}
         for path in self._paths():
-            match file_names.parse(path):
-                case BackfillFile(collection, generation):
-                    generations[collection] = max(generation, generations.get(collection, 0))
-                case StreamFile():
-                    position = max(position, tail_of(path, self._metadata(path)).part.last)
+            folders.setdefault(posixpath.dirname(path), []).append(path)
+            file = file_names.parse(path)
+            if isinstance(file, BackfillFile):
+                generation = max(file.generation, generations.get(file.collection, 0))
+                generations[file.collection] = generation
+        newest = (path for paths in folders.values() for path in newest_first(paths)[:1])
+        with explain("read", self._root):
+            position = max((part_of(self._files, path).last for path in newest), default=0)
         return LakeWatermarks(generations, position)
 
     def owner(self) -> LakeOwner | None:
@@ -133,23 +137,38 @@ class LakeReader:
             yield event
             _advance(open_files, path, number + 1, rest)
 
-    def existing_events(self, collection: str, event_ids: Sequence[UUID]) -> set[UUID]:
-        """The ids among these that the lake has.
-
-        Args:
-            collection: Short name.
-            event_ids: Ids of change events.
+    def lacking_events(self, events: Sequence[EventRow]) -> list[EventRow]:
+        """The change events among these that the lake has not.
 
         Raises:
             LakeError: The lake cannot be read.
         """
-        wanted = pa.array([str(event_id) for event_id in event_ids])
-        found: set[UUID] = set()
-        for path in self._paths(f"events/collection={collection}/"):
-            for batch in self._read(path, columns=["id"]):
-                names = batch.filter(pc.is_in(batch["id"], wanted))["id"].to_pylist()
-                found.update(UUID(name) for name in names)
-        return found
+        found = {row["id"] for row in self._rows_of("events", events, ["id"])}
+        return [event for event in events if str(event.id) not in found]
+
+    def lacking_records(self, records: Sequence[RecordRow]) -> list[RecordRow]:
+        """The versions of records among these that the lake has not.
+
+        Raises:
+            LakeError: The lake cannot be read.
+        """
+        rows = self._rows_of("records", records, ["id", "updated_idx"])
+        found = {(row["id"], row["updated_idx"]) for row in rows}
+        return [each for each in records if (str(each.id), each.updated_idx) not in found]
+
+    def _rows_of(
+        self, stream: str, sought: Sequence[EventRow | RecordRow], columns: list[str]
+    ) -> Iterator[dict[str, Any]]:
+        """The rows of the lake that have the ids of these."""
+        by_collection: dict[str, list[str]] = {}
+        for each in sought:
+            name = each.collection_id.partition(":")[2]
+            by_collection.setdefault(name, []).append(str(each.id))
+        for name, names in by_collection.items():
+            wanted = pa.array(names)
+            for path in self._paths(f"{stream}/collection={name}/"):
+                for batch in self._read(path, columns=columns):
+                    yield from batch.filter(pc.is_in(batch["id"], wanted)).to_pylist()
 
     def records(self, collection: str) -> Iterator[list[RecordRow]]:
         """All record versions, up to 2,000 at a time, in no certain order.
@@ -218,6 +237,7 @@ def _event(row: dict[str, Any]) -> EventRow:
 
 
 def _record(row: dict[str, Any]) -> RecordRow:
+    row.pop("created", None)  # it is in the payload; older files lack it
     return RecordRow(
         id=UUID(row.pop("id")),
         sync_id=UUID(row.pop("sync_id")),

@@ -19,6 +19,9 @@ from stripe_sync.records.set_aside import SetAside
 if TYPE_CHECKING:
     import pandas as pd
 
+_READS = 5
+"""Times that a read begins again because a file of its list was merged meanwhile."""
+
 _NOT_OF_DRIVERS = ("builtins", "stripe_sync")
 
 
@@ -28,7 +31,7 @@ class Lake:
     ``<lake>/<sync>/records/collection=<c>/<name>.parquet`` has record versions and
     ``<lake>/<sync>/events/collection=<c>/date=<day>/<name>.parquet`` change events by the UTC day
     of ``created_at``. ``<lake>/<sync>/set_aside`` has what cannot be stored as a record. Readers
-    never see half a file. No writer replaces a file that it did not write.
+    never see half a file, and no file is written to again: new rows come in new files.
 
     Examples:
         The current state of all customers, and their history, as data frames::
@@ -121,9 +124,9 @@ class Lake:
     def append_part(
         self, part: append.Part, records: Sequence[RecordRow], events: Sequence[EventRow]
     ) -> None:
-        """Append a part of the stream; hold the lake lock.
+        """Write a part of the stream to new files; hold the lake lock.
 
-        Appending the same part again adds the rows that the earlier attempt lacks.
+        Appending the same part again writes the rows that the earlier attempts lack.
 
         Args:
             part: The part.
@@ -228,8 +231,7 @@ class Lake:
         Raises:
             LakeError: The lake cannot be read.
         """
-        batches = list(self.record_batches(collection))
-        states: pd.DataFrame = pa.Table.from_batches(batches, schema.RECORDS).to_pandas()
+        states = self._frame("records", schema.RECORDS, collection)
         states = states.sort_values(["updated_idx", "updated_at"], kind="stable")
         return states.drop_duplicates("id", keep="last").reset_index(drop=True)
 
@@ -245,10 +247,20 @@ class Lake:
         Raises:
             LakeError: The lake cannot be read.
         """
-        batches = list(self.event_batches(collection))
-        events: pd.DataFrame = pa.Table.from_batches(batches, schema.EVENTS).to_pandas()
+        events = self._frame("events", schema.EVENTS, collection)
         events = events.drop_duplicates("id", keep="last")
         return events.sort_values("created_at", kind="stable").reset_index(drop=True)
+
+    def _frame(self, stream: str, columns: pa.Schema, collection: str | None) -> pd.DataFrame:
+        for reads_left in reversed(range(_READS)):
+            try:
+                batches = list(self._batches(stream, columns, collection))
+                break
+            except LakeError as error:
+                if not (reads_left and isinstance(error.__cause__, FileNotFoundError)):
+                    raise
+        frame: pd.DataFrame = pa.Table.from_batches(batches, columns).to_pandas()
+        return frame
 
     def _batches(
         self, stream: str, columns: pa.Schema, collection: str | None

@@ -1,4 +1,4 @@
-"""Files of the stream grow part by part; readers see each row once at any time."""
+"""Each part of the stream is in new files, once, however often it is written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stripe_sync.lake import Lake, LakeReader, Part, atomic_write
 from stripe_sync.lake import append as append_module
 from stripe_sync.lake.schema import EVENTS, RECORDS, records_table
 from stripe_sync.records.changes.diff import Changes, decide
-from unit.lake.test_lake import DAY, files, lake, url
+from unit.lake.test_lake import DAY, contents, files, lake, url
 from unit.records.changes.observations import NOON, batch, observation
 
 __all__ = ["lake", "url"]
@@ -44,35 +44,35 @@ def stored(lake: Lake) -> list[list[str]]:
     return [[n for part in parts for n in part["upstream_id"].to_pylist()] for parts in streams]
 
 
-def test_parts_are_appended_to_one_file(lake: Lake, url: str) -> None:
+def test_each_part_is_a_file_of_its_own(lake: Lake, url: str) -> None:
     append(lake, 1, 2, "cus_1", "cus_2")
     append(lake, 3, 9, "cus_3")
     append(lake, 10, 10, "cus_1")
-    assert stored(lake) == [["cus_1", "cus_2", "cus_3", "cus_1"]] * 2
-    name = "stream-00000000000000000001.parquet"
-    assert files(url) == [f"{DAY_ONE}/{name}", f"{CUSTOMERS}/{name}"]
+    assert [sorted(names) for names in stored(lake)] == [["cus_1", "cus_1", "cus_2", "cus_3"]] * 2
+    names = [f"stream-{first:020d}.parquet" for first in (1, 3, 10)]
+    assert files(url) == [f"{folder}/{name}" for folder in (DAY_ONE, CUSTOMERS) for name in names]
 
 
-def test_a_retried_part_replaces_its_first_attempt(lake: Lake) -> None:
+@pytest.mark.parametrize(
+    "attempts",
+    [
+        [(2, 3, "cus_2"), (2, 4, "cus_2", "cus_3"), (2, 4, "cus_2", "cus_3")],
+        [(2, 4, "cus_2", "cus_3"), (2, 4, "cus_2")],
+        [(2, 4, "cus_2", "cus_3"), (2, 4)],
+        [(2, 2, "cus_2"), (2, 2, "cus_3"), (2, 2, "cus_2", "cus_3")],
+        [(2, 2, "cus_2"), (2, 3, "cus_3"), (2, 5, "cus_2")],
+        [(2, 2), (2, 5, "cus_2", "cus_3")],
+    ],
+)
+def test_a_retried_part_adds_what_its_earlier_attempts_lack(
+    attempts: list[tuple[Any, ...]], lake: Lake, url: str
+) -> None:
     append(lake, 1, 1, "cus_1")
-    append(lake, 2, 3, "cus_2")
-    append(lake, 2, 4, "cus_2", "cus_3")
-    append(lake, 2, 4, "cus_2", "cus_3")
-    append(lake, 5, 5, "cus_4")
-    assert stored(lake) == [["cus_1", "cus_2", "cus_3", "cus_4"]] * 2
-
-
-def test_a_retried_first_part_replaces_its_file(lake: Lake) -> None:
-    append(lake, 1, 1, "cus_1")
-    append(lake, 1, 2, "cus_1", "cus_2")
-    assert stored(lake) == [["cus_1", "cus_2"]] * 2
-
-
-def test_a_shorter_retry_removes_no_row(lake: Lake) -> None:
-    append(lake, 1, 1, "cus_1")
-    append(lake, 2, 4, "cus_2", "cus_3")
-    append(lake, 2, 4, "cus_2")
-    append(lake, 2, 5, "cus_4")
+    for first, last, *names in attempts:
+        before = contents(url)
+        append(lake, first, last, *names)
+        assert before.items() <= contents(url).items()
+    append(lake, 6, 6, "cus_4")
     assert [sorted(names) for names in stored(lake)] == [["cus_1", "cus_2", "cus_3", "cus_4"]] * 2
 
 
@@ -94,29 +94,6 @@ def test_each_day_has_files_of_its_own(lake: Lake, url: str) -> None:
     ]
 
 
-def test_after_a_full_file_the_next_one_is_begun(tmp_path: Path) -> None:
-    lake = Lake(str(tmp_path), "main")
-    many = [f"cus_{number}" for number in range(append_module.FULL_ROWS)]
-    append(lake, 1, 5, *many)
-    append(lake, 6, 6, "first")
-    append(lake, 6, 7, "first", "second")
-    append(lake, 8, 8, "third")
-    for folder in (CUSTOMERS, DAY_ONE):
-        found = sorted((tmp_path / folder).iterdir())
-        assert [pq.read_metadata(path).num_rows for path in found] == [len(many), 3]
-    assert stored(lake) == [[*many, "first", "second", "third"]] * 2
-
-
-def test_a_part_that_filled_its_file_is_replaced_there(tmp_path: Path) -> None:
-    lake = Lake(str(tmp_path), "main")
-    many = [f"cus_{number}" for number in range(append_module.FULL_ROWS)]
-    append(lake, 1, 1, "first")
-    append(lake, 2, 5, *many)
-    append(lake, 2, 6, *many, "last")
-    assert len(list((tmp_path / CUSTOMERS).iterdir())) == 1
-    assert stored(lake) == [["first", *many, "last"]] * 2
-
-
 @pytest.mark.parametrize("part", [Part(1, 1), Part(5, 5), Part(7, 7), Part(8, 9)])
 def test_an_older_part_than_the_lake_has_is_refused(lake: Lake, part: Part) -> None:
     append(lake, 1, 6, "cus_1")
@@ -127,29 +104,19 @@ def test_an_older_part_than_the_lake_has_is_refused(lake: Lake, part: Part) -> N
     assert stored(lake) == [["cus_1", "cus_2"]] * 2
 
 
-def test_a_part_is_appended_to_a_file_without_a_footer(lake: Lake, url: str) -> None:
+def test_a_part_completes_a_file_without_a_footer(lake: Lake) -> None:
     for number in (3, 5):
         found = rows(f"cus_{number}")
         lake.write_chunk(f"stream-{number:020d}", found.records, found.events)
     append(lake, 5, 6, "cus_5", "cus_6")
     append(lake, 7, 7, "cus_7")
-    assert stored(lake) == [["cus_3", "cus_5", "cus_6", "cus_7"]] * 2
-    assert len(files(url)) == 4
-
-
-def test_nothing_is_appended_to_a_file_of_another_schema(tmp_path: Path) -> None:
-    lake = Lake(str(tmp_path), "main")
-    append(lake, 1, 1, "cus_1")
-    [path] = (tmp_path / CUSTOMERS).iterdir()
-    pq.write_table(pq.read_table(path).drop_columns(["parent_id"]), path)
-    append(lake, 2, 2, "cus_2")
-    assert len(list((tmp_path / CUSTOMERS).iterdir())) == 2
-    assert stored(lake)[0] == ["cus_1", "cus_2"]
+    assert [sorted(names) for names in stored(lake)] == [["cus_3", "cus_5", "cus_6", "cus_7"]] * 2
 
 
 def test_a_rebuilt_warehouse_continues_after_the_last_part(lake: Lake) -> None:
     append(lake, 1, 6, "cus_1")
-    append(lake, 7, 40, "cus_2")
+    append(lake, 7, 39, "cus_2")
+    append(lake, 7, 40, "cus_2", "cus_3")
     assert LakeReader(lake).watermarks().position == 40
 
 
@@ -224,7 +191,7 @@ def test_an_object_store_gets_each_file_in_one_upload(bucket: Bucket) -> None:
 
 
 class SlowDisk(LocalFileSystem):
-    """A disk on which something happens between the reading and the writing of a file."""
+    """A disk on which something happens after a folder was listed."""
 
     cachable = False
 
@@ -232,10 +199,10 @@ class SlowDisk(LocalFileSystem):
         super().__init__()
         self.meanwhile = meanwhile
 
-    def cat_file(self, *args: Any, **options: Any) -> bytes:
-        content: bytes = super().cat_file(*args, **options)
+    def glob(self, *args: Any, **options: Any) -> list[str]:
+        found: list[str] = super().glob(*args, **options)
         self.meanwhile()
-        return content
+        return found
 
 
 class SlowBucket(Bucket):
@@ -247,17 +214,18 @@ class SlowBucket(Bucket):
         super().__init__()
         self.meanwhile = meanwhile
 
-    def cat_file(self, *args: Any, **options: Any) -> bytes:
-        content: bytes = super().cat_file(*args, **options)
+    def glob(self, *args: Any, **options: Any) -> list[str]:
+        found: list[str] = super().glob(*args, **options)
         self.meanwhile()
-        return content
+        return found
 
 
 @pytest.mark.parametrize("store", [SlowDisk, SlowBucket])
-def test_a_follower_that_fell_behind_replaces_nothing(
-    store: type[SlowDisk | SlowBucket], tmp_path: Path
+@pytest.mark.parametrize("begun", [[], ["cus_2"]])
+def test_a_follower_that_fell_behind_writes_nothing(
+    begun: list[str], store: type[SlowDisk | SlowBucket], tmp_path: Path
 ) -> None:
-    """Its lock was lost while it read the newest file, and the next follower took over."""
+    """Its lock was lost after it had listed the files, and the next follower took over."""
     folder = str(tmp_path)
 
     def append_to(files: AbstractFileSystem, first: int, last: int, *names: str) -> None:
@@ -265,15 +233,17 @@ def test_a_follower_that_fell_behind_replaces_nothing(
         append_module.append(files, folder, Part(first, last), table)
 
     def take_over() -> None:
-        append_to(next_follower, 2, 3, "cus_2", "cus_3")
-        append_to(next_follower, 4, 4, "cus_4")
+        append_to(next_follower, 2, 4, "cus_2", "cus_3", "cus_4")
+        append_to(next_follower, 5, 5, "cus_5")
 
     next_follower = store(lambda: None)
     append_to(next_follower, 1, 1, "cus_1")
-    with pytest.raises(OSError, match="another process has changed"):
-        append_to(store(take_over), 2, 2, "cus_2")
-    [path] = next_follower.find(folder)
-    table = pq.read_table(pa.BufferReader(next_follower.cat_file(path)))
-    assert table["upstream_id"].to_pylist() == ["cus_1", "cus_2", "cus_3", "cus_4"]
-    for name in next_follower.find(folder):
-        next_follower.rm_file(name)
+    append_to(next_follower, 2, 2, *begun)
+    with pytest.raises(FileExistsError, match="exists already, and is not replaced"):
+        append_to(store(take_over), 2, 3, "cus_2", "cus_3")
+    names = []
+    for path in next_follower.find(folder):
+        table = pq.read_table(pa.BufferReader(next_follower.cat_file(path)))
+        names += table["upstream_id"].to_pylist()
+        next_follower.rm_file(path)
+    assert sorted(names) == ["cus_1", "cus_2", "cus_3", "cus_4", "cus_5"]

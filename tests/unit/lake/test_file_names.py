@@ -24,7 +24,9 @@ def test_the_name_of_a_backfill_file_is_read_back(collection: str) -> None:
         assert file_names.parse(f"{folder}/{file.name}.parquet") == file
 
 
-@pytest.mark.parametrize("file", [StreamFile(1), StreamFile(2**63 - 1), MergedFile(1_000_000)])
+@pytest.mark.parametrize(
+    "file", [StreamFile(1), StreamFile(2**63 - 1), StreamFile(7, 12), MergedFile(1_000_000)]
+)
 def test_other_names_are_read_back(file: StreamFile | MergedFile) -> None:
     assert file_names.parse(f"{file.name}.parquet") == file
 
@@ -34,6 +36,8 @@ def test_other_names_are_read_back(file: StreamFile | MergedFile) -> None:
     [
         "of-somebody.parquet",
         "stream-1.parquet",
+        "stream-00000000000000000001-1.parquet",
+        "stream-00000000000000000001-x.parquet",
         "merged-one.parquet",
         "merged- 00001.parquet",
         "backfill-customer.parquet",
