@@ -29,8 +29,7 @@ def texts(values: Sequence[bytes | None], kind: pa.DataType) -> pa.Array:
     present = [value or b"" for value in values]
     offsets = np.zeros(len(values) + 1, width)
     np.cumsum([len(value) for value in present], out=offsets[1:])
-    validity = _bitmap([value is not None for value in values]) if None in values else None
-    buffers = [validity, pa.py_buffer(offsets), pa.py_buffer(b"".join(present))]
+    buffers = [_validity(values), pa.py_buffer(offsets), pa.py_buffer(b"".join(present))]
     return pa.Array.from_buffers(kind, len(values), buffers)
 
 
@@ -45,14 +44,14 @@ def names(values: Sequence[object | None], kind: pa.DataType) -> pa.Array:
     return texts(encoded, kind)
 
 
-def moments(values: Sequence[datetime], kind: pa.DataType) -> pa.Array:
-    """A column of times in microseconds."""
+def moments(values: Sequence[datetime | None], kind: pa.DataType) -> pa.Array:
+    """A column of times in microseconds, and nulls."""
     numbers, last, number = [], None, 0
     for value in values:
         if value is not last:
-            last, number = value, (value - _EPOCH) // _MICROSECOND
+            last, number = value, 0 if value is None else (value - _EPOCH) // _MICROSECOND
         numbers.append(number)
-    return _numbers(numbers, np.int64, kind)
+    return _numbers(numbers, np.int64, kind, _validity(values))
 
 
 def integers(values: Sequence[int], kind: pa.DataType) -> pa.Array:
@@ -65,9 +64,15 @@ def flags(values: Sequence[bool], kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(values), [None, _bitmap(values)])
 
 
-def _numbers(values: Sequence[int], width: Any, kind: pa.DataType) -> pa.Array:
+def _numbers(
+    values: Sequence[int], width: Any, kind: pa.DataType, validity: pa.Buffer | None = None
+) -> pa.Array:
     numbers = pa.py_buffer(np.fromiter(values, width, len(values)))
-    return pa.Array.from_buffers(kind, len(values), [None, numbers])
+    return pa.Array.from_buffers(kind, len(values), [validity, numbers])
+
+
+def _validity(values: Sequence[object | None]) -> pa.Buffer | None:
+    return _bitmap([value is not None for value in values]) if None in values else None
 
 
 def _bitmap(values: Sequence[bool]) -> pa.Buffer:

@@ -19,6 +19,7 @@ from stripe_sync.catalog.ownership import load_ownership
 from stripe_sync.errors import LakeError
 from stripe_sync.lake import atomic_write
 from stripe_sync.lake.file_names import SUFFIX
+from stripe_sync.lake.schema import created
 from stripe_sync.lake.store import Lake, explain
 from stripe_sync.records import canonical_json
 from stripe_sync.records.erasure import erased_row, is_erased, named_strings
@@ -185,10 +186,16 @@ def _without(table: pa.Table, mask: pa.ChunkedArray) -> tuple[pa.Table, int]:
         kept = ownership.kept(collections[place])
         text, hashes[place] = erased_row(texts[place].encode(), kept)
         texts[place] = text.decode()
-    columns = {name: texts}
+    columns: dict[str, list[Any]] = {name: texts}
     if "payload_hash" in table.column_names:
         found = table["payload_hash"].to_pylist()
         columns["payload_hash"] = [hashes.get(place, each) for place, each in enumerate(found)]
+    if "created" in table.column_names:
+        found = table["created"].to_pylist()
+        columns["created"] = [
+            created(texts[place].encode()) if place in hashes else each
+            for place, each in enumerate(found)
+        ]
     if "changes" in table.column_names:
         found = table["changes"].to_pylist()
         columns["changes"] = [

@@ -3,19 +3,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import fsspec
 import pandas as pd
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
 from stripe_sync.errors import LakeError
-from stripe_sync.lake import Lake
+from stripe_sync.lake import Lake, LakeReader
 from stripe_sync.lake.schema import EVENTS, RECORDS
-from stripe_sync.records import Observation
+from stripe_sync.records import Observation, canonical_json
+from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.records.changes.diff import Changes, decide
 from unit.records.changes.observations import NOON, batch, observation, stripe_event
 
@@ -93,6 +95,7 @@ def test_rows_are_read_back_without_loss(lake: Lake) -> None:
     events = [row for part in lake.event_batches() for row in part.to_pylist()]
     for row, record in zip(states, rows.records, strict=True):
         assert row.pop("payload").encode() == record.payload_json
+        assert row.pop("created") is None
         for name, value in row.items():
             expected = getattr(record, name)
             assert value == (
@@ -188,6 +191,51 @@ def test_the_newest_version_of_a_record_is_read(lake: Lake) -> None:
     records = lake.records("customer").set_index("upstream_id")
     assert records.loc["cus_1", "payload"] == '{"n":2}'
     assert len(records) == 2
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        ({"created": 1_700_000_000}, datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)),
+        (
+            {"a": {"created": 5}, "created": 0, "z": [{"created": 7}]},
+            datetime(1970, 1, 1, tzinfo=UTC),
+        ),
+        (
+            {"a": '"created":5', "created": 253_402_300_799},
+            datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),
+        ),
+        ({"a": {"created": 5}}, None),
+        ({"created": None}, None),
+        ({"created": "yesterday"}, None),
+        ({"created": "1700000000"}, None),
+        ({"created": 1.5}, None),
+        ({"created": -1}, None),
+        ({"created": 10**20}, None),
+        ({"created": [5]}, None),
+        ({"half": "\ud800", "created": 60}, datetime(1970, 1, 1, 0, 1, tzinfo=UTC)),
+        ({"half": "\ud800", "created": "60"}, None),
+    ],
+)
+def test_created_is_a_column(lake: Lake, payload: JsonObject, expected: datetime | None) -> None:
+    first = write(lake, "a", observation()).records[0]
+    lake.write_chunk("b", [replace(first, payload_json=canonical_json.canonical(payload))], [])
+    states = [row for part in lake.record_batches() for row in part.to_pylist()]
+    assert [row["created"] for row in states] == [None, expected]
+
+
+def test_files_without_created_are_read(tmp_path: Path) -> None:
+    """As earlier versions wrote them."""
+    lake = Lake(str(tmp_path), "main")
+    write(lake, "a", observation({"created": 60}))
+    [path] = (tmp_path / "main" / "records" / "collection=customer").iterdir()
+    pq.write_table(pq.ParquetFile(path).read().drop_columns(["created"]), path)
+    write(lake, "b", observation({"created": 60}, upstream_id="cus_2"))
+    found = lake.records("customer").set_index("upstream_id")["created"]
+    assert pd.isna(found["cus_1"])
+    assert found["cus_2"] == pd.Timestamp(60, unit="s", tz="UTC")
+    [[old], [new]] = LakeReader(lake).records("customer")
+    assert (old.upstream_id, new.upstream_id) == ("cus_1", "cus_2")
 
 
 def test_an_empty_lake_has_all_columns(lake: Lake) -> None:
