@@ -140,6 +140,11 @@ def _stripe_connection() -> dict[str, Any]:
                 "description": "Maximum of the adaptive interval in seconds. Empty: 400.",
                 "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
             },
+            "lake_flush_seconds": {
+                "label": "Seconds between lake files",
+                "description": "Longest time from a change to the lake. Empty: 300.",
+                "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+            },
             "connected_accounts": {
                 "label": "Connected accounts to sync",
                 "description": "Of a platform: ids (acct_…), or all. Each becomes a sync; new ones "

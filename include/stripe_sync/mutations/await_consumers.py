@@ -48,7 +48,7 @@ async def await_consumers(
     """
     clock, find = session.clock, session.warehouse.consumer_cursors.behind
     end = clock.monotonic() + seconds
-    # Pollers write to the lake every 30 seconds only.
+    # Pollers write to the lake every few minutes only.
     flush = None
     if LAKE in names:
         flush = asyncio.create_task(asyncio.to_thread(LakeFollower(session).flush))

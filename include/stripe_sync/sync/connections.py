@@ -69,6 +69,9 @@ class SyncSettings(BaseModel):
             Stripe keeps its events for 30 days. With the default,
             polling and reconciling an account without transactions stay below Stripe's monthly read
             allotment.
+        lake_flush_seconds: Longest time from a commit of ``stripe_poll`` to the lake, a week at
+            most. Each flush writes a file for each collection with changes (change events: for each
+            day), so that fewer flushes make fewer and larger files.
         connected_accounts: Connected accounts of this platform that get a sync of their own
             (``acct_…``), or ``all``; new ones too. Without meaning where the key itself acts on a
             connected account.
@@ -99,6 +102,7 @@ class SyncSettings(BaseModel):
     endpoint_requests_per_second: _Rate | None = None
     cadence: Literal["fixed", "adaptive"] | None = None
     longest_poll_interval: float = Field(default=400.0, gt=0, le=_LONGEST_INTERVAL)
+    lake_flush_seconds: float = Field(default=300.0, gt=0, le=_LONGEST_INTERVAL)
     connected_accounts: tuple[str, ...] = ()
     approve_mutations: bool | None = None
 
@@ -109,6 +113,7 @@ class SyncSettings(BaseModel):
         "total_requests_per_second",
         "endpoint_requests_per_second",
         "longest_poll_interval",
+        "lake_flush_seconds",
         mode="before",
     )
     @classmethod

@@ -1,10 +1,10 @@
 """Copies change events from the warehouse's stream to the lake.
 
 Backfills write their own lake files. Change events of polling, reconciles and mutations are read
-back from the stream in order of ``seq``, one part at a time, and appended to the lake; the lake
-position moves after that. A process that dies in between leaves a part that the next one completes:
-a part is identified by the position of its first change event (``lake/append.py``). Followers of
-one sync take turns; one that lost its lock meanwhile fails, and changes nothing.
+back from the stream in order of ``seq``, one part at a time, and written to new files of the lake;
+the lake position moves after that. A process that dies in between leaves a part that the next one
+completes: a part is identified by the position at which it begins (``lake/append.py``). Followers
+of one sync take turns; one that lost its lock meanwhile moves no position.
 
 A warehouse that was restored from a backup is behind the lake. The follower then writes only the
 change events whose ids the lake lacks, and moves the stream past the positions that the lake uses.
@@ -12,22 +12,18 @@ change events whose ids the lake lacks, and moves the stream past the positions 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from uuid import UUID
-
 from sqlalchemy.engine import Connection
 
 from stripe_sync.errors import LakeAhead
 from stripe_sync.lake import LakeReader, Part
-from stripe_sync.records import EventRow
 from stripe_sync.sync.session import Session
 from stripe_sync.warehouse.reading.streams import StreamPart
 
 FLUSH_ROWS = 5_000
 """Change events in one part."""
 
-FLUSH_SECONDS = 30.0
-"""Longest time from a commit to the lake."""
+_RUN_SECONDS = 300.0
+"""Longest time until another run of ``stripe_poll`` ends."""
 
 
 class LakeFollower:
@@ -52,7 +48,8 @@ class LakeFollower:
     def is_due(self) -> bool:
         """Whether it is time to flush."""
         waited = self._session.clock.monotonic() - self._flushed_at
-        return self._pending >= FLUSH_ROWS or (self._pending > 0 and waited >= FLUSH_SECONDS)
+        seconds = self._session.settings.lake_flush_seconds
+        return self._pending >= FLUSH_ROWS or (self._pending > 0 and waited >= seconds)
 
     def flush(self) -> int:
         """Append all change events that the lake lacks.
@@ -70,6 +67,24 @@ class LakeFollower:
         self._pending = 0
         self._flushed_at = self._session.clock.monotonic()
         return written
+
+    def flush_if_due(self) -> int:
+        """Flush at the end of a run, unless the next one can do it in time.
+
+        Returns:
+            Number of change events written.
+
+        Raises:
+            LakeError: The lake cannot be written; the next flush writes the same.
+            WarehouseError: The warehouse cannot be read.
+        """
+        session = self._session
+        if (wait := session.settings.lake_flush_seconds - _RUN_SECONDS) > 0:
+            position = session.warehouse.lake_position.get(session.sync.id)
+            since = session.warehouse.streams.begins_at(session.sync.id, after=position)
+            if since is None or (session.clock.now() - since).total_seconds() < wait:
+                return 0
+        return self.flush()
 
     def _copy_part(self) -> int | None:
         """Append the next part and return its size; None when the lake has the whole stream.
@@ -98,14 +113,16 @@ class LakeFollower:
         position = lake_reader.watermarks().position
         written = 0
         while (batch := self._next_part(after, lock_connection)).last_seq > after:
-            missing = _missing_from_lake(lake_reader, batch.events)
-            if missing:
+            events = lake_reader.lacking_events(batch.events)
+            if events:
                 position += 1
-                keys = {(event.collection_id, event.upstream_id) for event in missing}
+                keys = {(event.collection_id, event.upstream_id) for event in events}
                 records = [r for r in batch.records if (r.collection_id, r.upstream_id) in keys]
-                self._session.lake.append_part(Part(position, position), records, missing)
+                # They are written first: a process may have died before it wrote their events.
+                records = lake_reader.lacking_records(records)
+                self._session.lake.append_part(Part(position, position), records, events)
             after = batch.last_seq
-            written += len(missing)
+            written += len(events)
         warehouse.streams.skip_to(sync_id, position, lock_connection)
         warehouse.lake_position.advance(sync_id, after, lock_connection)
         return written
@@ -114,13 +131,3 @@ class LakeFollower:
         return self._session.warehouse.streams.next_part(
             self._session.sync.id, after=after, limit=FLUSH_ROWS, connection=lock_connection
         )
-
-
-def _missing_from_lake(lake_reader: LakeReader, events: Sequence[EventRow]) -> list[EventRow]:
-    by_collection: dict[str, list[UUID]] = {}
-    for event in events:
-        by_collection.setdefault(event.collection_id.partition(":")[2], []).append(event.id)
-    present: set[UUID] = set()
-    for name, event_ids in by_collection.items():
-        present |= lake_reader.existing_events(name, event_ids)
-    return [event for event in events if event.id not in present]

@@ -16,6 +16,7 @@ NUMBERS = [
     "total_requests_per_second",
     "endpoint_requests_per_second",
     "longest_poll_interval",
+    "lake_flush_seconds",
 ]
 
 

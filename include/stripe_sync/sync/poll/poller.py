@@ -201,7 +201,7 @@ class Poller:
             await asyncio.to_thread(
                 warehouse.polls.renew_leases, self._owner, heartbeats, seconds=LEASE_SECONDS
             )
-            await asyncio.to_thread(self._lake_follower.flush)
+            await asyncio.to_thread(self._lake_follower.flush_if_due)
         finally:
             await asyncio.to_thread(warehouse.polls.release_lease, self._sync.id, self._owner)
 

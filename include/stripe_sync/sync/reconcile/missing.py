@@ -105,7 +105,7 @@ async def retrieve_missing(session: Session) -> MissingReport:
         finally:
             run.close()
     if report.retrieved:
-        await asyncio.to_thread(LakeFollower(session).flush)
+        await asyncio.to_thread(LakeFollower(session).flush_if_due)
     if report.retrieved or report.gone or report.failed:
         log.info("Objects that others name and that no list returned: %s", report)
     return report

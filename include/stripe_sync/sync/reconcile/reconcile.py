@@ -180,7 +180,7 @@ class _Run:
                 await self._verify_missing()
         finally:
             self._writer.close()
-        await asyncio.to_thread(self._follower.flush)
+        await asyncio.to_thread(self._follower.flush_if_due)
         outcome = read_outcome(self._collection, self._objects, self._refusals)
         status = CollectionStatus.DONE if outcome.status.is_complete else outcome.status
         unknown = self._deletes_unknown and f"deletions are unknown: {self._deletes_unknown}"

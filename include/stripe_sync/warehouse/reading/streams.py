@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -80,6 +81,26 @@ class Streams:
             )
             rows = list(used.execute(query).mappings()) if events else []
         return StreamPart(after, end, list(events.values()), [_record(row) for row in rows])
+
+    def begins_at(self, sync_id: UUID, *, after: int) -> datetime | None:
+        """Time of the first change event after a position; None where there is none.
+
+        Args:
+            sync_id: The sync.
+            after: The position.
+
+        Raises:
+            WarehouseError: The warehouse cannot be reached.
+        """
+        query = (
+            sa.select(_events.c.created_at)
+            .where(_events.c.sync_id == sync_id, _events.c.seq > after)
+            .order_by(_events.c.seq)
+            .limit(1)
+        )
+        with explain(self.engine.url), using(self.engine, None) as used:
+            found: datetime | None = used.scalar(query)
+        return found
 
     def skip_to(self, sync_id: UUID, last_seq: int, connection: Connection | None = None) -> None:
         """Continue the stream after this position; a lower position changes nothing.
