@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +28,8 @@ from unit.records.changes.observations import NOON, batch, observation
 COLUMNS = ["id", "updated_idx", "payload"]
 COLLECTIONS = ("customer", "invoice")
 SYNC = "default"
+
+_FILE_IS_GONE = re.compile("no such file|FileNotFound", re.IGNORECASE)
 
 Reader = Callable[[Path], pa.Table]
 """Reads ``COLUMNS`` of all records below a folder, by the pattern of ``docs/lake.md``."""
@@ -71,8 +74,10 @@ READERS: dict[str, Reader] = {
     "pyarrow": _pyarrow,
     "DataFusion": _datafusion,
 }
-if importlib.util.find_spec("pyspark") and shutil.which("java"):  # 450 MB: whoever has it
-    READERS["Spark"] = _spark
+HAS_SPARK = importlib.util.find_spec("pyspark") is not None and shutil.which("java") is not None
+"""Whether this machine has Spark: 480 MB and Java, so it is no requirement."""
+
+EVERY_READER = READERS | ({"Spark": _spark} if HAS_SPARK else {})
 
 
 @dataclass
@@ -94,14 +99,19 @@ class ReaderTest:
 
     Args:
         folder: An empty folder for the lake.
+        readers: The programs, by name.
         rows: Rows in a flush, for each collection.
+
+    Attributes:
+        reads: What they met, by name.
     """
 
     folder: Path
+    readers: Mapping[str, Reader] = field(default_factory=lambda: READERS)
     rows: int = 20
-    reads: dict[str, Reads] = field(default_factory=lambda: {name: Reads() for name in READERS})
 
     def __post_init__(self) -> None:
+        self.reads = {name: Reads() for name in self.readers}
         self._lake = Lake(str(self.folder), SYNC)
         self._records = self.folder / SYNC / "records"
         self._states: dict[tuple[str, str], RecordRow] = {}
@@ -123,18 +133,25 @@ class ReaderTest:
             Exception: A read failed.
         """
         self._write(0)
-        with ThreadPoolExecutor(len(READERS)) as threads:
-            reading = [threads.submit(self._read, *each) for each in READERS.items()]
+        with ThreadPoolExecutor(len(self.readers)) as threads:
+            reading = [threads.submit(self._read, *each) for each in self.readers.items()]
             try:
+                self._await_read(reading, lambda: all(each.right for each in self.reads.values()))
                 for step in steps:
                     self._write(step)
-                    while not self._read_once.acquire(timeout=1):
-                        if any(each.done() for each in reading):
-                            break  # it has failed
+                    self._await_read(reading)
             finally:
                 self._done.set()
         for each in reading:
             each.result()
+
+    def _await_read(
+        self, reading: list[Future[None]], enough: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Wait until a read ends and there are enough, or a reader fails."""
+        while not (self._read_once.acquire(timeout=1) and enough()):
+            if any(each.done() for each in reading):
+                return
 
     def _write(self, step: int) -> None:
         """A flush; every third one a backfill instead; every fifth one a merge as well."""
@@ -186,7 +203,7 @@ class ReaderTest:
                 found = reader(self._records)
             except Exception as error:
                 # A file of its list was merged. It must list again, which nothing can prevent.
-                if "no such file" not in str(error).lower() or self._merges_begun == merges:
+                if not _FILE_IS_GONE.search(str(error)) or self._merges_begun == merges:
                     raise
                 self.reads[name].stale += 1
                 finished = False

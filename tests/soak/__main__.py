@@ -23,7 +23,12 @@ RANDOM = (
     "mutations/test_mutations_interrupted",
     "mutations/test_mutations_and_polling",
 )
-COUNTS = ("STRIPE_SYNC_TEST_SEEDS", "STRIPE_SYNC_TEST_KILLS", "STRIPE_SYNC_TEST_MUTATIONS")
+COUNTS = (
+    "STRIPE_SYNC_TEST_SEEDS",
+    "STRIPE_SYNC_TEST_KILLS",
+    "STRIPE_SYNC_TEST_MUTATIONS",
+    "STRIPE_SYNC_TEST_READER_STEPS",
+)
 
 
 def main(
@@ -35,7 +40,7 @@ def main(
     if seeds:
         command = [sys.executable, "-m", "pytest", "-q", "-n", "2"]
         command += [f"tests/integration/{name}.py" for name in RANDOM]
-        command += ["tests/e2e/test_restart.py"]
+        command += ["tests/e2e/test_restart.py", "tests/unit/lake/test_readers.py"]
         environment = os.environ | {name: str(seeds) for name in COUNTS}
         environment["STRIPE_SYNC_TEST_ROAD"] = "whole"
         scenarios = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, ClassVar
 from uuid import uuid4
 
+import fsspec
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
+from stripe_sync.errors import LakeError
 from stripe_sync.lake import BackfillFile, Compactor, Lake, LakeReader, Part, remove_leftovers
 from stripe_sync.lake.compaction import Prepared
 from stripe_sync.lake.schema import EVENTS, RECORDS
@@ -113,6 +118,27 @@ def test_the_newest_file_of_each_writer_is_not_merged(lake: Lake, tmp_path: Path
     assert read(tmp_path, EVENTS) == sorted(
         [f"cus_{n}{y}" for n in (1, 2, 3) for y in ("", "y")] + ["cus_8", "cus_9"]
     )
+
+
+def test_the_files_of_the_last_part_are_not_merged(lake: Lake, tmp_path: Path) -> None:
+    """A process that died before it stored the position writes what they lack."""
+    for part, *names in (
+        (Part(1, 1), "a"),
+        (Part(2, 2), "b"),
+        (Part(3, 3), "c"),
+        (Part(3, 4), "d"),
+    ):
+        found = rows(*names)
+        lake.append_part(part, found.records, found.events)
+    compact(lake)
+    assert names_of(tmp_path / "main" / "records" / "collection=customer") == [
+        "merged-000001.parquet",
+        "stream-00000000000000000003-2.parquet",
+        "stream-00000000000000000003.parquet",
+    ]
+    found = rows("c", "d", "e")
+    lake.append_part(Part(3, 5), found.records, found.events)
+    assert read(tmp_path, RECORDS) == read(tmp_path, EVENTS) == ["a", "b", "c", "d", "e"]
 
 
 def test_large_files_and_foreign_files_are_not_merged(lake: Lake, tmp_path: Path) -> None:
@@ -221,6 +247,39 @@ def test_a_reader_that_listed_merged_files_gets_not_found(lake: Lake, tmp_path: 
     with pytest.raises(FileNotFoundError):
         listed.to_table()
     assert read(tmp_path, RECORDS) == ["cus_1", "cus_2", "cus_3", "cus_4"]
+
+
+class Busy(LocalFileSystem):
+    """A disk on which files are merged after a folder was listed."""
+
+    protocol = "busy"
+    cachable = False
+    merge: ClassVar[Callable[[], object]]
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        return LocalFileSystem._strip_protocol(str(path).removeprefix("busy://"))
+
+    def find(self, *args: Any, **options: Any) -> Any:
+        found = super().find(*args, **options)
+        self.merge()
+        return found
+
+
+def test_data_frames_are_read_again_where_files_were_merged(lake: Lake, tmp_path: Path) -> None:
+    for number in range(1, 5):
+        chunk(lake, number, f"cus_{number}")
+    fsspec.register_implementation("busy", Busy, clobber=True)
+    Busy.merge = lambda *_: compact(lake)
+    busy = Lake(f"busy://{tmp_path}", "main")
+    with pytest.raises(LakeError, match="cannot read the lake"):
+        list(busy.record_batches())
+    for number in range(5, 8):
+        chunk(lake, number, f"cus_{number}")
+    assert sorted(busy.records()["upstream_id"]) == [f"cus_{number}" for number in range(1, 8)]
+    for number in range(8, 11):
+        chunk(lake, number, f"cus_{number}")
+    assert len(busy.events()) == 10
 
 
 def test_a_listing_has_all_old_files_or_all_new_ones(lake: Lake, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stripe_sync.errors import LakeError
-from stripe_sync.lake import Lake, LakeReader
+from stripe_sync.lake import Lake, LakeErasure, LakeReader
 from stripe_sync.lake.schema import EVENTS, RECORDS
 from stripe_sync.records import Observation, canonical_json
 from stripe_sync.records.canonical_json import JsonObject
@@ -236,6 +237,15 @@ def test_files_without_created_are_read(tmp_path: Path) -> None:
     assert found["cus_2"] == pd.Timestamp(60, unit="s", tz="UTC")
     [[old], [new]] = LakeReader(lake).records("customer")
     assert (old.upstream_id, new.upstream_id) == ("cus_1", "cus_2")
+
+
+def test_an_erasure_removes_created(lake: Lake) -> None:
+    found = (observation({"created": 60}, upstream_id=f"cus_{number}") for number in (1, 2))
+    write(lake, "a", *found)
+    LakeErasure(lake).erase([("stripe:customer", "cus_1")], nullcontext)
+    left = lake.records("customer").set_index("upstream_id")["created"]
+    assert pd.isna(left["cus_1"])
+    assert left["cus_2"] == pd.Timestamp(60, unit="s", tz="UTC")
 
 
 def test_an_empty_lake_has_all_columns(lake: Lake) -> None:
