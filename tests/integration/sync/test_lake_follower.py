@@ -202,6 +202,8 @@ def test_a_warehouse_from_a_backup_writes_what_the_lake_lacks(
         files = Path(harness.connections.lake_url).rglob("events/*/*/stream-*")
         max(files, key=lambda path: path.stat().st_mtime_ns).unlink()
         older.sql("UPDATE stripe_sync.lake_position SET seq = %s RETURNING seq", position)
+        older.poll()
+        assert_lake_has_stream_once(older)
         customers.update(customer, {"name": "new name 1"})
         older.poll()
         assert_lake_has_stream_once(older)
