@@ -1,4 +1,4 @@
-{# The last line of the comments on the views that this project made. A dump keeps comments. #}
+{# The last line of the comments on what this project made. A dump keeps comments. #}
 {% macro mark() -%}
     Made by the dbt project stripe_views.
 {%- endmacro %}
@@ -9,21 +9,21 @@
     exists (
         select from pg_class
         where oid = {{ relation }}
-            and relkind = 'v'
+            and relkind in ('v', 'r')
             and obj_description(oid, 'pg_class') like '%{{ stripe_views.mark() }}'
     )
 {%- endmacro %}
 
 
 {#
-    Before anything is built: fails if the schema has a relation with the name of a model that this
+    Before anything is built: fails if a schema has a relation with the name of a model that this
     project did not make, such as a table of another connector.
 #}
 {% macro refuse_foreign_relations() -%}
     {%- if execute -%}
         {%- set names = [] -%}
         {%- for node in graph.nodes.values() if node.resource_type == 'model' -%}
-            {%- do names.append("'" ~ node.alias ~ "'") -%}
+            {%- do names.append("('" ~ node.schema ~ "', '" ~ node.alias ~ "')") -%}
         {%- endfor -%}
         {%- set query -%}
             select
@@ -35,10 +35,10 @@
                     when 'f' then 'foreign table'
                     when 'c' then 'type'
                     else 'table'
-                end || ' ' || oid::regclass
+                end || ' ' || relations.oid::regclass
             from pg_class as relations
-            where relnamespace = to_regnamespace('"{{ target.schema }}"')
-                and relname in ({{ names | join(', ') }})
+            inner join pg_namespace as schemas on schemas.oid = relnamespace
+            where (nspname, relname) in ({{ names | join(', ') }})
                 and not {{ stripe_views.is_ours('relations.oid') }}
             order by relname
         {%- endset -%}

@@ -22,10 +22,12 @@ _PROFILE = ("host", "port", "user", "password", "dbname", "application_name", "c
 _PARAMETERS = "STRIPE_DBT_PARAMETERS"
 _SCHEMA_VARIABLE = "STRIPE_VIEWS_SCHEMA"
 _DEFAULT_SCHEMA = "stripe"
+_MARTS_VARIABLE = "STRIPE_MARTS"
 
 _STEPS = {
     "run": ["run"],
-    "build": ["build"],
+    # Unit tests are about the project, not about what is in the warehouse.
+    "build": ["build", "--exclude-resource-type", "unit_test"],
     "docs": ["docs", "generate", "--static"],
 }
 """Steps: views; views and their tests; the docs as one HTML file."""
@@ -42,7 +44,10 @@ def dbt_command(project: Path, *steps: str) -> list[str]:
 
 
 def dbt_environment(
-    warehouse_url: str, scratch: Path, views_schema: str | None = None
+    warehouse_url: str,
+    scratch: Path,
+    views_schema: str | None = None,
+    marts: bool | None = None,
 ) -> dict[str, str]:
     """The environment of that process; address and password reach dbt in no other way.
 
@@ -51,13 +56,15 @@ def dbt_environment(
         scratch: Folder for dbt's own output: ``target`` and ``logs``.
         views_schema: Schema of the views, created when it does not exist; None for the one in the
             environment variable ``STRIPE_VIEWS_SCHEMA``, and ``stripe`` without one.
+        marts: Whether to build the marts, too, in the schema of the views plus ``_marts``; None for
+            the environment variable ``STRIPE_MARTS``.
 
     Returns:
         This process's environment with dbt's variables added.
 
     Raises:
         ConfigurationError: The URL is not one of PostgreSQL, or has a wrong parameter, or the
-            schema is one of the tables.
+            schema is one of the tables, or ``STRIPE_MARTS`` is neither true nor false.
     """
     from stripe_sync.warehouse.schema.tables import CONTROL_SCHEMA, RAW_SCHEMA
 
@@ -65,6 +72,8 @@ def dbt_environment(
     if views_schema in (RAW_SCHEMA, CONTROL_SCHEMA):
         msg = f"the views cannot be in the schema {views_schema}, which has tables of the sync"
         raise ConfigurationError(msg)
+    if marts is None:
+        marts = _wants_marts()
     parameters = libpq.connection_parameters(warehouse_url)
     rest = {name: value for name, value in parameters.items() if name not in _PROFILE}
     known = {"host": ""} | libpq.defaults() | parameters
@@ -74,6 +83,7 @@ def dbt_environment(
         **{f"STRIPE_DBT_{name.upper()}": known[name] for name in _PROFILE if name in known},
         _PARAMETERS: canonical_json.dumps(rest).decode(),
         _SCHEMA_VARIABLE: views_schema,
+        _MARTS_VARIABLE: "true" if marts else "false",
         "DBT_TARGET_PATH": str(scratch / "target"),
         "DBT_LOG_PATH": str(scratch / "logs"),
         "DBT_LOG_LEVEL_FILE": "none",  # standard output is enough
@@ -108,6 +118,19 @@ def main(project: str, *steps: str) -> int:
         )
 
 
+def _wants_marts() -> bool:
+    """Whether the environment variable turns the marts on.
+
+    Raises:
+        ConfigurationError: It has another value.
+    """
+    value = os.environ.get(_MARTS_VARIABLE, "").strip().lower()
+    if value not in ("", "true", "false"):
+        msg = f"{_MARTS_VARIABLE} must be true or false"
+        raise ConfigurationError(msg)
+    return value == "true"
+
+
 def _prepare(parameters: dict[str, str]) -> None:
     """Create or upgrade the tables, and check that the role may create the views.
 
@@ -126,7 +149,9 @@ def _prepare(parameters: dict[str, str]) -> None:
     with Warehouse(libpq.render_warehouse_url(parameters | given)) as warehouse:
         engine = warehouse.engine
         with explain(engine.url), engine.connect() as connection:
-            check_views(connection, os.environ.get(_SCHEMA_VARIABLE) or _DEFAULT_SCHEMA)
+            schema = os.environ.get(_SCHEMA_VARIABLE) or _DEFAULT_SCHEMA
+            for each in (schema, f"{schema}_marts") if _wants_marts() else (schema,):
+                check_views(connection, each)
             # A role that only builds views may not change tables.
             upgrades = bool(missing_schemas(connection)) or may_write(connection)
         # The views may select columns of typed tables that are yet to be added.

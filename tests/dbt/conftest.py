@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -20,8 +21,12 @@ from psycopg.types.json import Jsonb
 from sqlalchemy.engine import make_url
 
 from databases import new_database
+from shop import CATALOG, BackfilledShop, Shop
 from stripe_stack.database.pgserver import PROGRAMS
-from stripe_sync.records import ids
+from stripe_sync.catalog import Retrieval
+from stripe_sync.records import Batch, Source, ids
+from stripe_sync.sync.session import open_session
+from sync_harness import SYNC as SHOP_SYNC
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt"
 SYNC = ids.sync_id("main")
@@ -104,6 +109,62 @@ def project(
             fill(connection)
         (built.output / "test.log").write_text(built.dbt("test"))
         yield built
+
+
+@pytest.fixture(scope="session")
+def shop_project(
+    project: Project, backfilled: BackfilledShop, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Project]:
+    """The demo's shop with the views on top; to be copied, so nothing may change it."""
+    folder = tmp_path_factory.mktemp("views")
+    with backfilled.copy(folder) as shop:
+        asyncio.run(keep_what_only_creations_show(shop))
+        asyncio.run(change_a_price(shop))
+        url = shop.harness.connections.warehouse_url
+        project.copy_views(url)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("ANALYZE")
+        yield replace(project, url=url, output=folder / "dbt")
+
+
+async def keep_what_only_creations_show(shop: Shop) -> None:
+    """Store what enters the streams through mutations."""
+    async with open_session(shop.harness.connections, SHOP_SYNC) as session:
+        observations = [
+            session.normalizer(row).normalize(obj, observed_at=session.clock.now())
+            for row in CATALOG.values()
+            if row.retrieval is Retrieval.CREATE_ONLY
+            for obj in shop.objects(row.object)
+        ]
+        sync = session.sync
+        writer = session.warehouse.writer()
+        writer.load(Batch(sync.id, sync.resource_id, Source.MUTATION, observations))
+        writer.close()
+
+
+async def change_a_price(shop: Shop) -> None:
+    """Store another price of a subscription's item, and the subscription with it."""
+    async with open_session(shop.harness.connections, SHOP_SYNC) as session:
+        item, *_ = shop.objects("subscription_item")
+        price = next(p for p in shop.objects("price") if p["id"] != item["price"]["id"])
+        changed = {**item, "price": price}
+        [subscription] = [
+            each for each in shop.objects("subscription") if each["id"] == item["subscription"]
+        ]
+        others = [each for each in subscription["items"]["data"] if each["id"] != item["id"]]
+        items = {**subscription["items"], "data": [changed, *others]}
+        observations = [
+            session.normalizer(CATALOG.resolve(kind)).normalize(
+                obj, observed_at=session.clock.now()
+            )
+            for kind, obj in (
+                ("subscription_item", changed),
+                ("subscription", {**subscription, "items": items}),
+            )
+        ]
+        with session.warehouse.writer() as writer:
+            sync = session.sync
+            writer.load(Batch(sync.id, sync.resource_id, Source.POLL, observations))
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,14 +13,11 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from shop import CATALOG, EVERY, BackfilledShop, Shop
+from databases import new_database
+from shop import CATALOG, EVERY
 from stripe_stack.generate.project import Places
 from stripe_stack.generate.views.linked_columns import LINKED_COLUMNS
-from stripe_sync.catalog import Retrieval
 from stripe_sync.catalog.fields import Field, FieldKind, read_fields
-from stripe_sync.records import Batch, Source
-from stripe_sync.sync.session import open_session
-from sync_harness import SYNC
 
 pytestmark = pytest.mark.dbt
 
@@ -42,48 +38,14 @@ STREAM = {"_sync_id": "uuid", "_deleted": "boolean", "_updated_at": MOMENT, "_se
 Warehouse = psycopg.Connection[dict[str, Any]]
 
 
-async def keep_what_only_creations_show(shop: Shop) -> None:
-    """Store what enters the streams through mutations."""
-    async with open_session(shop.harness.connections, SYNC) as session:
-        observations = [
-            session.normalizer(row).normalize(obj, observed_at=session.clock.now())
-            for row in CATALOG.values()
-            if row.retrieval is Retrieval.CREATE_ONLY
-            for obj in shop.objects(row.object)
-        ]
-        sync = session.sync
-        writer = session.warehouse.writer()
-        writer.load(Batch(sync.id, sync.resource_id, Source.MUTATION, observations))
-        writer.close()
-
-
-async def change_a_price(shop: Shop) -> None:
-    """Store another price of a subscription's item."""
-    async with open_session(shop.harness.connections, SYNC) as session:
-        item, *_ = shop.objects("subscription_item")
-        price = next(p for p in shop.objects("price") if p["id"] != item["price"]["id"])
-        row = CATALOG.resolve("subscription_item")
-        changed = {**item, "price": price}
-        observed = session.normalizer(row).normalize(changed, observed_at=session.clock.now())
-        with session.warehouse.writer() as writer:
-            sync = session.sync
-            writer.load(Batch(sync.id, sync.resource_id, Source.POLL, [observed]))
-
-
 @pytest.fixture(scope="module")
-def views(
-    project: Any, backfilled: BackfilledShop, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Warehouse]:
+def views(postgres_url: str, shop_project: Any) -> Iterator[Warehouse]:
     """The demo's shop with the project built on top."""
-    folder = tmp_path_factory.mktemp("views")
-    with backfilled.copy(folder) as shop:
-        url = shop.harness.connections.warehouse_url
-        asyncio.run(keep_what_only_creations_show(shop))
-        asyncio.run(change_a_price(shop))
-        project.copy_views(url)
-        with psycopg.connect(url, row_factory=dict_row, autocommit=True) as connection:
-            connection.execute("ANALYZE")
-            yield connection
+    with (
+        new_database(postgres_url, like=shop_project.url) as url,
+        psycopg.connect(url, row_factory=dict_row, autocommit=True) as connection,
+    ):
+        yield connection
 
 
 def expected_columns(name: str) -> dict[str, str]:

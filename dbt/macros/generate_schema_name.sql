@@ -1,4 +1,0 @@
-{# All views are in the profile's schema, `stripe` by default. #}
-{% macro generate_schema_name(custom_schema_name, node) -%}
-    {{ custom_schema_name or target.schema }}
-{%- endmacro %}
