@@ -111,7 +111,10 @@ def docs() -> None:
     settings, project = read_settings(), ROOT / "dbt"
     with postgres_of(settings) as (postgres, _):
         environment = dbt_environment(
-            warehouse_url(settings, postgres), project, settings.stripe_views_schema
+            warehouse_url(settings, postgres),
+            project,
+            settings.stripe_views_schema,
+            settings.stripe_marts,
         )
         _run(dbt_command(project, "docs"), environment)
 

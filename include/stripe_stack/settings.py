@@ -40,6 +40,7 @@ class Settings(BaseSettings):
         warehouse_url: PostgreSQL to load into; the embedded server by default.
         lake_url: Folder or bucket of the Parquet files; a folder of the stack by default.
         stripe_views_schema: Schema of the views in the warehouse; ``stripe`` by default.
+        stripe_marts: Whether the marts are built, too.
         airflow_port: Port of Airflow's UI and API, on loopback.
         sandbox_port: Port of the sandbox, on loopback.
         stack_dir: Folder of all data of the stack.
@@ -55,6 +56,7 @@ class Settings(BaseSettings):
     warehouse_url: OptionalSecret = None
     lake_url: OptionalText = None
     stripe_views_schema: OptionalText = None
+    stripe_marts: Annotated[bool, BeforeValidator(lambda value: value or False)] = False
     airflow_port: Port = 8080
     sandbox_port: Port = 12111
     stack_dir: Path = ROOT / ".stack"

@@ -54,6 +54,7 @@ def airflow_environment(
         **settings.airflow_variables,
         "STRIPE_SYNC": sync,
         "STRIPE_VIEWS_SCHEMA": settings.stripe_views_schema or "",
+        "STRIPE_MARTS": "true" if settings.stripe_marts else "false",
         "DO_NOT_TRACK": "1",
         "PYTHONUNBUFFERED": "1",
         # Keeps the checkout off the path, where the package would be found a second time.

@@ -37,7 +37,9 @@ def create_views(settings: Settings, warehouse_url: str) -> str | None:
     with log.open("wb") as output:
         done = subprocess.run(
             dbt_command(ROOT / "dbt", "run"),
-            env=dbt_environment(warehouse_url, scratch, settings.stripe_views_schema),
+            env=dbt_environment(
+                warehouse_url, scratch, settings.stripe_views_schema, settings.stripe_marts
+            ),
             stdout=output,
             stderr=subprocess.STDOUT,
             check=False,
