@@ -22,7 +22,13 @@ _PROFILE = ("host", "port", "user", "password", "dbname", "application_name", "c
 _PARAMETERS = "STRIPE_DBT_PARAMETERS"
 _SCHEMA_VARIABLE = "STRIPE_VIEWS_SCHEMA"
 _DEFAULT_SCHEMA = "stripe"
-_MARTS_VARIABLE = "STRIPE_MARTS"
+
+_VARIABLES = {
+    "marts": "STRIPE_MARTS",
+    "compat_fivetran": "STRIPE_COMPAT_FIVETRAN",
+    "compat_sync_engine": "STRIPE_COMPAT_SYNC_ENGINE",
+}
+"""Variables of the dbt project, and of the environment: true, false, or the name of a sync."""
 
 _STEPS = {
     "run": ["run"],
@@ -83,7 +89,7 @@ def dbt_environment(
         **{f"STRIPE_DBT_{name.upper()}": known[name] for name in _PROFILE if name in known},
         _PARAMETERS: canonical_json.dumps(rest).decode(),
         _SCHEMA_VARIABLE: views_schema,
-        _MARTS_VARIABLE: "true" if marts else "false",
+        _VARIABLES["marts"]: "true" if marts else "false",
         "DBT_TARGET_PATH": str(scratch / "target"),
         "DBT_LOG_PATH": str(scratch / "logs"),
         "DBT_LOG_LEVEL_FILE": "none",  # standard output is enough
@@ -101,34 +107,49 @@ def main(project: str, *steps: str) -> int:
     """
     from dbt.cli.main import dbtRunner
 
-    folders = ["--project-dir", project, "--profiles-dir", project]
+    options = ["--project-dir", project, "--profiles-dir", project]
     parameters = canonical_json.loads(os.environ.pop(_PARAMETERS))
     try:
+        if variables := _dbt_variables():
+            options += ["--vars", canonical_json.dumps(variables).decode()]
         _prepare(parameters)
     except StripeSyncError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    with bulk_mode(), libpq.environment(parameters) as variables:
-        os.environ.update(variables)
-        parsed = dbtRunner().invoke(["parse", *folders])
+    with bulk_mode(), libpq.environment(parameters) as driver:
+        os.environ.update(driver)
+        parsed = dbtRunner().invoke(["parse", *options])
         dbt = dbtRunner(manifest=cast("Manifest", parsed.result))
         return int(
             not parsed.success
-            or not all(dbt.invoke([*_command(step, steps), *folders]).success for step in steps)
+            or not all(dbt.invoke([*_command(step, steps), *options]).success for step in steps)
         )
 
 
-def _wants_marts() -> bool:
-    """Whether the environment variable turns the marts on.
+def _dbt_variables() -> dict[str, bool | str]:
+    """Variables of the dbt project that the environment sets.
 
     Raises:
-        ConfigurationError: It has another value.
+        ConfigurationError: The one of the marts is neither true nor false.
     """
-    value = os.environ.get(_MARTS_VARIABLE, "").strip().lower()
-    if value not in ("", "true", "false"):
-        msg = f"{_MARTS_VARIABLE} must be true or false"
+    switches = {"true": True, "false": False}
+    given = {name: os.environ.get(variable, "").strip() for name, variable in _VARIABLES.items()}
+    found = {name: switches.get(text.lower(), text) for name, text in given.items() if text}
+    if isinstance(found.get("marts"), str):
+        msg = f"{_VARIABLES['marts']} must be true or false"
         raise ConfigurationError(msg)
-    return value == "true"
+    return found
+
+
+def _schemas() -> list[str]:
+    """The schemas that are built, named as in dbt_project.yml."""
+    schema = os.environ.get(_SCHEMA_VARIABLE) or _DEFAULT_SCHEMA
+    more = [
+        f"{schema}_{name.removeprefix('compat_')}" + (f"_{sync}" if isinstance(sync, str) else "")
+        for name, sync in _dbt_variables().items()
+        if sync
+    ]
+    return [schema, *more]
 
 
 def _prepare(parameters: dict[str, str]) -> None:
@@ -149,9 +170,8 @@ def _prepare(parameters: dict[str, str]) -> None:
     with Warehouse(libpq.render_warehouse_url(parameters | given)) as warehouse:
         engine = warehouse.engine
         with explain(engine.url), engine.connect() as connection:
-            schema = os.environ.get(_SCHEMA_VARIABLE) or _DEFAULT_SCHEMA
-            for each in (schema, f"{schema}_marts") if _wants_marts() else (schema,):
-                check_views(connection, each)
+            for schema in _schemas():
+                check_views(connection, schema)
             # A role that only builds views may not change tables.
             upgrades = bool(missing_schemas(connection)) or may_write(connection)
         # The views may select columns of typed tables that are yet to be added.

@@ -162,17 +162,21 @@ def test_an_upgrade_of_a_superusers_tables_is_left_to_the_superuser(
         sql.execute(f"DROP OWNED BY {guest.name}")
 
 
-def test_views_need_create(guest: Guest, tmp_path: Path) -> None:
-    guest.admin.execute("CREATE SCHEMA stripe")
+@pytest.mark.parametrize("schema", ["stripe", "stripe_fivetran_main"])
+def test_views_need_create(guest: Guest, tmp_path: Path, schema: str) -> None:
+    for name in ("stripe", "stripe_fivetran_main"):
+        guest.admin.execute(f"CREATE SCHEMA {name}")
+        if name != schema:
+            guest.admin.execute(f"GRANT USAGE, CREATE ON SCHEMA {name} TO {guest.name}")
     refused = subprocess.run(
         dbt_command(tmp_path, "build"),
-        env=dbt_environment(guest.url, tmp_path),
+        env=dbt_environment(guest.url, tmp_path) | {"STRIPE_COMPAT_FIVETRAN": "main"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert refused.returncode == 1
-    assert f"run: GRANT USAGE, CREATE ON SCHEMA stripe TO {guest.name}" in refused.stderr
+    assert f"run: GRANT USAGE, CREATE ON SCHEMA {schema} TO {guest.name}" in refused.stderr
     assert "secret" not in refused.stderr
 
 
