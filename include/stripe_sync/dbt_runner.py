@@ -79,7 +79,7 @@ def dbt_environment(
         msg = f"the views cannot be in the schema {views_schema}, which has tables of the sync"
         raise ConfigurationError(msg)
     if marts is None:
-        marts = _wants_marts()
+        marts = bool(_dbt_variables().get("marts"))
     parameters = libpq.connection_parameters(warehouse_url)
     rest = {name: value for name, value in parameters.items() if name not in _PROFILE}
     known = {"host": ""} | libpq.defaults() | parameters

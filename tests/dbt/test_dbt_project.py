@@ -158,6 +158,15 @@ def test_the_read_allotment_warns_from_the_second_day(
     assert ("allots" in (row["warning"] or "")) is warns, row
 
 
+def test_views_under_the_names_of_other_connectors_are_off_by_default(
+    warehouse: Warehouse,
+) -> None:
+    found = warehouse.execute(
+        "SELECT nspname FROM pg_namespace WHERE nspname ~ '_(fivetran|sync_engine)'"
+    ).fetchall()
+    assert found == []
+
+
 def test_every_view_and_column_has_a_comment(warehouse: Warehouse) -> None:
     rows = warehouse.execute(
         """

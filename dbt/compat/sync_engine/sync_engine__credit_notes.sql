@@ -1,0 +1,36 @@
+select
+    id,
+    object,
+    {{ stripe_views.int4('amount') }} as amount,
+    {{ stripe_views.int4('amount_shipping') }} as amount_shipping,
+    {{ stripe_views.int4('created') }} as created,
+    currency,
+    customer,
+    customer_balance_transaction,
+    {{ stripe_views.int4('discount_amount') }} as discount_amount,
+    discount_amounts,
+    invoice,
+    lines,
+    livemode,
+    memo,
+    metadata,
+    number,
+    {{ stripe_views.int4('out_of_band_amount') }} as out_of_band_amount,
+    pdf,
+    reason,
+    stripe_sync.json_id(refunds -> 0 -> 'refund') as refund,
+    shipping_cost,
+    status,
+    {{ stripe_views.int4('subtotal') }} as subtotal,
+    {{ stripe_views.int4('subtotal_excluding_tax') }} as subtotal_excluding_tax,
+    total_taxes as tax_amounts,
+    {{ stripe_views.int4('total') }} as total,
+    {{ stripe_views.int4('total_excluding_tax') }} as total_excluding_tax,
+    type,
+    voided_at::text as voided_at,
+    _updated_at as last_synced_at,
+    {{ stripe_views.account_of('credit_notes') }} as _account_id
+from {{ ref('credit_notes') }} as credit_notes
+where
+    {{ stripe_views.of_chosen_sync('compat_sync_engine') }}
+    and not _deleted

@@ -1,0 +1,36 @@
+select
+    id,
+    object,
+    null::text as date,
+    type,
+    amount,
+    method,
+    status,
+    {{ stripe_views.int4('created') }} as created,
+    null::integer as updated,
+    currency,
+    livemode,
+    metadata,
+    automatic,
+    null::text as recipient,
+    description,
+    destination,
+    source_type,
+    arrival_date::text as arrival_date,
+    null::jsonb as bank_account,
+    failure_code,
+    null::text as transfer_group,
+    null::bigint as amount_reversed,
+    failure_message,
+    null::text as source_transaction,
+    balance_transaction,
+    statement_descriptor,
+    null::text as statement_description,
+    failure_balance_transaction,
+    _updated_at as updated_at,
+    _updated_at as last_synced_at,
+    {{ stripe_views.account_of('payouts') }} as _account_id
+from {{ ref('payouts') }} as payouts
+where
+    {{ stripe_views.of_chosen_sync('compat_sync_engine') }}
+    and not _deleted
