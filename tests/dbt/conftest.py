@@ -58,18 +58,8 @@ class Project:
 
     def dbt(self, *arguments: str, schema: str = "stripe", fails: bool = False) -> str:
         """Run dbt as a user would; its output, when it succeeded or failed as expected."""
-        parsed = make_url(self.url)
-        socket_folder = parsed.query.get("host")
         # dbt parses everything again in a folder that was used with another schema.
         output = self.output if schema == "stripe" else self.output / schema
-        environment = os.environ | {
-            "STRIPE_DBT_HOST": str(socket_folder or parsed.host),
-            "STRIPE_DBT_PORT": str(parsed.port or 5432),
-            "STRIPE_DBT_USER": parsed.username or "postgres",
-            "STRIPE_DBT_PASSWORD": parsed.password or "",
-            "STRIPE_DBT_DBNAME": parsed.database or "",
-            "STRIPE_VIEWS_SCHEMA": schema,
-        }
         done = subprocess.run(
             [
                 str(Path(sys.executable).with_name("dbt")),
@@ -77,13 +67,26 @@ class Project:
                 *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
                 *("--target-path", str(output), "--log-path", str(output)),
             ],
-            env=environment,
+            env=self.environment(schema),
             capture_output=True,
             text=True,
             check=False,
         )
         assert (done.returncode != 0) is fails, done.stdout + done.stderr
         return done.stdout
+
+    def environment(self, schema: str) -> dict[str, str]:
+        """The environment that dbt's profile reads."""
+        parsed = make_url(self.url)
+        socket_folder = parsed.query.get("host")
+        return os.environ | {
+            "STRIPE_DBT_HOST": str(socket_folder or parsed.host),
+            "STRIPE_DBT_PORT": str(parsed.port or 5432),
+            "STRIPE_DBT_USER": parsed.username or "postgres",
+            "STRIPE_DBT_PASSWORD": parsed.password or "",
+            "STRIPE_DBT_DBNAME": parsed.database or "",
+            "STRIPE_VIEWS_SCHEMA": schema,
+        }
 
     def build_statement(self, view: str) -> str:
         """The statement by which dbt builds a view."""

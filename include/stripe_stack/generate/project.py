@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from stripe_stack.generate.annotations import object_fields
 from stripe_stack.generate.fields import render_fields
-from stripe_stack.generate.glossary import Glossary, read_glossary
+from stripe_stack.generate.glossary import read_glossary
 from stripe_stack.generate.references import read_references, render_references
+from stripe_stack.generate.views.column import Column
 from stripe_stack.generate.views.columns import view_columns
 from stripe_stack.generate.views.history import (
     history_columns,
@@ -19,6 +22,7 @@ from stripe_stack.generate.views.history import (
 )
 from stripe_stack.generate.views.models import render_model, render_sources
 from stripe_stack.generate.views.properties import render_properties
+from stripe_stack.generate.views.source_package import render_source_package
 from stripe_sync.catalog import load_catalog
 from stripe_sync.catalog.fields import Field, Fields, read_fields
 from stripe_sync.catalog.model import Collection
@@ -37,12 +41,16 @@ class Places:
         glossary: The file with the texts of descriptions.
         models: The folder of the generated models, with no other files.
         history: The same for the views with all versions.
+        streams: The properties of the other views, which are written by hand.
+        sources: The file with the sources of the dbt package for other projects.
     """
 
     fields: Path
     glossary: Path
     models: Path
     history: Path
+    streams: Path
+    sources: Path
 
     @property
     def references(self) -> Path:
@@ -59,6 +67,8 @@ class Places:
             glossary=catalog / "glossary.toml",
             models=root / "dbt" / "models" / "collections",
             history=root / "dbt" / "models" / "history",
+            streams=root / "dbt" / "models" / "streams" / "streams.yml",
+            sources=root / "dbt" / "packages" / "stripe_sources" / "models" / "stripe.yml",
         )
 
 
@@ -100,8 +110,13 @@ def render(collections: Iterable[Collection], fields: Fields, places: Places) ->
         places.references: render_references(read_references(every)),
         places.models / "typed_tables.yml": render_sources(collections),
     }
-    for collection in collections:
-        texts |= _render_views(collection, fields[collection.id], glossary, views, places)
+    every_view = [
+        (each, view_columns(each, fields[each.id], glossary, views)) for each in collections
+    ]
+    for collection, columns in every_view:
+        texts |= _render_views(collection, columns, fields[collection.id], views, places)
+    streams = yaml.safe_load(places.streams.read_text(encoding="utf-8"))
+    texts[places.sources] = render_source_package(every_view, streams)
     return texts
 
 
@@ -131,13 +146,12 @@ def write(texts: dict[Path, str], places: Places) -> list[Path]:
 
 def _render_views(
     collection: Collection,
+    columns: Sequence[Column],
     fields: Mapping[str, Field],
-    glossary: Glossary,
     views: dict[str, str],
     places: Places,
 ) -> dict[Path, str]:
     """The models of a collection: its records, and all their versions."""
-    columns = view_columns(collection, fields, glossary, views)
     versions = history_columns(collection, columns, fields)
     records, history = collection.view, history_view(collection)
     return {

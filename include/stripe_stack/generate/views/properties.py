@@ -59,7 +59,7 @@ def render_properties(
         f"# {HEADER}",
         "models:",
         f"  - name: {collection.view}",
-        f"    description: {_quoted(_description(collection))}",
+        f"    description: {_quoted(describe_view(collection))}",
         *_key_test(collection, fields),
         "    columns:",
     ]
@@ -71,17 +71,8 @@ def render_properties(
     return "\n".join(lines) + "\n"
 
 
-def render_column(column: Column) -> list[str]:
-    """The lines that describe a column."""
-    return [
-        f"      - name: {column.name}",
-        *(["        quote: true"] if column.name in RESERVED else []),
-        f"        data_type: {column.data_type}",
-        f"        description: {_quoted(column.description)}",
-    ]
-
-
-def _description(collection: Collection) -> str:
+def describe_view(collection: Collection) -> str:
+    """What a row of a collection's view is."""
     parts = [
         f"{collection.title} (`{collection.id}`): one row per object, in its current state.",
         collection.note,
@@ -91,6 +82,16 @@ def _description(collection: Collection) -> str:
     if collection.availability is Availability.LEGACY:
         parts.append(f"Legacy: served under API version {collection.api_version} only.")
     return " ".join(part for part in parts if part)
+
+
+def render_column(column: Column) -> list[str]:
+    """The lines that describe a column."""
+    return [
+        f"      - name: {column.name}",
+        *(["        quote: true"] if column.name in RESERVED else []),
+        f"        data_type: {column.data_type}",
+        f"        description: {_quoted(column.description)}",
+    ]
 
 
 def _key_test(collection: Collection, fields: Mapping[str, Field]) -> list[str]:

@@ -146,7 +146,10 @@ def test_followed_references_lead_to_one_view(sdk_fields: Fields) -> None:
 
 def test_stale_files_are_found_and_brought_up_to_date(tmp_path: Path, sdk_fields: Fields) -> None:
     models, history = tmp_path / "models", tmp_path / "history"
-    places = Places(tmp_path / "fields.json", PLACES.glossary, models, history)
+    sources = tmp_path / "package" / "stripe.yml"
+    places = Places(
+        tmp_path / "fields.json", PLACES.glossary, models, history, PLACES.streams, sources
+    )
     texts = render(COLLECTIONS, sdk_fields, places)
     assert set(write(texts, places)) == set(texts)
     assert stale(texts, places) == []
