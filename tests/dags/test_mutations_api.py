@@ -91,7 +91,7 @@ def test_update_delete_and_actions(api: ApiServer, sandbox: Any) -> None:
     name = made["upstream_id"]
     [changed] = run(api, [{"id": name, "name": "Leto"}], "update").json()["records"]
     assert (changed["payload"]["name"], changed["updated_idx"]) == ("Leto", 2)
-    sync_id = str(get_sync(warehouse_url(), "default").id)
+    sync_id = str(get_sync(warehouse_url(), "default").id).upper()
     body = {"sync_id": sync_id, "collection_id": "stripe:customer", "kind": "delete"}
     answer = api.call("user", "POST", "/v1/mutations/run", json=body | {"records": [{"id": name}]})
     [gone] = answer.json()["records"]

@@ -175,6 +175,7 @@ class SyncConnections:
 
     def _find(self, sync: str) -> SyncInfo | None:
         """A stored sync, by its name or its id."""
+        sync = sync.lower()  # ids may come in capitals, names have none
         with self._lock:
             _, known = self._read.get("syncs", (0.0, {}))
             if sync not in known:
