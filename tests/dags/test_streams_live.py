@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import pytest
@@ -28,12 +29,25 @@ _START_SECONDS = 300.0
 
 # As Airflow starts it: uvicorn waits this long for open requests after SIGTERM.
 _PROGRAM = """
-import sys, uvicorn
-uvicorn.run(
-    "airflow.api_fastapi.main:app", port=int(sys.argv[1]), timeout_graceful_shutdown=120,
-    log_level="warning",
-)
+import sys
+import uvicorn
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+from airflow.api_fastapi.main import app
+
+viewer = SimpleAuthManagerUser(username="viewer", role="VIEWER")
+with open(sys.argv[2], "w") as token:
+    token.write(get_auth_manager().generate_jwt(viewer))
+uvicorn.run(app, port=int(sys.argv[1]), timeout_graceful_shutdown=120, log_level="warning")
 """
+
+
+class LiveServer(NamedTuple):
+    """An API server in a process of its own, and a token of a viewer."""
+
+    process: subprocess.Popen[bytes]
+    address: str
+    token: str
 
 
 @pytest.fixture
@@ -43,14 +57,15 @@ def streams(connections: None) -> Iterator[Streams]:
 
 
 @pytest.fixture
-def live_server(
-    server: ApiServer, streams: Streams
-) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Process and address of an API server."""
+def live_server(server: ApiServer, streams: Streams, tmp_path: Path) -> Iterator[LiveServer]:
+    """The server, when it answers; ``server`` has put our DAGs into Airflow's database."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen([sys.executable, "-c", _PROGRAM, str(port)], env=dict(os.environ))
+    token = tmp_path / "token"
+    process = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM, str(port), str(token)], env=dict(os.environ)
+    )
     address = f"http://127.0.0.1:{port}/stripe"
     try:
         end = time.monotonic() + _START_SECONDS
@@ -62,7 +77,7 @@ def live_server(
                 assert process.poll() is None
                 assert time.monotonic() < end
                 time.sleep(0.2)
-        yield process, address
+        yield LiveServer(process, address, token.read_text())
     finally:
         process.kill()
         process.wait()
@@ -104,15 +119,12 @@ def run_reader_of_docs(api: str, token: str, cursor_file: Path, streams: Streams
 
 
 def test_the_reader_of_the_docs_and_a_live_stream_get_changes_until_the_server_stops(
-    server: ApiServer,
-    streams: Streams,
-    live_server: tuple[subprocess.Popen[bytes], str],
-    tmp_path: Path,
+    streams: Streams, live_server: LiveServer, tmp_path: Path
 ) -> None:
     """One test, because an API server takes some seconds to start."""
-    process, address = live_server
-    run_reader_of_docs(f"{address}/v1", server.token("viewer"), tmp_path / "cursor", streams)
-    headers = server.headers("viewer")
+    process, address, token = live_server
+    run_reader_of_docs(f"{address}/v1", token, tmp_path / "cursor", streams)
+    headers = {"Authorization": f"Bearer {token}"}
     with httpx.Client(base_url=address, headers=headers, timeout=60) as client:
         with client.stream("GET", "/v1/events/live") as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")
