@@ -50,7 +50,7 @@ def check_credential(
 ) -> CredentialHealth:
     """Find out whose a key is and which collections it may read and write.
 
-    About 100 requests for objects that do not exist: nothing is downloaded, created or changed. It
+    About 120 requests for objects that do not exist: nothing is downloaded, created or changed. It
     takes about 6 seconds in test mode and 2 in live mode, and 16 at most.
 
     Args:

@@ -98,7 +98,7 @@ def replicate_sync(
     are copied, as the source used them when it last ran, in addition to those of the live mode
     connection. Nothing is copied from Stripe or the warehouse: the target has to be backfilled.
 
-    The key's permissions are probed first, with about 100 requests that change nothing.
+    The key's permissions are probed first, with about 120 requests that change nothing.
 
     Args:
         connections: The live mode key, and how to reach the warehouse and the lake.
