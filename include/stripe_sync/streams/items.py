@@ -77,7 +77,10 @@ _EVENT: dict[str, Callable[[str], str]] = {
     "upstream_updated_at": _moment,
 }
 _COLUMNS = {Stream.RECORDS: _RECORD, Stream.EVENTS: _EVENT}
-_JSON = frozenset({"payload", "upsert_opts", "changes", "data"})
+_JSON = {Stream.RECORDS: ("payload", "upsert_opts"), Stream.EVENTS: ("changes", "data")}
+
+RECORD_SYNC = list(_RECORD).index("sync_id")
+"""Place of the sync in a row of a record."""
 
 SELECT = {
     stream: "SELECT "
@@ -88,11 +91,10 @@ SELECT = {
 """The beginning of the query whose rows ``item_of`` takes."""
 
 
-def item_of(stream: Stream, row: Row) -> StreamItem:
-    """The item of a row."""
+def item_of(stream: Stream, sync_id: UUID, row: Row) -> StreamItem:
+    """The item of a row of a sync."""
     values = dict(zip(_COLUMNS[stream], row, strict=True))
-    sync_id, seq = UUID(values["sync_id"]), values["seq"]
-    for name in _JSON & values.keys():
+    for name in _JSON[stream]:
         if values[name] is not None:
             values[name] = canonical_json.part(values[name])
-    return StreamItem(sync_id, seq, canonical_json.dumps(values))
+    return StreamItem(sync_id, values["seq"], canonical_json.dumps(values))

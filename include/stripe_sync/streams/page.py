@@ -10,7 +10,7 @@ from uuid import UUID
 
 from stripe_sync.errors import ConfigurationError, RecordNotFound
 from stripe_sync.streams.cursor import StreamCursor
-from stripe_sync.streams.items import SELECT, Row, StreamItem, item_of
+from stripe_sync.streams.items import RECORD_SYNC, SELECT, Row, StreamItem, item_of
 from stripe_sync.streams.selection import Selection, Stream, StreamSync
 
 Result = TypeVar("Result")
@@ -23,7 +23,8 @@ MAX_ITEMS = 1_000
 MAX_BYTES = 8 << 20
 """Bytes after which a page ends; its last item may exceed them."""
 
-_BATCH = 250  # rows of a query: 5 MB of invoices with many lines
+_BATCH = 250
+"""Rows of the first query of a page: 5 MB of invoices with many lines."""
 _WINDOW = 20_000
 _SECONDS = 1.0
 
@@ -110,7 +111,7 @@ class _PageReader:
         self._selection = selection
         self._query = _query_of(selection)
         self._limit = limit
-        self._bytes_left = max_bytes
+        self._bytes_left = self._max_bytes = max_bytes
         self._until = time.monotonic() + _SECONDS
 
     @property
@@ -119,15 +120,23 @@ class _PageReader:
         full = len(self.items) >= self._limit or self._bytes_left <= 0
         return full or time.monotonic() >= self._until
 
+    @property
+    def _batch(self) -> int:
+        """Rows of the next query: what has room on the page, by the size of the items so far."""
+        if not self.items:
+            return _BATCH
+        used = self._max_bytes - self._bytes_left
+        return max(1, self._bytes_left * len(self.items) // used)
+
     def read(self, sync: UUID, position: int, end: int) -> Queries[int]:
         """Read a sync to its end, or until the page is full; returns the new position."""
         while position < end and not self.is_full:
-            limit = min(_BATCH, self._limit - len(self.items))
+            limit = min(self._batch, self._limit - len(self.items))
             # Rare items must not make one query read the whole stream.
             until = min(end, position + _WINDOW) if self._selection.filters_rows else end
             rows = yield self._query, self._values(sync, position, until, limit)
             for row in rows:
-                item = item_of(self._selection.stream, row)
+                item = item_of(self._selection.stream, sync, row)
                 self.items.append(item)
                 position = item.seq
                 self._bytes_left -= len(item.body)
@@ -196,4 +205,5 @@ def find_record(sync: str | None, collection_id: str, upstream_id: str) -> Queri
     if len(rows) > 1:
         message = "several syncs have this record: name one with sync_id"
         raise ConfigurationError(message, param="sync_id")
-    return item_of(Stream.RECORDS, rows[0])
+    (row,) = rows
+    return item_of(Stream.RECORDS, UUID(row[RECORD_SYNC]), row)
