@@ -163,7 +163,13 @@ class StreamHub:
             if not waiters:
                 continue
             start = before.get(sync, end)
-            changes = await _rows(connection, _CHANGES, sync, start, end, _MOST_CHANGES)
+            try:
+                changes = await _rows(connection, _CHANGES, sync, start, end, _MOST_CHANGES)
+            except psycopg.Error:
+                self._ends = (
+                    before  # nobody was woken: what moved is reported by the next connection
+                )
+                raise
             # A sync that is new to the hub, or was made anew, or has more than was looked at.
             unknown = end <= start or len(changes) == _MOST_CHANGES
             _wake(waiters, changes, everyone=unknown)

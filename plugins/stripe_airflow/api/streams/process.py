@@ -49,9 +49,9 @@ class ProcessReader:
                     from stripe_sync import StreamReader
 
                     await self.close()
-                    self._reader = StreamReader(url, is_server_stopping)
-                    self._url = url
-                    await self._reader.__aenter__()
+                    reader = StreamReader(url, is_server_stopping)
+                    await reader.__aenter__()
+                    self._reader, self._url = reader, url
             return self._reader
 
     async def waiting_place(self) -> StreamReader:
