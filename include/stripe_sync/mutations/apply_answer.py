@@ -46,11 +46,13 @@ class _Observed:
         main: The object of an answer; None where it cannot be stored.
         embedded: The objects that it contains.
         is_known: Whether the stream has the change already: nothing is written then.
+        compared_idx: ``updated_idx`` of the record that ``is_known`` was decided by, if any.
     """
 
     main: Observation | None
     embedded: Sequence[Observation] = ()
     is_known: bool = False
+    compared_idx: int | None = None
 
     @property
     def observations(self) -> list[Observation]:
@@ -111,10 +113,11 @@ class AnswerWriter:
             found = _Observed(observed[0], observed[1:]) if observed else _Observed(None)
             if execution.answer is None and not await self._is_deletion(obj, found):
                 found = replace(found, is_known=True)
-            elif attempt and await self._is_known(execution, found, answered):
-                # Others changed the object since: their own Stripe events report that.
-                found = replace(found, is_known=True)
-            batch = self._batch(_executed(execution, collection, found.main, requested_at), found)
+            elif attempt:
+                # What others changed since, their own Stripe events report.
+                found = await self._compare(execution, found, answered)
+            executed = _executed(execution, collection, found.main, requested_at)
+            batch = self._batch(replace(executed, compared_idx=found.compared_idx), found)
             try:
                 return await self._load(execution, collection, batch, refetch=attempt < _READS)
             except ConcurrentUpdate as error:
@@ -223,17 +226,20 @@ class AnswerWriter:
         find = self._session.warehouse.records.rows
         return (await asyncio.to_thread(find, sync_id, [key])).get(key)
 
-    async def _is_known(self, execution: Execution, found: _Observed, answered: JsonObject) -> bool:
-        """Whether the stream has this mutation's change, from a poller who was faster."""
+    async def _compare(
+        self, execution: Execution, found: _Observed, answered: JsonObject
+    ) -> _Observed:
+        """Find out whether the stream has this mutation's change, from a poller who was faster."""
         stored = await self._record(found)
         if found.main is None or stored is None or stored.deleted:
-            return False
+            return found
         if not _shows(found.main, stored, execution.request, answered):
-            return True
+            return replace(found, is_known=True)
         mutation = _executed(execution, None, None, execution.requested_at)
         find = self._session.warehouse.mutations.is_reported
         key = found.main.collection_id, found.main.upstream_id
-        return await asyncio.to_thread(find, self._session.sync.id, key, mutation)
+        is_known = await asyncio.to_thread(find, self._session.sync.id, key, mutation)
+        return replace(found, is_known=is_known, compared_idx=stored.updated_idx)
 
     async def _load(
         self, execution: Execution, collection: Collection, batch: Batch, *, refetch: bool

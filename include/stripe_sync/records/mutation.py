@@ -8,6 +8,7 @@ from datetime import datetime
 
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.records.observation import ChangeType
+from stripe_sync.records.stream_rows import RecordRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,8 @@ class ExecutedMutation:
         request_id: Stripe's id of the request that was executed; None where the answer lacks it.
         collection_id: Collection of the object in the answer; None where it is none.
         upstream_id: Its key, None where it is no record.
+        compared_idx: ``updated_idx`` of the record that the object was compared with, to find out
+            whether the stream has its change already; None where it was not.
     """
 
     key: str | None
@@ -29,6 +32,11 @@ class ExecutedMutation:
     request_id: str | None
     collection_id: str | None = None
     upstream_id: str | None = None
+    compared_idx: int | None = None
+
+    def is_of(self, record: RecordRow) -> bool:
+        """Whether a record is that of the object in the answer."""
+        return (record.collection_id, record.upstream_id) == (self.collection_id, self.upstream_id)
 
 
 @dataclass(frozen=True, slots=True)

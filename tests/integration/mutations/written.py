@@ -35,12 +35,18 @@ class Written:
         return [(e["event_type"], e["source"]) for e in self.harness.events(upstream_id)]
 
     def both_histories(self, upstream_id: str) -> list[list[Any]]:
-        """What Stripe reports of an object's changes, and what the stream has."""
-        changes = self.harness.events(upstream_id)
+        """What Stripe reports of an object's changes, and what the stream has, with its echoes."""
         about = (e for e in self.stripe_events() if e["data"]["object"].get("id") == upstream_id)
+        changes = self.harness.sql(
+            "SELECT seq, e.source, e.event_type, e.changes, e.created_at::text,"
+            " c.request_id, coalesce(c.stripe_event_id, e.stripe_event_id)"
+            " FROM stripe_raw.events AS e LEFT JOIN stripe_sync.mutation_changes AS c"
+            " USING (sync_id, seq) WHERE e.upstream_id = %s ORDER BY seq",
+            upstream_id,
+        )
         return [
-            [(e["id"], e["type"], e["data"].get("previous_attributes")) for e in about],
-            [(e["event_type"], e["source"], e["changes"], e["stripe_event_id"]) for e in changes],
+            [(e["id"], e["request"], e["data"].get("previous_attributes")) for e in about],
+            changes,
         ]
 
     def stripe_events(self) -> list[Doc]:

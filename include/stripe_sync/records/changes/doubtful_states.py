@@ -21,9 +21,13 @@ def is_doubtful(observation: Observation, record: RecordRow, batch: Batch, now: 
         batch: The batch that it is in.
         now: The database's time. Stored times ahead of it are of another clock: they say nothing.
     """
-    if batch.mutation is not None:
+    mutation = batch.mutation
+    if mutation is not None:
+        if mutation.compared_idx is not None and mutation.is_of(record):
+            # A poller may commit after the comparison what it had read before it.
+            return record.updated_idx != mutation.compared_idx
         # Stripe made this state after the request was sent; what was stored before is older.
-        return batch.mutation.requested_at < record.updated_at <= now
+        return mutation.requested_at < record.updated_at <= now
     if batch.source is Source.POLL:
         # Fetched after a Stripe event, so as new as that; older only than what others stored since.
         return observation.observed_at < record.observed_at <= now
