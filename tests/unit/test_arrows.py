@@ -23,7 +23,9 @@ MAY_USE = {
     "accounts": {"sync", "extract", "lake", "warehouse"} | LOWEST,
     "mutations": {"sync", "extract", "lake", "warehouse"} | LOWEST,
     "streams": {"warehouse"} | LOWEST,
-    "cli": {"use_cases", "accounts", "mutations", "sync", "streams", "warehouse"} | LOWEST,
+    "consumers": {"streams", "warehouse"} | LOWEST,
+    "cli": {"use_cases", "accounts", "mutations", "sync", "streams", "consumers", "warehouse"}
+    | LOWEST,
 }
 
 

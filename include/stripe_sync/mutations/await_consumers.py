@@ -11,7 +11,7 @@ from stripe_sync.errors import ConfigurationError, SyncNotFound
 from stripe_sync.sync.lake_follower import LakeFollower
 from stripe_sync.sync.session import Session
 from stripe_sync.warehouse import Warehouse
-from stripe_sync.warehouse.mutations.consumer_cursors import LAKE
+from stripe_sync.warehouse.consumers.cursors import LAKE
 
 _CHECK_SECONDS = 0.1
 _CHECK_SECONDS_OF_LONG_WAITS = 1.0

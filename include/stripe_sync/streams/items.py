@@ -12,6 +12,9 @@ from stripe_sync.streams.selection import Stream
 
 Row = Sequence[Any]
 
+ItemKey = tuple[UUID, int]
+"""Sync and stream position."""
+
 
 @dataclass(frozen=True, slots=True)
 class StreamItem:
@@ -21,11 +24,25 @@ class StreamItem:
         sync_id: Its sync.
         seq: Its position in the streams of the sync.
         body: It as JSON, UTF-8, in one line.
+        collection_id: ``stripe:customer``.
+        upstream_id: Stripe's id of the object.
     """
 
     sync_id: UUID
     seq: int
     body: bytes
+    collection_id: str
+    upstream_id: str
+
+    @property
+    def key(self) -> ItemKey:
+        """What names it within its stream."""
+        return self.sync_id, self.seq
+
+    @property
+    def object_key(self) -> tuple[UUID, str, str]:
+        """The object that it is about."""
+        return self.sync_id, self.collection_id, self.upstream_id
 
     def json(self) -> dict[str, Any]:
         """It as a dictionary with the keys of the data contract, moments as text."""
@@ -97,4 +114,10 @@ def item_of(stream: Stream, sync_id: UUID, row: Row) -> StreamItem:
     for name in _JSON[stream]:
         if values[name] is not None:
             values[name] = canonical_json.part(values[name])
-    return StreamItem(sync_id, values["seq"], canonical_json.dumps(values))
+    return StreamItem(
+        sync_id=sync_id,
+        seq=values["seq"],
+        body=canonical_json.dumps(values),
+        collection_id=values["collection_id"],
+        upstream_id=values["upstream_id"],
+    )

@@ -6,10 +6,10 @@ from types import TracebackType
 from typing import Self
 
 from stripe_sync.warehouse.connect import create_engine
+from stripe_sync.warehouse.consumers.cursors import ConsumerCursors
 from stripe_sync.warehouse.erasing.erasures import Erasures
 from stripe_sync.warehouse.locks import Locks
 from stripe_sync.warehouse.mutations.approvals import Approvals
-from stripe_sync.warehouse.mutations.consumer_cursors import ConsumerCursors
 from stripe_sync.warehouse.mutations.intents import Intents
 from stripe_sync.warehouse.oauth_authorizations import OAuthAuthorizations
 from stripe_sync.warehouse.reading.record_queries import RecordQueries

@@ -1,4 +1,4 @@
-"""Tables of mutations: stored requests, approvals, their change events, cursors of consumers."""
+"""Tables of mutations: stored requests, approvals, their change events."""
 
 from __future__ import annotations
 
@@ -98,15 +98,4 @@ mutation_changes = sa.Table(
     sa.Index("mutation_changes_request", "sync_id", "request_id"),
     schema=CONTROL_SCHEMA,
     comment="Change events of mutations, to recognise the Stripe events that report them again",
-)
-
-consumer_cursors = sa.Table(
-    "consumer_cursors",
-    metadata,
-    sync_key(),
-    sa.Column("consumer", KEY, primary_key=True, comment="Name of the consumer"),
-    sa.Column("seq", sa.BigInteger, nullable=False, comment="It has all change events up to here"),
-    sa.Column("updated_at", MOMENT, nullable=False, server_default=sa.func.now()),
-    schema=CONTROL_SCHEMA,
-    comment="How far each consumer has read each sync's stream",
 )

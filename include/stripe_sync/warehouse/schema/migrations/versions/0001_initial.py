@@ -57,6 +57,7 @@ def upgrade() -> None:
     _create_oauth_authorizations()
     _create_erased_objects()
     _create_mutations()
+    _create_consumers()
     _create_rate_limit()
     _create_typed_tables()
     _tune_payload_columns()
@@ -70,7 +71,9 @@ def downgrade() -> None:
     for table in (
         "typed_tables",
         "sql_functions",
+        "consumer_items",
         "consumer_cursors",
+        "consumers",
         "mutation_changes",
         "approvals",
         "mutations",
@@ -627,14 +630,76 @@ def _create_mutations() -> None:
     op.create_index(
         "mutation_changes_request", "mutation_changes", ["sync_id", "request_id"], schema=_CONTROL
     )
+
+
+def _create_consumers() -> None:
+    op.create_table(
+        "consumers",
+        _column("name", _KEY, "Its name"),
+        _column("id", _UUID, "Its id"),
+        _column("kind", _TEXT, "pull, webhook, postgres or kafka"),
+        _column("stream", _TEXT, "records or events"),
+        _column("filters", _JSON, "What it reads of the stream"),
+        _column("deliver_policy", _TEXT, "Where it began"),
+        _column("settings", _JSON, "Settings of its kind; no secrets"),
+        _nullable("connection_id", _KEY, "Airflow connection of its target"),
+        _column("metadata", _JSON, "The user's own values"),
+        _column("created_at", _MOMENT, default=sa.func.now()),
+        _column("updated_at", _MOMENT, default=sa.func.now()),
+        _nullable("paused_at", _MOMENT, "Since when it is paused; null: it is not"),
+        _nullable("pause_reason", _TEXT, "Why, where the delivery paused it"),
+        _nullable("last_error", _TEXT, "Why the last try failed; null: it did not"),
+        _nullable("failing_since", _MOMENT, "First failure since the last success"),
+        _nullable("retry_at", _MOMENT, "When it is tried again"),
+        _counter("failures", "Failures since the last success"),
+        _counter("delivered", "Items that were delivered (pull: acknowledged)"),
+        _nullable("delivered_at", _MOMENT, "When the last one was"),
+        _nullable("position", _JSON, "What its sink needs to go on"),
+        _counter("epoch", "Grows with each process that begins to deliver, and with each replay"),
+        _nullable("lease_owner", _TEXT, "Process that delivers to it now"),
+        _nullable("lease_until", _MOMENT, "Until when nobody else may"),
+        sa.PrimaryKeyConstraint("name"),
+        sa.UniqueConstraint("id", name="consumers_id"),
+        sa.CheckConstraint("stream IN ('records', 'events')", name="consumers_stream"),
+        schema=_CONTROL,
+        comment="Named readers of the streams",
+    )
     _create_sync_table(
         "consumer_cursors",
         "How far each consumer has read each sync's stream",
         ["consumer"],
         _column("consumer", _KEY, "Name of the consumer"),
-        _column("seq", _BIGINT, "It has all change events up to here"),
+        _column("seq", _BIGINT, "It has everything up to here, but for consumer_items"),
         _column("updated_at", _MOMENT, default=sa.func.now()),
+        sa.ForeignKeyConstraint(["consumer"], [f"{_CONTROL}.consumers.name"], ondelete="CASCADE"),
     )
+    _create_sync_table(
+        "consumer_items",
+        "Items that a cursor has passed and that its consumer does not have",
+        ["consumer", "seq"],
+        _column("consumer", _KEY, "Name of the consumer"),
+        _column("seq", _BIGINT, "Stream position of the item"),
+        _column("collection_id", _KEY, "stripe:customer"),
+        _column("upstream_id", _KEY, "Stripe's id of the object"),
+        _column(
+            "state",
+            _TEXT,
+            "in_flight (pull: waits for its ack), retry, parked (behind an earlier one), dead",
+        ),
+        _counter("deliveries", "How often it was tried"),
+        _nullable("due_at", _MOMENT, "When it is tried again"),
+        _nullable("token", _KEY, "Token of this delivery, which an ack must name"),
+        _nullable("last_error", _TEXT, "Why the last try failed"),
+        _column("created_at", _MOMENT, default=sa.func.now()),
+        sa.ForeignKeyConstraint(["consumer"], [f"{_CONTROL}.consumers.name"], ondelete="CASCADE"),
+        sa.CheckConstraint(
+            "state IN ('in_flight', 'retry', 'parked', 'dead')", name="consumer_items_state"
+        ),
+    )
+    of_object = ["consumer", "sync_id", "collection_id", "upstream_id", "seq"]
+    op.create_index("consumer_items_object", "consumer_items", of_object, schema=_CONTROL)
+    due = ["consumer", "state", "due_at"]
+    op.create_index("consumer_items_due", "consumer_items", due, schema=_CONTROL)
 
 
 def _create_rate_limit() -> None:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from stripe_sync.warehouse.connect import explain
-from stripe_sync.warehouse.schema.mutation_tables import consumer_cursors
+from stripe_sync.warehouse.schema.consumer_tables import consumer_cursors
 from stripe_sync.warehouse.schema.tables import lake_position
 
 WAREHOUSE = "warehouse"

@@ -1,0 +1,1 @@
+"""Consumers: named readers of the streams, and what delivers to them."""

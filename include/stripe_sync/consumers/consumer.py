@@ -1,0 +1,145 @@
+"""A consumer: what a user declares of it, checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from stripe_sync.consumers.pull.settings import PullSettings
+from stripe_sync.consumers.registry import KINDS, PULL, SINKS
+from stripe_sync.consumers.sink import SinkSettings
+from stripe_sync.errors import ConfigurationError
+from stripe_sync.streams.selection import Selection
+from stripe_sync.warehouse.consumers.cursors import LAKE, WAREHOUSE
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_MOST_METADATA = 50
+
+_Names = Annotated[tuple[str, ...], Field(max_length=1_000)]
+
+
+class Filters(BaseModel):
+    """What a consumer reads of its stream; an empty list is no condition.
+
+    Attributes:
+        sync_id: Names or ids of syncs.
+        collection_id: ``stripe:customer``, ``stripe.customer`` or ``customer``.
+        event_type: ``created``, ``updated``, ``deleted``; of the event stream only.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sync_id: _Names = ()
+    collection_id: _Names = ()
+    event_type: _Names = ()
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+
+class ConsumerSpec(BaseModel):
+    """What a user says of a consumer.
+
+    Attributes:
+        name: 1 to 63 lower-case letters, digits, ``-`` and ``_``.
+        kind: ``pull``, ``webhook``, ``postgres`` or ``kafka``.
+        stream: ``records`` (each object once, as it is now) or ``events`` (each change).
+        filters: What of it.
+        deliver_policy: Where it begins: ``all``, ``new``, ``30m`` (units s, m, h, d), a time with
+            its zone, or a cursor. A sync that is created later is read from its beginning.
+        connection_id: Airflow connection of its target.
+        settings: Settings of its kind.
+        metadata: The user's own texts, by name.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    kind: str
+    stream: Literal["records", "events"] = "records"
+    filters: Filters = Filters()
+    deliver_policy: str = "all"
+    connection_id: str | None = None
+    settings: Mapping[str, Any] = Field(default_factory=dict)
+    metadata: Mapping[str, str] = Field(default_factory=dict, max_length=_MOST_METADATA)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """A checked consumer.
+
+        Raises:
+            ConfigurationError: Something is wrong with it; ``param`` names it.
+        """
+        try:
+            spec = cls.model_validate(dict(values))
+        except ValidationError as error:
+            raise wrong(error) from None
+        spec.check()
+        return spec
+
+    def check(self) -> None:
+        """Check what needs more than types.
+
+        Raises:
+            ConfigurationError: Something is wrong; ``param`` names it.
+        """
+        if not _NAME.fullmatch(self.name) or self.name in (WAREHOUSE, LAKE):
+            message = (
+                f"name: 1 to 63 lower-case letters, digits, - and _; not {WAREHOUSE} or {LAKE},"
+                " which are always there"
+            )
+            raise ConfigurationError(message, param="name")
+        if self.kind not in KINDS:
+            message = f"kind: it is one of {', '.join(KINDS)}"
+            raise ConfigurationError(message, param="kind")
+        self.sink_settings()
+        self.selection()
+        if self.kind == PULL and self.connection_id:
+            message = "connection_id: a pull consumer has no target"
+            raise ConfigurationError(message, param="connection_id")
+        if self.kind != PULL and SINKS[self.kind].needs_connection and not self.connection_id:
+            message = f"connection_id: name the Airflow connection of the {self.kind} target"
+            raise ConfigurationError(message, param="connection_id")
+
+    def sink_settings(self) -> SinkSettings:
+        """The settings of its kind.
+
+        Raises:
+            ConfigurationError: One is wrong; ``param`` names it.
+        """
+        model = PullSettings if self.kind == PULL else SINKS[self.kind].Settings
+        try:
+            return model.model_validate(dict(self.settings))
+        except ValidationError as error:
+            raise wrong(error, "settings") from None
+
+    def selection(self) -> Selection:
+        """What it reads.
+
+        Raises:
+            ConfigurationError: A filter can never hold; ``param`` names it.
+        """
+        try:
+            return Selection.of(
+                self.stream,
+                syncs=self.filters.sync_id,
+                collections=self.filters.collection_id,
+                event_types=self.filters.event_type,
+            )
+        except ConfigurationError as error:
+            raise ConfigurationError(str(error), param=f"filters.{error.param}") from None
+
+
+def wrong(error: ValidationError, prefix: str = "") -> ConfigurationError:
+    """What is wrong, without the value, which may be a secret."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join([*([prefix] if prefix else []), *(str(part) for part in first["loc"])])
+    text = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        text = "there is no such setting"
+    return ConfigurationError(f"{place}: {text}", param=place)

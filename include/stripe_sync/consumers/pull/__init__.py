@@ -1,0 +1,1 @@
+"""Consumers whose readers fetch batches and acknowledge each item."""

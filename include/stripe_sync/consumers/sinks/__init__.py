@@ -1,0 +1,1 @@
+"""Where consumers deliver to, a module for each kind."""
