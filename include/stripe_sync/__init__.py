@@ -20,6 +20,8 @@ from stripe_sync.errors import (
     CatalogError,
     ConcurrentUpdate,
     ConfigurationError,
+    ConsumerConflict,
+    ConsumerNotFound,
     CursorVanished,
     EndpointUnavailable,
     EventCursorExpired,
@@ -113,6 +115,18 @@ if TYPE_CHECKING:
     from stripe_sync.catalog import Catalog, Collection, load_catalog
     from stripe_sync.client import Credential
     from stripe_sync.client.scrub_secrets import scrubbed
+    from stripe_sync.consumers.management import (
+        create_consumer,
+        dead_letters,
+        delete_consumer,
+        describe_consumers,
+        get_consumer,
+        pause_consumer,
+        redeliver_dead_letters,
+        replay_consumer,
+        resume_consumer,
+        update_consumer,
+    )
     from stripe_sync.dbt_runner import dbt_command, dbt_environment
     from stripe_sync.libpq import render_warehouse_url
     from stripe_sync.mutations.await_consumers import wait_for_consumers
@@ -177,6 +191,7 @@ if TYPE_CHECKING:
         status,
     )
     from stripe_sync.warehouse import CollectionState, OAuthAuthorization, SyncProblem
+    from stripe_sync.warehouse.consumers.consumers import ConsumerInfo, DeadLetter
     from stripe_sync.warehouse.mutations.approvals import Approval
     from stripe_sync.warehouse.notifications import StreamNotification, listen_streams
 
@@ -201,11 +216,15 @@ __all__ = [
     "ConnectedState",
     "ConnectedSyncs",
     "Connections",
+    "ConsumerConflict",
+    "ConsumerInfo",
+    "ConsumerNotFound",
     "Credential",
     "CredentialHealth",
     "CredentialInfo",
     "CursorVanished",
     "CustomerErasure",
+    "DeadLetter",
     "DeclaredSync",
     "DueRead",
     "EndpointUnavailable",
@@ -282,12 +301,16 @@ __all__ = [
     "check_verb",
     "choose_sync",
     "complete_authorization",
+    "create_consumer",
     "create_key_url",
     "create_sync",
     "dbt_command",
     "dbt_environment",
+    "dead_letters",
+    "delete_consumer",
     "delete_sync",
     "deny_authorization",
+    "describe_consumers",
     "describe_credentials",
     "describe_health",
     "describe_mutation",
@@ -300,6 +323,7 @@ __all__ = [
     "find_prepared_mutation",
     "finish_erasures",
     "follow_new_key",
+    "get_consumer",
     "get_sync",
     "import_credential",
     "iterate_stream",
@@ -310,6 +334,7 @@ __all__ = [
     "maintain",
     "mutable_collections",
     "mutate",
+    "pause_consumer",
     "pause_sync",
     "plan_apply",
     "plan_backfill",
@@ -324,11 +349,14 @@ __all__ = [
     "rebuild_types",
     "reconcile",
     "reconcile_collection",
+    "redeliver_dead_letters",
     "reload",
     "reload_collection",
     "render_warehouse_url",
+    "replay_consumer",
     "replicate_sync",
     "report_json",
+    "resume_consumer",
     "resume_if_connected",
     "resume_sync",
     "run_mutation",
@@ -341,6 +369,7 @@ __all__ = [
     "sync_settings",
     "sync_status",
     "syncs_to_backfill",
+    "update_consumer",
     "update_sync",
     "verbs_of",
     "wait_for_consumers",
@@ -426,6 +455,18 @@ _MODULES = {
     "mutations.validation": ("check_verb",),
     "mutations.verbs": ("mutable_collections", "verbs_of"),
     "libpq": ("render_warehouse_url",),
+    "consumers.management": (
+        "create_consumer",
+        "dead_letters",
+        "delete_consumer",
+        "describe_consumers",
+        "get_consumer",
+        "pause_consumer",
+        "redeliver_dead_letters",
+        "replay_consumer",
+        "resume_consumer",
+        "update_consumer",
+    ),
     "dbt_runner": ("dbt_command", "dbt_environment"),
     "streams.cursor": ("StreamCursor",),
     "streams.items": ("StreamItem",),
@@ -462,6 +503,7 @@ _MODULES = {
         "status",
     ),
     "warehouse": ("CollectionState", "OAuthAuthorization", "SyncProblem"),
+    "warehouse.consumers.consumers": ("ConsumerInfo", "DeadLetter"),
     "warehouse.mutations.approvals": ("Approval",),
     "warehouse.notifications": ("StreamNotification", "listen_streams"),
 }

@@ -4,6 +4,8 @@
 
     StripeSyncError
     ├── ConfigurationError           a setting, parameter or name is wrong; retrying cannot help
+    │   ├── ConsumerNotFound         there is no such consumer
+    │   ├── ConsumerConflict         the consumer exists already, is paused, or is of another kind
     │   ├── RecordNotFound           there is no such record
     │   ├── SyncNotFound             there is no such sync
     │   └── SyncConflict             the sync exists already, is paused, or is being deleted
@@ -68,6 +70,14 @@ class RecordNotFound(ConfigurationError):
 
 class SyncConflict(ConfigurationError):
     """The sync exists already, is paused, or is being deleted."""
+
+
+class ConsumerNotFound(ConfigurationError):
+    """There is no such consumer."""
+
+
+class ConsumerConflict(ConfigurationError):
+    """The consumer exists already, is paused, or is of another kind."""
 
 
 class CatalogError(StripeSyncError):

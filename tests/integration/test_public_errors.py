@@ -153,6 +153,16 @@ CALLS: dict[str, Call] = {
     "wait_for_consumers": lambda c: asyncio.run(
         stripe_sync.wait_for_consumers(c.warehouse_url, "default", ["lake"], 1, 0)
     ),
+    "create_consumer": lambda c: stripe_sync.create_consumer(c.warehouse_url, "crm", "pull"),
+    "dead_letters": lambda c: stripe_sync.dead_letters(c.warehouse_url, "crm"),
+    "delete_consumer": lambda c: stripe_sync.delete_consumer(c.warehouse_url, "crm"),
+    "describe_consumers": lambda c: stripe_sync.describe_consumers(c.warehouse_url),
+    "get_consumer": lambda c: stripe_sync.get_consumer(c.warehouse_url, "crm"),
+    "pause_consumer": lambda c: stripe_sync.pause_consumer(c.warehouse_url, "crm"),
+    "redeliver_dead_letters": lambda c: stripe_sync.redeliver_dead_letters(c.warehouse_url, "crm"),
+    "replay_consumer": lambda c: stripe_sync.replay_consumer(c.warehouse_url, "crm", "all"),
+    "resume_consumer": lambda c: stripe_sync.resume_consumer(c.warehouse_url, "crm"),
+    "update_consumer": lambda c: stripe_sync.update_consumer(c.warehouse_url, "crm", metadata={}),
     "iterate_stream": lambda c: next(
         stripe_sync.iterate_stream(c.warehouse_url, stripe_sync.Selection.of("events"))
     ),

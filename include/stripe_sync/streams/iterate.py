@@ -74,6 +74,26 @@ def iterate_stream(
                     _wait(connection, direct=direct)
 
 
+def start_position(warehouse_url: str, selection: Selection, start: str) -> StreamCursor:
+    """The cursor of a reader that begins there.
+
+    Args:
+        warehouse_url: ``postgresql://…``.
+        selection: What it reads; only the syncs count.
+        start: As of :func:`iterate_stream`.
+
+    Raises:
+        ConfigurationError: It is no such place.
+        SyncNotFound: There is no such sync.
+        WarehouseError: The warehouse cannot be reached.
+    """
+    with (
+        explain(parse_url(warehouse_url)),
+        psycopg.connect(**connect_arguments(warehouse_url), autocommit=True) as connection,
+    ):
+        return _run(connection, start_at(selection, start))
+
+
 def _run(connection: psycopg.Connection[Any], queries: Queries[Result]) -> Result:
     """Run the queries one after the other."""
     rows: Sequence[Row] | None = None

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from stripe_sync.warehouse.connect import create_engine
+from stripe_sync.warehouse.consumers.consumers import Consumers
 from stripe_sync.warehouse.consumers.cursors import ConsumerCursors
 from stripe_sync.warehouse.erasing.erasures import Erasures
 from stripe_sync.warehouse.locks import Locks
@@ -61,6 +62,7 @@ class Warehouse:
         oauth_authorizations: Authorizations of Stripe Connect.
         mutations: Stored requests that change Stripe.
         approvals: Who approved them.
+        consumers: Named readers of the streams.
         consumer_cursors: How far consumers have read the streams.
         typed_tables: Tables whose columns are the fields of objects.
         locks: Advisory locks.
@@ -91,6 +93,7 @@ class Warehouse:
         self.oauth_authorizations = OAuthAuthorizations(engine)
         self.mutations = Intents(engine)
         self.approvals = Approvals(engine)
+        self.consumers = Consumers(engine)
         self.consumer_cursors = ConsumerCursors(engine)
         self.typed_tables = TypedTables(engine)
         self.locks = Locks(engine)

@@ -15,7 +15,6 @@ from stripe_sync.consumers.sink import (
 )
 from stripe_sync.records.canonical_json import JsonObject
 
-
 _MISSING = "this kind is not written yet"
 
 

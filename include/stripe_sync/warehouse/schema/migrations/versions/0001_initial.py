@@ -65,6 +65,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute(_DROP_TYPED_TABLES)
+    op.execute(f"DROP VIEW IF EXISTS {_CONTROL}.consumer_status")
     functions = "reserve_slots", "slow_pacing", "pacing_counted", "pacing_factor", "count_reads"
     for function in functions:
         op.execute(f"DROP FUNCTION IF EXISTS {_CONTROL}.{function}")

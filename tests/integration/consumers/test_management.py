@@ -1,0 +1,151 @@
+"""Consumers are declared, changed, paused, replayed and deleted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from integration.streams.conftest import Streams
+from stripe_sync import (
+    ConfigurationError,
+    ConsumerConflict,
+    ConsumerNotFound,
+    SyncNotFound,
+    create_consumer,
+    dead_letters,
+    delete_consumer,
+    describe_consumers,
+    get_consumer,
+    pause_consumer,
+    redeliver_dead_letters,
+    replay_consumer,
+    resume_consumer,
+    update_consumer,
+)
+from warehouse_rows import execute, rows
+
+
+def cursors(streams: Streams) -> dict[str, int]:
+    found = rows(
+        streams.url,
+        "SELECT s.name, c.seq FROM stripe_sync.consumer_cursors AS c"
+        " JOIN stripe_sync.syncs AS s ON s.id = c.sync_id WHERE consumer = 'crm'",
+    )
+    return dict(found)
+
+
+def test_a_new_consumer_begins_where_its_policy_says(streams: Streams) -> None:
+    streams.customers(1, 2, 3)
+    streams.customers(1, sync="south")
+    made = create_consumer(streams.url, "crm", "pull", deliver_policy="new")
+    assert (made.status, made.lag_items, made.lag_seconds) == ("active", 0, 0.0)
+    assert cursors(streams) == {"north": 3, "south": 1}
+    streams.customers(4)
+    found = get_consumer(streams.url, str(made.id))
+    assert (found.name, found.lag_items) == ("crm", 1)
+    assert found.lag_seconds > 0
+
+
+def test_lag_counts_only_the_syncs_that_it_reads(streams: Streams) -> None:
+    streams.customers(1, 2, 3)
+    streams.customers(1, 2, sync="south")
+    south = streams.id("south")
+    for name, wanted in (("one", "south"), ("two", str(south))):
+        made = create_consumer(streams.url, name, "pull", filters={"sync_id": [wanted]})
+        assert made.lag_items == 2
+    assert create_consumer(streams.url, "all", "pull").lag_items == 5
+    assert [each.name for each in describe_consumers(streams.url)] == ["all", "one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("values", "param"),
+    [
+        ({"name": "Crm"}, "name"),
+        ({"name": "lake"}, "name"),
+        ({"kind": "ftp"}, "kind"),
+        ({"kind": "postgres"}, "connection_id"),
+        ({"connection_id": "x"}, "connection_id"),
+        ({"stream": "rows"}, "stream"),
+        ({"settings": {"ack_wait": 1}}, "settings.ack_wait"),
+        ({"settings": {"ack_wait_ms": "soon"}}, "settings.ack_wait_ms"),
+        ({"filters": {"collection": ["customer"]}}, "filters.collection"),
+        ({"filters": {"collection_id": ["custmer"]}}, "filters.collection_id"),
+        ({"filters": {"event_type": ["created"]}}, "filters.event_type"),
+        ({"filters": {"sync_id": ["east"]}}, "filters.sync_id"),
+        ({"deliver_policy": "yesterday"}, "deliver_policy"),
+        ({"deliver_policy": "2026-01-01T00:00:00"}, "deliver_policy"),
+        ({"metadata": {"team": 7}}, "metadata.team"),
+    ],
+)
+def test_wrong_declarations_are_named(streams: Streams, values: dict[str, Any], param: str) -> None:
+    declared = {"name": "crm", "kind": "pull"} | values
+    with pytest.raises(ConfigurationError) as raised:
+        create_consumer(streams.url, declared.pop("name"), declared.pop("kind"), **declared)
+    assert raised.value.param == param
+    assert describe_consumers(streams.url) == []
+
+
+def test_names_are_taken_once(streams: Streams) -> None:
+    create_consumer(streams.url, "crm", "pull")
+    with pytest.raises(ConsumerConflict):
+        create_consumer(streams.url, "crm", "pull", stream="events")
+    delete_consumer(streams.url, "crm")
+    with pytest.raises(ConsumerNotFound):
+        get_consumer(streams.url, "crm")
+    assert create_consumer(streams.url, "crm", "pull", stream="events").stream == "events"
+
+
+def test_what_may_change_of_a_consumer(streams: Streams) -> None:
+    create_consumer(streams.url, "crm", "pull", metadata={"team": "sales"})
+    changed = update_consumer(
+        streams.url, "crm", settings={"max_deliver": 5}, filters={"collection_id": ["plan"]}
+    )
+    assert changed.settings == {"max_deliver": 5}
+    assert changed.metadata == {"team": "sales"}
+    assert changed.filters["collection_id"] == ["plan"]
+    for wrong in ({"kind": "kafka"}, {"stream": "events"}, {"settings": {"max_deliver": "x"}}):
+        with pytest.raises(ConfigurationError):
+            update_consumer(streams.url, "crm", **wrong)
+    with pytest.raises(SyncNotFound):
+        create_consumer(streams.url, "other", "pull", filters={"sync_id": ["east"]})
+
+
+def test_pause_resume_and_replay(streams: Streams) -> None:
+    streams.customers(1, 2, 3)
+    create_consumer(streams.url, "crm", "pull", deliver_policy="new")
+    assert pause_consumer(streams.url, "crm").status == "paused"
+    assert resume_consumer(streams.url, "crm").status == "active"
+    assert replay_consumer(streams.url, "crm", "all").lag_items == 3
+    assert cursors(streams) == {}
+    assert replay_consumer(streams.url, "crm", "new").lag_items == 0
+    assert cursors(streams) == {"north": 3}
+
+
+def test_dead_letters_are_listed_page_by_page_and_delivered_again(streams: Streams) -> None:
+    create_consumer(streams.url, "crm", "pull")
+    execute(
+        streams.url,
+        "INSERT INTO stripe_sync.consumer_items (consumer, sync_id, seq, collection_id,"
+        " upstream_id, state, deliveries, last_error) SELECT 'crm', %s, seq, 'stripe:customer',"
+        " 'cus_' || seq, 'dead', 3, 'no' FROM generate_series(1, 5) AS seq",
+        streams.id("north"),
+    )
+    assert get_consumer(streams.url, "crm").dead == 5
+    page = dead_letters(streams.url, "crm", limit=3)
+    assert [each.seq for each in page] == [1, 2, 3]
+    assert page[0].error == "no"
+    after = page[-1].sync_id, page[-1].seq
+    assert [each.seq for each in dead_letters(streams.url, "crm", after=after)] == [4, 5]
+    assert redeliver_dead_letters(streams.url, "crm", [2]) == 1
+    assert redeliver_dead_letters(streams.url, "crm") == 4
+    found = get_consumer(streams.url, "crm")
+    assert (found.dead, found.pending) == (0, 5)
+
+
+def test_a_deleted_sync_takes_its_cursors_along(streams: Streams) -> None:
+    streams.customers(1, 2)
+    create_consumer(streams.url, "crm", "pull", deliver_policy="new")
+    execute(streams.url, "DELETE FROM stripe_sync.syncs WHERE name = 'north'")
+    assert cursors(streams) == {}
+    assert get_consumer(streams.url, "crm").lag_items == 0
