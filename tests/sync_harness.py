@@ -25,9 +25,9 @@ from stripe_sync import (
 )
 from stripe_sync.clock import Clock
 from stripe_sync.lake import Lake
-from stripe_sync.sync.poll.lease import new_owner
 from stripe_sync.sync.poll.poller import Poller
 from stripe_sync.sync.session import open_session
+from stripe_sync.warehouse.leases import new_owner
 
 SYNC = "default"
 

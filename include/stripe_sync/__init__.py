@@ -127,6 +127,8 @@ if TYPE_CHECKING:
         resume_consumer,
         update_consumer,
     )
+    from stripe_sync.consumers.sink import FindConnection, TargetConnection
+    from stripe_sync.consumers.supervisor import DeliveryReport, deliver
     from stripe_sync.dbt_runner import dbt_command, dbt_environment
     from stripe_sync.libpq import render_warehouse_url
     from stripe_sync.mutations.await_consumers import wait_for_consumers
@@ -226,10 +228,12 @@ __all__ = [
     "CustomerErasure",
     "DeadLetter",
     "DeclaredSync",
+    "DeliveryReport",
     "DueRead",
     "EndpointUnavailable",
     "EventCursorExpired",
     "FieldChange",
+    "FindConnection",
     "IdempotencyConflict",
     "InvalidRequest",
     "KeyHealth",
@@ -287,6 +291,7 @@ __all__ = [
     "SyncProblem",
     "SyncSettings",
     "SyncStatus",
+    "TargetConnection",
     "UnusableAnswer",
     "WarehouseError",
     "__version__",
@@ -309,6 +314,7 @@ __all__ = [
     "dead_letters",
     "delete_consumer",
     "delete_sync",
+    "deliver",
     "deny_authorization",
     "describe_consumers",
     "describe_credentials",
@@ -467,6 +473,8 @@ _MODULES = {
         "resume_consumer",
         "update_consumer",
     ),
+    "consumers.sink": ("FindConnection", "TargetConnection"),
+    "consumers.supervisor": ("DeliveryReport", "deliver"),
     "dbt_runner": ("dbt_command", "dbt_environment"),
     "streams.cursor": ("StreamCursor",),
     "streams.items": ("StreamItem",),

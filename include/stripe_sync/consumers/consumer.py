@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from stripe_sync.consumers.pull.settings import PullSettings
-from stripe_sync.consumers.registry import KINDS, PULL, SINKS
+from stripe_sync.consumers.registry import PULL, SINKS, kinds
 from stripe_sync.consumers.sink import SinkSettings
 from stripe_sync.errors import ConfigurationError
 from stripe_sync.streams.selection import Selection
@@ -94,8 +94,8 @@ class ConsumerSpec(BaseModel):
                 " which are always there"
             )
             raise ConfigurationError(message, param="name")
-        if self.kind not in KINDS:
-            message = f"kind: it is one of {', '.join(KINDS)}"
+        if self.kind not in kinds():
+            message = f"kind: it is one of {', '.join(kinds())}"
             raise ConfigurationError(message, param="kind")
         self.sink_settings()
         self.selection()

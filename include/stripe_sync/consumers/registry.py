@@ -5,18 +5,20 @@ The kind ``pull`` is none of them: nothing is delivered to it, its readers fetch
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from stripe_sync.consumers.sink import Sink
 from stripe_sync.consumers.sinks.kafka import KafkaSink
 from stripe_sync.consumers.sinks.postgres import PostgresSink
 from stripe_sync.consumers.sinks.webhook import WebhookSink
 
-SINKS: Mapping[str, type[Sink]] = {
+SINKS: dict[str, type[Sink]] = {
     "webhook": WebhookSink,
     "postgres": PostgresSink,
     "kafka": KafkaSink,
 }
 
 PULL = "pull"
-KINDS = (PULL, *SINKS)
+
+
+def kinds() -> list[str]:
+    """All kinds."""
+    return [PULL, *SINKS]

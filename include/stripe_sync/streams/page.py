@@ -10,7 +10,7 @@ from uuid import UUID
 
 from stripe_sync.errors import ConfigurationError, RecordNotFound
 from stripe_sync.streams.cursor import StreamCursor
-from stripe_sync.streams.items import RECORD_SYNC, SELECT, Row, StreamItem, item_of
+from stripe_sync.streams.items import RECORD_SYNC, SELECT, ItemKey, Row, StreamItem, item_of
 from stripe_sync.streams.selection import Selection, Stream, StreamSync
 
 Result = TypeVar("Result")
@@ -168,6 +168,27 @@ def _query_of(selection: Selection) -> str:
         conditions.append("event_type = ANY(%(event_types)s::text[])")
     where = " AND ".join(conditions)
     return f"{SELECT[selection.stream]} WHERE {where} ORDER BY seq LIMIT %(limit)s"
+
+
+def find_items(stream: Stream, keys: Sequence[ItemKey]) -> Queries[list[StreamItem]]:
+    """Items by sync and position, in that order; without those that the stream lacks.
+
+    Args:
+        stream: Which one.
+        keys: Of the items.
+    """
+    syncs: dict[UUID, list[int]] = {}
+    for sync, seq in keys:
+        syncs.setdefault(sync, []).append(seq)
+    items = []
+    for sync, seqs in syncs.items():
+        rows = yield (
+            f"{SELECT[stream]} WHERE sync_id = %(sync)s AND seq = ANY(%(seqs)s::bigint[])"
+            " ORDER BY seq",
+            {"sync": sync, "seqs": seqs},
+        )
+        items += [item_of(stream, sync, row) for row in rows]
+    return items
 
 
 def find_record(sync: str | None, collection_id: str, upstream_id: str) -> Queries[StreamItem]:

@@ -16,12 +16,13 @@ from stripe_sync.errors import ConfigurationError
 from stripe_sync.libpq import BACKEND_PID, connect_arguments, keep_session
 from stripe_sync.streams.cursor import StreamCursor
 from stripe_sync.streams.hub import StreamHub
-from stripe_sync.streams.items import Row, StreamItem
+from stripe_sync.streams.items import ItemKey, Row, StreamItem
 from stripe_sync.streams.page import (
     MAX_ITEMS,
     Queries,
     Result,
     StreamPage,
+    find_items,
     find_record,
     known_syncs,
     read_page,
@@ -123,6 +124,18 @@ class StreamReader:
                 return page
             await self._hub.wait(selection, page, left)
             after = page.cursor
+
+    async def items(self, stream: Stream, keys: Sequence[ItemKey]) -> list[StreamItem]:
+        """Items by sync and position, in this order; without those that the stream lacks.
+
+        Args:
+            stream: Which one.
+            keys: Of the items. A record that has moved on to a later position is not found.
+
+        Raises:
+            WarehouseError: The warehouse cannot be reached.
+        """
+        return await self._run(find_items(stream, keys))
 
     async def start(self, selection: Selection, start: str) -> StreamCursor:
         """The cursor of a reader that begins there.

@@ -6,9 +6,6 @@ The supervisor renews it; who gets it is decided in ``warehouse/state/polls.py``
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-from uuid import uuid4
 
 from stripe_sync.clock import Clock
 from stripe_sync.errors import SyncBusy
@@ -18,11 +15,6 @@ LEASE_SECONDS = 10.0
 """How long a lease lasts that is not renewed, so how long a dead poller blocks its sync."""
 
 _RETRY_SECONDS = 0.2
-
-
-def new_owner() -> str:
-    """A unique name for a process that polls."""
-    return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
 
 
 async def acquire_lease(warehouse: Warehouse, sync: Sync, owner: str, clock: Clock) -> None:

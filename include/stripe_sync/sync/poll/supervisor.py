@@ -33,11 +33,12 @@ from stripe_sync.records import ids
 from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.event_loop import run_to_end
 from stripe_sync.sync.poll.cadence import Cadence
-from stripe_sync.sync.poll.lease import LEASE_SECONDS, new_owner
+from stripe_sync.sync.poll.lease import LEASE_SECONDS
 from stripe_sync.sync.poll.outage import Backoff, Outage
 from stripe_sync.sync.poll.poller import Poller
 from stripe_sync.sync.poll.report import PollBatch, PollHealth, PollReport, PollResult
 from stripe_sync.sync.session import SharedResources, open_session, open_shared_resources
+from stripe_sync.warehouse.leases import new_owner
 from stripe_sync.warehouse.state.syncs import NEW_REVISION
 from stripe_sync.warehouse.writing.batch_writer import BatchWriter
 

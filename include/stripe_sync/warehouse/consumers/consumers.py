@@ -170,19 +170,27 @@ class Consumers:
         )
 
     def resume(self, name: str) -> None:
-        """Deliver again, and at once."""
-        self._run(
-            sa.update(_table)
-            .where(_table.c.name == name)
-            .values(
-                paused_at=None,
-                pause_reason=None,
-                last_error=None,
-                failing_since=None,
-                retry_at=None,
-                failures=0,
+        """Deliver again, and at once: whoever delivers now begins anew."""
+        table = consumer_items
+        with explain(self.engine.url), self.engine.begin() as connection:
+            connection.execute(
+                sa.update(_table)
+                .where(_table.c.name == name)
+                .values(
+                    paused_at=None,
+                    pause_reason=None,
+                    last_error=None,
+                    failing_since=None,
+                    retry_at=None,
+                    failures=0,
+                    epoch=_table.c.epoch + 1,
+                )
             )
-        )
+            connection.execute(
+                sa.update(table)
+                .where(table.c.consumer == name, table.c.state == "retry")
+                .values(due_at=_now)
+            )
 
     def delete(self, name: str) -> None:
         """Forget a consumer, its cursors and its items."""
@@ -221,7 +229,7 @@ class Consumers:
             return [DeadLetter(**row) for row in connection.execute(query).mappings()]
 
     def redeliver(self, name: str, seqs: Sequence[int] | None) -> int:
-        """Deliver dead letters again; returns their number."""
+        """Deliver dead letters again; returns their number. Whoever delivers begins anew."""
         table = consumer_items
         statement = (
             sa.update(table)
@@ -231,6 +239,9 @@ class Consumers:
         if seqs is not None:
             statement = statement.where(table.c.seq.in_(seqs))
         with explain(self.engine.url), self.engine.begin() as connection:
+            connection.execute(
+                sa.update(_table).where(_table.c.name == name).values(epoch=_table.c.epoch + 1)
+            )
             return connection.execute(statement).rowcount
 
     def _run(self, statement: sa.Update | sa.Delete) -> None:

@@ -1,0 +1,342 @@
+"""Items are delivered in order per object, and once each while nothing fails."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from integration.consumers.file_sink import FileSink
+from integration.streams.conftest import Streams
+from stripe_sync import (
+    ConfigurationError,
+    ConsumerInfo,
+    DeliveryReport,
+    TargetConnection,
+    create_consumer,
+    dead_letters,
+    deliver,
+    get_consumer,
+    pause_consumer,
+    redeliver_dead_letters,
+    replay_consumer,
+    resume_consumer,
+)
+from stripe_sync.consumers.registry import SINKS
+from stripe_sync.consumers.sink import DeliveryBatch, ItemFailure, Outcome, TargetError
+from warehouse_rows import rows
+
+PATIENCE = 30.0
+
+
+def no_connection(conn_id: str) -> TargetConnection:
+    message = f"there is no connection {conn_id}"
+    raise ConfigurationError(message)
+
+
+class Running:
+    """Delivers in a thread until the test has seen enough."""
+
+    def __init__(self, streams: Streams, path: Path) -> None:
+        self.streams, self.path = streams, path
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def create(self, stream: str = "events", **values: object) -> ConsumerInfo:
+        settings = {"path": str(self.path)}
+        return create_consumer(
+            self.streams.url, "out", "file", stream=stream, settings=settings, **values
+        )
+
+    @property
+    def consumer(self) -> ConsumerInfo:
+        return get_consumer(self.streams.url, "out")
+
+    def lines(self) -> list[tuple[str, int]]:
+        """Object and position of what was delivered, in order."""
+        if not self.path.exists():
+            return []
+        words = (line.split() for line in self.path.read_text().splitlines())
+        return [(upstream_id, int(seq)) for _, _, upstream_id, seq in words]
+
+    def deliver(self, seconds: float | None = None) -> DeliveryReport:
+        return deliver(
+            self.streams.url, no_connection, seconds=seconds, is_stopping=self._stop.is_set
+        )
+
+    def start(self) -> None:
+        self._threads.append(threading.Thread(target=self.deliver, daemon=True))
+        self._threads[-1].start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+        self._threads.clear()
+        self._stop.clear()
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < end, (self.consumer, self.lines())
+            time.sleep(0.02)
+
+    def run_until(self, condition: Callable[[], bool]) -> None:
+        self.start()
+        try:
+            self.until(condition)
+        finally:
+            self.stop()
+
+
+@pytest.fixture
+def out(streams: Streams, tmp_path: Path) -> Iterator[Running]:
+    SINKS["file"] = FileSink  # type: ignore[type-abstract]
+    running = Running(streams, tmp_path / "out")
+    try:
+        yield running
+    finally:
+        running.stop()
+        FileSink.answer = None
+        del SINKS["file"]
+
+
+def test_everything_is_delivered_in_order_and_what_comes_later_too(out: Running) -> None:
+    out.streams.customers(*range(1500))
+    out.create()
+    out.start()
+    out.until(lambda: len(out.lines()) == 1500)
+    out.streams.customers(7, name="new")
+    out.streams.customers(7, name="newer")
+    out.until(lambda: len(out.lines()) == 1502)
+    out.stop()
+    assert [seq for _, seq in out.lines()] == list(range(1, 1503))
+    found = out.consumer
+    assert (found.delivered, found.lag_items, found.status) == (1502, 0, "active")
+
+
+def test_a_cursor_passes_what_a_filter_leaves_out(out: Running) -> None:
+    out.create(filters={"collection_id": ["plan"]})
+    out.streams.customers(*range(5))
+    out.run_until(lambda: out.consumer.lag_items == 0)
+    assert out.lines() == []
+
+
+def test_the_sinks_position_is_stored_with_the_cursor(out: Running) -> None:
+    out.streams.customers(1, 2, 3)
+    out.create()
+    out.run_until(lambda: out.consumer.delivered == 3)
+    position = "SELECT position ->> 'delivered' FROM stripe_sync.consumers"
+    assert rows(out.streams.url, position) == [("3",)]
+    out.streams.customers(4)
+    out.run_until(lambda: out.consumer.delivered == 4)
+    assert rows(out.streams.url, position) == [("4",)]
+
+
+def test_a_target_that_is_away_is_tried_again_and_nothing_is_lost(out: Running) -> None:
+    tries = 0
+
+    def answer(batch: DeliveryBatch) -> Outcome:
+        nonlocal tries
+        tries += bool(batch.items)
+        if batch.items and tries <= 4:
+            message = "the disk is full: make room"
+            raise TargetError(message)
+        return Outcome()
+
+    FileSink.answer = staticmethod(answer)
+    out.streams.customers(1, 2, 3)
+    out.create()
+    out.start()
+    out.until(lambda: out.consumer.last_error == "the disk is full: make room")
+    out.until(lambda: out.consumer.status == "active" and out.consumer.delivered == 3)
+    out.stop()
+    assert out.lines() == [("cus_1", 1), ("cus_2", 2), ("cus_3", 3)]
+
+
+def test_one_object_that_fails_does_not_hold_up_the_others(out: Running) -> None:
+    fails = True
+
+    def answer(batch: DeliveryBatch) -> Outcome:
+        bad = [item for item in batch.items if item.upstream_id == "cus_1" and fails]
+        failed = {item.key: ItemFailure("refused: look at it") for item in bad[:1]}
+        return Outcome(failed=failed, skipped=frozenset(item.key for item in bad[1:]))
+
+    FileSink.answer = staticmethod(answer)
+    out.create()
+    for number in range(4):
+        out.streams.customers(1, 2, 3, step=number)
+    out.start()
+    out.until(lambda: len(out.lines()) == 8)
+    found = out.consumer
+    assert (found.status, found.pending, found.dead) == ("failing", 4, 0)
+    assert found.last_error == "refused: look at it"
+    fails = False
+    resume_consumer(out.streams.url, "out")
+    out.until(lambda: len(out.lines()) == 12)
+    out.until(lambda: out.consumer.status == "active")
+    out.stop()
+    assert [seq for name, seq in out.lines() if name == "cus_1"] == [1, 4, 7, 10]
+    assert out.consumer.pending == 0
+
+
+def test_of_a_record_only_the_newest_state_waits(out: Running) -> None:
+    def answer(batch: DeliveryBatch) -> Outcome:
+        return Outcome(failed={item.key: ItemFailure("no") for item in batch.items})
+
+    FileSink.answer = staticmethod(answer)
+    out.create("records")
+    out.streams.customers(1)
+    out.start()
+    out.until(lambda: out.consumer.pending == 1)
+    for number in range(5):
+        out.streams.customers(1, step=number)
+        out.until(lambda: out.consumer.lag_items == 1)
+    assert rows(out.streams.url, "SELECT seq FROM stripe_sync.consumer_items") == [(6,)]
+    FileSink.answer = None
+    resume_consumer(out.streams.url, "out")
+    out.until(lambda: out.lines() == [("cus_1", 6)])
+    out.stop()
+
+
+def test_final_failures_are_dead_letters_and_can_be_delivered_again(out: Running) -> None:
+    def answer(batch: DeliveryBatch) -> Outcome:
+        bad = (item for item in batch.items if item.upstream_id == "cus_2")
+        return Outcome(failed={item.key: ItemFailure("too large", is_final=True) for item in bad})
+
+    FileSink.answer = staticmethod(answer)
+    out.create()
+    out.streams.customers(1, 2, 3)
+    out.streams.customers(2, step=2)
+    out.start()
+    out.until(lambda: out.consumer.dead == 2)
+    assert [name for name, _ in out.lines()] == ["cus_1", "cus_3"]
+    letters = dead_letters(out.streams.url, "out")
+    assert [(each.upstream_id, each.seq, each.error) for each in letters] == [
+        ("cus_2", 2, "too large"),
+        ("cus_2", 4, "too large"),
+    ]
+    FileSink.answer = None
+    assert redeliver_dead_letters(out.streams.url, "out") == 2
+    out.until(lambda: out.consumer.dead == 0 and len(out.lines()) == 4)
+    out.stop()
+    assert [seq for name, seq in out.lines() if name == "cus_2"] == [2, 4]
+
+
+def test_items_under_way_are_reported_later(out: Running) -> None:
+    under_way: list[DeliveryBatch] = []
+
+    def answer(batch: DeliveryBatch) -> Outcome:
+        if batch.items and not under_way:
+            under_way.append(batch)
+            return Outcome(unfinished=frozenset(item.key for item in batch.items))
+        if under_way and not batch.items:
+            return Outcome(finished=frozenset(item.key for item in under_way[0].items))
+        return Outcome(skipped=frozenset(item.key for item in batch.items))
+
+    FileSink.answer = staticmethod(answer)
+    out.create()
+    out.streams.customers(1, 2)
+    out.run_until(lambda: out.consumer.delivered == 2)
+    assert out.consumer.pending == 0
+
+
+def test_a_paused_consumer_gets_nothing(out: Running) -> None:
+    out.create()
+    out.start()
+    out.streams.customers(1)
+    out.until(lambda: out.consumer.delivered == 1)
+    pause_consumer(out.streams.url, "out")
+    free = "SELECT lease_owner IS NULL FROM stripe_sync.consumers"
+    out.until(lambda: rows(out.streams.url, free) == [(True,)])
+    out.streams.customers(2)
+    assert out.consumer.status == "paused"
+    resume_consumer(out.streams.url, "out")
+    out.until(lambda: out.consumer.delivered == 2)
+    out.stop()
+
+
+def test_a_sink_may_pause_its_consumer(out: Running) -> None:
+    def answer(_batch: DeliveryBatch) -> Outcome:
+        message = "410: the target is gone for good"
+        raise TargetError(message, pauses=True)
+
+    FileSink.answer = staticmethod(answer)
+    out.create()
+    out.streams.customers(1)
+    out.run_until(lambda: out.consumer.status == "paused")
+    assert out.consumer.pause_reason == "410: the target is gone for good"
+    FileSink.answer = None
+    resume_consumer(out.streams.url, "out")
+    out.run_until(lambda: out.consumer.delivered == 1)
+
+
+def test_a_replay_delivers_again(out: Running) -> None:
+    out.create()
+    out.streams.customers(1, 2)
+    out.start()
+    out.until(lambda: out.consumer.delivered == 2)
+    replay_consumer(out.streams.url, "out", "all")
+    out.until(lambda: out.consumer.delivered == 4)
+    out.stop()
+    assert [seq for _, seq in out.lines()] == [1, 2, 1, 2]
+
+
+def test_a_missing_connection_is_said_and_waited_for(out: Running) -> None:
+    out.create(connection_id="target")
+    out.streams.customers(1)
+    out.run_until(lambda: out.consumer.last_error is not None)
+    assert out.consumer.last_error == "there is no connection target"
+    assert out.consumer.lag_items == 1
+
+
+def test_two_processes_serve_a_consumer_one_after_the_other(out: Running) -> None:
+    out.create()
+    for _ in range(3):
+        out.start()
+    for number in range(50):
+        out.streams.customers(number % 5, step=number)
+    out.until(lambda: out.consumer.delivered == 50)
+    out.stop()
+    assert [seq for _, seq in out.lines()] == list(range(1, 51))
+
+
+def test_random_failures_keep_the_order_of_each_object(out: Running) -> None:
+    rng = random.Random(11)
+
+    def answer(batch: DeliveryBatch) -> Outcome:
+        if rng.random() < 0.1:
+            message = "away"
+            raise TargetError(message)
+        failed, skipped, blocked = {}, set(), set()
+        for item in batch.items:
+            if item.object_key in blocked:
+                skipped.add(item.key)
+            elif rng.random() < 0.1:
+                blocked.add(item.object_key)
+                failed[item.key] = ItemFailure("no", retry_after=None)
+        return Outcome(failed=failed, skipped=frozenset(skipped))
+
+    FileSink.answer = staticmethod(answer)
+    out.create()
+    written: dict[str, list[int]] = defaultdict(list)
+    for seq in range(1, 201):
+        number = rng.randrange(10)
+        out.streams.customers(number, step=seq)
+        written[f"cus_{number}"].append(seq)
+    out.start()
+    while out.consumer.lag_items:
+        resume_consumer(out.streams.url, "out")
+        time.sleep(0.3)
+    out.stop()
+    got: dict[str, list[int]] = defaultdict(list)
+    for name, seq in out.lines():
+        if seq not in got[name]:
+            got[name].append(seq)
+    assert got == written
