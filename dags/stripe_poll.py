@@ -25,7 +25,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import dag
 
 from stripe_airflow.params import syncs_param
-from stripe_airflow.runs.poll import poll_run_seconds, poll_shards
+from stripe_airflow.runs.continuous import POLL, run_seconds_of, shards_of
 from stripe_airflow.sensors.stripe_events import StripeEventSensor
 
 
@@ -43,13 +43,13 @@ from stripe_airflow.sensors.stripe_events import StripeEventSensor
     default_args={"owner": "stripe", "retries": 5, "retry_delay": timedelta(seconds=5)},
 )
 def stripe_poll() -> None:
-    shards = poll_shards()
+    shards = shards_of(POLL)
     StripeEventSensor.partial(
         task_id="poll",
         syncs="{{ params.syncs }}",
         shards=shards,
         poll_interval=0.5,
-        run_seconds=poll_run_seconds(),
+        run_seconds=run_seconds_of(POLL),
     ).expand(shard=list(range(shards)))
 
 

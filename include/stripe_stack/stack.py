@@ -28,7 +28,7 @@ from stripe_stack.settings import Secrets, Settings, stack_secrets
 
 DAGS = (
     *("stripe_backfill", "stripe_poll", "stripe_reconcile", "stripe_maintain", "stripe_dbt"),
-    *("stripe_sync_admin", "stripe_replicate", "stripe_erase"),
+    *("stripe_sync_admin", "stripe_replicate", "stripe_erase", "stripe_deliver"),
 )
 
 Report = Callable[[str], None]

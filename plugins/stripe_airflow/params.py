@@ -36,6 +36,17 @@ def syncs_param() -> Param:
     )
 
 
+def consumers_param() -> Param:
+    """Names of several consumers."""
+    return Param(
+        [],
+        type="array",
+        items={"type": "string", "pattern": _SYNC_NAME},
+        title="Consumers",
+        description="Consumers to deliver to, one per line. Empty: all that are not paused.",
+    )
+
+
 def backfill_params() -> dict[str, Param]:
     """Parameters of a backfill run."""
     return {

@@ -31,6 +31,7 @@ def get_provider_info() -> dict[str, Any]:
             "operators.approval",
             "operators.backfill",
             "operators.dbt",
+            "operators.deliver",
             "operators.maintain",
             "operators.mutation",
             "operators.reconcile",

@@ -15,6 +15,7 @@ FILES = sorted(DAGS.glob("*.py"))
 IDS = [
     "stripe_backfill",
     "stripe_dbt",
+    "stripe_deliver",
     "stripe_erase",
     "stripe_maintain",
     "stripe_mutate",

@@ -19,7 +19,7 @@ from dags.api_server import ApiServer
 from dags.dag_runs import DagRun, add_dag
 from stripe_airflow.operators.approval import StripeApprovalOperator
 from stripe_airflow.operators.mutation import StripeMutationOperator
-from stripe_sync import ConfigurationError
+from stripe_sync import ConfigurationError, create_consumer, replay_consumer
 
 pytestmark = pytest.mark.usefixtures("airflow_database", "connections")
 
@@ -170,28 +170,18 @@ def test_own_dags_ask_with_a_task_of_their_own(
     assert names(sandbox) == (["a"] if by_a_person else [])
 
 
-def add_consumer(warehouse_url: str, seq: int) -> None:
-    with psycopg.connect(warehouse_url) as connection:
-        connection.execute(
-            "INSERT INTO stripe_sync.consumer_cursors (sync_id, consumer, seq)"
-            " SELECT id, 'crm', %s FROM stripe_sync.syncs"
-            " ON CONFLICT (sync_id, consumer) DO UPDATE SET seq = excluded.seq",
-            [seq],
-        )
-
-
 def test_a_late_consumer_fails_the_task_and_the_write_stands(
     server: ApiServer, sandbox: Any, warehouse_url: str
 ) -> None:
     started(server, lambda: StripeMutationOperator(**CREATE, records=[{"name": "a"}])).go_on()
-    add_consumer(warehouse_url, 0)
+    create_consumer(warehouse_url, "crm", "pull")
     arguments = {**CREATE, "await_consumers": "crm, lake", "await_timeout": "0.1"}
     run = started(server, lambda: StripeMutationOperator(**arguments, records=[{"name": "b"}]))
 
     assert run.go_on() == "failed"
     assert (tries(run), names(sandbox)) == ([3], ["a", "b"])
     assert run.xcom("write")["late"] == ["crm"]
-    add_consumer(warehouse_url, 100)
+    replay_consumer(warehouse_url, "crm", "new")
     run.clear("write")
     assert run.go_on() == "success"
     assert (run.xcom("write")["late"], names(sandbox)) == ([], ["a", "b"])
@@ -199,7 +189,7 @@ def test_a_late_consumer_fails_the_task_and_the_write_stands(
 
 def test_a_long_wait_leaves_the_worker(server: ApiServer, sandbox: Any, warehouse_url: str) -> None:
     started(server, lambda: StripeMutationOperator(**CREATE, records=[{"name": "a"}])).go_on()
-    add_consumer(warehouse_url, 0)
+    create_consumer(warehouse_url, "crm", "pull")
     arguments = {**CREATE, "await_consumers": ["crm"], "await_timeout": 61, "deferrable": True}
     run = started(server, lambda: StripeMutationOperator(**arguments, records=[{"name": "b"}]))
 
@@ -208,7 +198,7 @@ def test_a_long_wait_leaves_the_worker(server: ApiServer, sandbox: Any, warehous
             query = "SELECT next_method FROM task_instance WHERE run_id = ?"
             while airflow.execute(query, [run.run_id]).fetchall() != [("execute_complete",)]:
                 time.sleep(0.05)
-        add_consumer(warehouse_url, 100)
+        replay_consumer(warehouse_url, "crm", "new")
 
     consumer = threading.Thread(target=read_after_the_worker_left, daemon=True)
     consumer.start()

@@ -19,7 +19,7 @@ import uvicorn
 
 from dags.api_server import ApiServer, fresh_mutations
 from stripe_airflow.hooks.warehouse import warehouse_url
-from stripe_sync import create_sync, get_sync, pause_sync
+from stripe_sync import create_consumer, create_sync, get_sync, pause_sync
 from stripe_sync.records.canonical_json import dumps, loads
 
 CREATE = "/v1/mutations/run/create"
@@ -199,13 +199,7 @@ def test_a_key_that_stripe_refuses(api: ApiServer, sandbox: Any) -> None:
 def test_a_late_consumer_is_named_and_the_write_stands(api: ApiServer) -> None:
     awaited = run(api, [{"name": "a"}], await_consumers=["lake", "warehouse"])
     assert awaited.json().keys() == {"records"}, awaited.text
-    sync_id = get_sync(warehouse_url(), "default").id
-    with psycopg.connect(warehouse_url()) as connection:
-        connection.execute(
-            "INSERT INTO stripe_sync.consumer_cursors (sync_id, consumer, seq)"
-            " VALUES (%s, 'mine', 0)",
-            (sync_id,),
-        )
+    create_consumer(warehouse_url(), "mine", "pull")
     late = run(api, [{"name": "b"}], await_consumers=["mine"], await_timeout=0)
     assert (late.status_code, late.json()["late"]) == (200, ["mine"])
     assert "the write stands" in late.json()["message"]

@@ -151,7 +151,9 @@ CALLS: dict[str, Call] = {
         c, "default", ProxyRequest("GET", "v1/customers")
     ),
     "wait_for_consumers": lambda c: asyncio.run(
-        stripe_sync.wait_for_consumers(c.warehouse_url, "default", ["lake"], 1, 0)
+        stripe_sync.wait_for_consumers(
+            *(c.warehouse_url, "default", ["lake"], 1), collection_id="stripe:plan", seconds=0
+        )
     ),
     "create_consumer": lambda c: stripe_sync.create_consumer(c.warehouse_url, "crm", "pull"),
     "dead_letters": lambda c: stripe_sync.dead_letters(c.warehouse_url, "crm"),
@@ -163,6 +165,7 @@ CALLS: dict[str, Call] = {
     "replay_consumer": lambda c: stripe_sync.replay_consumer(c.warehouse_url, "crm", "all"),
     "resume_consumer": lambda c: stripe_sync.resume_consumer(c.warehouse_url, "crm"),
     "update_consumer": lambda c: stripe_sync.update_consumer(c.warehouse_url, "crm", metadata={}),
+    "deliver": lambda c: stripe_sync.deliver(c.warehouse_url, {}.__getitem__, seconds=0),
     "iterate_stream": lambda c: next(
         stripe_sync.iterate_stream(c.warehouse_url, stripe_sync.Selection.of("events"))
     ),

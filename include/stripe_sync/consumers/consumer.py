@@ -80,7 +80,9 @@ class ConsumerSpec(BaseModel):
         except ValidationError as error:
             raise wrong(error) from None
         spec.check()
-        return spec
+        collections = tuple(sorted(spec.selection().collections))
+        filters = spec.filters.model_copy(update={"collection_id": collections})
+        return spec.model_copy(update={"filters": filters})
 
     def check(self) -> None:
         """Check what needs more than types.

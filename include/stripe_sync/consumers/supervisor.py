@@ -62,6 +62,7 @@ def deliver(
 
     Raises:
         ConfigurationError: The shard is none, or the URL is not one of PostgreSQL.
+        WarehouseError: The warehouse could not be reached when the time was over.
 
     Example:
         >>> from stripe_sync import TargetConnection, deliver
@@ -102,33 +103,28 @@ class _Supervisor:
             DeliveryState(self._url, new_owner()) as state,
             StreamReader(self._url, self._stops) as reader,
         ):
-            await self._upgrade()
-            while not self._stops():
+            error: WarehouseError | None = None
+            is_upgraded = False
+            while True:
                 try:
+                    if not is_upgraded:
+                        await asyncio.to_thread(_upgrade, self._url)
+                        is_upgraded = True
                     names = await state.free(shard, shards)
-                    wait = _LOOK_SECONDS
-                except WarehouseError as error:
-                    log.warning("Nothing is delivered, next look in %.0f s: %s", wait, error)
-                    wait = min(2 * wait, _LONGEST_RETRY_SECONDS)
+                    wait, error = _LOOK_SECONDS, None
+                except WarehouseError as outage:
+                    log.warning("Nothing is delivered, next look in %.0f s: %s", wait, outage)
+                    wait, error = min(2 * wait, _LONGEST_RETRY_SECONDS), outage
                     names = []
+                if self._stops():
+                    break
                 for name in names:
                     if not consumers or name in consumers:
                         self._serve(name, state, reader)
                 await self._pause(wait)
             await asyncio.gather(*self._tasks.values())
-
-    async def _upgrade(self) -> None:
-        """Create the tables; while the warehouse is away, wait."""
-        wait = _LOOK_SECONDS
-        while not self._stops():
-            try:
-                await asyncio.to_thread(_upgrade, self._url)
-            except WarehouseError as error:
-                log.warning("Nothing is delivered, next try in %.0f s: %s", wait, error)
-                await self._pause(wait)
-                wait = min(2 * wait, _LONGEST_RETRY_SECONDS)
-            else:
-                return
+        if error is not None:
+            raise error
 
     def _serve(self, name: str, state: DeliveryState, reader: StreamReader) -> None:
         running = self._tasks.get(name)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 
 from stripe_sync.errors import ConfigurationError, SyncNotFound
 from stripe_sync.sync.lake_follower import LakeFollower
@@ -25,7 +26,7 @@ async def check_consumers(session: Session, names: Sequence[str]) -> None:
     """
     if not names:
         return
-    known = await asyncio.to_thread(session.warehouse.consumer_cursors.names, session.sync.id)
+    known = await asyncio.to_thread(session.warehouse.consumer_cursors.names)
     for name in names:
         if name not in known:
             close = get_close_matches(name, known, n=1)
@@ -36,35 +37,53 @@ async def check_consumers(session: Session, names: Sequence[str]) -> None:
 
 
 async def await_consumers(
-    session: Session, names: Sequence[str], seq: int, seconds: float
+    session: Session,
+    names: Sequence[str],
+    seqs: Sequence[int],
+    *,
+    collection_id: str,
+    seconds: float,
 ) -> list[str]:
-    """Wait for consumers; returns those that have not read up to ``seq`` in time.
+    """Wait for consumers; returns those that do not have the changes.
+
+    A consumer that is paused, or whose target does not answer, is not waited for.
 
     Args:
         session: The open sync.
         names: The consumers.
-        seq: Stream position of the newest change.
+        seqs: Stream positions of the changes.
+        collection_id: Collection of the changed objects.
         seconds: Longest wait.
     """
-    clock, find = session.clock, session.warehouse.consumer_cursors.behind
-    end = clock.monotonic() + seconds
     # Pollers write to the lake every few minutes only.
     flush = None
     if LAKE in names:
         flush = asyncio.create_task(asyncio.to_thread(LakeFollower(session).flush))
     try:
-        while True:
-            late = await asyncio.to_thread(find, session.sync.id, names, seq)
-            if not late or clock.monotonic() >= end:
-                return late
-            await clock.sleep(_CHECK_SECONDS)
+        find = partial(session.warehouse.consumer_cursors.behind, session.sync.id, names, seqs)
+        return await _wait(partial(find, collection_id), seconds, _CHECK_SECONDS)
     finally:
         if flush is not None:
             await asyncio.gather(flush, return_exceptions=True)
 
 
+async def _wait(find: Callable[[], Mapping[str, bool]], seconds: float, pause: float) -> list[str]:
+    end = time.monotonic() + seconds
+    while True:
+        behind = await asyncio.to_thread(find)
+        if not any(behind.values()) or time.monotonic() >= end:
+            return list(behind)
+        await asyncio.sleep(pause)
+
+
 async def wait_for_consumers(
-    warehouse_url: str, sync: str, names: Sequence[str], seq: int, seconds: float
+    warehouse_url: str,
+    sync: str,
+    names: Sequence[str],
+    seq: int,
+    *,
+    collection_id: str,
+    seconds: float,
 ) -> list[str]:
     """Go on waiting for consumers without a session, in a process that waits for many.
 
@@ -73,6 +92,7 @@ async def wait_for_consumers(
         sync: Name of the sync.
         names: Consumers that a mutation has reported as late.
         seq: ``MutationReport.seq``.
+        collection_id: ``MutationReport.collection_id``.
         seconds: Longest wait.
 
     Returns:
@@ -82,15 +102,10 @@ async def wait_for_consumers(
         SyncNotFound: There is no such sync.
         WarehouseError: The warehouse cannot be reached.
     """
-    end = time.monotonic() + seconds
     with Warehouse(warehouse_url, kept_open=1) as warehouse:
         stored = await asyncio.to_thread(warehouse.syncs.find, sync)
         if stored is None:
             message = f"there is no sync {sync}"
             raise SyncNotFound(message)
-        while True:
-            find = warehouse.consumer_cursors.behind
-            late = await asyncio.to_thread(find, stored.id, names, seq)
-            if not late or time.monotonic() >= end:
-                return late
-            await asyncio.sleep(_CHECK_SECONDS_OF_LONG_WAITS)
+        find = partial(warehouse.consumer_cursors.behind, stored.id, names, [seq], collection_id)
+        return await _wait(find, seconds, _CHECK_SECONDS_OF_LONG_WAITS)

@@ -236,7 +236,11 @@ class Mutator:
         if report.seq is None or not options.await_consumers:
             return report
         late = await await_consumers(
-            self._session, options.await_consumers, report.seq, options.await_seconds
+            self._session,
+            options.await_consumers,
+            [each.seq for each in report.results if each.seq is not None],
+            collection_id=report.collection_id,
+            seconds=options.await_seconds,
         )
         return replace(report, late=tuple(late))
 

@@ -21,7 +21,7 @@ class ConsumersTrigger(BaseTrigger):
     """Fires when the consumers of a mutation have read its changes, or when the time is over.
 
     Args:
-        result: Result of a ``StripeMutationOperator``: sync, seq and late are used.
+        result: Result of a ``StripeMutationOperator``: sync, seq, collection_id and late are used.
         until: When to stop, in Unix seconds: a triggerer that takes over waits for the rest only.
         warehouse_conn_id: Id of the warehouse's connection, of type ``postgres``.
     """
@@ -54,11 +54,14 @@ class ConsumersTrigger(BaseTrigger):
 
         late: list[str] = self.result["late"]
         sync, seq = self.result["sync"], self.result["seq"]
+        collection_id = self.result["collection_id"]
         url = await asyncio.to_thread(warehouse_url, self.warehouse_conn_id)
         while True:
             left = max(0.0, self.until - timezone.utcnow().timestamp())
             try:
-                return await wait_for_consumers(url, sync, late, seq, left)
+                return await wait_for_consumers(
+                    url, sync, late, seq, collection_id=collection_id, seconds=left
+                )
             except WarehouseError as error:
                 if not left:
                     return late

@@ -103,7 +103,7 @@ def test_what_may_change_of_a_consumer(streams: Streams) -> None:
     )
     assert changed.settings == {"max_deliver": 5}
     assert changed.metadata == {"team": "sales"}
-    assert changed.filters["collection_id"] == ["plan"]
+    assert changed.filters["collection_id"] == ["stripe:plan"]
     for wrong in ({"kind": "kafka"}, {"stream": "events"}, {"settings": {"max_deliver": "x"}}):
         with pytest.raises(ConfigurationError):
             update_consumer(streams.url, "crm", **wrong)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from psycopg.types.json import Jsonb
 
 from integration.mutations.written import Written
 from stripe_sync import (
@@ -13,6 +16,8 @@ from stripe_sync import (
     Mutation,
     MutationStatus,
     SyncConflict,
+    create_consumer,
+    delete_consumer,
     pause_sync,
     prepare_mutation,
     resume_sync,
@@ -148,14 +153,77 @@ def test_awaiting_the_lake(shared: Written) -> None:
     assert stored.count(report.records[0]["upstream_id"]) == 1
 
 
-def test_a_late_consumer_is_named_and_the_write_stands(shared: Written) -> None:
-    shared_sync = shared.harness.sql("SELECT id FROM stripe_sync.syncs")[0][0]
-    _execute(shared, "INSERT INTO stripe_sync.consumer_cursors VALUES (%s, 'crm', 0)", shared_sync)
+@pytest.fixture
+def crm(shared: Written) -> Iterator[str]:
+    """A consumer that has everything so far, in a warehouse that other tests share."""
+    url = shared.harness.connections.warehouse_url
+    create_consumer(url, "crm", "pull", deliver_policy="new")
+    yield url
+    delete_consumer(url, "crm")
+
+
+def awaiting(shared: Written, seconds: float = 60.0) -> tuple[str, ...]:
     report = shared.mutate(
-        *("customer", "create", {"name": "A"}), await_consumers=["crm"], await_timeout=0.2
+        *("customer", "create", {"name": "A"}), await_consumers=["crm"], await_timeout=seconds
     )
-    assert report.late == ("crm",)
     assert len(report.records) == 1
+    return report.late
+
+
+def test_a_late_consumer_is_named_and_the_write_stands(shared: Written, crm: str) -> None:
+    assert awaiting(shared, 0.2) == ("crm",)
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [
+        "UPDATE stripe_sync.consumers SET paused_at = now()",
+        "UPDATE stripe_sync.consumers SET retry_at = now() + interval '1 hour'",
+        "DELETE FROM stripe_sync.consumers",
+    ],
+)
+def test_a_consumer_that_delivers_nothing_is_not_waited_for(
+    shared: Written, crm: str, stop: str
+) -> None:
+    stopper = threading.Timer(0.5, _execute, (shared, stop))
+    stopper.start()
+    assert awaiting(shared) == ("crm",)
+    stopper.join()
+    if "DELETE" in stop:
+        create_consumer(crm, "crm", "pull")
+
+
+@pytest.mark.parametrize("filters", [{"collection_id": ["plan"]}, {"sync_id": ["other"]}])
+def test_a_consumer_whose_filters_leave_the_change_out_is_not_waited_for(
+    shared: Written, crm: str, filters: dict[str, list[str]]
+) -> None:
+    for name, values in filters.items():
+        added = "jsonb_build_object(%s::text, %s)"
+        change = f"UPDATE stripe_sync.consumers SET filters = filters || {added}"
+        _execute(shared, change, name, Jsonb(values))
+    assert awaiting(shared) == ()
+
+
+def test_an_item_that_waits_for_another_try_is_late(shared: Written, crm: str) -> None:
+    """Although the cursor has passed it; a dead letter is late at once."""
+    pending = (
+        "INSERT INTO stripe_sync.consumer_items (consumer, sync_id, seq, collection_id,"
+        " upstream_id, state) SELECT 'crm', sync_id, last_seq + 1, 'stripe:customer', 'cus', %s"
+        " FROM stripe_sync.stream_position"
+    )
+    passes = (
+        "INSERT INTO stripe_sync.consumer_cursors (consumer, sync_id, seq)"
+        " SELECT 'crm', sync_id, last_seq + 1000 FROM stripe_sync.stream_position"
+        " ON CONFLICT (sync_id, consumer) DO UPDATE SET seq = excluded.seq"
+    )
+    _execute(shared, passes)
+    assert awaiting(shared) == ()
+    _execute(shared, pending, "retry")
+    assert awaiting(shared, 0.2) == ("crm",)
+    _execute(shared, "DELETE FROM stripe_sync.consumer_items")
+    _execute(shared, pending, "dead")
+    assert awaiting(shared) == ("crm",)
+    assert awaiting(shared) == ()
 
 
 def test_requests_are_stored_before_anybody_approves_them(shared: Written) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from stripe_sync.warehouse.connect import explain
-from stripe_sync.warehouse.schema.consumer_tables import consumer_cursors
+from stripe_sync.warehouse.schema.consumer_tables import consumers
 from stripe_sync.warehouse.schema.tables import lake_position
 
 WAREHOUSE = "warehouse"
@@ -18,6 +19,28 @@ WAREHOUSE = "warehouse"
 LAKE = "lake"
 """Consumer whose cursor is the lake's position."""
 
+# An item that waits for another try is not delivered, although the cursor has passed it. Of dead
+# letters only those of the changes that are waited for count.
+_PROGRESS = """
+SELECT c.name,
+    coalesce(k.seq, 0) >= :seq AND NOT EXISTS (
+        SELECT FROM stripe_sync.consumer_items AS i
+        WHERE i.consumer = c.name AND i.sync_id = s.id AND i.state <> 'dead' AND i.seq <= :seq
+    ) AS passed,
+    EXISTS (
+        SELECT FROM stripe_sync.consumer_items AS i
+        WHERE i.consumer = c.name AND i.sync_id = s.id AND i.state = 'dead' AND i.seq = ANY (:seqs)
+    ) AS dead,
+    c.paused_at IS NOT NULL OR coalesce(c.retry_at > clock_timestamp(), false) AS stopped,
+    c.filters -> 'collection_id' <> '[]' AND NOT c.filters -> 'collection_id' ? :collection_id
+        OR c.filters -> 'sync_id' <> '[]'
+            AND NOT c.filters -> 'sync_id' ?| ARRAY[s.name, s.id::text] AS excluded
+FROM stripe_sync.consumers AS c
+CROSS JOIN stripe_sync.syncs AS s
+LEFT JOIN stripe_sync.consumer_cursors AS k ON k.sync_id = s.id AND k.consumer = c.name
+WHERE c.name = ANY (:names) AND s.id = :sync_id
+"""
+
 
 class ConsumerCursors:
     """Reads the cursors of consumers."""
@@ -25,32 +48,54 @@ class ConsumerCursors:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def names(self, sync_id: UUID) -> set[str]:
-        """Names of the consumers of a sync.
+    def names(self) -> set[str]:
+        """Names of all consumers.
 
         Raises:
             WarehouseError: The warehouse cannot be reached.
         """
-        statement = sa.select(consumer_cursors.c.consumer).where(
-            consumer_cursors.c.sync_id == sync_id
-        )
         with explain(self.engine.url), self.engine.connect() as connection:
-            return {WAREHOUSE, LAKE, *connection.scalars(statement)}
+            return {WAREHOUSE, LAKE, *connection.scalars(sa.select(consumers.c.name))}
 
-    def behind(self, sync_id: UUID, consumers: Sequence[str], seq: int) -> list[str]:
-        """Those of some consumers that have not read up to a stream position.
+    def behind(
+        self, sync_id: UUID, names: Sequence[str], seqs: Sequence[int], collection_id: str
+    ) -> dict[str, bool]:
+        """Those of some consumers that do not have some changes.
+
+        One whose filters leave the changes out has nothing to wait for and is not among them.
+
+        Args:
+            sync_id: The sync.
+            names: Of the consumers.
+            seqs: Stream positions of the changes.
+            collection_id: Collection of the changed objects.
+
+        Returns:
+            By name whether the consumer may still get them: one that is paused, or that waits
+            for its next try, or that has given one of them up, does not.
 
         Raises:
             WarehouseError: The warehouse cannot be reached.
         """
-        own = sa.select(consumer_cursors.c.consumer, consumer_cursors.c.seq).where(
-            consumer_cursors.c.sync_id == sync_id, consumer_cursors.c.consumer.in_(consumers)
-        )
-        lake = sa.select(sa.literal(LAKE), lake_position.c.seq).where(
-            lake_position.c.sync_id == sync_id
-        )
+        values = {
+            "sync_id": sync_id,
+            "names": list(names),
+            "seq": max(seqs),
+            "seqs": list(seqs),
+            "collection_id": collection_id,
+        }
+        lake = sa.select(lake_position.c.seq).where(lake_position.c.sync_id == sync_id)
+        found: dict[str, bool] = {}
         with explain(self.engine.url), self.engine.connect() as connection:
-            rows = connection.execute(own.union_all(lake)).all()
-        reached: dict[str, int] = {row[0]: row[1] for row in rows}
-        reached[WAREHOUSE] = seq
-        return [name for name in consumers if reached.get(name, 0) < seq]
+            rows: dict[str, Any] = {
+                row.name: row for row in connection.execute(sa.text(_PROGRESS), values)
+            }
+            for name in names:
+                row = rows.get(name)
+                if name == LAKE and (connection.scalar(lake) or 0) < max(seqs):
+                    found[name] = True
+                elif row is not None and not row.excluded and (row.dead or not row.passed):
+                    found[name] = not (row.dead or row.stopped)
+                elif row is None and name not in (LAKE, WAREHOUSE):
+                    found[name] = False  # deleted meanwhile
+        return found
