@@ -97,7 +97,7 @@ if TYPE_CHECKING:
     from stripe_sync.accounts.plans.apply import ApplyPlan, apply_syncs, plan_apply
     from stripe_sync.accounts.plans.replicate import Replication, replicate_sync
     from stripe_sync.accounts.plans.sync_file import DeclaredSync, read_sync_file
-    from stripe_sync.accounts.plans.sync_plan import FieldChange, SyncPlan
+    from stripe_sync.accounts.plans.sync_plan import SyncPlan
     from stripe_sync.accounts.sync_of_key import choose_sync
     from stripe_sync.accounts.sync_status import SyncStatus, sync_status
     from stripe_sync.accounts.syncs import (
@@ -115,6 +115,13 @@ if TYPE_CHECKING:
     from stripe_sync.catalog import Catalog, Collection, load_catalog
     from stripe_sync.client import Credential
     from stripe_sync.client.scrub_secrets import scrubbed
+    from stripe_sync.consumers.consumer import ConsumerSpec
+    from stripe_sync.consumers.declared import (
+        ConsumerPlan,
+        apply_consumers,
+        plan_consumers,
+        read_consumer_file,
+    )
     from stripe_sync.consumers.management import (
         create_consumer,
         dead_letters,
@@ -130,6 +137,7 @@ if TYPE_CHECKING:
     from stripe_sync.consumers.sink import FindConnection, TargetConnection
     from stripe_sync.consumers.supervisor import DeliveryReport, deliver
     from stripe_sync.dbt_runner import dbt_command, dbt_environment
+    from stripe_sync.declared.changes import FieldChange
     from stripe_sync.libpq import render_warehouse_url
     from stripe_sync.mutations.await_consumers import wait_for_consumers
     from stripe_sync.mutations.background import BackgroundMutations
@@ -221,6 +229,8 @@ __all__ = [
     "ConsumerConflict",
     "ConsumerInfo",
     "ConsumerNotFound",
+    "ConsumerPlan",
+    "ConsumerSpec",
     "Credential",
     "CredentialHealth",
     "CredentialInfo",
@@ -295,6 +305,7 @@ __all__ = [
     "UnusableAnswer",
     "WarehouseError",
     "__version__",
+    "apply_consumers",
     "apply_syncs",
     "ask_approval",
     "backfill",
@@ -344,6 +355,7 @@ __all__ = [
     "pause_sync",
     "plan_apply",
     "plan_backfill",
+    "plan_consumers",
     "plan_reconcile",
     "plan_reload",
     "poll",
@@ -351,6 +363,7 @@ __all__ = [
     "prepare_mutation",
     "probe_stored_credential",
     "proxy_request",
+    "read_consumer_file",
     "read_sync_file",
     "rebuild_types",
     "reconcile",
@@ -407,7 +420,8 @@ _MODULES = {
     "accounts.plans.apply": ("ApplyPlan", "apply_syncs", "plan_apply"),
     "accounts.plans.replicate": ("Replication", "replicate_sync"),
     "accounts.plans.sync_file": ("DeclaredSync", "read_sync_file"),
-    "accounts.plans.sync_plan": ("FieldChange", "SyncPlan"),
+    "accounts.plans.sync_plan": ("SyncPlan",),
+    "declared.changes": ("FieldChange",),
     "accounts.sync_of_key": ("choose_sync",),
     "accounts.oauth.flow": (
         "NewAuthorization",
@@ -461,6 +475,13 @@ _MODULES = {
     "mutations.validation": ("check_verb",),
     "mutations.verbs": ("mutable_collections", "verbs_of"),
     "libpq": ("render_warehouse_url",),
+    "consumers.consumer": ("ConsumerSpec",),
+    "consumers.declared": (
+        "ConsumerPlan",
+        "apply_consumers",
+        "plan_consumers",
+        "read_consumer_file",
+    ),
     "consumers.management": (
         "create_consumer",
         "dead_letters",

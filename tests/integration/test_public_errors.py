@@ -56,6 +56,7 @@ def _live(connections: Connections) -> Connections:
     return replace(connections, credential=Credential("sk_live_sandbox", base))
 
 
+_CRM = stripe_sync.ConsumerSpec(name="crm", kind="pull")
 _DECLARED = [DeclaredSync(name="north")]
 _MUTATION = Mutation("customer", "create", [{"name": "A"}])
 _AUTHORIZATION = OAuthAuthorization(
@@ -155,6 +156,8 @@ CALLS: dict[str, Call] = {
             *(c.warehouse_url, "default", ["lake"], 1), collection_id="stripe:plan", seconds=0
         )
     ),
+    "apply_consumers": lambda c: list(stripe_sync.apply_consumers(c.warehouse_url, [_CRM])),
+    "plan_consumers": lambda c: stripe_sync.plan_consumers(c.warehouse_url, [_CRM]),
     "create_consumer": lambda c: stripe_sync.create_consumer(c.warehouse_url, "crm", "pull"),
     "dead_letters": lambda c: stripe_sync.dead_letters(c.warehouse_url, "crm"),
     "delete_consumer": lambda c: stripe_sync.delete_consumer(c.warehouse_url, "crm"),
@@ -175,8 +178,8 @@ CALLS: dict[str, Call] = {
 WITHOUT_CONNECTIONS = {
     *("check_credential", "create_key_url", "dbt_command", "describe_health", "fetch_account_id"),
     *("check_verb", "describe_mutation", "follow_new_key", "load_catalog"),
-    *("mutable_collections", "read_sync_file", "render_warehouse_url", "report_json"),
-    *("scrubbed", "verbs_of"),
+    *("mutable_collections", "read_consumer_file", "read_sync_file", "render_warehouse_url"),
+    *("report_json", "scrubbed", "verbs_of"),
 }
 LAKE_ONLY = {"plan_reload", "reload", "reload_collection"}
 OFFLINE = {"dbt_environment"}

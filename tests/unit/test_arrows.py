@@ -16,15 +16,25 @@ MAY_USE = {
     "records": set(),
     "catalog": {"records"},
     "client": {"records"},
+    "declared": {"client"},
     "warehouse": LOWEST,
     "lake": LOWEST,
     "extract": LOWEST,
-    "sync": {"extract", "lake", "warehouse"} | LOWEST,
-    "accounts": {"sync", "extract", "lake", "warehouse"} | LOWEST,
-    "mutations": {"sync", "extract", "lake", "warehouse"} | LOWEST,
+    "sync": {"declared", "extract", "lake", "warehouse"} | LOWEST,
+    "accounts": {"declared", "sync", "extract", "lake", "warehouse"} | LOWEST,
+    "mutations": {"declared", "sync", "extract", "lake", "warehouse"} | LOWEST,
     "streams": {"warehouse"} | LOWEST,
-    "consumers": {"streams", "warehouse"} | LOWEST,
-    "cli": {"use_cases", "accounts", "mutations", "sync", "streams", "consumers", "warehouse"}
+    "consumers": {"declared", "streams", "warehouse"} | LOWEST,
+    "cli": {
+        "declared",
+        "use_cases",
+        "accounts",
+        "mutations",
+        "sync",
+        "streams",
+        "consumers",
+        "warehouse",
+    }
     | LOWEST,
 }
 

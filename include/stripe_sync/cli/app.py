@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import typer
 
-from stripe_sync.cli import accounts, credentials, syncs
-from stripe_sync.cli.apply import apply
 from stripe_sync.cli.check import check
 from stripe_sync.cli.erase import erase
+from stripe_sync.cli.management import accounts, credentials, syncs
+from stripe_sync.cli.management.apply import apply
+from stripe_sync.cli.management.replicate import replicate
 from stripe_sync.cli.mutate import mutate
 from stripe_sync.cli.rebuild_types import rebuild_types
-from stripe_sync.cli.replicate import replicate
-from stripe_sync.cli.tail import tail
+from stripe_sync.cli.streams import consumers
+from stripe_sync.cli.streams.tail import tail
 
 app = typer.Typer(
     name="stripe-sync",
@@ -24,6 +25,7 @@ app.command()(apply)
 app.command()(check)
 app.add_typer(accounts.app, name="accounts")
 app.command()(erase)
+app.add_typer(consumers.app, name="consumers")
 app.add_typer(credentials.app, name="credentials")
 app.command()(mutate)
 app.command()(rebuild_types)

@@ -10,9 +10,9 @@ import typer
 
 from stripe_sync.accounts.syncs import get_sync
 from stripe_sync.catalog import Collection, load_catalog
-from stripe_sync.cli.credentials import ApiBase, KeyVariable, connections_of
+from stripe_sync.cli.management.credentials import ApiBase, KeyVariable, connections_of
+from stripe_sync.cli.management.syncs import AsJson
 from stripe_sync.cli.output import FAILED, print_json, print_table
-from stripe_sync.cli.syncs import AsJson
 from stripe_sync.client.credential import STRIPE_API_BASE
 from stripe_sync.errors import ConfigurationError, IdempotencyConflict, StripeSyncError
 from stripe_sync.mutations.mutation import Mutation, RunOptions

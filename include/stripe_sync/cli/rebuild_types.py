@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from stripe_sync.cli.management.syncs import WarehouseUrl
 from stripe_sync.cli.output import errors
-from stripe_sync.cli.syncs import WarehouseUrl
 from stripe_sync.use_cases import rebuild_types as rebuild
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from stripe_sync.catalog import PINNED_API_VERSION, Catalog, load_catalog
 from stripe_sync.client import Credential, PacingLimits
 from stripe_sync.client.credential import is_account_id
+from stripe_sync.declared.names import check_names
 from stripe_sync.errors import ConfigurationError
 from stripe_sync.extract.field_rules import make_rules, parse_pattern
 from stripe_sync.records.redaction import FieldRules
@@ -256,30 +256,6 @@ class SyncSettings(BaseModel):
 def is_unset(value: object) -> bool:
     """Whether a value from a form or an environment variable means "not set"."""
     return value is None or (isinstance(value, str) and value.strip().lower() in _UNSET)
-
-
-def check_names(
-    values: Mapping[str, object], known: Sequence[str], *, what: str, param: str | None
-) -> None:
-    """Refuse unknown names, with the most similar known name for each.
-
-    Args:
-        values: Values by name.
-        known: The names that there are.
-        what: What has these names, for the message.
-        param: The parameter that has the values.
-
-    Raises:
-        ConfigurationError: At least one name is unknown.
-    """
-    problems = []
-    for name in sorted(values.keys() - set(known)):
-        similar = get_close_matches(name, known, n=1)
-        hint = f" (did you mean {similar[0]!r}?)" if similar else ""
-        problems.append(f"{name!r}{hint}")
-    if problems:
-        message = f"unknown {what}: {', '.join(problems)}; known are {', '.join(known)}"
-        raise ConfigurationError(message, param=param)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
 from typer.testing import CliRunner
 
-from integration.streams.conftest import Streams, make_streams
+from integration.streams.conftest import Streams
 from stripe_sync.cli.app import app
 from stripe_sync.records.canonical_json import loads
-from stripe_sync.warehouse import Warehouse
-
-
-@pytest.fixture
-def streams(warehouse_url: str) -> Any:
-    with Warehouse(warehouse_url) as warehouse:
-        yield make_streams(warehouse_url, warehouse)
 
 
 def tail(streams: Streams, *arguments: str, code: int = 0) -> str:

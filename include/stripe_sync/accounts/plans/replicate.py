@@ -15,7 +15,6 @@ from stripe_sync.accounts.credentials.health import (
 )
 from stripe_sync.accounts.plans.sync_plan import (
     Action,
-    FieldChange,
     SyncPlan,
     WantedSync,
     plan_sync,
@@ -25,6 +24,7 @@ from stripe_sync.accounts.sync_values import check_connection_id, check_name, me
 from stripe_sync.accounts.syncs import find_sync, open_warehouse
 from stripe_sync.catalog import STRIPE_EVENTS
 from stripe_sync.client import Credential
+from stripe_sync.declared.changes import FieldChange
 from stripe_sync.errors import (
     AuthenticationError,
     ConfigurationError,

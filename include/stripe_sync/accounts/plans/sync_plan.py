@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from stripe_sync.accounts.syncs import change_row, check_account_stays, create_row, plain
 from stripe_sync.catalog import load_catalog
+from stripe_sync.declared.changes import FieldChange
 from stripe_sync.errors import ConfigurationError, SyncConflict
 from stripe_sync.warehouse import Sync, Warehouse
 
@@ -26,21 +27,6 @@ _WHERE = ("connection_id", "connected_account")
 _STOPPED = ("paused", "disconnected")
 
 Action = Literal["create", "update", "none"]
-
-
-@dataclass(frozen=True, slots=True)
-class FieldChange:
-    """One change of a sync.
-
-    Attributes:
-        field: ``collections``, ``settings.max_age_days``, ``metadata.team``, …
-        old: The stored value; None for none.
-        new: The wanted value; None for none. Of ``collections`` None is all.
-    """
-
-    field: str
-    old: Any
-    new: Any
 
 
 @dataclass(frozen=True, slots=True)

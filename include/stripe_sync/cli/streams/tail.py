@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from stripe_sync.cli.management.syncs import WarehouseUrl
 from stripe_sync.cli.output import errors
-from stripe_sync.cli.syncs import WarehouseUrl
 from stripe_sync.records import canonical_json
 from stripe_sync.streams.iterate import iterate_stream
 from stripe_sync.streams.selection import Selection, Stream

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from stripe_sync.accounts.plans.sync_plan import FieldChange
 from stripe_sync.catalog import load_catalog
+from stripe_sync.declared.changes import FieldChange
 from stripe_sync.errors import ConfigurationError
 from stripe_sync.records import canonical_json
 

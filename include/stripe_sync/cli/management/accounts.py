@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from stripe_sync.accounts import connected
-from stripe_sync.cli.credentials import ApiBase, KeyVariable, connections_of
+from stripe_sync.cli.management.credentials import ApiBase, KeyVariable, connections_of
+from stripe_sync.cli.management.syncs import AsJson, WarehouseUrl
 from stripe_sync.cli.output import FAILED, errors, print_json, print_table
-from stripe_sync.cli.syncs import AsJson, WarehouseUrl
 from stripe_sync.client.credential import STRIPE_API_BASE
 from stripe_sync.errors import ConfigurationError
 from stripe_sync.sync.connections import EVERY_ACCOUNT

@@ -8,9 +8,14 @@ from typing import Annotated
 import typer
 
 from stripe_sync.accounts.plans.replicate import Replication, replicate_sync
-from stripe_sync.cli.differences import backfill_hint, change_row, check_answerable, short_names
+from stripe_sync.cli.management.differences import (
+    backfill_hint,
+    change_row,
+    check_answerable,
+    short_names,
+)
+from stripe_sync.cli.management.syncs import AsJson, WarehouseUrl
 from stripe_sync.cli.output import FAILED, errors, print_json, print_table
-from stripe_sync.cli.syncs import AsJson, WarehouseUrl
 from stripe_sync.client import Credential
 from stripe_sync.client.credential import STRIPE_API_BASE
 from stripe_sync.errors import ConfigurationError

@@ -12,7 +12,7 @@ from stripe_sync.accounts import sync_status as sync_statuses
 from stripe_sync.accounts import syncs as stored
 from stripe_sync.accounts.syncs import SyncChanges, SyncInfo
 from stripe_sync.cli.output import FAILED, errors, print_json, print_table
-from stripe_sync.errors import ConfigurationError
+from stripe_sync.cli.pairs import pairs
 from stripe_sync.records import canonical_json
 
 app = typer.Typer(
@@ -223,9 +223,9 @@ def _changes(
     """
     changes: SyncChanges = {}
     if setting:
-        changes["settings"] = _pairs("--setting", setting)
+        changes["settings"] = pairs("--setting", setting)
     if metadata:
-        changes["metadata"] = _pairs("--metadata", metadata)
+        changes["metadata"] = pairs("--metadata", metadata)
     if external_id is not None:
         changes["external_id"] = external_id or None
     if connection_id is not None:
@@ -233,17 +233,6 @@ def _changes(
     if connected_account is not None:
         changes["connected_account"] = connected_account or None
     return changes
-
-
-def _pairs(option: str, texts: Sequence[str]) -> dict[str, str | None]:
-    pairs = {}
-    for text in texts:
-        name, separator, value = text.partition("=")
-        if not separator or not name:
-            message = f"{option} takes NAME=VALUE"
-            raise ConfigurationError(message)
-        pairs[name] = value or None
-    return pairs
 
 
 def _row(sync: SyncInfo) -> tuple[object, ...]:

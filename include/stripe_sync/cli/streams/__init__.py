@@ -1,0 +1,1 @@
+"""Commands about the streams and who reads them."""

@@ -1,0 +1,1 @@
+"""What users declare in files: reading them, and the differences to what is stored."""
