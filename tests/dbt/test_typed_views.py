@@ -31,6 +31,7 @@ def test_there_is_a_view_for_every_collection(warehouse: Warehouse) -> None:
         "events",
         "sync_status",
         "poll_status",
+        "consumer_status",
     }
 
 

@@ -35,6 +35,7 @@ _OF_STREAMS: Mapping[str, Sequence[str]] = {
         "  error_after: { count: 1, period: day }",
     ),
     "sync_status": ("loaded_at_field: updated_at",),
+    "consumer_status": ("loaded_at_field: delivered_at",),
 }
 """Configuration of the views that are not about a collection."""
 

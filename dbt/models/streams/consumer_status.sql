@@ -1,0 +1,19 @@
+select
+    consumer,
+    consumer_id,
+    kind,
+    stream,
+    status,
+    lag_items,
+    lag_seconds,
+    delivered,
+    delivered_at,
+    pending,
+    dead,
+    last_error,
+    failing_since,
+    retry_at,
+    paused_at,
+    pause_reason,
+    warning
+from {{ source('stripe_sync', 'consumer_status') }}
