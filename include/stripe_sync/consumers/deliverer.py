@@ -263,8 +263,12 @@ class _Session:
         items, end = await self._deliverer.page(self._selection, self._cursor, self._patience())
         free = [item for item in items if not self._pending.blocks(item)]
         blocked = [item for item in items if self._pending.blocks(item)]
-        self._pending.park(blocked, time.monotonic())
-        is_idle = not items and not len(self._pending) and end.positions == self._cursor.positions
+        if blocked:
+            self._pending.park(blocked, time.monotonic())
+            # Stored first: a target with a cursor of its own passes them with this batch, and if
+            # this process dies then, they are not read again.
+            await self._store(sink, self._cursor, 0, recovers=not self._deliverer.is_failing)
+        is_idle = not items and not len(self._pending) and not self._moved(end)
         if not is_idle or self._deliverer.is_failing:
             await self._deliver(sink, free, end)
 
@@ -291,15 +295,19 @@ class _Session:
             )
         return delivered
 
+    def _moved(self, end: StreamCursor) -> dict[UUID, int]:
+        """Positions that are not stored; also where the sink opened ahead of what is stored."""
+        return {
+            sync: seq for sync, seq in end.positions.items() if self._stored.get(sync, 0) != seq
+        }
+
     async def _store(
         self, sink: Sink, end: StreamCursor, delivered: int, *, recovers: bool
     ) -> None:
         now = time.monotonic()
         changes = self._pending.changes()
         self._position = sink.position()
-        moved = {
-            sync: seq for sync, seq in end.positions.items() if self._stored.get(sync, 0) != seq
-        }
+        moved = self._moved(end)
         batch = DeliveredBatch(
             positions=moved,
             position=self._position,
