@@ -23,7 +23,7 @@ _IDLE_SECONDS = 1.5  # less than what servers keep connections for: gunicorn 2 s
 _RESEND_SECONDS = 0.1
 
 _ANSWER_BYTES = 4_096
-_ANSWER_SECONDS = 1.0
+_ANSWER_SECONDS = 0.25
 
 _HEADERS = {
     "Content-Type": "application/json",
@@ -60,7 +60,7 @@ class Poster:
         # since the certificates of all authorities are parsed (20 ms).
         tls = await asyncio.to_thread(ssl.create_default_context)
         limit = self._settings.timeout_seconds
-        connect = min(_CONNECT_SECONDS, limit)
+        connect = min(_CONNECT_SECONDS, limit / 2)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=0,  # the sink limits them
