@@ -135,7 +135,8 @@ class Outcome:
     Attributes:
         failed: Items that were not delivered, by ``StreamItem.key``. Later items of the same object
             must be among them or among ``skipped``, but for those that follow a dead letter.
-        skipped: Keys of items that were not tried, because an earlier item of their object failed.
+        skipped: Keys of items that were not tried, because an earlier item of their object failed,
+            or because the target went down after a part of the batch was delivered.
         unfinished: Keys of items that are under way; a later outcome has them in ``finished`` or
             ``failed``.
         finished: Keys of items of earlier batches that were delivered since.

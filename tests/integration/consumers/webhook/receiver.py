@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from queue import Queue
+from threading import Thread
 from typing import Any
 from uuid import UUID, uuid5
 
 from aiohttp import web
-from standardwebhooks.webhooks import Webhook
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from stripe_sync.consumers.sink import (
     Checkpoint,
@@ -21,14 +24,14 @@ from stripe_sync.consumers.sink import (
     SinkContext,
     TargetConnection,
 )
-from stripe_sync.consumers.sinks.webhook import WebhookSettings, WebhookSink, new_secret
+from stripe_sync.consumers.sinks.webhook import WebhookSettings, WebhookSink
 from stripe_sync.records import canonical_json
 from stripe_sync.streams.cursor import StreamCursor
 from stripe_sync.streams.items import ItemKey, StreamItem
 from stripe_sync.streams.selection import Selection, Stream
 
 SYNC = UUID("5f7a0dc3-0000-4000-8000-000000000001")
-SECRET = new_secret()
+SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
@@ -79,6 +82,7 @@ class Receiver:
     most_at_once: int = 0
     overlaps: list[str] = field(default_factory=list)
     peers: set[Any] = field(default_factory=set)
+    unsigned: list[Received] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -91,6 +95,10 @@ class Receiver:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         received = Received(await request.read(), request.headers.copy())
         self.received.append(received)
+        try:
+            received.verify()  # now, for a signature is valid for five minutes
+        except (ValueError, WebhookVerificationError):
+            self.unsigned.append(received)
         self.peers.add(request.transport and request.transport.get_extra_info("peername"))
         name = received.json["upstream_id"]
         if self.open_now.get(name):
@@ -139,6 +147,28 @@ async def receiving(
         yield receiver
     finally:
         await runner.cleanup()
+
+
+@contextmanager
+def receiving_in_thread(answer: Answer = accept) -> Iterator[Receiver]:
+    """A receiver beside a test that blocks."""
+    started: Queue[tuple[Receiver, asyncio.AbstractEventLoop, asyncio.Event]] = Queue()
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        async with receiving(answer) as receiver:
+            started.put((receiver, asyncio.get_running_loop(), stop))
+            await stop.wait()
+
+    thread = Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    thread.start()
+    receiver, loop, stop = started.get(timeout=30)
+    try:
+        yield receiver
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(30)
+        assert not thread.is_alive()
 
 
 @asynccontextmanager

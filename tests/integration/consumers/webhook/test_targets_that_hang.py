@@ -21,7 +21,7 @@ from integration.consumers.webhook.receiver import (
 from stripe_sync.consumers.sink import Outcome, TargetError
 
 FOREVER = 3_600.0
-WORKED = {"has_worked": True}
+WORKED = {"has_worked": True, "unclear_failures": 0}
 
 
 def hanging(name: str = "", seconds: float = FOREVER) -> Answer:

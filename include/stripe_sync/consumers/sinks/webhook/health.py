@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from stripe_sync.consumers.sinks.webhook.failures import Blame
+from stripe_sync.records.canonical_json import JsonObject
 
 ObjectKey = tuple[UUID, str, str]
 """Sync, collection, Stripe's id."""
@@ -15,7 +16,7 @@ _MOST_FAILURES = 10
 _MOST_UNCLEAR_FAILURES = 2
 """The same for failures that may be the target's."""
 
-_MOST_KNOWN = 10_000
+_HAS_WORKED, _UNCLEAR = "has_worked", "unclear_failures"
 
 
 class TargetHealth:
@@ -25,26 +26,35 @@ class TargetHealth:
     target that is down be asked for each of a thousand items.
 
     Args:
-        has_worked: Whether an item was ever delivered. If none was, a first failure is more likely
-            the target's.
+        position: What ``position`` returned in an earlier process; None at first.
     """
 
-    def __init__(self, *, has_worked: bool) -> None:
-        self.has_worked = has_worked
+    def __init__(self, position: JsonObject | None) -> None:
+        stored = position or {}
+        self._has_worked = stored.get(_HAS_WORKED) is True
+        self._unclear_before = int(stored.get(_UNCLEAR) or 0)
         self._in_batch: set[ObjectKey] = set()
         self._new: set[ObjectKey] = set()
         self._unclear: set[ObjectKey] = set()
-        self._known: set[ObjectKey] = set()
+
+    def position(self) -> JsonObject:
+        """What to store: without it, each new process would take one bad object for a dead target.
+
+        It has no names of objects, so it has the same few bytes always.
+        """
+        count = self._unclear_before + len(self._unclear)
+        return {_HAS_WORKED: self._has_worked, _UNCLEAR: min(count, _MOST_UNCLEAR_FAILURES)}
 
     @property
     def is_down(self) -> bool:
         """Whether it is likely that no item can be delivered.
 
-        Objects that fail by themselves do not count: delivered again without others, they would
-        hold up all that comes after them.
+        Items that failed before do not count: delivered again without others, they would hold up
+        all that comes after them. Where nothing ever was delivered, one failure is enough.
         """
-        enough = _MOST_UNCLEAR_FAILURES if self.has_worked else 1
-        return len(self._unclear) >= enough or len(self._new) >= _MOST_FAILURES
+        enough = _MOST_UNCLEAR_FAILURES if self._has_worked else 1
+        is_down = self._unclear_before + len(self._unclear) >= enough
+        return is_down or len(self._new) >= _MOST_FAILURES
 
     @property
     def is_hopeless(self) -> bool:
@@ -55,12 +65,12 @@ class TargetHealth:
         """A batch begins."""
         self._in_batch.clear()
 
-    def succeeded(self, key: ObjectKey) -> None:
-        """An item of an object was delivered."""
-        self.has_worked = True
+    def succeeded(self) -> None:
+        """An item was delivered."""
+        self._has_worked = True
+        self._unclear_before = 0
         for failed in (self._in_batch, self._new, self._unclear):
             failed.clear()
-        self._known.discard(key)
 
     def failed(self, key: ObjectKey, blame: Blame, *, again: bool) -> None:
         """An item was not delivered.
@@ -71,14 +81,8 @@ class TargetHealth:
             again: Whether it is one that failed before.
         """
         self._in_batch.add(key)
-        if again or key in self._known:
+        if again:
             return
         self._new.add(key)
         if blame is Blame.EITHER:
             self._unclear.add(key)
-
-    def remember(self, key: ObjectKey) -> None:
-        """An object fails by itself."""
-        if len(self._known) >= _MOST_KNOWN:
-            self._known.clear()
-        self._known.add(key)

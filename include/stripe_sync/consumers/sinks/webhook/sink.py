@@ -33,8 +33,6 @@ _PATIENCE_SECONDS = 1.0
 _HOLD_SECONDS = 5.0
 """Time in which a target that was just found down is not asked again."""
 
-_HAS_WORKED = "has_worked"
-
 
 @dataclass(eq=False)
 class _Run:
@@ -100,7 +98,7 @@ class WebhookSink:
     def __init__(self, poster: Poster, concurrency: int) -> None:
         self._poster = poster
         self._slots = asyncio.Semaphore(concurrency)
-        self._health = TargetHealth(has_worked=False)
+        self._health = TargetHealth(None)
         self._under_way: dict[ObjectKey, _Chain] = {}
         self._settled: list[_Chain] = []
         self._held: tuple[Failure, float] | None = None
@@ -116,13 +114,12 @@ class WebhookSink:
     async def open(self, checkpoint: Checkpoint) -> Checkpoint:
         """See ``Sink``. Nothing is asked of the target: only an item shows whether it takes one."""
         await self._poster.open()
-        has_worked = (checkpoint.position or {}).get(_HAS_WORKED) is True
-        self._health = TargetHealth(has_worked=has_worked)
+        self._health = TargetHealth(checkpoint.position)
         return checkpoint
 
     def position(self) -> JsonObject | None:
         """See ``Sink``."""
-        return {_HAS_WORKED: True} if self._health.has_worked else None
+        return self._health.position()
 
     async def close(self) -> None:
         """See ``Sink``."""
@@ -199,7 +196,7 @@ class WebhookSink:
                 if chain.failure is not None:
                     self._note(chain, chain.failure)
                     return
-                self._health.succeeded(chain.key)
+                self._health.succeeded()
                 run.delivered += 1
                 del chain.items[0]
 
@@ -229,7 +226,7 @@ class WebhookSink:
             if chain.last is not None and chain.failure is None:
                 finished.add(chain.last)
             elif chain.last is not None and chain.failure is not None:
-                failed[chain.last] = self._item_failure(chain, chain.failure)
+                failed[chain.last] = _item_failure(chain.failure)
         self._settled = []
         for chain in chains:
             if not chain.items:
@@ -240,9 +237,11 @@ class WebhookSink:
                 unfinished.add(first)
                 self._detach(chain, first)
             elif chain.failure is not None:
-                failed[first] = self._item_failure(chain, chain.failure)
+                failed[first] = _item_failure(chain.failure)
+            elif (reason := _why_not_tried(chain)) is None:
+                skipped.add(first)
             else:
-                failed[first] = _not_tried(chain)
+                failed[first] = reason
         return Outcome(failed, frozenset(skipped), frozenset(unfinished), frozenset(finished))
 
     def _detach(self, chain: _Chain, first: ItemKey) -> None:
@@ -250,11 +249,6 @@ class WebhookSink:
         del chain.items[1:]
         chain.last = first
         self._under_way[chain.key] = chain
-
-    def _item_failure(self, chain: _Chain, failure: Failure) -> ItemFailure:
-        if failure.blame is not Blame.TARGET:
-            self._health.remember(chain.key)
-        return ItemFailure(failure.error, retry_after=failure.retry_after)
 
     def _hold(self, failure: Failure) -> None:
         seconds = math.inf if failure.pauses else failure.retry_after or _HOLD_SECONDS
@@ -276,12 +270,19 @@ def _target_error(failure: Failure, retry_after: float | None) -> TargetError:
     return TargetError(failure.error, retry_after=retry_after, pauses=failure.pauses)
 
 
-def _not_tried(chain: _Chain) -> ItemFailure:
+def _item_failure(failure: Failure) -> ItemFailure:
+    return ItemFailure(failure.error, retry_after=failure.retry_after)
+
+
+def _why_not_tried(chain: _Chain) -> ItemFailure | None:
+    """Why the next item of a chain was not tried; None where the whole target is to wait."""
     failure = chain.run.failure
     if failure is None:
         chain.task.result()  # raises what went wrong
         message = "an item is neither delivered nor tried"
         raise RuntimeError(message)
+    if chain.run.finds_down:
+        return None
     return ItemFailure(f"not tried, since {failure.error}", retry_after=failure.retry_after)
 
 
