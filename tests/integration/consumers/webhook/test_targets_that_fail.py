@@ -189,6 +189,39 @@ def test_a_target_that_has_worked_counts_as_down_when_a_second_object_fails() ->
     asyncio.run(run())
 
 
+def test_a_new_process_knows_that_the_target_failed_before() -> None:
+    async def run() -> None:
+        async with receiving(always(500)) as receiver:
+            async with sink_to(receiver.url, position=WORKED) as sink:
+                assert seqs((await sink.deliver(batch(event(1)))).failed) == [1]
+                stored = sink.position()
+            assert stored == {"has_worked": True, "unclear_failures": 1}
+            for _ in range(2):
+                async with sink_to(receiver.url, position=stored) as sink:
+                    with pytest.raises(TargetError, match="500"):
+                        await sink.deliver(batch(event(2)))
+            receiver.answer = accept
+            async with sink_to(receiver.url, position=stored) as sink:
+                assert await sink.deliver(batch(event(2))) == Outcome()
+                assert sink.position() == WORKED
+
+    asyncio.run(run())
+
+
+def test_many_objects_that_fail_again_stop_no_others() -> None:
+    """Else what is delivered once more would hold up what is new for ever."""
+
+    async def run() -> None:
+        async with receiving(always(500)) as receiver, sink_to(receiver.url) as sink:
+            outcome = await sink.deliver(batch(*ITEMS, again=True))
+            assert seqs(outcome.failed) == list(range(1, 101))
+            assert len(receiver.received) < 30
+            receiver.answer = accept
+            assert await sink.deliver(batch(event(101))) == Outcome()
+
+    asyncio.run(run())
+
+
 def test_what_was_delivered_before_the_target_went_down_is_counted() -> None:
     async def run() -> None:
         answer = failing(lambda seq: seq > 40, 503)

@@ -22,6 +22,7 @@ SLOW_SECONDS = 60.0
 """First wait after what somebody has to repair."""
 
 _LONGEST_RETRY_AFTER = 86_400.0
+_LONGEST_ORIGIN = 300
 
 _THROTTLED = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 _MAYBE_ITEM = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY)
@@ -137,9 +138,10 @@ class Failures:
 
     def _redirection(self, headers: Mapping[str, str]) -> str:
         try:
-            return f", a redirect to {self._url.join(URL(headers['Location'])).origin()}"
+            place = str(self._url.join(URL(headers["Location"])).origin())
         except (KeyError, ValueError):
-            return ""
+            place = ""
+        return f", a redirect to {place}" if 0 < len(place) < _LONGEST_ORIGIN else ""
 
 
 def _judge(status: int) -> tuple[Blame, str]:

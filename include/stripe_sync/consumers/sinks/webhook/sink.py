@@ -54,6 +54,12 @@ class _Run:
     has_begun: asyncio.Event = field(default_factory=asyncio.Event)
     is_over: bool = False
 
+    def stop(self, failure: Failure) -> None:
+        """Try no more; of several reasons the one that is certain counts."""
+        if self.failure is None or (failure.blame is Blame.TARGET and not self.failure.pauses):
+            self.failure = failure
+        self.has_begun.set()
+
     @property
     def finds_down(self) -> bool:
         """Whether no item at all can be delivered now."""
@@ -206,8 +212,7 @@ class WebhookSink:
         self._health.failed(chain.key, failure.blame, again=run.is_again)
         likely_down = self._health.is_down and not (run.is_again or run.delivered)
         if failure.blame is Blame.TARGET or likely_down or self._health.is_hopeless:
-            run.failure = run.failure or failure
-            run.has_begun.set()
+            run.stop(failure)
             if run.is_over and run.finds_down:
                 self._hold(failure)
 
@@ -251,6 +256,8 @@ class WebhookSink:
         self._under_way[chain.key] = chain
 
     def _hold(self, failure: Failure) -> None:
+        if self._held is not None and self._held[0].pauses:
+            return
         seconds = math.inf if failure.pauses else failure.retry_after or _HOLD_SECONDS
         self._held = failure, self._clock.monotonic() + seconds
 
@@ -276,9 +283,10 @@ def _item_failure(failure: Failure) -> ItemFailure:
 
 def _why_not_tried(chain: _Chain) -> ItemFailure | None:
     """Why the next item of a chain was not tried; None where the whole target is to wait."""
+    if not chain.task.cancelled():
+        chain.task.result()  # raises what went wrong
     failure = chain.run.failure
     if failure is None:
-        chain.task.result()  # raises what went wrong
         message = "an item is neither delivered nor tried"
         raise RuntimeError(message)
     if chain.run.finds_down:
