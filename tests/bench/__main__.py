@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import backfill, collections, connect, live, mutation, query, streams
+from bench import backfill, collections, connect, deliver, live, mutation, query, streams
 from bench.environment import bench_environment
 from bench.measure import Measured, report
 
@@ -21,6 +21,7 @@ PARTS = {
     "mutation": mutation.measure,
     "query": query.measure,
     "streams": streams.measure,
+    "deliver": deliver.measure,
 }
 Part = StrEnum("Part", list(PARTS))
 RESULTS = Path(__file__).resolve().parents[2] / "build" / "bench.json"
