@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,7 @@ from integration.streams.conftest import Streams, customer, make_streams
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_sync.records.canonical_json import loads
 from stripe_sync.warehouse import Warehouse
+from warehouse_rows import rows
 
 
 @pytest.fixture
@@ -53,6 +55,52 @@ def test_pages_are_read_to_the_end_and_go_on(api: ApiServer, streams: Streams) -
     assert upstream_ids(get(api, f"/v1/records?limit=2{cursor}")["records"]) == ["cus_2"]
     (event,) = get(api, f"/v1/events?wait_for=1{cursor}")["events"]
     assert (event["event_type"], event["changes"]) == ("updated", {"name": None})
+
+
+def test_pages_beside_four_writers_have_every_change_once_and_in_order(
+    api: ApiServer, streams: Streams
+) -> None:
+    done = threading.Event()
+
+    def write(seed: int) -> None:
+        rng = random.Random(seed)
+        for when in range(20):
+            several = (customer(rng.randrange(40), n=rng.random(), when=when) for _ in range(3))
+            streams.write(*several, sync=rng.choice(["north", "south"]))
+
+    def follow(stream: str, seen: list[tuple[str, int]]) -> None:
+        cursor = ""
+        while True:
+            finished = done.is_set()
+            page = get(api, f"/v1/{stream}?limit=7&wait_for=50{cursor}")
+            seen += [(each["sync_id"], each["seq"]) for each in page[stream]]
+            cursor = f"&after_cursor={page['cursor']}"
+            if finished and not page[stream]:
+                return
+
+    events: list[tuple[str, int]] = []
+    records: list[tuple[str, int]] = []
+    readers = [
+        threading.Thread(target=follow, args=each)
+        for each in (("events", events), ("records", records))
+    ]
+    writers = [threading.Thread(target=write, args=(seed,)) for seed in range(4)]
+    for thread in [*readers, *writers]:
+        thread.start()
+    for thread in writers:
+        thread.join()
+    done.set()
+    for thread in readers:
+        thread.join()
+    written = rows(streams.url, "SELECT sync_id::text, seq FROM stripe_raw.events")
+    current = rows(streams.url, "SELECT sync_id::text, seq FROM stripe_raw.records")
+    for sync in ("north", "south"):
+        own = [seq for each, seq in events if each == str(streams.id(sync))]
+        assert own == sorted(own)
+    assert sorted(events) == sorted(written)
+    # A record may have been read at earlier places too.
+    assert set(records) >= set(current)
+    assert len(records) == len(set(records))
 
 
 def test_repeated_parameters_select_several(api: ApiServer, streams: Streams) -> None:
