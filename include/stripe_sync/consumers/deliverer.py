@@ -132,12 +132,13 @@ class Deliverer:
             delivered = self.delivered
             try:
                 await session.run(self._find_connection)
-            except (TargetError, ConfigurationError) as error:
+            except (LeaseLost, WarehouseError):
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a sink raises is its consumer's
                 if self.delivered > delivered or not failures:
                     failures, failing_since = 0, time.monotonic()
                 wrong = isinstance(error, ConfigurationError)
-                failure = TargetError(str(error)) if wrong else error
-                assert isinstance(failure, TargetError)  # noqa: S101 - the only other kind
+                failure = _failure(error)
                 age = time.monotonic() - failing_since
                 if gives_up is not None and age > gives_up.total_seconds():
                     message = f"{failure}; nothing was delivered for {gives_up}: paused"
@@ -268,8 +269,9 @@ class _Session:
             # Stored first: a target with a cursor of its own passes them with this batch, and if
             # this process dies then, they are not read again.
             await self._store(sink, self._cursor, 0, recovers=not self._deliverer.is_failing)
-        is_idle = not items and not len(self._pending) and not self._moved(end)
-        if not is_idle or self._deliverer.is_failing:
+        has_news = bool(free) or self._pending.in_flight or bool(self._moved(end))
+        # With nothing left to deliver, the consumer is no longer failing.
+        if has_news or (self._deliverer.is_failing and not len(self._pending)):
             await self._deliver(sink, free, end)
 
     def _patience(self) -> float:
@@ -331,6 +333,17 @@ class _Session:
         await self._deliverer.store(self._taken, batch)
         self._cursor = end
         self._stored |= moved
+
+
+def _failure(error: Exception) -> TargetError:
+    """An error as one of the target, whatever it is."""
+    if isinstance(error, TargetError):
+        return error
+    if isinstance(error, ConfigurationError):
+        return TargetError(str(error))
+    log.exception("The sink failed")
+    # Its text may have a secret of the connection.
+    return TargetError(f"unexpected {type(error).__name__}: the log of the delivery has it")
 
 
 def _pending_items(taken: TakenConsumer) -> list[PendingItem]:

@@ -160,6 +160,23 @@ def test_a_target_that_is_away_is_tried_again_and_nothing_is_lost(out: Running) 
     assert out.lines() == [("cus_1", 1), ("cus_2", 2), ("cus_3", 3)]
 
 
+def test_a_sink_that_fails_in_its_own_way_is_tried_again(out: Running) -> None:
+    tries = 0
+
+    def answer(batch: DeliveryBatch) -> Outcome:
+        nonlocal tries
+        tries += bool(batch.items)
+        return Outcome() if not batch.items or tries > 1 else Outcome(failed={1 // 0: None})  # type: ignore[dict-item]
+
+    FileSink.answer = staticmethod(answer)
+    out.streams.customers(1)
+    out.create()
+    out.start()
+    out.until(lambda: (out.consumer.last_error or "").startswith("unexpected ZeroDivisionError"))
+    out.until(lambda: out.consumer.delivered == 1 and out.consumer.status == "active")
+    out.stop()
+
+
 def test_one_object_that_fails_does_not_hold_up_the_others(out: Running) -> None:
     fails = True
 
