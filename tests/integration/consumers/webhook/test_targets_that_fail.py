@@ -212,10 +212,15 @@ def test_many_objects_that_fail_again_stop_no_others() -> None:
     """Else what is delivered once more would hold up what is new for ever."""
 
     async def run() -> None:
-        async with receiving(always(500)) as receiver, sink_to(receiver.url) as sink:
+        async with (
+            receiving(always(500)) as receiver,
+            sink_to(receiver.url, position=WORKED) as sink,
+        ):
             outcome = await sink.deliver(batch(*ITEMS, again=True))
             assert seqs(outcome.failed) == list(range(1, 101))
             assert len(receiver.received) < 30
+            # They are no sign that the target is down: it is one new object that fails.
+            assert seqs((await sink.deliver(batch(event(102)))).failed) == [102]
             receiver.answer = accept
             assert await sink.deliver(batch(event(101))) == Outcome()
 

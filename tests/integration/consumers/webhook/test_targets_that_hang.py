@@ -10,6 +10,7 @@ from aiohttp import web
 from integration.consumers.webhook.receiver import (
     Answer,
     Received,
+    Receiver,
     accept,
     batch,
     event,
@@ -33,6 +34,13 @@ def hanging(name: str = "", seconds: float = FOREVER) -> Answer:
         return web.Response()
 
     return answer
+
+
+async def nothing_goes_on(receiver: Receiver) -> None:
+    """Until the sender has left, which it does long before its time to wait is over."""
+    async with asyncio.timeout(10):
+        while any(receiver.open_now.values()):
+            await asyncio.sleep(0.01)
 
 
 def test_an_object_whose_request_hangs_holds_up_no_other() -> None:
@@ -62,6 +70,7 @@ def test_an_object_whose_request_hangs_holds_up_no_other() -> None:
                 await asyncio.sleep(0.01)
             assert outcome == Outcome(finished=frozenset({event(2).key}))
             assert await sink.deliver(batch(event(4, "slow"), again=True)) == Outcome()
+            assert sorted(receiver.seqs) == [1, 2, 3, 4, 5, 6]
             assert receiver.overlaps == []
 
     asyncio.run(run())
@@ -98,8 +107,7 @@ def test_a_target_that_hangs_for_all_is_asked_for_few_of_many_items() -> None:
                     await sink.deliver(batch(*(event(seq) for seq in range(1, 1_001))))
             # No more than two rounds: the failures of one may let others begin.
             assert len(receiver.received) <= 16
-            while any(receiver.open_now.values()):  # nothing of it goes on
-                await asyncio.sleep(0.01)
+            await nothing_goes_on(receiver)
             receiver.answer = accept
             assert await sink.deliver(batch(event(1))) == Outcome()
 
@@ -150,8 +158,7 @@ def test_closing_gives_up_what_is_under_way() -> None:
             async with sink_to(receiver.url) as sink:
                 outcome = await sink.deliver(batch(event(1), event(2)))
                 assert seqs(outcome.unfinished) == [1, 2]
-            while any(receiver.open_now.values()):
-                await asyncio.sleep(0.01)
+            await nothing_goes_on(receiver)
         await sink.close()
 
     asyncio.run(run())
@@ -166,8 +173,7 @@ def test_a_delivery_that_is_cancelled_leaves_nothing_behind() -> None:
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            while any(receiver.open_now.values()):
-                await asyncio.sleep(0.01)
+            await nothing_goes_on(receiver)
             assert len(receiver.received) == 16
             receiver.answer = accept
             assert await sink.deliver(batch(event(1))) == Outcome()
