@@ -183,6 +183,20 @@ def test_a_trigger_may_refuse_a_row(target: TargetDatabase) -> None:
     assert target.names() == ["cus_1", "cus_3"]
 
 
+def test_a_constraint_may_be_checked_at_the_commit(target: TargetDatabase) -> None:
+    target.deliver()
+    target.sql("CREATE TABLE teams (number int PRIMARY KEY)")
+    target.sql("INSERT INTO teams VALUES (1), (3)")
+    target.sql(
+        """ALTER TABLE stripe.records
+        ADD COLUMN team int GENERATED ALWAYS AS ((payload->>'n')::int) STORED
+        REFERENCES teams DEFERRABLE INITIALLY DEFERRED"""
+    )
+    done = target.deliver(batch(record(1), record(2), record(3)), epoch=2)
+    assert list(done.outcomes[0].failed) == [(SYNC, 2)]
+    assert target.names() == ["cus_1", "cus_3"]
+
+
 def test_a_table_that_refuses_every_row_makes_no_dead_letters(target: TargetDatabase) -> None:
     target.deliver()
     target.sql("ALTER TABLE stripe.records ADD CHECK (false)")

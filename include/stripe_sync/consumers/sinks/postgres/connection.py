@@ -37,7 +37,7 @@ _REMEDIES = {
     "55P03": "somebody has locked the table for more than 5 s; end that transaction",
     "57014": "a statement took more than 60 s; look for slow triggers, locks and a busy disk",
 }
-_CHANGED = "42"
+_CHANGED = ("42P01", "42703", "42804")  # a table, a column, a type
 _POOLER_REFUSES = "unsupported startup parameter"
 
 
@@ -147,6 +147,6 @@ def _message(place: str, error: psycopg.Error, state: str) -> str:
             " port, database, user and password of the connection"
         )
     remedy = _REMEDIES.get(state)
-    if remedy is None and state.startswith(_CHANGED):
+    if state in _CHANGED:
         remedy = "its tables have changed; the next try names what is missing"
     return f"PostgreSQL at {place} refused: {cause}" + (f"; {remedy}" if remedy else "")

@@ -13,7 +13,8 @@ from stripe_sync.consumers.sink import TargetError
 from stripe_sync.consumers.sinks.postgres.table import Table, Target
 
 _SERVER = """
-SELECT current_user, current_database(), current_setting('server_encoding'),
+SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),
+    current_user, current_database(),
     current_setting('transaction_read_only')::boolean,
     has_database_privilege(current_database(), 'CREATE')
 """
@@ -44,6 +45,7 @@ GROUP BY i.indexrelid, i.indnkeyatts HAVING count(*) = i.indnkeyatts
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('stripe_sync'), hashtext(%s))"
 
 _TABLE_KINDS = ("r", "p")
+_OLDEST = 12_00_00
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,11 @@ class _Preparation:
         return self._target.rows in missing
 
     async def _check_server(self) -> None:
-        ((self._role, self._database, encoding, read_only, may_create),) = await self._rows(_SERVER)
-        self._may_create_schema = may_create
+        (row,) = await self._rows(_SERVER)
+        version, encoding, self._role, self._database, read_only, self._may_create_schema = row
+        if version < _OLDEST:
+            message = f"its version is {version // 10_000}: it must be {_OLDEST // 10_000} or newer"
+            raise self._error(message)
         if read_only:
             message = "it is a read replica, or read-only: let the connection name the primary"
             raise self._error(message)

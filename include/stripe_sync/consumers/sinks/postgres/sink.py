@@ -55,6 +55,7 @@ WHERE consumer = %s AND table_name = %s AND epoch = %s AND last_batch = %s
 """
 
 _Row = tuple[ItemKey, bytes]
+_Failed = dict[ItemKey, ItemFailure]
 
 
 class PostgresSink:
@@ -113,22 +114,13 @@ class PostgresSink:
             message = f"the connection to PostgreSQL at {self._place} was lost"
             raise TargetError(message)
         try:
-            try:
-                async with transaction(connection, self._arguments):
-                    await self._write(connection, rows)
-                    batch_id = await self._commit(connection, batch, failed)
-            except RowRefused:
-                async with transaction(connection, self._arguments):
-                    # A column that somebody has added must not make dead letters of all rows.
-                    await prepare(connection, self._target, self._place)
-                    failed |= await self._write_each(connection, rows)
-                    batch_id = await self._commit(connection, batch, failed)
+            batch_id, refused = await self._in_one_transaction(connection, batch, rows, failed)
         except BaseException:
             # Whether it was committed is found out by ``open``.
             await self.close()
             raise
         self._last_batch = batch_id
-        return Outcome(failed=failed)
+        return Outcome(failed=failed | refused)
 
     def position(self) -> JsonObject | None:
         """See ``Sink``."""
@@ -165,9 +157,35 @@ class PostgresSink:
         self._last_batch = taken[0]
         return cursor
 
-    def _rows(self, batch: DeliveryBatch) -> tuple[list[_Row], dict[ItemKey, ItemFailure]]:
+    async def _in_one_transaction(
+        self,
+        connection: psycopg.AsyncConnection[Any],
+        batch: DeliveryBatch,
+        rows: Sequence[_Row],
+        failed: _Failed,
+    ) -> tuple[UUID, _Failed]:
+        """Write a batch; returns its id, and the rows that the target refuses."""
+        try:
+            async with transaction(connection, self._arguments):
+                await self._write(connection, rows)
+                return await self._commit(connection, batch, failed), {}
+        except RowRefused as error:
+            reason = str(error)
+        try:
+            async with transaction(connection, self._arguments):
+                # A column that somebody has added must not make dead letters of all rows, nor a
+                # deferred constraint fail at the commit.
+                await prepare(connection, self._target, self._place)
+                await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+                refused = await self._write_each(connection, rows)
+                return await self._commit(connection, batch, failed | refused), refused
+        except RowRefused:
+            message = f"PostgreSQL at {self._place} takes no batch: {reason}"
+            raise TargetError(message) from None
+
+    def _rows(self, batch: DeliveryBatch) -> tuple[list[_Row], _Failed]:
         rows: list[_Row] = []
-        failed = {}
+        failed: _Failed = {}
         for item in batch.items:
             try:
                 rows.append((item.key, row_of(self._target, item)))
@@ -182,9 +200,9 @@ class PostgresSink:
 
     async def _write_each(
         self, connection: psycopg.AsyncConnection[Any], rows: Sequence[_Row]
-    ) -> dict[ItemKey, ItemFailure]:
+    ) -> _Failed:
         """Write the rows that the target takes, halving what it refuses; returns the others."""
-        failed: dict[ItemKey, ItemFailure] = {}
+        failed: _Failed = {}
         todo = [rows]
         while todo:
             part = todo.pop()
@@ -210,7 +228,7 @@ class PostgresSink:
         self,
         connection: psycopg.AsyncConnection[Any],
         batch: DeliveryBatch,
-        failed: Mapping[ItemKey, ItemFailure],
+        failed: _Failed,
     ) -> UUID:
         """Move the cursor in the transaction of the rows.
 
