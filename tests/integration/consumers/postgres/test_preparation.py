@@ -227,6 +227,13 @@ def test_a_database_that_is_missing_is_named_without_the_password(guest: TargetD
     assert SECRET not in repr(connection)
 
 
+def test_the_host_may_be_an_extra(target: TargetDatabase) -> None:
+    connection = target.connection(host=target.connection().host, sslmode="prefer", cursor="dict")
+    sink = target.sink(connection=replace(connection, host=None))
+    target.deliver(batch(record(1)), sink=sink)
+    assert target.names() == ["cus_1"]
+
+
 def test_what_is_no_connection_to_postgresql_is_refused(target: TargetDatabase) -> None:
     with pytest.raises(ConfigurationError, match="has type 'kafka', not 'postgres'"):
         target.sink(connection=replace(target.connection(), type="kafka"))

@@ -54,7 +54,6 @@ def connect_arguments(connection: TargetConnection | None) -> dict[str, Any]:
         message = f"connection {connection.id!r} has type {connection.type!r}, not 'postgres'"
         raise ConfigurationError(message, param="connection_id")
     fields: Mapping[str, Any] = {
-        **connection.extra,
         "user": connection.login,
         "password": connection.password,
         "host": connection.host,
@@ -63,7 +62,7 @@ def connect_arguments(connection: TargetConnection | None) -> dict[str, Any]:
     }
     given = {
         name: str(int(value)) if isinstance(value, bool) else str(value)
-        for name, value in fields.items()
+        for name, value in (*connection.extra.items(), *fields.items())
         if name != _CURSOR_EXTRA and value not in (None, "")
     }
     try:
