@@ -22,6 +22,7 @@ RANDOM = (
     "sync/test_lake_follower",
     "mutations/test_mutations_interrupted",
     "mutations/test_mutations_and_polling",
+    "consumers/kafka/test_delivery_killed",
 )
 COUNTS = (
     "STRIPE_SYNC_TEST_SEEDS",

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+import psycopg
+import pytest
+
 from forked import processes
 from integration.consumers.kafka.conftest import Topics
 from integration.consumers.kafka.delivering_process import deliver_to_kafka
 from integration.streams.conftest import Streams
-from kafka_broker import ReadMessage
+from kafka_broker import KafkaBroker
 from stripe_sync import create_consumer
 from warehouse_rows import execute, rows
 
@@ -26,7 +30,6 @@ PATIENCE = 60.0
 CURSOR = "SELECT coalesce(max(seq), 0) FROM stripe_sync.consumer_cursors WHERE consumer = 'orders'"
 LAST = "SELECT coalesce(max(seq), 0) FROM stripe_raw.events"
 EPOCH = "SELECT epoch FROM stripe_sync.consumers"
-# The owner is dead; it would be waited for, for 15 seconds.
 EXPIRE = "UPDATE stripe_sync.consumers SET lease_until = now() - interval '1 s'"
 
 
@@ -59,32 +62,64 @@ class Delivery:
     def interrupt(self, process: Any) -> int:
         """Kill it at a random point, while the broker is fast or while it stands still."""
         if self._rng.random() < 0.9:  # else while it finds out what the topics have
-            self.until(lambda: self.one(CURSOR) == self.one(LAST))
+            self.until_delivered()
         self.write(self._rng.randint(1, 10))
         # Uniformly over the time that a batch takes, from the commit of its items to its own.
         time.sleep(self._rng.uniform(0, 0.03))
+        broker = self._topics.broker
+        assert isinstance(broker, KafkaBroker)
         if is_frozen := self._rng.random() < 0.5:
-            self._topics.broker.freeze()
+            broker.freeze()
             self.write(1)
             time.sleep(self._rng.uniform(0, 0.1))
         process.kill()
         process.join(PATIENCE)
         if is_frozen:
-            self._topics.broker.thaw()
-        return self.ahead()
-
-    def ahead(self) -> int:
-        """Number of messages that the topic has beyond the stored cursor."""
+            broker.thaw()
         cursor = self.one(CURSOR)
-        execute(self._streams.url, EXPIRE)
+        self.expire()
         return sum(message.seq > cursor for message in self._topics.read())
 
     def finish(self) -> None:
         process = self.start()
-        self.until(lambda: self.one(CURSOR) == self.one(LAST))
+        self.until_delivered()
         process.kill()
         process.join(PATIENCE)
+        self.expire()
+
+    def check(self) -> tuple[int, int]:
+        """Check that the topic has everything in order; numbers of messages and of repetitions."""
+        read = self._topics.read()
+        seen: dict[str, dict[str, int]] = defaultdict(dict)
+        for message in read:
+            seen[message.key].setdefault(message.id, message.seq)
+        for positions in seen.values():
+            assert list(positions.values()) == sorted(positions.values())
+        once = {id_ for ids in seen.values() for id_ in ids}
+        stored = rows(self._streams.url, "SELECT id::text FROM stripe_raw.events")
+        assert once == {id_ for (id_,) in stored}
+        return len(read), len(read) - len(once)
+
+    def expire(self) -> None:
+        """Nobody has the lease: its owner is dead, or stands still, and would be waited for."""
         execute(self._streams.url, EXPIRE)
+
+    def stop(self, process: Any) -> None:
+        """Let it stand still, at a point where it holds no lock of the warehouse."""
+        while True:
+            os.kill(process.pid, signal.SIGSTOP)
+            try:
+                with psycopg.connect(
+                    self._streams.url, options="-c lock_timeout=200"
+                ) as connection:
+                    connection.execute(EXPIRE)
+            except psycopg.errors.LockNotAvailable:
+                os.kill(process.pid, signal.SIGCONT)
+            else:
+                return
+
+    def until_delivered(self) -> None:
+        self.until(lambda: self.one(CURSOR) == self.one(LAST))
 
     def until(self, condition: Callable[[], bool]) -> None:
         end = time.monotonic() + PATIENCE
@@ -93,9 +128,9 @@ class Delivery:
             time.sleep(0.01)
 
 
-def test_a_killed_process_loses_nothing_and_what_the_topic_has_is_not_sent_again(
-    streams: Streams, topics: Topics
-) -> None:
+@pytest.fixture
+def delivery(streams: Streams, topics: Topics) -> Delivery:
+    """A consumer that has had a first batch."""
     create_consumer(
         streams.url,
         "orders",
@@ -104,30 +139,40 @@ def test_a_killed_process_loses_nothing_and_what_the_topic_has_is_not_sent_again
         connection_id="kafka_default",
         settings={"topic": topics.name("{collection}"), "partitions": 3},
     )
-    rng = random.Random(16)
-    delivery = Delivery(streams, topics, rng)
+    delivery = Delivery(streams, topics, random.Random(16))
     delivery.write(3)
     delivery.finish()
+    return delivery
+
+
+def test_a_killed_process_loses_nothing_and_what_the_topic_has_is_not_sent_again(
+    delivery: Delivery,
+) -> None:
     ahead = 0
     for _ in range(KILLS):
         process = delivery.start()
         ahead += delivery.interrupt(process)
     delivery.finish()
-    read = topics.read()
-    once = check_order(read)
-    stored = rows(streams.url, "SELECT id::text FROM stripe_raw.events")
-    assert once == {id_ for (id_,) in stored}
-    doubles = len(read) - len(once)
-    print(f"{KILLS} kills, {len(read)} messages, {ahead} beyond the cursor, {doubles} doubles")
+    messages, doubles = delivery.check()
+    print(f"{KILLS} kills, {messages} messages, {ahead} beyond the cursor, {doubles} doubles")
     assert doubles == 0
     assert ahead or KILLS < 20  # else nothing was to be skipped
 
 
-def check_order(read: list[ReadMessage]) -> set[str]:
-    """Check the order of each key without repetitions; returns all ids."""
-    seen: dict[str, dict[str, int]] = defaultdict(dict)
-    for message in read:
-        seen[message.key].setdefault(message.id, message.seq)
-    for positions in seen.values():
-        assert list(positions.values()) == sorted(positions.values())
-    return {id_ for ids in seen.values() for id_ in ids}
+def test_a_process_that_stood_still_and_lost_its_lease_leaves_no_gap(delivery: Delivery) -> None:
+    for _ in range(2):
+        old = delivery.start()
+        delivery.until_delivered()
+        delivery.write(5)
+        delivery.stop(old)
+        new = delivery.start()
+        delivery.until_delivered()
+        os.kill(old.pid, signal.SIGCONT)
+        delivery.write(5)
+        delivery.until_delivered()
+        for process in (old, new):
+            process.kill()
+            process.join(PATIENCE)
+        delivery.expire()
+    delivery.finish()
+    delivery.check()

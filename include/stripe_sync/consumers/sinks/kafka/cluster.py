@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from stripe_sync.consumers.sink import TargetError
@@ -55,11 +56,16 @@ class Cluster:
     Args:
         settings: Settings of the clients.
         patience: Seconds to wait for an answer.
+
+    Attributes:
+        stop: Set by another thread: a call that waits ends soon.
+        reported: The error that a client reported last.
     """
 
     def __init__(self, settings: ClientSettings, patience: float) -> None:
         self.settings = settings
         self.patience = patience
+        self.stop = Event()
         self.reported: KafkaError | None = None
         self._admin: AdminClient | None = None
 
@@ -101,8 +107,19 @@ class Cluster:
                 return self.admin.list_topics(timeout=_SLICE_SECONDS)
             except KafkaException as error:
                 self.admin.poll(0)
+                self.check_stop()
                 if self.is_hopeless or time.monotonic() >= until:
                     raise self.failure(error.args[0]) from None
+
+    def check_stop(self) -> None:
+        """End a call that is no longer wanted.
+
+        Raises:
+            TargetError: It is not.
+        """
+        if self.stop.is_set():
+            message = "the delivery was stopped"
+            raise TargetError(message)
 
     @property
     def is_hopeless(self) -> bool:

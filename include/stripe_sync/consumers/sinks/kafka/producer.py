@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from threading import Event
 from typing import TYPE_CHECKING
 
 from stripe_sync.consumers.sink import TargetError
@@ -59,12 +58,10 @@ class BatchProducer:
 
     Args:
         cluster: Where to.
-        stop: Set by another thread where a call is to end soon.
     """
 
-    def __init__(self, cluster: Cluster, stop: Event) -> None:
+    def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._stop = stop
         self._producer: Producer | None = None
         self._batch_bytes = MAX_BATCH_BYTES
 
@@ -172,7 +169,7 @@ class BatchProducer:
     def _produce(self, producer: Producer, run: _Run, sent: Sent) -> None:
         from confluent_kafka import KafkaException
 
-        progress = _Progress(self._cluster, self._stop)
+        progress = _Progress(self._cluster)
         for index, message in enumerate(run.messages):
             on_delivery = partial(_answered, run, sent, index)
             while True:
@@ -194,7 +191,7 @@ class BatchProducer:
                     break
 
     def _flush(self, producer: Producer, run: _Run) -> None:
-        progress = _Progress(self._cluster, self._stop)
+        progress = _Progress(self._cluster)
         while producer.flush(_FLUSH_SECONDS) and not run.failed:
             progress.check(run.answers)
         if run.answers < len(run.messages) and not run.failed:
@@ -205,18 +202,15 @@ class BatchProducer:
 class _Progress:
     """Ends a wait in which nothing happens."""
 
-    def __init__(self, cluster: Cluster, stop: Event) -> None:
+    def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._stop = stop
         self._answers = -1
         self._since = time.monotonic()
 
     def check(self, answers: int) -> None:
         if answers != self._answers:
             self._answers, self._since = answers, time.monotonic()
-        if self._stop.is_set():
-            message = "the delivery was stopped"
-            raise TargetError(message)
+        self._cluster.check_stop()
         waited = time.monotonic() - self._since
         if waited > self._cluster.patience or self._cluster.is_hopeless:
             message = f"no message was acknowledged within {self._cluster.patience:g} s"

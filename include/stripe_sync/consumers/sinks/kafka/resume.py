@@ -215,6 +215,7 @@ class _Tail:
     def messages(self) -> Iterable[KafkaMessage]:
         now = progress = began = time.monotonic()
         while self._open:
+            self._cluster.check_stop()
             message = self._consumer.poll(_POLL_SECONDS)
             now = time.monotonic()
             if message is None:

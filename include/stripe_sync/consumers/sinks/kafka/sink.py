@@ -7,7 +7,6 @@ import contextlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Event
 from typing import ClassVar, ParamSpec, Self, TypeVar, cast
 
 from stripe_sync.consumers.sink import (
@@ -122,7 +121,7 @@ class KafkaSink:
         self._writer = self._thread = None
         if writer is None or thread is None:
             return
-        writer.stop.set()
+        writer.stop()
         loop = asyncio.get_running_loop()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(loop.run_in_executor(thread, writer.close), _CLOSE_SECONDS)
@@ -146,12 +145,11 @@ class _Writer:
     """One connection to the topics, from opening to the first error. Its calls block."""
 
     def __init__(self, cluster: Cluster, settings: KafkaSettings, context: SinkContext) -> None:
-        self.stop = Event()
         self._cluster = cluster
         self._settings = settings
         self._selection = context.selection
         self._topics = Topics(cluster, settings, context.selection.stream)
-        self._producer = BatchProducer(cluster, self.stop)
+        self._producer = BatchProducer(cluster)
         self._position = Position(settings.topic)
         self._known = KnownItems()
         self._ahead: Offsets = {}  # next offsets that are not in the position yet
@@ -190,6 +188,10 @@ class _Writer:
             for message in sent.refused
         }
         return self._position.json(), Outcome(failed=failed)
+
+    def stop(self) -> None:
+        """Called in another thread: end what waits."""
+        self._cluster.stop.set()
 
     def close(self) -> None:
         """Let go of the cluster."""

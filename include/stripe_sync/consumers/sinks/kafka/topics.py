@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from confluent_kafka import KafkaError
 
 _ANSWER_SECONDS = 0.1
+_CREATE_SECONDS = 10.0
 _DESCRIBE_SECONDS = 5.0  # some servers that speak Kafka's protocol never answer; it is no need
 
 Result = TypeVar("Result")
@@ -116,9 +117,9 @@ class Topics:
             )
             for name in sorted(names)
         ]
-        patience = self._cluster.patience
+        seconds = min(self._cluster.patience, _CREATE_SECONDS)
         futures = self._cluster.admin.create_topics(
-            new, operation_timeout=patience, request_timeout=patience
+            new, operation_timeout=seconds, request_timeout=seconds
         )
         for name, future in futures.items():
             error = self._error_of(future)
