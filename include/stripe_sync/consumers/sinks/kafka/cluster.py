@@ -67,6 +67,7 @@ class Cluster:
         self.patience = patience
         self.stop = Event()
         self.reported: KafkaError | None = None
+        self._is_down = False
         self._admin: AdminClient | None = None
 
     @property
@@ -100,7 +101,7 @@ class Cluster:
         """
         from confluent_kafka import KafkaException
 
-        self.reported = None
+        self.reported, self._is_down = None, False
         until = time.monotonic() + min(self.patience, _CONNECT_SECONDS)
         while True:
             try:
@@ -108,7 +109,7 @@ class Cluster:
             except KafkaException as error:
                 self.admin.poll(0)
                 self.check_stop()
-                if self.is_hopeless or time.monotonic() >= until:
+                if self._is_down or self.is_hopeless or time.monotonic() >= until:
                     raise self.failure(error.args[0]) from None
 
     def check_stop(self) -> None:
@@ -156,6 +157,7 @@ class Cluster:
 
     def _report(self, error: KafkaError) -> None:
         """Called by a client in one of the calls above or below."""
-        worse = self.reported is None or self.reported.name() not in _CAUSES
-        if worse and error.name() != "_ALL_BROKERS_DOWN":
+        if error.name() == "_ALL_BROKERS_DOWN":
+            self._is_down = True
+        elif not self.is_hopeless:
             self.reported = error
