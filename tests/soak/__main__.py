@@ -22,6 +22,9 @@ RANDOM = (
     "sync/test_lake_follower",
     "mutations/test_mutations_interrupted",
     "mutations/test_mutations_and_polling",
+    "consumers/pull/test_killed",
+    "consumers/webhook/test_delivery",
+    "consumers/postgres/test_killed",
     "consumers/kafka/test_delivery_killed",
 )
 COUNTS = (
@@ -42,6 +45,7 @@ def main(
         command = [sys.executable, "-m", "pytest", "-q", "-n", "2"]
         command += [f"tests/integration/{name}.py" for name in RANDOM]
         command += ["tests/e2e/test_restart.py", "tests/unit/lake/test_readers.py"]
+        command += ["tests/dags/test_fuzz_api.py", "tests/dags/test_pull_api.py"]
         environment = os.environ | {name: str(seeds) for name in COUNTS}
         environment["STRIPE_SYNC_TEST_ROAD"] = "whole"
         scenarios = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
