@@ -87,19 +87,26 @@ class StreamHub:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def wait(self, selection: Selection, page: StreamPage, seconds: float) -> None:
+    async def wait(self, selection: Selection, page: StreamPage, seconds: float) -> bool:
         """Wait until there may be something to read after a page, for so long at most.
 
         Args:
             selection: What the reader reads.
             page: What it has read last.
             seconds: Longest time.
+
+        Returns:
+            Whether the streams have moved on, also by what the reader has not selected.
         """
-        positions = page.cursor.positions
-        if any(self._ends.get(sync, 0) > positions[sync] for sync in page.syncs):
-            return
+        if self._is_behind(page):
+            return True
         syncs = page.syncs if selection.names_syncs else None
-        await self._sleep(_Waiter(syncs, selection.matches), seconds)
+        woken = await self._sleep(_Waiter(syncs, selection.matches), seconds)
+        return woken or self._is_behind(page)
+
+    def _is_behind(self, page: StreamPage) -> bool:
+        positions = page.cursor.positions
+        return any(self._ends.get(sync, 0) > positions[sync] for sync in page.syncs)
 
     async def wait_for(self, sync: UUID, seq: int, seconds: float) -> bool:
         """Wait until a sync's stream has a position; returns whether it has."""
@@ -111,9 +118,10 @@ class StreamHub:
             await self._sleep(_Waiter(frozenset({sync}), None), until - loop.time())
         return True
 
-    async def _sleep(self, waiter: _Waiter, seconds: float) -> None:
+    async def _sleep(self, waiter: _Waiter, seconds: float) -> bool:
+        """Whether it was woken."""
         if self.is_closed:
-            return
+            return False
         self._waiters.add(waiter)
         try:
             await asyncio.wait_for(waiter.woken.wait(), seconds)
@@ -121,6 +129,7 @@ class StreamHub:
             pass
         finally:
             self._waiters.discard(waiter)
+        return waiter.woken.is_set()
 
     async def _run(self) -> None:
         wait = _TICK_SECONDS

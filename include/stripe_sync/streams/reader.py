@@ -137,6 +137,14 @@ class StreamReader:
         """
         return await self._run(find_items(stream, keys))
 
+    async def wait(self, selection: Selection, page: StreamPage, seconds: float) -> bool:
+        """Wait for something after a page, for so long at most.
+
+        Returns:
+            Whether the streams have moved on, also by what is not selected.
+        """
+        return await self._hub.wait(selection, page, seconds)
+
     async def start(self, selection: Selection, start: str) -> StreamCursor:
         """The cursor of a reader that begins there.
 
@@ -207,21 +215,31 @@ class StreamReader:
             task.exception()  # retrieved here as well: all who asked may be gone
 
     async def _run(self, queries: Queries[Result]) -> Result:
-        rows: Sequence[Row] | None = None
-        async with self._connection() as connection:
-            while True:
-                try:
-                    query, values = queries.send(rows)  # type: ignore[arg-type]
-                except StopIteration as done:
-                    result: Result = done.value
-                    return result
-                rows = await (await connection.execute(query, values)).fetchall()
+        async with self.connection() as connection:
+            return await run_queries(connection, queries)
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    async def connection(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        """One of the four connections, in autocommit mode, for a short time.
+
+        Raises:
+            WarehouseError: The warehouse cannot be reached, or refuses a statement of the block.
+        """
         with explain(self._address):
             async with self._pool.connection() as connection:
                 yield connection
+
+
+async def run_queries(connection: psycopg.AsyncConnection[Any], queries: Queries[Result]) -> Result:
+    """Run queries one after the other."""
+    rows: Sequence[Row] | None = None
+    while True:
+        try:
+            query, values = queries.send(rows)  # type: ignore[arg-type]
+        except StopIteration as done:
+            result: Result = done.value
+            return result
+        rows = await (await connection.execute(query, values)).fetchall()
 
 
 async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
