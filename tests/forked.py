@@ -14,6 +14,7 @@ processes.set_forkserver_preload(
         "pyarrow.parquet",
         "pytest",
         "stripe_sandbox.server",
+        "stripe_sync.consumers.pull.queue",
         "stripe_sync.mutations.mutator",
         "stripe_sync.sync.maintain",
         "stripe_sync.sync.poll.supervisor",

@@ -134,6 +134,8 @@ if TYPE_CHECKING:
         resume_consumer,
         update_consumer,
     )
+    from stripe_sync.consumers.pull.queue import Acknowledged, PullQueue
+    from stripe_sync.consumers.pull.take import PullBatch, PullInfo, PullItem
     from stripe_sync.consumers.sink import FindConnection, TargetConnection
     from stripe_sync.consumers.supervisor import DeliveryReport, deliver
     from stripe_sync.dbt_runner import dbt_command, dbt_environment
@@ -207,6 +209,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccountDisconnected",
+    "Acknowledged",
     "ApplyPlan",
     "Approval",
     "AuthenticationError",
@@ -270,6 +273,10 @@ __all__ = [
     "Progress",
     "ProxyAnswer",
     "ProxyRequest",
+    "PullBatch",
+    "PullInfo",
+    "PullItem",
+    "PullQueue",
     "RateLimited",
     "ReconcileReport",
     "RecordNotFound",
@@ -482,6 +489,8 @@ _MODULES = {
         "plan_consumers",
         "read_consumer_file",
     ),
+    "consumers.pull.queue": ("Acknowledged", "PullQueue"),
+    "consumers.pull.take": ("PullBatch", "PullInfo", "PullItem"),
     "consumers.management": (
         "create_consumer",
         "dead_letters",
