@@ -62,7 +62,7 @@ generate: install ## Generate typed views and field lists from the Stripe SDK an
 docs: install ## Build the data docs into dbt/target
 	@$(BIN)/stripe-stack docs
 
-bench: install ## Measure speed (ONLY=backfill, collections, live, connect, mutation, query, streams or deliver); writes build/bench.json
+bench: install ## Measure speed (ONLY=backfill, collections, live, connect, mutation, pull, query, streams or deliver); writes build/bench.json
 	@PYTHONPATH=tests $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
 
 soak: install ## Run 200 random scenarios and a busy hour (SEEDS=…, MINUTES=…); writes build/soak.json

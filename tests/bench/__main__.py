@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import backfill, collections, connect, deliver, live, mutation, query, streams
+from bench import backfill, collections, connect, deliver, live, mutation, pull, query, streams
 from bench.environment import bench_environment
 from bench.measure import Measured, report
 
@@ -19,6 +19,7 @@ PARTS = {
     "live": live.measure,
     "connect": connect.measure,
     "mutation": mutation.measure,
+    "pull": pull.measure,
     "query": query.measure,
     "streams": streams.measure,
     "deliver": deliver.measure,
