@@ -16,6 +16,8 @@ from stripe_sync import (
     AccountDisconnected,
     AuthenticationError,
     ConfigurationError,
+    ConsumerConflict,
+    ConsumerNotFound,
     IdempotencyConflict,
     InvalidRequest,
     LakeError,
@@ -43,7 +45,9 @@ _SERVER_ERROR, _TOO_MANY = 500, 429
 _STATUS: Sequence[tuple[type[Exception], int, str]] = (
     (SyncNotFound, 404, "resource_missing"),
     (RecordNotFound, 404, "resource_missing"),
+    (ConsumerNotFound, 404, "resource_missing"),
     (SyncConflict, 409, "sync_conflict"),
+    (ConsumerConflict, 409, "consumer_conflict"),
     (ConfigurationError, 400, "parameter_invalid"),
     (SyncBusy, 409, "sync_busy"),
     (WarehouseError, 503, "warehouse_unavailable"),
@@ -60,7 +64,7 @@ _STATUS: Sequence[tuple[type[Exception], int, str]] = (
     (StripeError, 502, "stripe_unavailable"),
     (AirflowNotFoundException, 503, "connection_missing"),
 )
-_PARAMS = {"collections": "collection_ids"}
+_PARAMS = {"collections": "collection_ids", "consumer": "consumer_id"}
 """Names of parameters here, where they have another name in Python."""
 
 _HTTP_CODES = {
@@ -158,6 +162,6 @@ def _validation_error(error: RequestValidationError) -> ApiError:
     if kind == "json_invalid":
         where = []
     param = ".".join(where)[:_LONGEST_NAME] or None
-    message = _BODY_TEXTS.get(kind) or str(first["msg"])
+    message = _BODY_TEXTS.get(kind) or str(first["msg"]).removeprefix("Value error, ")
     text = f"{param}: {message}" if param else message
     return ApiError(400, _BODY_CODES.get(kind, "parameter_invalid"), text, param=param)

@@ -6,12 +6,12 @@ import base64
 import binascii
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import HTTPException, Request, Response
 from fastapi.dependencies.utils import get_flat_dependant
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 from starlette.types import Message, Receive
 
 from stripe_airflow.api.errors import ApiError, answer
@@ -22,11 +22,51 @@ Item = TypeVar("Item")
 MAX_BODY_BYTES = 1 << 20
 """Longest body of a request."""
 
+_MOST_DIGITS = 18
+_DEEPEST = 20
+_LARGEST = 1 << 63
+
 
 class Strict(BaseModel):
     """A body without unknown names."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+def storable(value: Any) -> Any:
+    """The same value.
+
+    Raises:
+        ValueError: It cannot be stored: it has a NUL, half of a character (an unpaired
+            surrogate) or a number of more than 64 bits, or is nested too deeply.
+    """
+    _check_storable(value, 0)
+    return value
+
+
+StorableValues = Annotated[dict[str, Any], BeforeValidator(storable)]
+StorableText = Annotated[str, BeforeValidator(storable)]
+
+
+def _check_storable(value: Any, depth: int) -> None:
+    if depth > _DEEPEST:
+        message = f"it is nested deeper than {_DEEPEST} levels"
+        raise ValueError(message)
+    if isinstance(value, str):
+        if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
+            message = "a text has a character that cannot be stored (NUL or an unpaired surrogate)"
+            raise ValueError(message)
+    elif isinstance(value, int):
+        if not -_LARGEST <= value < _LARGEST:
+            message = "a number has more than 64 bits"
+            raise ValueError(message)
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            _check_storable(name, depth + 1)
+            _check_storable(each, depth + 1)
+    elif isinstance(value, list):
+        for each in value:
+            _check_storable(each, depth + 1)
 
 
 class Route(APIRoute):
@@ -46,6 +86,7 @@ class Route(APIRoute):
                     await authenticate(request)
                 if not self.takes_any_query:
                     _check_query(request, known)
+                _check_length(request)
                 return await handler(Request(request.scope, _limited(request.receive)))
             except Exception as error:  # noqa: BLE001 - an unknown one is logged by answer
                 return answer(error)
@@ -68,11 +109,26 @@ def _limited(receive: Receive) -> Receive:
         message = await receive()
         received += len(message.get("body") or b"")
         if received > MAX_BODY_BYTES:
-            # Of this class, because FastAPI makes a 400 of others.
-            raise HTTPException(413, "the body is longer than 1 MiB: send it in parts")
+            raise _too_long()
         return message
 
     return limited
+
+
+def _check_length(request: Request) -> None:
+    """Refuse a body that says itself that it is too long, before any of it is read.
+
+    Raises:
+        HTTPException: 413.
+    """
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and (len(length) > _MOST_DIGITS or int(length) > MAX_BODY_BYTES):
+        raise _too_long()
+
+
+def _too_long() -> HTTPException:
+    # Of this class, because FastAPI makes a 400 of others.
+    return HTTPException(413, "the body is longer than 1 MiB: send it in parts")
 
 
 def _check_query(request: Request, known: set[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, SecretStr
 
-from stripe_airflow.api.routing import Strict
+from stripe_airflow.api.routing import StorableValues, Strict
 from stripe_sync import CredentialInfo
 
 _SECRET_KEY = "Secret or restricted key; `secret` is accepted, too."  # noqa: S105 - no password
@@ -43,7 +43,7 @@ class CredentialUpdate(Strict):
 
     properties: KeyUpdate = Field(default_factory=KeyUpdate)
     external_id: str | None = Field(default=None, description="Your own id of it.")
-    metadata: dict[str, Any] = Field(
+    metadata: StorableValues = Field(
         default_factory=dict, description="Your own data; merged, null removes a name."
     )
 

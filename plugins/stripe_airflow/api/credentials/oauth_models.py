@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field, SecretStr
 
 from stripe_airflow.api.models import NewSync
-from stripe_airflow.api.routing import Strict
+from stripe_airflow.api.routing import StorableValues, Strict
 
 
 class StartAuth(Strict):
@@ -33,7 +33,7 @@ class StartAuth(Strict):
     state: Any = Field(default=None, description="Your own JSON, handed back at the end.")
     name: str | None = Field(default=None, description="Name of the credential.")
     external_id: str | None = Field(default=None, description="Your own id of the credential.")
-    metadata: dict[str, Any] = Field(
+    metadata: StorableValues = Field(
         default_factory=dict, description="Your own data of the credential."
     )
     sync: NewSync | None = Field(default=None, description="A sync of the account, to be created.")
