@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+import uvicorn
 from fastapi.testclient import TestClient
 
 ROLES = ("viewer", "user", "op", "admin")
@@ -54,6 +57,25 @@ class ApiServer:
         return self.client.request(method, f"/stripe{path}", headers=headers, **options)
 
 
+def http_scope(method: str, path: str, headers: dict[str, str]) -> dict[str, Any]:
+    """A request as the app gets it from a server (ASGI), for what no client can do."""
+    named = {"host": "testserver", "content-type": "application/json", **headers}
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in named.items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("testserver", 80),
+    }
+
+
 @cache
 def _app() -> Any:
     from airflow.api_fastapi.app import create_app
@@ -97,3 +119,20 @@ def fresh_mutations() -> Iterator[None]:
     mutations.cache_clear()
     yield
     mutations().close()
+
+
+@contextmanager
+def serving(api: ApiServer) -> Iterator[int]:
+    """The app behind a real socket; gives its port."""
+    config = uvicorn.Config(api.app, port=0, log_level="warning", lifespan="on")
+    served = uvicorn.Server(config)
+    thread = threading.Thread(target=served.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 60
+    while not served.started and time.monotonic() < deadline:
+        time.sleep(0.05)
+    try:
+        yield served.servers[0].sockets[0].getsockname()[1]
+    finally:
+        served.should_exit = True
+        thread.join()

@@ -5,19 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 import pytest
 import stripe
-import uvicorn
 
-from dags.api_server import ApiServer, fresh_mutations
+from dags.api_server import ApiServer, fresh_mutations, serving
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_sync import create_consumer, create_sync, get_sync, pause_sync
 from stripe_sync.records.canonical_json import dumps, loads
@@ -295,23 +292,6 @@ def test_nothing_of_the_records_and_no_secret_is_logged(
     text = " ".join(each.getMessage() for each in own)
     assert SECRET not in text
     assert sandbox.api_key not in text
-
-
-@contextmanager
-def serving(api: ApiServer) -> Iterator[int]:
-    """The app behind a real socket; gives its port."""
-    config = uvicorn.Config(api.app, port=0, log_level="warning", lifespan="on")
-    served = uvicorn.Server(config)
-    thread = threading.Thread(target=served.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 60
-    while not served.started and time.monotonic() < deadline:
-        time.sleep(0.05)
-    try:
-        yield served.servers[0].sockets[0].getsockname()[1]
-    finally:
-        served.should_exit = True
-        thread.join()
 
 
 def test_a_client_that_goes_away_ends_no_write_and_the_server_waits_for_it(

@@ -20,7 +20,16 @@ from dags.test_dag_integrity import IDS
 from stripe_airflow.api.app import create_app
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_sandbox.state.sandbox_state import TEST_KEY
-from stripe_sync import SyncInfo, create_sync, delete_sync, describe_syncs, resume_sync
+from stripe_sync import (
+    SyncInfo,
+    create_consumer,
+    create_sync,
+    delete_consumer,
+    delete_sync,
+    describe_consumers,
+    describe_syncs,
+    resume_sync,
+)
 from stripe_sync.records.canonical_json import dumps, loads
 
 README = Path(__file__).parents[2] / "README.md"
@@ -29,6 +38,9 @@ CALLERS = (ANONYMOUS, *ROLES)
 
 CREDENTIAL = "stripe_stored"
 KEY = {"kind": "stripe_key", "secret_key": TEST_KEY}
+
+PULL = {"name": "reader", "kind": "pull"}
+TOKENS = {"ack_tokens": ["none"]}
 
 CUSTOMER = {"sync_id": "default", "collection_id": "stripe:customer", "data": [{"name": "a"}]}
 
@@ -61,6 +73,7 @@ class Row(NamedTuple):
         route = route.format(
             sync_id=self.sync_id,
             mode="live",
+            consumer_id="reader",
             credential_id=CREDENTIAL,
             kind="create",
             collection_id="customer",
@@ -106,6 +119,21 @@ ROWS = [
     Row("GET", "/v1/proxy/sync/{sync_id}/{path:path}", TRIGGER, 404),
     Row("POST", "/v1/proxy/sync/{sync_id}/{path:path}", TRIGGER, 404),
     Row("DELETE", "/v1/proxy/sync/{sync_id}/{path:path}", TRIGGER, 404),
+    Row("GET", "/v1/consumers", READ, 200),
+    Row("POST", "/v1/consumers", MANAGE, 201, PULL | {"name": "other"}),
+    Row("GET", "/v1/consumers/{consumer_id}", READ, 200),
+    Row("PATCH", "/v1/consumers/{consumer_id}", MANAGE, 200, {"metadata": {"a": "b"}}),
+    Row("DELETE", "/v1/consumers/{consumer_id}", MANAGE, 200),
+    Row("POST", "/v1/consumers/{consumer_id}/replay", MANAGE, 200, {"from": "all"}),
+    # Refused after the rights were checked: it is no webhook.
+    Row("POST", "/v1/consumers/{consumer_id}/rotate-secret", MANAGE, 409),
+    Row("GET", "/v1/consumers/{consumer_id}/dead-letters", READ, 200),
+    Row("POST", "/v1/consumers/{consumer_id}/dead-letters/redeliver", MANAGE, 200),
+    *(
+        Row("POST", f"/v1/{consumers}/{{consumer_id}}/{call}", TRIGGER, 200, body)
+        for consumers in ("consumers", "http-consumers")
+        for call, body in (("next", {}), ("ack", TOKENS), ("nack", TOKENS))
+    ),
     # Refused after the rights were checked: the sync to copy is not there.
     Row("POST", "/v1/syncs/{sync_id}/replicate", MANAGE, 404, {"name": "production"}, "nowhere"),
 ]
@@ -168,6 +196,9 @@ def as_it_was() -> list[SyncInfo]:
     resume_sync(url, "default")
     for name in set(names) - {"default"}:
         delete_sync(url, name, keep_data=True)
+    for consumer in describe_consumers(url):
+        delete_consumer(url, consumer.name)
+    create_consumer(url, **PULL)
     return describe_syncs(url)
 
 

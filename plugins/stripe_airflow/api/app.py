@@ -10,6 +10,8 @@ from starlette.exceptions import HTTPException
 
 from stripe_airflow import data_docs
 from stripe_airflow.api import connected, new_key, syncs
+from stripe_airflow.api.consumers import pull
+from stripe_airflow.api.consumers import routes as consumers
 from stripe_airflow.api.credentials import oauth
 from stripe_airflow.api.credentials import routes as credentials
 from stripe_airflow.api.errors import handle
@@ -23,6 +25,7 @@ from stripe_sync import __version__
 _DESCRIPTION = """Syncs of Stripe accounts, and their keys: create, change, delete, read them.
 Mutations: create, update, delete objects in Stripe and in the streams at once.
 Streams: read records and change events, page by page or live.
+Consumers: named readers with a cursor of their own; pull their items here, or have them delivered.
 
 Send `Authorization: Bearer <token>` with a token of Airflow's `POST /auth/token`. What a caller may
 do is what they may do in Airflow. Errors have the shape of Stripe's."""
@@ -63,8 +66,11 @@ def create_app() -> FastAPI:
         mutations.router,
         proxy.router,
         streams.router,
+        consumers.router,
         data_docs.router,
         new_key.router,
     ):
         app.include_router(router)
+    for prefix in ("/v1/consumers", "/v1/http-consumers"):
+        app.include_router(pull.router, prefix=prefix)
     return app

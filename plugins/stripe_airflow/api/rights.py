@@ -21,7 +21,7 @@ from fastapi import Depends, HTTPException, Request
 from stripe_airflow.api.errors import ApiError
 
 POLL_DAG, BACKFILL_DAG, RECONCILE_DAG = "stripe_poll", "stripe_backfill", "stripe_reconcile"
-MUTATE_DAG = "stripe_mutate"
+MUTATE_DAG, DELIVER_DAG = "stripe_mutate", "stripe_deliver"
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -76,6 +76,7 @@ def _forbidden(right: str) -> ApiError:
 _check_backfill = _check_dag("trigger the DAG stripe_backfill", BACKFILL_DAG, run=True)
 _check_reconcile = _check_dag("trigger the DAG stripe_reconcile", RECONCILE_DAG, run=True)
 _check_mutate = _check_dag("trigger the DAG stripe_mutate", MUTATE_DAG, run=True)
+_check_deliver = _check_dag("trigger the DAG stripe_deliver", DELIVER_DAG, run=True)
 _check_read = _check_dag("read the DAG stripe_poll", POLL_DAG, run=False)
 
 
@@ -106,8 +107,14 @@ def may_mutate(request: Request, user: GetUserDep) -> None:
     _check_mutate(request, user)
 
 
+def may_deliver(request: Request, user: GetUserDep) -> None:
+    """Refuse callers who may not trigger the DAG ``stripe_deliver``."""
+    _check_deliver(request, user)
+
+
 READ = Depends(may_read)
 MANAGE = Depends(may_manage)
 BACKFILL = Depends(may_backfill)
 RECONCILE = Depends(may_reconcile)
 MUTATE = Depends(may_mutate)
+DELIVER = Depends(may_deliver)

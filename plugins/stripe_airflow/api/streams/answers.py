@@ -19,20 +19,20 @@ async def page_answer(request: Request, name: str, page: StreamPage) -> Response
     """A page; its items are in the field ``name``."""
     rest = orjson.dumps({"cursor": str(page.cursor), "has_more": page.has_more})
     body = b'{"%s":[%s],%s' % (name.encode(), b",".join(_bodies(page.items)), rest[1:])
-    return await _answer(request, body)
+    return await json_answer(request, body)
 
 
 async def item_answer(request: Request, item: StreamItem) -> Response:
     """One item."""
-    return await _answer(request, item.body)
+    return await json_answer(request, item.body)
 
 
 def _bodies(items: Sequence[StreamItem]) -> list[bytes]:
     return [item.body for item in items]
 
 
-async def _answer(request: Request, body: bytes) -> Response:
-    """The body, compressed if the caller takes that.
+async def json_answer(request: Request, body: bytes) -> Response:
+    """A body of JSON, compressed if the caller takes that.
 
     Airflow compresses what is not, at a level that takes four times as long as reading the page.
     """

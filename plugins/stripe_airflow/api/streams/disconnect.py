@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -13,10 +13,19 @@ from stripe_airflow.api.errors import ApiError
 Result = TypeVar("Result")
 
 
-async def unless_gone(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+async def unless_gone(
+    request: Request,
+    work: Coroutine[Any, Any, Result],
+    undo: Callable[[Result], Awaitable[None]] | None = None,
+) -> Result:
     """The result of some work, which is cancelled when the caller closes the connection.
 
     Starlette's ``is_disconnected`` does not notice it below the middlewares of Airflow.
+
+    Args:
+        request: The request.
+        work: The work.
+        undo: What to do with the result where the caller was gone before it was there.
 
     Raises:
         ApiError: The caller is gone; nobody gets this answer.
@@ -25,7 +34,9 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, Result]) -> Re
     try:
         await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
-            return working.result()
+            if undo is None or not gone.done():
+                return working.result()
+            await undo(working.result())
         raise ApiError(499, "caller_gone", "the caller has closed the connection")
     finally:
         working.cancel()

@@ -14,7 +14,7 @@ import anyio
 from stripe_airflow.hooks.warehouse import warehouse_url
 
 if TYPE_CHECKING:
-    from stripe_sync import StreamReader
+    from stripe_sync import PullQueue, StreamReader
 
 _URL_SECONDS = 5.0
 """How long the warehouse's address is used before Airflow's connection is read again."""
@@ -33,6 +33,7 @@ class ProcessReader:
         self._url = ""
         self._read_at = 0.0
         self._reader: StreamReader | None = None
+        self._queue: PullQueue | None = None
 
     async def get(self) -> StreamReader:
         """The reader, opened if need be.
@@ -46,12 +47,13 @@ class ProcessReader:
                 self._read_at = time.monotonic()
                 if self._reader is None or url != self._url:
                     # Imported here: every process of Airflow loads the plugin.
-                    from stripe_sync import StreamReader
+                    from stripe_sync import PullQueue, StreamReader
 
                     await self.close()
                     reader = StreamReader(url, is_server_stopping)
                     await reader.__aenter__()
                     self._reader, self._url = reader, url
+                    self._queue = PullQueue(reader)
             return self._reader
 
     async def waiting_place(self) -> StreamReader:
@@ -63,16 +65,31 @@ class ProcessReader:
         """
         reader = await self.get()
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if reader.waiting >= max(files - _RESERVED_FILES, _RESERVED_FILES):
+        waiting = reader.waiting + (self._queue.waiting if self._queue else 0)
+        if waiting >= max(files - _RESERVED_FILES, _RESERVED_FILES):
             # Imported here, as FastAPI is loaded with it.
             from stripe_airflow.api.errors import ApiError
 
             message = (
-                f"{reader.waiting} readers wait in this process: try again later, or raise its"
+                f"{waiting} readers wait in this process: try again later, or raise its"
                 " limit of open files (ulimit -n)"
             )
             raise ApiError(503, "too_many_readers", message)
         return reader
+
+    async def queue(self, *, waits: bool = False) -> PullQueue:
+        """The queue of pull consumers.
+
+        Args:
+            waits: Whether a caller is to wait.
+
+        Raises:
+            ApiError: 503: too many wait already.
+            ConfigurationError: The connection of the warehouse is wrong.
+        """
+        await (self.waiting_place() if waits else self.get())
+        assert self._queue is not None  # noqa: S101 - opened with the reader
+        return self._queue
 
     async def close(self) -> None:
         """Close the reader; the next call opens another one."""

@@ -1,0 +1,1 @@
+"""Consumers over HTTP: their management, and the readers of pull consumers."""
