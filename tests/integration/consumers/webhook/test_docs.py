@@ -85,7 +85,7 @@ def test_the_printed_receiver_takes_what_is_signed_and_nothing_else() -> None:
         process.kill()
         rest = process.stdout.read()
     expected = ((item.json()["id"], item.upstream_id) for item in items)
-    assert lines == {f"{id_} stripe:customer {name}\n" for id_, name in expected}
+    assert lines == {f"{id_} {name}\n" for id_, name in expected}
     assert rest == ""
 
 
