@@ -14,6 +14,9 @@ from stripe_sync.errors import ConfigurationError
 from stripe_sync.streams.selection import Selection
 
 URL = "https://example.com/hook"
+# The names of tests have the parameters, so these must be the same in each process.
+SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+OTHER = "whsec_" + base64.b64encode(bytes(range(32, 64))).decode()
 
 
 def spec(**settings: Any) -> ConsumerSpec:
@@ -85,8 +88,8 @@ def test_a_webhook_needs_a_connection() -> None:
 @pytest.mark.parametrize(
     "password",
     [
-        new_secret(),
-        f"{new_secret()} {new_secret()}",
+        SECRET,
+        f"{OTHER} {SECRET}",
         "whsec_" + base64.b64encode(bytes(24)).decode(),
         "whsec_" + base64.b64encode(bytes(32)).decode().rstrip("="),
     ],
@@ -108,8 +111,8 @@ def test_secrets_are_in_the_password_of_the_connection(password: str) -> None:
         "whsec_" + base64.b64encode(bytes(23)).decode(),
         "whsec_" + base64.b64encode(bytes(65)).decode(),
         "whsec_" + 32 * "é",
-        f"{new_secret()},{new_secret()}",
-        " ".join(new_secret() for _ in range(11)),
+        f"{OTHER},{SECRET}",
+        " ".join(11 * [SECRET]),
     ],
 )
 def test_a_password_that_is_no_secret_is_refused_and_not_repeated(password: str | None) -> None:
@@ -120,6 +123,7 @@ def test_a_password_that_is_no_secret_is_refused_and_not_repeated(password: str 
     assert raised.value.__suppress_context__
 
 
-def test_new_secrets_differ() -> None:
+def test_new_secrets_differ_and_serve() -> None:
+    sink(new_secret())
     assert new_secret() != new_secret()
     assert len(base64.b64decode(new_secret().removeprefix("whsec_"))) == 32
