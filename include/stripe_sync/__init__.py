@@ -130,6 +130,7 @@ if TYPE_CHECKING:
         get_consumer,
         pause_consumer,
         redeliver_dead_letters,
+        reopen_consumer,
         replay_consumer,
         resume_consumer,
         update_consumer,
@@ -137,6 +138,7 @@ if TYPE_CHECKING:
     from stripe_sync.consumers.pull.queue import Acknowledged, PullQueue
     from stripe_sync.consumers.pull.take import PullBatch, PullInfo, PullItem
     from stripe_sync.consumers.sink import FindConnection, TargetConnection
+    from stripe_sync.consumers.sinks.webhook.signing import new_webhook_secret
     from stripe_sync.consumers.supervisor import DeliveryReport, deliver
     from stripe_sync.dbt_runner import dbt_command, dbt_environment
     from stripe_sync.declared.changes import FieldChange
@@ -358,6 +360,7 @@ __all__ = [
     "maintain",
     "mutable_collections",
     "mutate",
+    "new_webhook_secret",
     "pause_consumer",
     "pause_sync",
     "plan_apply",
@@ -379,6 +382,7 @@ __all__ = [
     "reload",
     "reload_collection",
     "render_warehouse_url",
+    "reopen_consumer",
     "replay_consumer",
     "replicate_sync",
     "report_json",
@@ -499,11 +503,13 @@ _MODULES = {
         "get_consumer",
         "pause_consumer",
         "redeliver_dead_letters",
+        "reopen_consumer",
         "replay_consumer",
         "resume_consumer",
         "update_consumer",
     ),
     "consumers.sink": ("FindConnection", "TargetConnection"),
+    "consumers.sinks.webhook.signing": ("new_webhook_secret",),
     "consumers.supervisor": ("DeliveryReport", "deliver"),
     "dbt_runner": ("dbt_command", "dbt_environment"),
     "streams.cursor": ("StreamCursor",),

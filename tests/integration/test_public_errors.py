@@ -165,6 +165,7 @@ CALLS: dict[str, Call] = {
     "get_consumer": lambda c: stripe_sync.get_consumer(c.warehouse_url, "crm"),
     "pause_consumer": lambda c: stripe_sync.pause_consumer(c.warehouse_url, "crm"),
     "redeliver_dead_letters": lambda c: stripe_sync.redeliver_dead_letters(c.warehouse_url, "crm"),
+    "reopen_consumer": lambda c: stripe_sync.reopen_consumer(c.warehouse_url, "crm"),
     "replay_consumer": lambda c: stripe_sync.replay_consumer(c.warehouse_url, "crm", "all"),
     "resume_consumer": lambda c: stripe_sync.resume_consumer(c.warehouse_url, "crm"),
     "update_consumer": lambda c: stripe_sync.update_consumer(c.warehouse_url, "crm", metadata={}),
@@ -178,7 +179,13 @@ CALLS: dict[str, Call] = {
 WITHOUT_CONNECTIONS = {
     *("check_credential", "create_key_url", "dbt_command", "describe_health", "fetch_account_id"),
     *("check_verb", "describe_mutation", "follow_new_key", "load_catalog"),
-    *("mutable_collections", "read_consumer_file", "read_sync_file", "render_warehouse_url"),
+    *(
+        "mutable_collections",
+        "new_webhook_secret",
+        "read_consumer_file",
+        "read_sync_file",
+        "render_warehouse_url",
+    ),
     *("report_json", "scrubbed", "verbs_of"),
 }
 LAKE_ONLY = {"plan_reload", "reload", "reload_collection"}

@@ -166,6 +166,23 @@ def resume_consumer(warehouse_url: str, consumer: str) -> ConsumerInfo:
         return _get(warehouse, found.name)
 
 
+def reopen_consumer(warehouse_url: str, consumer: str) -> ConsumerInfo:
+    """Let what its connection says now take effect within seconds, not with the next run.
+
+    Args:
+        warehouse_url: ``postgresql://…``.
+        consumer: Its name or id.
+
+    Raises:
+        ConsumerNotFound: There is none.
+        WarehouseError: The warehouse cannot be reached.
+    """
+    with _open(warehouse_url) as warehouse:
+        found = _get(warehouse, consumer)
+        warehouse.consumers.update(found.name, {})
+        return _get(warehouse, found.name)
+
+
 def delete_consumer(warehouse_url: str, consumer: str) -> None:
     """Forget a consumer, its cursors and its dead letters. Its target keeps what it has.
 

@@ -9,7 +9,7 @@ import pytest
 
 from stripe_sync.consumers.consumer import ConsumerSpec
 from stripe_sync.consumers.sink import SinkContext, TargetConnection
-from stripe_sync.consumers.sinks.webhook import WebhookSettings, WebhookSink, new_secret
+from stripe_sync.consumers.sinks.webhook import WebhookSettings, WebhookSink, new_webhook_secret
 from stripe_sync.errors import ConfigurationError
 from stripe_sync.streams.selection import Selection
 
@@ -124,6 +124,6 @@ def test_a_password_that_is_no_secret_is_refused_and_not_repeated(password: str 
 
 
 def test_new_secrets_differ_and_serve() -> None:
-    sink(new_secret())
-    assert new_secret() != new_secret()
-    assert len(base64.b64decode(new_secret().removeprefix("whsec_"))) == 32
+    sink(new_webhook_secret())
+    assert new_webhook_secret() != new_webhook_secret()
+    assert len(base64.b64decode(new_webhook_secret().removeprefix("whsec_"))) == 32

@@ -39,6 +39,7 @@ from stripe_sync import (
     get_consumer,
     pause_consumer,
     redeliver_dead_letters,
+    reopen_consumer,
     replay_consumer,
     resume_consumer,
     update_consumer,
@@ -134,7 +135,9 @@ def rotate(consumer_id: ConsumerId) -> RotatedSecret:
     if found.kind != WEBHOOK:
         message = f"the consumer {found.name} is of kind {found.kind}, which has no secret"
         raise ConsumerConflict(message, param="consumer")
-    return RotatedSecret(secret=rotate_secret(found.name, found.connection_id))
+    secret = rotate_secret(found.name, found.connection_id)
+    reopen_consumer(warehouse_url(), found.name)
+    return RotatedSecret(secret=secret)
 
 
 @router.get("/{consumer_id}/dead-letters", dependencies=[READ])

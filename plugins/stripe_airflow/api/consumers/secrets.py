@@ -5,8 +5,6 @@ For the API server only: tasks have no access to the database.
 
 from __future__ import annotations
 
-import base64
-import secrets
 from typing import Any
 
 from airflow.models.connection import Connection
@@ -19,6 +17,7 @@ from stripe_airflow.api.credentials.store import check_encryption
 from stripe_airflow.api.errors import ApiError
 from stripe_airflow.hooks.overrides import overriding_source
 from stripe_airflow.hooks.stored_connections import EXTRA, set_password, store_connection
+from stripe_sync import new_webhook_secret
 
 _MARK = "stripe_consumer"
 """Extra of a connection that was made for a consumer: its name."""
@@ -33,7 +32,7 @@ def make_connection(consumer: str) -> tuple[str, str]:
         ApiError: 409: there is such a connection, or Airflow would store it as plain text.
     """
     check_encryption()
-    conn_id, secret = _conn_id(consumer), _new_secret()
+    conn_id, secret = _conn_id(consumer), new_webhook_secret()
     fields = {"conn_type": "http", "password": secret, f"{EXTRA}{_MARK}": consumer}
     description = f"Secret of the webhook consumer {consumer}; its URL is a setting of the consumer"
     try:
@@ -67,7 +66,7 @@ def rotate_secret(consumer: str, connection_id: str | None) -> str:
         ApiError: 409: its connection was not made with it.
     """
     check_encryption()
-    secret = _new_secret()
+    secret = new_webhook_secret()
     with create_session(scoped=False) as session:
         query = _by_id(_conn_id(consumer)).with_for_update()
         connection = session.scalar(query) if connection_id == _conn_id(consumer) else None
@@ -84,10 +83,6 @@ def rotate_secret(consumer: str, connection_id: str | None) -> str:
 
 def _conn_id(consumer: str) -> str:
     return f"stripe_consumer_{consumer}"
-
-
-def _new_secret() -> str:
-    return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
 
 
 def _taken(conn_id: str) -> ApiError:

@@ -19,7 +19,7 @@ import yaml
 from integration.consumers.webhook.receiver import SECRET, batch, event, sink_to
 from stripe_sync.consumers.consumer import ConsumerSpec
 from stripe_sync.consumers.sink import Outcome, TargetError
-from stripe_sync.consumers.sinks.webhook import WebhookSettings, new_secret
+from stripe_sync.consumers.sinks.webhook import WebhookSettings, new_webhook_secret
 from stripe_sync.records import canonical_json
 
 DOCS = (Path(__file__).parents[4] / "docs" / "consumers" / "webhook.md").read_text("utf-8")
@@ -62,9 +62,9 @@ def test_the_printed_receiver_takes_what_is_signed_and_nothing_else() -> None:
     items = [event(seq) for seq in range(1, 4)]
 
     async def run(url: str) -> None:
-        async with sink_to(url, secret=f"{new_secret()} {SECRET}") as sink:
+        async with sink_to(url, secret=f"{new_webhook_secret()} {SECRET}") as sink:
             assert await sink.deliver(batch(*items)) == Outcome()
-        async with sink_to(url, secret=new_secret()) as sink:
+        async with sink_to(url, secret=new_webhook_secret()) as sink:
             try:
                 await sink.deliver(batch(event(4)))
             except TargetError as error:

@@ -23,7 +23,7 @@ from integration.consumers.webhook.receiver import (
     sink_to,
 )
 from stripe_sync.consumers.sink import Outcome
-from stripe_sync.consumers.sinks.webhook import new_secret
+from stripe_sync.consumers.sinks.webhook import new_webhook_secret
 from stripe_sync.streams.selection import Stream
 
 
@@ -40,13 +40,13 @@ def test_an_item_arrives_as_it_is_with_a_signature_that_the_library_accepts() ->
             assert received.id == item.json()["id"]
             received.verify()
             with pytest.raises(WebhookVerificationError):
-                received.verify(new_secret())
+                received.verify(new_webhook_secret())
 
     asyncio.run(run())
 
 
 def test_while_secrets_are_rotated_a_receiver_may_know_either() -> None:
-    old, new = new_secret(), new_secret()
+    old, new = new_webhook_secret(), new_webhook_secret()
 
     async def run() -> None:
         async with receiving() as receiver, sink_to(receiver.url, secret=f"{new} {old}") as sink:

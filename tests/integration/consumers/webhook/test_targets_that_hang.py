@@ -43,6 +43,20 @@ async def nothing_goes_on(receiver: Receiver) -> None:
             await asyncio.sleep(0.01)
 
 
+def test_a_slow_target_does_not_hold_a_batch_for_ever() -> None:
+    async def run() -> None:
+        receiver_of = receiving(hanging(seconds=0.5))
+        async with receiver_of as receiver, sink_to(receiver.url, concurrency=1) as sink:
+            items = [event(number, f"cus_{number}") for number in range(1, 31)]
+            outcome = await sink.deliver(batch(*items))
+            assert not outcome.failed
+            left = {*outcome.skipped, *outcome.unfinished}
+            assert 1 < len(left) < len(items)
+            assert len(receiver.received) < len(items)
+
+    asyncio.run(run())
+
+
 def test_an_object_whose_request_hangs_holds_up_no_other() -> None:
     async def run() -> None:
         released = asyncio.Event()

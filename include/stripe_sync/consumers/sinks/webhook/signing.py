@@ -22,7 +22,7 @@ _LEAST_BYTES, _MOST_BYTES = 24, 64
 _MOST_SECRETS = 10
 
 
-def new_secret() -> str:
+def new_webhook_secret() -> str:
     """A fresh secret, ``whsec_…``."""
     return _PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
 

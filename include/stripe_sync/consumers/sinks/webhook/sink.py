@@ -30,6 +30,10 @@ from stripe_sync.streams.items import ItemKey, StreamItem
 _PATIENCE_SECONDS = 1.0
 """Time for which a batch waits for its last requests."""
 
+_BEGIN_SECONDS = 5.0
+"""Time after which no more objects of a batch are begun: a pause or the end of a run takes effect
+between batches."""
+
 _HOLD_SECONDS = 5.0
 """Time in which a target that was just found down is not asked again."""
 
@@ -44,6 +48,7 @@ class _Run:
         delivered: Items that were delivered.
         failure: Why no more are tried.
         has_begun: Set once each object was tried, or no more will be.
+        is_cut: Whether the time to begin more is over.
         is_over: Whether its outcome was returned.
     """
 
@@ -52,6 +57,7 @@ class _Run:
     delivered: int = 0
     failure: Failure | None = None
     has_begun: asyncio.Event = field(default_factory=asyncio.Event)
+    is_cut: bool = False
     is_over: bool = False
 
     def stop(self, failure: Failure) -> None:
@@ -178,7 +184,11 @@ class WebhookSink:
         """Until all is delivered, or nothing but slow requests is left, or the target is down."""
         if not chains:
             return
-        await run.has_begun.wait()
+        try:
+            async with asyncio.timeout(_BEGIN_SECONDS):
+                await run.has_begun.wait()
+        except TimeoutError:
+            run.is_cut = True
         await _cancel(chain for chain in chains if not chain.is_tried)
         pending = {chain.task for chain in chains if not chain.task.done()}
         if pending:
@@ -192,7 +202,7 @@ class WebhookSink:
     async def _deliver_object(self, chain: _Chain) -> None:
         run = chain.run
         async with self._slots:
-            while chain.items and run.failure is None:
+            while chain.items and run.failure is None and not run.is_cut:
                 if not chain.is_tried:
                     chain.is_tried = True
                     run.queued -= 1
@@ -282,10 +292,12 @@ def _item_failure(failure: Failure) -> ItemFailure:
 
 
 def _why_not_tried(chain: _Chain) -> ItemFailure | None:
-    """Why the next item of a chain was not tried; None where the whole target is to wait."""
+    """Why the next item of a chain was not tried; None where it waits with others."""
     if not chain.task.cancelled():
         chain.task.result()  # raises what went wrong
     failure = chain.run.failure
+    if failure is None and chain.run.is_cut:
+        return None
     if failure is None:
         message = "an item is neither delivered nor tried"
         raise RuntimeError(message)
