@@ -15,8 +15,6 @@ from stripe_sync.consumers.sinks.kafka import KafkaSink
 from stripe_sync.streams.cursor import StreamCursor
 from stripe_sync.streams.items import StreamItem
 
-# It answers no questions about topics' ids and settings, so each sink waits for those so long.
-PATIENCE = 0.5
 LARGE = "y" * 1_200_000
 
 
@@ -43,7 +41,7 @@ def delivered(topics: Topics, items: list[StreamItem], *errors: int) -> tuple[Ou
     cluster = topics.broker
 
     async def run() -> tuple[Outcome, list[str]]:
-        sink = topics.sink("events", patience=PATIENCE)
+        sink = topics.sink("events", patience=20.0)
         await sink.open(Checkpoint(StreamCursor({SYNC: 0})))
         try:
             await sink.deliver(batch_of(changes(1, 2)))
@@ -84,7 +82,7 @@ def test_a_refused_user_is_told_what_to_be_granted(strict: Topics) -> None:
     assert [message.seq for message in strict.read()] == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("number", [1, 2, 40])
+@pytest.mark.parametrize("number", [1, 40])
 def test_an_error_that_is_fatal_to_the_producer_is_followed_by_a_new_one(
     strict: Topics, number: int
 ) -> None:

@@ -26,7 +26,7 @@ def test_the_documented_reader_drops_what_comes_twice() -> None:
         beginning = Checkpoint(StreamCursor({SYNC: 0}))
         for seqs in ((1, 2), (1, 2, 3)):
             items = [change(seq, changes={"n": seq}) for seq in seqs]
-            topics.deliver(items, beginning, stream="events", patience=0.5)
+            topics.deliver(items, beginning, stream="events")
         assert [message.seq for message in topics.read()] == [1, 2, 1, 2, 3]
         environment = {**os.environ, "KAFKA": cluster.servers, "TOPICS": topics.name()}
         reader = subprocess.Popen(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _ANSWER_SECONDS = 0.1
 _CREATE_SECONDS = 10.0
-_DESCRIBE_SECONDS = 5.0  # some servers that speak Kafka's protocol never answer; it is no need
+_DESCRIBE_SECONDS = 2.0  # some servers never answer, and there is a way without
 
 Result = TypeVar("Result")
 
@@ -56,7 +56,6 @@ class Topics:
         self._settings = settings
         self._config = {"cleanup.policy": "compact"} if stream == Stream.RECORDS else {}
         self._known: dict[str, Topic] = {}
-        self._describe_seconds = min(cluster.patience, _DESCRIBE_SECONDS)
 
     def existing(self, names: Iterable[str]) -> Mapping[str, Topic]:
         """Those of the topics that are there now.
@@ -142,38 +141,42 @@ class Topics:
     def _describe(self, partitions: Mapping[str, tuple[int, ...]]) -> None:
         if not partitions:
             return
-        ids, limits = self._ids(partitions), self._limits(partitions)
+        # Both are asked for before either is waited for.
+        described, configured = self._ids(partitions), self._limits(partitions)
+        ids, limits = dict(described), dict(configured)
         for name, numbers in partitions.items():
             self._known[name] = Topic(ids.get(name), numbers, limits.get(name))
 
-    def _ids(self, names: Iterable[str]) -> dict[str, str]:
+    def _ids(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
         """Ids of topics, without those that the broker does not give."""
         from confluent_kafka import TopicCollection
 
         futures = self._cluster.admin.describe_topics(
-            TopicCollection(list(names)), request_timeout=self._describe_seconds
+            TopicCollection(list(names)), request_timeout=_DESCRIBE_SECONDS
         )
-        found = {name: self._value_of(future) for name, future in futures.items()}
-        return {
-            name: str(topic.topic_id)
-            for name, topic in found.items()
-            if topic is not None and topic.topic_id is not None
-        }
+        return (
+            (name, str(topic.topic_id))
+            for name, topic in self._values(futures)
+            if topic.topic_id is not None
+        )
 
-    def _limits(self, names: Iterable[str]) -> dict[str, int]:
+    def _limits(self, names: Iterable[str]) -> Iterator[tuple[str, int]]:
         """``max.message.bytes`` of topics, without those where it may not be read."""
         from confluent_kafka.admin import ConfigResource, ResourceType
 
         wanted = [ConfigResource(ResourceType.TOPIC, name) for name in names]
-        futures = self._cluster.admin.describe_configs(
-            wanted, request_timeout=self._describe_seconds
+        futures = self._cluster.admin.describe_configs(wanted, request_timeout=_DESCRIBE_SECONDS)
+        return (
+            (resource.name, int(config["max.message.bytes"].value))
+            for resource, config in self._values(futures)
+            if str(getattr(config.get("max.message.bytes"), "value", "")).isdigit()
         )
-        limits = {}
-        for resource, future in futures.items():
-            config = (self._value_of(future) or {}).get("max.message.bytes")
-            if config is not None and str(config.value).isdigit():
-                limits[resource.name] = int(config.value)
-        return limits
+
+    def _values(self, futures: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
+        """Answers, without those that are errors."""
+        for asked, future in futures.items():
+            if self._error_of(future) is None:
+                yield asked, future.result()
 
     @staticmethod
     def _error_of(future: Any) -> KafkaError | None:
@@ -185,6 +188,3 @@ class Topics:
             failure: KafkaError = error.args[0]
             return failure
         return None
-
-    def _value_of(self, future: Any) -> Any:
-        return None if self._error_of(future) is not None else future.result()
