@@ -239,6 +239,9 @@ class _Session:
             checkpoint = await sink.open(Checkpoint(self._cursor, self._position))
             self._cursor = checkpoint.cursor
             self._pending.reopen()
+            if sink.position() != self._position:
+                # Before the first batch: after a kill the target is compared with this.
+                await self._store(sink, self._cursor, 0, recovers=False)
             while not self._deliverer.stops:
                 await self._retry(sink)
                 await self._read(sink)

@@ -38,6 +38,16 @@ def record_id(sync: UUID, collection_id: str, upstream_id: str) -> UUID:
     return _uuid5(sync, f"record:{collection_id}:{upstream_id}")
 
 
+def record_version_id(record: UUID, version: int) -> UUID:
+    """Id of one state of a record, as deliveries name it.
+
+    Args:
+        record: Its id.
+        version: Its ``updated_idx``.
+    """
+    return _uuid5(record, str(version))
+
+
 def stripe_event_change_id(sync: UUID, stripe_event_id: str) -> UUID:
     """Id of the change event of one Stripe event."""
     return _uuid5(sync, f"stripe_event:{stripe_event_id}")

@@ -143,6 +143,20 @@ def test_dead_letters_are_listed_page_by_page_and_delivered_again(streams: Strea
     assert (found.dead, found.pending) == (0, 5)
 
 
+def test_a_pull_consumer_that_waits_for_acks_says_so(streams: Streams) -> None:
+    made = create_consumer(streams.url, "crm", "pull", settings={"max_ack_pending": 2})
+    assert made.warning is None
+    execute(
+        streams.url,
+        "INSERT INTO stripe_sync.consumer_items (consumer, sync_id, seq, collection_id,"
+        " upstream_id, state) SELECT 'crm', %s, seq, 'stripe:customer', 'cus_' || seq, 'in_flight'"
+        " FROM generate_series(1, 2) AS seq",
+        streams.id("north"),
+    )
+    warning = get_consumer(streams.url, "crm").warning
+    assert warning == "2 items wait for their acks: nothing more is delivered"
+
+
 def test_a_deleted_sync_takes_its_cursors_along(streams: Streams) -> None:
     streams.customers(1, 2)
     create_consumer(streams.url, "crm", "pull", deliver_policy="new")

@@ -24,6 +24,11 @@ from stripe_sync.warehouse.schema.tables import syncs
 _table = consumers
 _now = sa.func.clock_timestamp()
 
+# Later than any that a target may remember, also where the consumer was made anew with the same
+# name, or the warehouse was restored to a time before.
+_MILLISECONDS = sa.cast(sa.extract("epoch", _now) * 1000, sa.BigInteger)
+_NEXT_EPOCH = sa.func.greatest(_table.c.epoch + 1, _MILLISECONDS)
+
 _status = sa.table(
     "consumer_status",
     *(
@@ -129,8 +134,7 @@ class Consumers:
                 **values,
                 id=uuid4(),
                 paused_at=_now if paused else None,
-                # One that is made anew with the same name has a later epoch than before.
-                epoch=sa.cast(sa.extract("epoch", _now) * 1000, sa.BigInteger),
+                epoch=_MILLISECONDS,
             )
             .on_conflict_do_nothing(index_elements=["name"])
             .returning(_table.c.name)
@@ -156,7 +160,7 @@ class Consumers:
         statement = (
             sa.update(_table)
             .where(_table.c.name == name)
-            .values(**values, updated_at=_now, epoch=_table.c.epoch + 1)
+            .values(**values, updated_at=_now, epoch=_NEXT_EPOCH)
         )
         self._run(statement)
 
@@ -183,7 +187,7 @@ class Consumers:
                     failing_since=None,
                     retry_at=None,
                     failures=0,
-                    epoch=_table.c.epoch + 1,
+                    epoch=_NEXT_EPOCH,
                 )
             )
             connection.execute(
@@ -202,7 +206,7 @@ class Consumers:
             connection.execute(
                 sa.update(_table)
                 .where(_table.c.name == name)
-                .values(epoch=_table.c.epoch + 1, position=None, retry_at=None)
+                .values(epoch=_NEXT_EPOCH, position=None, retry_at=None)
             )
             for table in (consumer_items, consumer_cursors):
                 connection.execute(sa.delete(table).where(table.c.consumer == name))
@@ -240,7 +244,7 @@ class Consumers:
             statement = statement.where(table.c.seq.in_(seqs))
         with explain(self.engine.url), self.engine.begin() as connection:
             connection.execute(
-                sa.update(_table).where(_table.c.name == name).values(epoch=_table.c.epoch + 1)
+                sa.update(_table).where(_table.c.name == name).values(epoch=_NEXT_EPOCH)
             )
             return connection.execute(statement).rowcount
 

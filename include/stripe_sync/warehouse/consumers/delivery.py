@@ -32,7 +32,8 @@ ORDER BY name
 """
 
 _TAKE = """
-UPDATE stripe_sync.consumers SET lease_owner = %(owner)s, epoch = epoch + 1,
+UPDATE stripe_sync.consumers SET lease_owner = %(owner)s,
+    epoch = greatest(epoch + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint),
     lease_until = clock_timestamp() + make_interval(secs => %(seconds)s)
 WHERE name = %(name)s AND paused_at IS NULL
     AND (lease_until IS NULL OR lease_until < clock_timestamp() OR lease_owner = %(owner)s)

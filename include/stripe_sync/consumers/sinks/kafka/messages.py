@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
@@ -48,7 +48,9 @@ def message_of(item: StreamItem, settings: KafkaSettings) -> Message:
     body = _fields(item.body)
     record = ids.record_id(item.sync_id, item.collection_id, item.upstream_id)
     # A record has the same id in each of its states.
-    name = body.id if body.event_type else str(uuid5(UUID(body.id), str(body.updated_idx)))
+    name = body.id
+    if not body.event_type:
+        name = str(ids.record_version_id(UUID(body.id), body.updated_idx))
     headers: Headers = [
         ("id", name.encode()),
         ("seq", b"%d" % item.seq),

@@ -7,12 +7,13 @@ import secrets
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Self
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from standardwebhooks.webhooks import Webhook
 
 from stripe_sync.consumers.sink import SinkContext
 from stripe_sync.errors import ConfigurationError
+from stripe_sync.records import ids
 from stripe_sync.streams.items import StreamItem
 from stripe_sync.streams.selection import Stream
 
@@ -35,7 +36,7 @@ def webhook_id(stream: Stream, item: StreamItem) -> str:
     values = item.json()
     if stream == Stream.EVENTS:
         return str(values["id"])
-    return str(uuid5(UUID(values["id"]), str(values["updated_idx"])))
+    return str(ids.record_version_id(UUID(values["id"]), values["updated_idx"]))
 
 
 class Signer:

@@ -31,6 +31,9 @@ SELECT
         WHEN c.kind <> 'pull' AND c.paused_at IS NULL AND (
             c.lease_until IS NULL OR c.lease_until < clock_timestamp() - interval '1 minute'
         ) THEN 'nobody delivers to it: unpause stripe_deliver'
+        WHEN c.kind = 'pull'
+            AND items.in_flight >= coalesce((c.settings ->> 'max_ack_pending')::bigint, 1000)
+            THEN items.in_flight || ' items wait for their acks: nothing more is delivered'
         WHEN items.dead > 0 THEN items.dead || ' dead letters: see stripe-sync consumers dead-letters'
     END AS warning
 FROM stripe_sync.consumers AS c
@@ -51,6 +54,7 @@ LEFT JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE i.state <> 'dead') AS pending,
         count(*) FILTER (WHERE i.state = 'dead') AS dead,
+        count(*) FILTER (WHERE i.state = 'in_flight') AS in_flight,
         min(i.created_at) FILTER (WHERE i.state <> 'dead') AS since
     FROM stripe_sync.consumer_items AS i WHERE i.consumer = c.name
 ) AS items;
