@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ from stripe_sync.errors import ConfigurationError, ConsumerConflict, ConsumerNot
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.streams.iterate import start_position
 from stripe_sync.warehouse import Warehouse
-from stripe_sync.warehouse.consumers.consumers import ConsumerInfo, DeadLetter
+from stripe_sync.warehouse.consumers.consumers import ConsumerInfo, Consumers, DeadLetter
 
 _CHANGEABLE = ("connection_id", "filters", "metadata", "settings")
 _MOST_DEAD_LETTERS = 1_000
@@ -143,10 +143,7 @@ def pause_consumer(warehouse_url: str, consumer: str) -> ConsumerInfo:
         ConsumerNotFound: There is none.
         WarehouseError: The warehouse cannot be reached.
     """
-    with _open(warehouse_url) as warehouse:
-        found = _get(warehouse, consumer)
-        warehouse.consumers.pause(found.name)
-        return _get(warehouse, found.name)
+    return _changed(warehouse_url, consumer, Consumers.pause)
 
 
 def resume_consumer(warehouse_url: str, consumer: str) -> ConsumerInfo:
@@ -160,10 +157,7 @@ def resume_consumer(warehouse_url: str, consumer: str) -> ConsumerInfo:
         ConsumerNotFound: There is none.
         WarehouseError: The warehouse cannot be reached.
     """
-    with _open(warehouse_url) as warehouse:
-        found = _get(warehouse, consumer)
-        warehouse.consumers.resume(found.name)
-        return _get(warehouse, found.name)
+    return _changed(warehouse_url, consumer, Consumers.resume)
 
 
 def reopen_consumer(warehouse_url: str, consumer: str) -> ConsumerInfo:
@@ -177,10 +171,7 @@ def reopen_consumer(warehouse_url: str, consumer: str) -> ConsumerInfo:
         ConsumerNotFound: There is none.
         WarehouseError: The warehouse cannot be reached.
     """
-    with _open(warehouse_url) as warehouse:
-        found = _get(warehouse, consumer)
-        warehouse.consumers.update(found.name, {})
-        return _get(warehouse, found.name)
+    return _changed(warehouse_url, consumer, lambda stored, name: stored.update(name, {}))
 
 
 def delete_consumer(warehouse_url: str, consumer: str) -> None:
@@ -275,6 +266,15 @@ def _positions(
     except ConfigurationError as error:
         wrong = "filters.sync_id" if error.param == "sync_id" else param
         raise type(error)(str(error), param=wrong) from None
+
+
+def _changed(
+    warehouse_url: str, consumer: str, change: Callable[[Consumers, str], None]
+) -> ConsumerInfo:
+    with _open(warehouse_url) as warehouse:
+        name = _get(warehouse, consumer).name
+        change(warehouse.consumers, name)
+        return _get(warehouse, name)
 
 
 def _get(warehouse: Warehouse, consumer: str) -> ConsumerInfo:

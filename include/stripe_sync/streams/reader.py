@@ -10,10 +10,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import psycopg
-from psycopg_pool import AsyncConnectionPool
 
 from stripe_sync.errors import ConfigurationError
-from stripe_sync.libpq import BACKEND_PID, connect_arguments, keep_session
 from stripe_sync.streams.cursor import StreamCursor
 from stripe_sync.streams.hub import StreamHub
 from stripe_sync.streams.items import ItemKey, Row, StreamItem
@@ -29,13 +27,11 @@ from stripe_sync.streams.page import (
 )
 from stripe_sync.streams.selection import Selection, Stream
 from stripe_sync.streams.start import start_at
+from stripe_sync.warehouse.async_pool import async_pool
 from stripe_sync.warehouse.connect import explain, parse_url
 
 MAX_WAIT_SECONDS = 30.0
 
-_CONNECTIONS = 4
-_POOL_SECONDS = 5.0
-_RECONNECT_SECONDS = 10.0
 
 _PageKey = tuple[Selection, str, int]
 
@@ -56,17 +52,7 @@ class StreamReader:
 
     def __init__(self, warehouse_url: str, is_stopping: Callable[[], bool] = lambda: False) -> None:
         self._address = parse_url(warehouse_url)
-        self._pool = AsyncConnectionPool[psycopg.AsyncConnection[Any]](
-            kwargs={**connect_arguments(warehouse_url), "autocommit": True},
-            min_size=0,
-            max_size=_CONNECTIONS,
-            timeout=_POOL_SECONDS,
-            reconnect_timeout=_RECONNECT_SECONDS,
-            configure=_configure,
-            check=AsyncConnectionPool.check_connection,
-            name="stripe_streams",
-            open=False,
-        )
+        self._pool = async_pool(warehouse_url, "stripe_streams", autocommit=True)
         self._hub = StreamHub(warehouse_url, is_stopping)
         self._pages: dict[_PageKey, asyncio.Task[StreamPage]] = {}
 
@@ -240,9 +226,3 @@ async def run_queries(connection: psycopg.AsyncConnection[Any], queries: Queries
             result: Result = done.value
             return result
         rows = await (await connection.execute(query, values)).fetchall()
-
-
-async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
-    cursor = await connection.execute(BACKEND_PID)
-    ((pid,),) = await cursor.fetchall()
-    keep_session(connection, pid)

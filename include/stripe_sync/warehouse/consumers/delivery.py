@@ -11,18 +11,14 @@ from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
-from psycopg_pool import AsyncConnectionPool
 
 from stripe_sync.errors import WarehouseError
-from stripe_sync.libpq import BACKEND_PID, connect_arguments, keep_session
 from stripe_sync.records import canonical_json
 from stripe_sync.records.canonical_json import JsonObject
+from stripe_sync.warehouse.async_pool import async_pool
 from stripe_sync.warehouse.connect import explain, parse_url
 
 LEASE_SECONDS = 15.0
-
-_CONNECTIONS = 4
-_POOL_SECONDS = 10.0
 
 _LIST = """
 SELECT name FROM stripe_sync.consumers
@@ -188,16 +184,7 @@ class DeliveryState:
     def __init__(self, warehouse_url: str, owner: str) -> None:
         self._address = parse_url(warehouse_url)
         self._owner = owner
-        self._pool = AsyncConnectionPool[psycopg.AsyncConnection[Any]](
-            kwargs=connect_arguments(warehouse_url),
-            min_size=0,
-            max_size=_CONNECTIONS,
-            timeout=_POOL_SECONDS,
-            configure=_configure,
-            check=AsyncConnectionPool.check_connection,
-            name="stripe_delivery",
-            open=False,
-        )
+        self._pool = async_pool(warehouse_url, "stripe_delivery")
 
     async def __aenter__(self) -> Self:
         await self._pool.open()
@@ -341,10 +328,3 @@ class DeliveryState:
 def _keys(name: str, keys: Any) -> dict[str, Any]:
     syncs, seqs = zip(*keys, strict=True)
     return {"name": name, "syncs": list(syncs), "seqs": list(seqs)}
-
-
-async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
-    cursor = await connection.execute(BACKEND_PID)
-    ((pid,),) = await cursor.fetchall()
-    keep_session(connection, pid)
-    await connection.commit()

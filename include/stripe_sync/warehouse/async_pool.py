@@ -1,0 +1,48 @@
+"""Pools of asynchronous connections to the warehouse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+
+from stripe_sync.libpq import BACKEND_PID, connect_arguments, keep_session
+
+Pool = AsyncConnectionPool[psycopg.AsyncConnection[Any]]
+
+MOST_CONNECTIONS = 4
+
+_WAIT_SECONDS = 5.0
+_RECONNECT_SECONDS = 10.0
+
+
+def async_pool(warehouse_url: str, name: str, *, autocommit: bool = False) -> Pool:
+    """A pool that is not open yet; it connects when a connection is first needed.
+
+    Args:
+        warehouse_url: ``postgresql://…``.
+        name: For the log.
+        autocommit: Whether each statement is a transaction of its own.
+
+    Raises:
+        ConfigurationError: The URL is not one of PostgreSQL.
+    """
+    return Pool(
+        kwargs={**connect_arguments(warehouse_url), "autocommit": autocommit},
+        min_size=0,
+        max_size=MOST_CONNECTIONS,
+        timeout=_WAIT_SECONDS,
+        reconnect_timeout=_RECONNECT_SECONDS,
+        configure=_configure,
+        check=AsyncConnectionPool.check_connection,
+        name=name,
+        open=False,
+    )
+
+
+async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
+    cursor = await connection.execute(BACKEND_PID)
+    ((pid,),) = await cursor.fetchall()
+    keep_session(connection, pid)
+    await connection.commit()
