@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -78,7 +79,7 @@ class ConsumerSpec(BaseModel):
         try:
             spec = cls.model_validate(dict(values))
         except ValidationError as error:
-            raise wrong(error) from None
+            raise wrong(error, cls) from None
         spec.check()
         collections = tuple(sorted(spec.selection().collections))
         filters = spec.filters.model_copy(update={"collection_id": collections})
@@ -97,7 +98,9 @@ class ConsumerSpec(BaseModel):
             )
             raise ConfigurationError(message, param="name")
         if self.kind not in kinds():
-            message = f"kind: it is one of {', '.join(kinds())}"
+            close = get_close_matches(self.kind, kinds(), n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            message = f"kind: it is one of {', '.join(kinds())}{hint}"
             raise ConfigurationError(message, param="kind")
         self.sink_settings()
         self.selection()
@@ -118,7 +121,7 @@ class ConsumerSpec(BaseModel):
         try:
             return model.model_validate(dict(self.settings))
         except ValidationError as error:
-            raise wrong(error, "settings") from None
+            raise wrong(error, model, "settings") from None
 
     def selection(self) -> Selection:
         """What it reads.
@@ -137,11 +140,14 @@ class ConsumerSpec(BaseModel):
             raise ConfigurationError(str(error), param=f"filters.{error.param}") from None
 
 
-def wrong(error: ValidationError, prefix: str = "") -> ConfigurationError:
+def wrong(error: ValidationError, model: type[BaseModel], prefix: str = "") -> ConfigurationError:
     """What is wrong, without the value, which may be a secret."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     place = ".".join([*([prefix] if prefix else []), *(str(part) for part in first["loc"])])
     text = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        text = "there is no such setting"
+    if first["type"] == "missing":
+        text = "it is missing"
+    elif first["type"] == "extra_forbidden":
+        close = get_close_matches(str(first["loc"][-1]), list(model.model_fields), n=1)
+        text = f"there is no such setting{f': did you mean {close[0]}?' if close else ''}"
     return ConfigurationError(f"{place}: {text}", param=place)

@@ -34,7 +34,7 @@ def spec(**settings: object) -> ConsumerSpec:
             "settings.typed_columns.a.type",
             "bigint",
         ),
-        ({"typed_columns": {"a": {"type": "text"}}}, "settings.typed_columns.a.path", "required"),
+        ({"typed_columns": {"a": {"type": "text"}}}, "settings.typed_columns.a.path", "missing"),
     ],
 )
 def test_a_wrong_setting_is_named(settings: dict[str, object], param: str, message: str) -> None:
