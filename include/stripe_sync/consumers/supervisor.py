@@ -13,12 +13,14 @@ from stripe_sync.consumers.sink import FindConnection
 from stripe_sync.errors import ConfigurationError, WarehouseError
 from stripe_sync.streams.reader import StreamReader
 from stripe_sync.warehouse import Warehouse
+from stripe_sync.warehouse.consumers.consumers import ConsumerInfo
 from stripe_sync.warehouse.consumers.delivery import DeliveryState
 from stripe_sync.warehouse.leases import new_owner
 
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
+_STATUS_SECONDS = 10.0
 _LONGEST_RETRY_SECONDS = 30.0
 
 
@@ -44,6 +46,7 @@ def deliver(
     shard: int = 0,
     shards: int = 1,
     is_stopping: Callable[[], bool] = lambda: False,
+    on_status: Callable[[Sequence[ConsumerInfo]], None] = lambda _: None,
 ) -> DeliveryReport:
     """Deliver what is new to consumers, as it comes. Any number of processes may do so at once.
 
@@ -59,6 +62,8 @@ def deliver(
         shard: Number of this shard, from 0.
         shards: Number of shards that the consumers are divided among.
         is_stopping: Asked often whether to stop: the batches under way are finished first.
+        on_status: Called every 10 seconds and at the end, in a thread, with the state of the
+            consumers that are served here.
 
     Raises:
         ConfigurationError: The shard is none, or the URL is not one of PostgreSQL.
@@ -79,7 +84,7 @@ def deliver(
         is_over = seconds is not None and time.monotonic() - started >= seconds
         return is_over or is_stopping()
 
-    supervisor = _Supervisor(warehouse_url, find_connection, stops)
+    supervisor = _Supervisor(warehouse_url, find_connection, stops, on_status)
     asyncio.run(supervisor.run(consumers, shard, shards))
     return DeliveryReport(time.monotonic() - started, supervisor.delivered)
 
@@ -88,17 +93,23 @@ class _Supervisor:
     """Starts a task for each consumer that nobody serves, and again where one has failed."""
 
     def __init__(
-        self, warehouse_url: str, find_connection: FindConnection, stops: Callable[[], bool]
+        self,
+        warehouse_url: str,
+        find_connection: FindConnection,
+        stops: Callable[[], bool],
+        on_status: Callable[[Sequence[ConsumerInfo]], None],
     ) -> None:
         self.delivered: dict[str, int] = {}
         self._url = warehouse_url
         self._find_connection = find_connection
         self._stops = stops
+        self._on_status = on_status
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._retry_at: dict[str, float] = {}
 
     async def run(self, consumers: Sequence[str], shard: int, shards: int) -> None:
         wait = _LOOK_SECONDS
+        reported_at = time.monotonic()
         async with (
             DeliveryState(self._url, new_owner()) as state,
             StreamReader(self._url, self._stops) as reader,
@@ -118,13 +129,26 @@ class _Supervisor:
                     names = []
                 if self._stops():
                     break
+                if self._tasks and time.monotonic() - reported_at >= _STATUS_SECONDS:
+                    await self._report()
+                    reported_at = time.monotonic()
                 for name in names:
                     if not consumers or name in consumers:
                         self._serve(name, state, reader)
                 await self._pause(wait)
             await asyncio.gather(*self._tasks.values())
+            if self._tasks:
+                await self._report()
         if error is not None:
             raise error
+
+    async def _report(self) -> None:
+        try:
+            found = await asyncio.to_thread(_statuses, self._url)
+            served = [each for each in found if each.name in self._tasks]
+            await asyncio.to_thread(self._on_status, served)
+        except Exception as error:  # noqa: BLE001 - a report that fails must not stop deliveries
+            log.warning("The state of the consumers is not reported: %s", error)
 
     def _serve(self, name: str, state: DeliveryState, reader: StreamReader) -> None:
         running = self._tasks.get(name)
@@ -153,6 +177,11 @@ class _Supervisor:
         until = time.monotonic() + seconds
         while time.monotonic() < until and not self._stops():
             await asyncio.sleep(min(seconds, 0.2))
+
+
+def _statuses(warehouse_url: str) -> list[ConsumerInfo]:
+    with Warehouse(warehouse_url) as warehouse:
+        return warehouse.consumers.all()
 
 
 def _upgrade(warehouse_url: str) -> None:

@@ -9,6 +9,7 @@ from signal import SIGTERM
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.observability import stats
 
 from stripe_airflow.arguments import at_least, parse_names, whole
 from stripe_airflow.hooks.targets import target_connection
@@ -18,6 +19,8 @@ from stripe_sync import ConfigurationError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from stripe_sync import ConsumerInfo
 
 _RUN_SECONDS = at_least("run_seconds", 0)
 _SHARD = whole("shard", 0)
@@ -84,12 +87,22 @@ class StripeDeliverOperator(BaseOperator):
             shard=self.shard,
             shards=self.shards,
             is_stopping=self._stopping.is_set,
+            on_status=self._send_metrics,
         )
         counts = ", ".join(f"{name} {count}" for name, count in sorted(report.delivered.items()))
         self.log.info("Delivered in %.0f s: %s", report.seconds, counts or "there is no consumer")
         if self._stopping.is_set():
             raise SystemExit(128 + SIGTERM)
         return asdict(report)
+
+    def _send_metrics(self, consumers: Sequence[ConsumerInfo]) -> None:
+        for each in consumers:
+            tags = {"consumer": each.name}
+            stats.gauge("stripe.deliver.delivered", each.delivered, tags=tags)
+            stats.gauge("stripe.deliver.lag_items", each.lag_items, tags=tags)
+            stats.gauge("stripe.deliver.lag_seconds", each.lag_seconds, tags=tags)
+            stats.gauge("stripe.deliver.pending", each.pending, tags=tags)
+            stats.gauge("stripe.deliver.dead", each.dead, tags=tags)
 
     def on_kill(self) -> None:
         """Called by Airflow to stop the task: the batches under way are finished first."""

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -44,6 +44,7 @@ class Running:
 
     def __init__(self, streams: Streams, path: Path) -> None:
         self.streams, self.path = streams, path
+        self.statuses: list[Sequence[ConsumerInfo]] = []
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -66,7 +67,10 @@ class Running:
 
     def deliver(self, seconds: float | None = None) -> DeliveryReport:
         return deliver(
-            self.streams.url, no_connection, seconds=seconds, is_stopping=self._stop.is_set
+            *(self.streams.url, no_connection),
+            seconds=seconds,
+            is_stopping=self._stop.is_set,
+            on_status=self.statuses.append,
         )
 
     def start(self) -> None:
@@ -119,6 +123,7 @@ def test_everything_is_delivered_in_order_and_what_comes_later_too(out: Running)
     assert [seq for _, seq in out.lines()] == list(range(1, 1503))
     found = out.consumer
     assert (found.delivered, found.lag_items, found.status) == (1502, 0, "active")
+    assert [(each.name, each.delivered) for each in out.statuses[-1]] == [("out", 1502)]
 
 
 def test_a_cursor_passes_what_a_filter_leaves_out(out: Running) -> None:
