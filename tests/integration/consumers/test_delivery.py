@@ -7,8 +7,10 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from integration.consumers.file_sink import FileSink
@@ -297,6 +299,48 @@ def test_a_sink_may_pause_its_consumer(out: Running) -> None:
     FileSink.answer = None
     resume_consumer(out.streams.url, "out")
     out.run_until(lambda: out.consumer.delivered == 1)
+
+
+def test_an_object_that_fails_for_days_does_not_count_as_a_target_that_is_down(
+    out: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_down = False
+
+    def answer(batch: DeliveryBatch) -> Outcome:
+        if is_down:
+            message = "down for a moment"
+            raise TargetError(message)
+        bad = (item for item in batch.items if item.upstream_id == "cus_1")
+        return Outcome(failed={item.key: ItemFailure("refused") for item in bad})
+
+    monkeypatch.setattr(FileSink, "answer", staticmethod(answer))
+    monkeypatch.setattr(FileSink, "gives_up_after", timedelta(hours=24))
+    out.streams.customers(1, 2)
+    out.create()
+    out.run_until(lambda: out.consumer.delivered == 1)
+    with psycopg.connect(out.streams.url) as connection:
+        connection.execute(
+            "UPDATE stripe_sync.consumers SET failing_since = failing_since - interval '3 days'"
+        )
+    is_down = True
+    out.streams.customers(3)
+    failures = "SELECT failures >= 2 FROM stripe_sync.consumers"
+    out.run_until(lambda: out.consumer.last_error == "down for a moment")
+    # The next process knows only what the first one has stored.
+    out.run_until(lambda: rows(out.streams.url, failures) == [(True,)])
+    assert out.consumer.status == "failing"
+
+
+def test_a_batch_of_dead_letters_only_is_no_failure(out: Running) -> None:
+    def answer(batch: DeliveryBatch) -> Outcome:
+        return Outcome(failed={item.key: ItemFailure("no", is_final=True) for item in batch.items})
+
+    FileSink.answer = staticmethod(answer)
+    out.streams.customers(1)
+    out.create()
+    out.run_until(lambda: out.consumer.dead == 1)
+    found = out.consumer
+    assert (found.status, found.last_error, found.failing_since) == ("active", None, None)
 
 
 def test_a_replay_delivers_again(out: Running) -> None:

@@ -55,17 +55,20 @@ SET delivered = delivered + %(delivered)s, position = %(position)s::jsonb,
     delivered_at = CASE WHEN %(delivered)s > 0 THEN clock_timestamp() ELSE delivered_at END,
     last_error = CASE WHEN %(recovers)s THEN %(error)s ELSE coalesce(%(error)s, last_error) END,
     failures = CASE WHEN %(recovers)s THEN 0 ELSE failures END,
-    failing_since = CASE WHEN %(error)s::text IS NOT NULL OR NOT %(recovers)s
+    failing_since = CASE WHEN %(error)s::text IS NOT NULL
+        OR NOT %(recovers)s AND last_error IS NOT NULL
         THEN coalesce(failing_since, clock_timestamp()) END,
     retry_at = NULL,
     lease_until = clock_timestamp() + make_interval(secs => %(seconds)s)
 WHERE name = %(name)s AND lease_owner = %(owner)s AND epoch = %(epoch)s
 """
 
+# Before its first failure the target took items, even while single objects have failed for long.
 _FAIL = """
 UPDATE stripe_sync.consumers
 SET failures = failures + 1, last_error = %(error)s,
-    failing_since = coalesce(failing_since, clock_timestamp()),
+    failing_since = CASE WHEN failures > 0
+        THEN coalesce(failing_since, clock_timestamp()) ELSE clock_timestamp() END,
     retry_at = clock_timestamp() + make_interval(secs => %(wait)s),
     paused_at = CASE WHEN %(pauses)s THEN clock_timestamp() ELSE paused_at END,
     pause_reason = CASE WHEN %(pauses)s THEN %(error)s ELSE pause_reason END,
