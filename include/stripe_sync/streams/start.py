@@ -41,10 +41,21 @@ def start_at(selection: Selection, start: str) -> Queries[StreamCursor]:
         return ends
     moment = _moment(start)
     if moment is None:
-        return StreamCursor.parse(start)
+        return _cursor(start)
     syncs: list[UUID] = list(ends.positions)
     rows = yield _SINCE, {"moment": moment, "syncs": syncs}
     return StreamCursor({**ends.positions, **{row[0]: row[1] for row in rows}})
+
+
+def _cursor(text: str) -> StreamCursor:
+    try:
+        return StreamCursor.parse(text)
+    except ConfigurationError:
+        message = (
+            "it is all, new, a duration such as 30m or 2d, a time with its zone such as"
+            " 2026-11-01T00:00:00Z, or a cursor as it was returned"
+        )
+        raise ConfigurationError(message, param="from") from None
 
 
 def _moment(text: str) -> datetime | str | None:
@@ -56,6 +67,6 @@ def _moment(text: str) -> datetime | str | None:
     except ValueError:
         return None
     if moment.tzinfo is None:
-        message = f"{text} lacks its time zone: write {text}Z for UTC"
+        message = f"{text} lacks its time zone: write {moment.isoformat()}Z for UTC"
         raise ConfigurationError(message, param="from")
     return moment

@@ -178,9 +178,9 @@ def test_where_a_reader_begins(streams: Streams) -> None:
 @pytest.mark.parametrize(
     ("options", "param"),
     [
-        ({"start": "yesterday"}, "after_cursor"),
-        ({"start": "AQ=="}, "after_cursor"),
-        ({"start": ""}, "after_cursor"),
+        ({"start": "yesterday"}, "from"),
+        ({"start": "AQ=="}, "from"),
+        ({"start": ""}, "from"),
         ({"start": "2026-01-01T00:00:00"}, "from"),
         ({"syncs": ["nowhere"]}, "sync_id"),
         ({"syncs": ["\0"]}, "sync_id"),
