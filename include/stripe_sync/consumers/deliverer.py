@@ -20,6 +20,7 @@ from stripe_sync.consumers.sink import (
     Outcome,
     Sink,
     SinkContext,
+    TargetConnection,
     TargetError,
 )
 from stripe_sync.errors import ConfigurationError, WarehouseError
@@ -232,7 +233,7 @@ class _Session:
         """
         connection = None
         if self._taken.connection_id is not None:
-            connection = await asyncio.to_thread(find_connection, self._taken.connection_id)
+            connection = await asyncio.to_thread(_found, find_connection, self._taken.connection_id)
         context = SinkContext(self._taken.name, self._selection, connection, self._taken.epoch)
         sink = self.kind.of(self._settings, context)
         try:
@@ -336,6 +337,14 @@ class _Session:
         await self._deliverer.store(self._taken, batch)
         self._cursor = end
         self._stored |= moved
+
+
+def _found(find_connection: FindConnection, conn_id: str) -> TargetConnection:
+    try:
+        return find_connection(conn_id)
+    except KeyError:
+        message = f"there is no connection {conn_id}"
+        raise ConfigurationError(message) from None
 
 
 def _failure(error: Exception) -> TargetError:

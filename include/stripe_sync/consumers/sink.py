@@ -58,7 +58,8 @@ class TargetConnection:
 
 
 FindConnection = Callable[[str], TargetConnection]
-"""Finds a connection by its id, blocking; raises ``ConfigurationError`` where there is none."""
+"""Finds a connection by its id, blocking; raises ``ConfigurationError`` or ``KeyError`` where there
+is none."""
 
 
 class SinkSettings(BaseModel):

@@ -28,6 +28,7 @@ from stripe_sync import (
     redeliver_dead_letters,
     replay_consumer,
     resume_consumer,
+    update_consumer,
 )
 from stripe_sync.consumers.registry import SINKS
 from stripe_sync.consumers.sink import DeliveryBatch, ItemFailure, Outcome, TargetError
@@ -360,6 +361,13 @@ def test_a_missing_connection_is_said_and_waited_for(out: Running) -> None:
     out.run_until(lambda: out.consumer.last_error is not None)
     assert out.consumer.last_error == "there is no connection target"
     assert out.consumer.lag_items == 1
+    # As the documentation has it: a dict's __getitem__.
+    update_consumer(out.streams.url, "out", connection_id="other")
+    deliver(
+        out.streams.url,
+        {}.__getitem__,
+        is_stopping=lambda: out.consumer.last_error == "there is no connection other",
+    )
 
 
 def test_two_processes_serve_a_consumer_one_after_the_other(out: Running) -> None:
