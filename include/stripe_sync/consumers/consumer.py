@@ -76,6 +76,10 @@ class ConsumerSpec(BaseModel):
         Raises:
             ConfigurationError: Something is wrong with it; ``param`` names it.
         """
+        for name, value in values.items():
+            if not _is_storable(value):
+                message = f"{name}: it has a NUL or an unpaired surrogate, which cannot be stored"
+                raise ConfigurationError(message, param=name)
         try:
             spec = cls.model_validate(dict(values))
         except ValidationError as error:
@@ -138,6 +142,17 @@ class ConsumerSpec(BaseModel):
             )
         except ConfigurationError as error:
             raise ConfigurationError(str(error), param=f"filters.{error.param}") from None
+
+
+def _is_storable(value: Any) -> bool:
+    """Whether PostgreSQL can store the texts of a value."""
+    if isinstance(value, str):
+        return "\0" not in value and not any("\ud800" <= letter <= "\udfff" for letter in value)
+    if isinstance(value, Mapping):
+        return all(_is_storable(part) for item in value.items() for part in item)
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_storable, value))
+    return True
 
 
 def wrong(error: ValidationError, model: type[BaseModel], prefix: str = "") -> ConfigurationError:

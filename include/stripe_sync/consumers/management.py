@@ -9,6 +9,7 @@ from uuid import UUID
 
 from stripe_sync.consumers.consumer import ConsumerSpec
 from stripe_sync.errors import ConfigurationError, ConsumerConflict, ConsumerNotFound
+from stripe_sync.records import ids
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.streams.iterate import start_position
 from stripe_sync.warehouse import Warehouse
@@ -278,7 +279,7 @@ def _changed(
 
 
 def _get(warehouse: Warehouse, consumer: str) -> ConsumerInfo:
-    found = warehouse.consumers.find(consumer)
+    found = warehouse.consumers.find(consumer) if ids.is_storable(consumer) else None
     if found is None:
         message = f"there is no consumer {consumer!r}"
         raise ConsumerNotFound(message, param="consumer")

@@ -163,3 +163,33 @@ def test_a_deleted_sync_takes_its_cursors_along(streams: Streams) -> None:
     execute(streams.url, "DELETE FROM stripe_sync.syncs WHERE name = 'north'")
     assert cursors(streams) == {}
     assert get_consumer(streams.url, "crm").lag_items == 0
+
+
+def test_texts_that_cannot_be_stored_are_refused_by_name(streams: Streams) -> None:
+    wrong: list[tuple[str, dict[str, Any]]] = [
+        ("metadata", {"metadata": {"a": "\0"}}),
+        ("metadata", {"metadata": {"\ud800": "x"}}),
+        ("connection_id", {"connection_id": "a\0"}),
+        ("filters", {"filters": {"sync_id": ["a\0"]}}),
+        ("settings", {"settings": {"url": ["\udfff"]}}),
+    ]
+    for param, values in wrong:
+        with pytest.raises(ConfigurationError, match="NUL") as refused:
+            create_consumer(streams.url, "crm", "pull", **values)
+        assert refused.value.param == param
+    for name in ("crm\0", "\ud800", ""):
+        with pytest.raises(ConsumerNotFound):
+            get_consumer(streams.url, name)
+
+
+def test_a_place_to_begin_is_explained_and_the_remedy_works(streams: Streams) -> None:
+    with pytest.raises(ConfigurationError, match="a duration such as 30m") as refused:
+        create_consumer(streams.url, "crm", "pull", deliver_policy="yesterday")
+    assert refused.value.param == "deliver_policy"
+    for text in ("2026-01-01", "2026-01-01T10:30", "20260101"):
+        with pytest.raises(ConfigurationError, match="write ") as refused:
+            create_consumer(streams.url, "crm", "pull", deliver_policy=text)
+        remedy = str(refused.value).partition("write ")[2].split()[0]
+        made = create_consumer(streams.url, "crm", "pull", deliver_policy=remedy)
+        assert made.deliver_policy == remedy
+        delete_consumer(streams.url, "crm")
