@@ -193,3 +193,18 @@ def test_a_place_to_begin_is_explained_and_the_remedy_works(streams: Streams) ->
         made = create_consumer(streams.url, "crm", "pull", deliver_policy=remedy)
         assert made.deliver_policy == remedy
         delete_consumer(streams.url, "crm")
+
+
+def test_a_target_that_is_tried_again_is_not_waited_for(streams: Streams) -> None:
+    create_consumer(streams.url, "crm", "pull", deliver_policy="new")
+    streams.customers(1)
+    cursors = streams.warehouse.consumer_cursors
+    values = (streams.id("north"), ["crm"], [1], "stripe:customer")
+    assert cursors.behind(*values) == {"crm": True}
+    # The time of the next try has come, and its target has not answered yet.
+    execute(
+        streams.url, "UPDATE stripe_sync.consumers SET retry_at = now() - interval '10 seconds'"
+    )
+    assert cursors.behind(*values) == {"crm": False}
+    resume_consumer(streams.url, "crm")
+    assert cursors.behind(*values) == {"crm": True}
