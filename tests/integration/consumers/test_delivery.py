@@ -3,115 +3,20 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
-from pathlib import Path
-
-import psycopg
-import pytest
 
 from integration.consumers.file_sink import FileSink
-from integration.streams.conftest import Streams
+from integration.consumers.running import Running
 from stripe_sync import (
-    ConfigurationError,
-    ConsumerInfo,
-    DeliveryReport,
-    TargetConnection,
-    create_consumer,
     dead_letters,
-    deliver,
-    get_consumer,
     pause_consumer,
     redeliver_dead_letters,
     replay_consumer,
     resume_consumer,
-    update_consumer,
 )
-from stripe_sync.consumers.registry import SINKS
 from stripe_sync.consumers.sink import DeliveryBatch, ItemFailure, Outcome, TargetError
 from warehouse_rows import rows
-
-PATIENCE = 30.0
-
-
-def no_connection(conn_id: str) -> TargetConnection:
-    message = f"there is no connection {conn_id}"
-    raise ConfigurationError(message)
-
-
-class Running:
-    """Delivers in a thread until the test has seen enough."""
-
-    def __init__(self, streams: Streams, path: Path) -> None:
-        self.streams, self.path = streams, path
-        self.statuses: list[Sequence[ConsumerInfo]] = []
-        self._stop = threading.Event()
-        self._threads: list[threading.Thread] = []
-
-    def create(self, stream: str = "events", **values: object) -> ConsumerInfo:
-        settings = {"path": str(self.path)}
-        return create_consumer(
-            self.streams.url, "out", "file", stream=stream, settings=settings, **values
-        )
-
-    @property
-    def consumer(self) -> ConsumerInfo:
-        return get_consumer(self.streams.url, "out")
-
-    def lines(self) -> list[tuple[str, int]]:
-        """Object and position of what was delivered, in order."""
-        if not self.path.exists():
-            return []
-        words = (line.split() for line in self.path.read_text().splitlines())
-        return [(upstream_id, int(seq)) for _, _, upstream_id, seq in words]
-
-    def deliver(self, seconds: float | None = None) -> DeliveryReport:
-        return deliver(
-            *(self.streams.url, no_connection),
-            seconds=seconds,
-            is_stopping=self._stop.is_set,
-            on_status=self.statuses.append,
-        )
-
-    def start(self) -> None:
-        self._threads.append(threading.Thread(target=self.deliver, daemon=True))
-        self._threads[-1].start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(PATIENCE)
-            assert not thread.is_alive()
-        self._threads.clear()
-        self._stop.clear()
-
-    def until(self, condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < end, (self.consumer, self.lines())
-            time.sleep(0.02)
-
-    def run_until(self, condition: Callable[[], bool]) -> None:
-        self.start()
-        try:
-            self.until(condition)
-        finally:
-            self.stop()
-
-
-@pytest.fixture
-def out(streams: Streams, tmp_path: Path) -> Iterator[Running]:
-    SINKS["file"] = FileSink  # type: ignore[type-abstract]
-    running = Running(streams, tmp_path / "out")
-    try:
-        yield running
-    finally:
-        running.stop()
-        FileSink.answer = None
-        del SINKS["file"]
 
 
 def test_everything_is_delivered_in_order_and_what_comes_later_too(out: Running) -> None:
@@ -145,44 +50,6 @@ def test_the_sinks_position_is_stored_with_the_cursor(out: Running) -> None:
     out.streams.customers(4)
     out.run_until(lambda: out.consumer.delivered == 4)
     assert rows(out.streams.url, position) == [("4",)]
-
-
-def test_a_target_that_is_away_is_tried_again_and_nothing_is_lost(out: Running) -> None:
-    tries = 0
-
-    def answer(batch: DeliveryBatch) -> Outcome:
-        nonlocal tries
-        tries += bool(batch.items)
-        if batch.items and tries <= 4:
-            message = "the disk is full: make room"
-            raise TargetError(message)
-        return Outcome()
-
-    FileSink.answer = staticmethod(answer)
-    out.streams.customers(1, 2, 3)
-    out.create()
-    out.start()
-    out.until(lambda: out.consumer.last_error == "the disk is full: make room")
-    out.until(lambda: out.consumer.status == "active" and out.consumer.delivered == 3)
-    out.stop()
-    assert out.lines() == [("cus_1", 1), ("cus_2", 2), ("cus_3", 3)]
-
-
-def test_a_sink_that_fails_in_its_own_way_is_tried_again(out: Running) -> None:
-    tries = 0
-
-    def answer(batch: DeliveryBatch) -> Outcome:
-        nonlocal tries
-        tries += bool(batch.items)
-        return Outcome() if not batch.items or tries > 1 else Outcome(failed={1 // 0: None})  # type: ignore[dict-item]
-
-    FileSink.answer = staticmethod(answer)
-    out.streams.customers(1)
-    out.create()
-    out.start()
-    out.until(lambda: (out.consumer.last_error or "").startswith("unexpected ZeroDivisionError"))
-    out.until(lambda: out.consumer.delivered == 1 and out.consumer.status == "active")
-    out.stop()
 
 
 def test_one_object_that_fails_does_not_hold_up_the_others(out: Running) -> None:
@@ -287,63 +154,6 @@ def test_a_paused_consumer_gets_nothing(out: Running) -> None:
     out.stop()
 
 
-def test_a_sink_may_pause_its_consumer(out: Running) -> None:
-    def answer(_batch: DeliveryBatch) -> Outcome:
-        message = "410: the target is gone for good"
-        raise TargetError(message, pauses=True)
-
-    FileSink.answer = staticmethod(answer)
-    out.create()
-    out.streams.customers(1)
-    out.run_until(lambda: out.consumer.status == "paused")
-    assert out.consumer.pause_reason == "410: the target is gone for good"
-    FileSink.answer = None
-    resume_consumer(out.streams.url, "out")
-    out.run_until(lambda: out.consumer.delivered == 1)
-
-
-def test_an_object_that_fails_for_days_does_not_count_as_a_target_that_is_down(
-    out: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    is_down = False
-
-    def answer(batch: DeliveryBatch) -> Outcome:
-        if is_down:
-            message = "down for a moment"
-            raise TargetError(message)
-        bad = (item for item in batch.items if item.upstream_id == "cus_1")
-        return Outcome(failed={item.key: ItemFailure("refused") for item in bad})
-
-    monkeypatch.setattr(FileSink, "answer", staticmethod(answer))
-    monkeypatch.setattr(FileSink, "gives_up_after", timedelta(hours=24))
-    out.streams.customers(1, 2)
-    out.create()
-    out.run_until(lambda: out.consumer.delivered == 1)
-    with psycopg.connect(out.streams.url) as connection:
-        connection.execute(
-            "UPDATE stripe_sync.consumers SET failing_since = failing_since - interval '3 days'"
-        )
-    is_down = True
-    out.streams.customers(3)
-    failures = "SELECT failures >= 2 FROM stripe_sync.consumers"
-    out.run_until(lambda: out.consumer.last_error == "down for a moment")
-    # The next process knows only what the first one has stored.
-    out.run_until(lambda: rows(out.streams.url, failures) == [(True,)])
-    assert out.consumer.status == "failing"
-
-
-def test_a_batch_of_dead_letters_only_is_no_failure(out: Running) -> None:
-    def answer(batch: DeliveryBatch) -> Outcome:
-        return Outcome(failed={item.key: ItemFailure("no", is_final=True) for item in batch.items})
-
-    FileSink.answer = staticmethod(answer)
-    out.streams.customers(1)
-    out.create()
-    out.run_until(lambda: out.consumer.dead == 1)
-    found = out.consumer
-    assert (found.status, found.last_error, found.failing_since) == ("active", None, None)
-
-
 def test_a_replay_delivers_again(out: Running) -> None:
     out.create()
     out.streams.customers(1, 2)
@@ -353,21 +163,6 @@ def test_a_replay_delivers_again(out: Running) -> None:
     out.until(lambda: out.consumer.delivered == 4)
     out.stop()
     assert [seq for _, seq in out.lines()] == [1, 2, 1, 2]
-
-
-def test_a_missing_connection_is_said_and_waited_for(out: Running) -> None:
-    out.create(connection_id="target")
-    out.streams.customers(1)
-    out.run_until(lambda: out.consumer.last_error is not None)
-    assert out.consumer.last_error == "there is no connection target"
-    assert out.consumer.lag_items == 1
-    # As the documentation has it: a dict's __getitem__.
-    update_consumer(out.streams.url, "out", connection_id="other")
-    deliver(
-        out.streams.url,
-        {}.__getitem__,
-        is_stopping=lambda: out.consumer.last_error == "there is no connection other",
-    )
 
 
 def test_two_processes_serve_a_consumer_one_after_the_other(out: Running) -> None:

@@ -44,8 +44,9 @@ WHERE name = %(name)s AND lease_owner = %(owner)s AND epoch = %(epoch)s
 RETURNING paused_at IS NOT NULL, extract(epoch FROM retry_at - clock_timestamp())::float8
 """
 
+# The end of the lease stays: consumer_status warns where it was long ago.
 _RELEASE = """
-UPDATE stripe_sync.consumers SET lease_owner = NULL, lease_until = NULL
+UPDATE stripe_sync.consumers SET lease_owner = NULL, lease_until = clock_timestamp()
 WHERE name = %(name)s AND lease_owner = %(owner)s
 """
 
