@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 from uuid import uuid4
 
 import psycopg
+
+from stripe_stack.database.pgserver import PROGRAMS
 
 
 def database_url(server_url: str, name: str) -> str:
@@ -29,3 +33,16 @@ def new_database(server_url: str, like: str | None = None) -> Iterator[str]:
     yield database_url(server_url, name)
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def dump(url: str, file: Path, *options: str) -> None:
+    """Write a database to a file of SQL."""
+    subprocess.run(
+        [PROGRAMS / "pg_dump", "--no-owner", f"--file={file}", *options, url], check=True
+    )
+
+
+def restore(file: Path, url: str) -> None:
+    """Make in a database what :func:`dump` wrote to a file."""
+    options = ["--quiet", "--set=ON_ERROR_STOP=1", f"--file={file}", f"--dbname={url}"]
+    subprocess.run([PROGRAMS / "psql", *options], check=True, stdout=subprocess.DEVNULL)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,9 +18,9 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from sqlalchemy.engine import make_url
 
-from databases import new_database
+from databases import dump, new_database, restore
+from dbt.dbt_commands import DbtCommands, dbt_commands
 from shop import CATALOG, BackfilledShop, Shop
-from stripe_stack.database.pgserver import PROGRAMS
 from stripe_sync.catalog import Retrieval
 from stripe_sync.records import Batch, Source, ids
 from stripe_sync.sync.session import open_session
@@ -40,11 +38,11 @@ class Project:
 
     url: str
     output: Path
+    commands: DbtCommands
 
     def dump_views(self) -> None:
         """Keep the views as they are now, for :meth:`copy_views`."""
-        options = ["--schema=stripe", "--no-owner", f"--file={self.output / 'views.sql'}"]
-        subprocess.run([PROGRAMS / "pg_dump", *options, self.url], check=True)
+        dump(self.url, self.output / "views.sql", "--schema=stripe")
 
     def copy_views(self, url: str) -> None:
         """Create the kept views in another warehouse.
@@ -52,28 +50,22 @@ class Project:
         To build them there takes 30 s of CPU time: dbt parses everything again for another
         database.
         """
-        options = ["--quiet", "--set=ON_ERROR_STOP=1", f"--file={self.output / 'views.sql'}"]
-        command = [PROGRAMS / "psql", *options, f"--dbname={url}"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        restore(self.output / "views.sql", url)
 
     def dbt(self, *arguments: str, schema: str = "stripe", fails: bool = False) -> str:
         """Run dbt as a user would; its output, when it succeeded or failed as expected."""
         # dbt parses everything again in a folder that was used with another schema.
         output = self.output if schema == "stripe" else self.output / schema
-        done = subprocess.run(
+        code, printed = self.commands.run(
             [
-                str(Path(sys.executable).with_name("dbt")),
                 *arguments,
                 *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
                 *("--target-path", str(output), "--log-path", str(output)),
             ],
-            env=self.environment(schema),
-            capture_output=True,
-            text=True,
-            check=False,
+            self.environment(schema),
         )
-        assert (done.returncode != 0) is fails, done.stdout + done.stderr
-        return done.stdout
+        assert (code != 0) is fails, printed
+        return printed
 
     def environment(self, schema: str) -> dict[str, str]:
         """The environment that dbt's profile reads."""
@@ -104,8 +96,12 @@ def project(
     postgres_url: str, migrated: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Project]:
     """The project, built while nothing had been synced; rows came afterwards, then its tests."""
-    with new_database(postgres_url, like=migrated) as url:
-        built = Project(url, tmp_path_factory.mktemp("dbt"))
+    folder = tmp_path_factory.mktemp("dbt")
+    with (
+        new_database(postgres_url, like=migrated) as url,
+        dbt_commands(tmp_path_factory.mktemp("commands")) as commands,
+    ):
+        built = Project(url, folder, commands)
         built.dbt("run")
         built.dump_views()
         with psycopg.connect(url) as connection:
