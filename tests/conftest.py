@@ -126,10 +126,13 @@ def migrated(postgres_url: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def backfilled(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The demo's shop, backfilled once in this process, to be copied."""
+    """The demo's shop, backfilled once for all processes, to be copied."""
     from shop import backfilled_shop
 
-    with backfilled_shop(postgres_url, tmp_path_factory.mktemp("backfilled")) as found:
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with backfilled_shop(postgres_url, folder / "backfilled") as found:
         yield found
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
+import pickle
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import stripe
 
-from databases import new_database
+from databases import dump, new_database, restore
 from snapshots import Snapshot
 from stripe_sandbox.server import running
 from stripe_sync.catalog import Collection, Retrieval, load_catalog
@@ -118,24 +120,46 @@ class BackfilledShop:
     """The demo's shop, backfilled once, to be copied.
 
     Attributes:
-        original: The shop; to be read only.
         snapshot: Its sync.
+        reports: The report of each collection's backfill.
+        asked: The endpoints that it requested.
     """
 
-    original: Shop
     snapshot: Snapshot
+    reports: list[BackfillReport]
+    asked: set[str]
 
     @contextmanager
     def copy(self, folder: Path) -> Iterator[Shop]:
         """The shop with a sync of its own, for as long as the block lasts."""
         with self.snapshot.copy(folder) as harness:
-            yield Shop(harness, self.original.reports.values(), self.original.asked)
+            yield Shop(harness, self.reports, self.asked)
 
 
 @contextmanager
 def backfilled_shop(server_url: str, folder: Path) -> Iterator[BackfilledShop]:
-    """Backfill the demo's shop, to be copied for as long as the block lasts."""
-    with running() as sandbox, new_database(server_url) as url:
-        sandbox.control.demo()
-        shop = Shop.backfill(unthrottled(make_harness(sandbox, url, folder)))
-        yield BackfilledShop(shop, Snapshot.of(shop.harness, server_url))
+    """The demo's shop, backfilled, to be copied for as long as the block lasts.
+
+    Args:
+        server_url: The PostgreSQL server for its warehouse.
+        folder: Of all processes that name this folder, the first backfills the shop.
+    """
+    folder.mkdir(exist_ok=True)
+    kept, warehouse = folder / "shop.pickle", folder / "warehouse.sql"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed
+        if not kept.exists():
+            with running() as sandbox, new_database(server_url) as url:
+                sandbox.control.demo()
+                shop = Shop.backfill(unthrottled(make_harness(sandbox, url, folder)))
+                dump(url, warehouse)
+                snapshot = Snapshot.of(shop.harness, server_url)
+            found = BackfilledShop(snapshot, list(shop.reports.values()), shop.asked)
+            kept.write_bytes(pickle.dumps(found))
+    found = pickle.loads(kept.read_bytes())
+    with new_database(server_url) as url:
+        restore(warehouse, url)
+        connections = replace(found.snapshot.connections, warehouse_url=url)
+        yield replace(
+            found, snapshot=replace(found.snapshot, connections=connections, server_url=server_url)
+        )

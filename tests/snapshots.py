@@ -11,7 +11,7 @@ from pathlib import Path
 from databases import new_database
 from stripe_sandbox.server import running
 from stripe_sandbox.state import state_file
-from stripe_sync.client import Credential
+from stripe_sync import Connections, Credential
 from sync_harness import SyncHarness
 
 
@@ -20,12 +20,12 @@ class Snapshot:
     """A sync as it was at a moment; nothing may change or open its warehouse afterwards.
 
     Attributes:
-        harness: The sync.
+        connections: Those of the sync.
         server_url: The PostgreSQL server of its warehouse.
         state: File with the state of its sandbox.
     """
 
-    harness: SyncHarness
+    connections: Connections
     server_url: str
     state: Path
 
@@ -34,12 +34,12 @@ class Snapshot:
         """Keep a sync as it is now."""
         state = Path(harness.connections.lake_url).with_name("sandbox.json")
         state_file.save(harness.sandbox.app.holder.state, state)
-        return cls(harness, server_url, state)
+        return cls(harness.connections, server_url, state)
 
     @contextmanager
     def copy(self, folder: Path) -> Iterator[SyncHarness]:
         """A sync with a sandbox, a warehouse and a lake of its own, while the block lasts."""
-        source = self.harness.connections
+        source = self.connections
         lake = folder / "lake"
         if Path(source.lake_url).exists():  # an empty account leaves none
             shutil.copytree(source.lake_url, lake)
