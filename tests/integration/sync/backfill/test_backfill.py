@@ -23,7 +23,7 @@ from stripe_sync.records import canonical_json
 from stripe_sync.sync.backfill.backfill import backfill_collection
 from stripe_sync.sync.connections import SyncSettings
 from stripe_sync.warehouse import Warehouse
-from sync_harness import SyncHarness, make_harness
+from sync_harness import SyncHarness, make_harness, unthrottled
 
 CATALOG = load_catalog()
 LISTED = [collection.name for collection in CATALOG.top_level()]
@@ -47,7 +47,7 @@ def shop(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """The demo's shop, all of it backfilled; tests only look at it."""
     with running() as sandbox, new_database(postgres_url) as url:
         sandbox.control.demo()
-        harness = make_harness(sandbox, url, tmp_path_factory.mktemp("shop"))
+        harness = unthrottled(make_harness(sandbox, url, tmp_path_factory.mktemp("shop")))
         for number in range(120):
             harness.stripe.v1.customers.create({"name": f"Customer {number}"})
         harness.backfill(*LISTED)
