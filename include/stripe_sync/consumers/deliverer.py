@@ -181,6 +181,10 @@ class Deliverer:
         page = await self._reader.page(selection, cursor, wait_seconds=wait)
         return page.items, page.cursor
 
+    async def ends(self, selection: Selection) -> StreamCursor:
+        """The ends of the streams."""
+        return await self._reader.start(selection, "new")
+
     async def items(self, stream: Stream, keys: Sequence[tuple[UUID, int]]) -> Sequence[StreamItem]:
         """Items by their keys, in order; without those that the stream no longer has."""
         return await self._reader.items(stream, keys)
@@ -238,6 +242,7 @@ class _Session:
         sink = self.kind.of(self._settings, context)
         try:
             checkpoint = await sink.open(Checkpoint(self._cursor, self._position))
+            await self._check(checkpoint.cursor)
             self._cursor = checkpoint.cursor
             self._pending.reopen()
             if sink.position() != self._position:
@@ -248,6 +253,25 @@ class _Session:
                 await self._read(sink)
         finally:
             await asyncio.shield(sink.close())
+
+    async def _check(self, cursor: StreamCursor) -> None:
+        """Refuse to go on after the end of a stream: what comes up to there would be left out.
+
+        Raises:
+            TargetError: The target was delivered what the stream does not have.
+        """
+        if not self._moved(cursor):
+            return
+        ends = await self._deliverer.ends(self._selection)
+        for sync, end in ends.positions.items():
+            seq = cursor.positions.get(sync, 0)
+            if seq > end:
+                message = (
+                    f"the target has sync {sync} up to position {seq:,}, but the warehouse up to"
+                    f" {end:,} only: the warehouse was restored to a time before, or the sync was"
+                    " made anew. Start a replay of the consumer, from 'all' for everything"
+                )
+                raise TargetError(message)
 
     async def _retry(self, sink: Sink) -> None:
         """Deliver items that are due once more."""

@@ -9,7 +9,13 @@ import pytest
 
 from integration.consumers.postgres.target_database import TargetDatabase
 from integration.streams.conftest import Streams
-from stripe_sync import create_consumer, deliver, get_consumer, redeliver_dead_letters
+from stripe_sync import (
+    create_consumer,
+    deliver,
+    get_consumer,
+    redeliver_dead_letters,
+    replay_consumer,
+)
 from warehouse_rows import execute, rows
 
 PATIENCE = 60.0
@@ -85,6 +91,25 @@ def test_items_behind_a_redelivered_dead_letter_are_not_lost(copy: Copy) -> None
     copy.streams.customers(999, when=1, good=1)
     assert redeliver_dead_letters(copy.streams.url, "out") == len(numbers)
     copy.deliver_without_the_warehouse("cus_999", 2)
+    copy.deliver_all()
+    there, here = copy.events()
+    assert there == here
+
+
+def test_a_warehouse_that_was_restored_leaves_nothing_out(copy: Copy) -> None:
+    copy.streams.customers(1, 2)
+    copy.deliver_all()
+    # Since then the target was delivered seven more positions, which the warehouse has lost.
+    copy.target.sql(
+        "UPDATE stripe.stripe_sync_cursors SET last_batch = gen_random_uuid(), positions ="
+        f" jsonb_build_object('{copy.streams.id('north')}', 9) WHERE consumer = 'out'"
+    )
+    copy.streams.customers(3)
+    copy.deliver(lambda: get_consumer(copy.streams.url, "out").status == "failing")
+    error = get_consumer(copy.streams.url, "out").last_error
+    assert error is not None
+    assert "up to position 9, but the warehouse up to 3 only" in error
+    replay_consumer(copy.streams.url, "out", "all")
     copy.deliver_all()
     there, here = copy.events()
     assert there == here
