@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from stripe_sync.consumers.deliverer import Deliverer
 from stripe_sync.consumers.sink import FindConnection
-from stripe_sync.errors import ConfigurationError, WarehouseError
+from stripe_sync.errors import ConfigurationError, ConsumerNotFound, WarehouseError
 from stripe_sync.streams.reader import StreamReader
 from stripe_sync.warehouse import Warehouse
 from stripe_sync.warehouse.consumers.consumers import ConsumerInfo
@@ -67,6 +67,7 @@ def deliver(
 
     Raises:
         ConfigurationError: The shard is none, or the URL is not one of PostgreSQL.
+        ConsumerNotFound: ``consumers`` has a name that there is not.
         WarehouseError: The warehouse could not be reached when the time was over.
 
     Example:
@@ -119,7 +120,7 @@ class _Supervisor:
             while True:
                 try:
                     if not is_upgraded:
-                        await asyncio.to_thread(_upgrade, self._url)
+                        await asyncio.to_thread(_upgrade, self._url, consumers)
                         is_upgraded = True
                     names = await state.free(shard, shards)
                     wait, error = _LOOK_SECONDS, None
@@ -184,6 +185,11 @@ def _statuses(warehouse_url: str) -> list[ConsumerInfo]:
         return warehouse.consumers.all()
 
 
-def _upgrade(warehouse_url: str) -> None:
+def _upgrade(warehouse_url: str, consumers: Sequence[str]) -> None:
     with Warehouse(warehouse_url) as warehouse:
         warehouse.upgrade()
+        known = {each.name for each in warehouse.consumers.all()} if consumers else set()
+    for name in consumers:
+        if name not in known:
+            message = f"there is no consumer {name!r}"
+            raise ConsumerNotFound(message, param="consumers")

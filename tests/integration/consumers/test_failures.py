@@ -9,7 +9,7 @@ import pytest
 
 from integration.consumers.file_sink import FileSink
 from integration.consumers.running import Running
-from stripe_sync import deliver, resume_consumer, update_consumer
+from stripe_sync import ConsumerNotFound, deliver, resume_consumer, update_consumer
 from stripe_sync.consumers.sink import DeliveryBatch, ItemFailure, Outcome, TargetError
 from warehouse_rows import rows
 
@@ -135,3 +135,9 @@ def test_a_missing_connection_is_said_and_waited_for(out: Running) -> None:
         {}.__getitem__,
         is_stopping=lambda: out.consumer.last_error == "there is no connection other",
     )
+
+
+def test_a_name_that_no_consumer_has_is_said(out: Running) -> None:
+    out.create()
+    with pytest.raises(ConsumerNotFound, match="there is no consumer 'uot'"):
+        deliver(out.streams.url, {}.__getitem__, consumers=["out", "uot"], seconds=60)
