@@ -76,15 +76,15 @@ class ConsumerSpec(BaseModel):
         Raises:
             ConfigurationError: Something is wrong with it; ``param`` names it.
         """
-        for name, value in values.items():
-            if not _is_storable(value):
-                message = f"{name}: it has a NUL or an unpaired surrogate, which cannot be stored"
-                raise ConfigurationError(message, param=name)
         try:
             spec = cls.model_validate(dict(values))
         except ValidationError as error:
             raise wrong(error, cls) from None
         spec.check()
+        for name, value in values.items():
+            if not _is_storable(value):
+                message = f"{name}: it has a NUL or an unpaired surrogate, which cannot be stored"
+                raise ConfigurationError(message, param=name)
         collections = tuple(sorted(spec.selection().collections))
         filters = spec.filters.model_copy(update={"collection_id": collections})
         return spec.model_copy(update={"filters": filters})
