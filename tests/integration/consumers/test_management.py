@@ -169,14 +169,15 @@ def test_texts_that_cannot_be_stored_are_refused_by_name(streams: Streams) -> No
     wrong: list[tuple[str, dict[str, Any]]] = [
         ("metadata", {"metadata": {"a": "\0"}}),
         ("metadata", {"metadata": {"\ud800": "x"}}),
-        ("connection_id", {"connection_id": "a\0"}),
         ("filters", {"filters": {"sync_id": ["a\0"]}}),
-        ("settings", {"settings": {"url": ["\udfff"]}}),
     ]
     for param, values in wrong:
         with pytest.raises(ConfigurationError, match="NUL") as refused:
             create_consumer(streams.url, "crm", "pull", **values)
         assert refused.value.param == param
+    url = {"url": "https://example.com"}
+    with pytest.raises(ConfigurationError, match="connection_id: it has a NUL"):
+        create_consumer(streams.url, "crm", "webhook", settings=url, connection_id="a\0")
     for name in ("crm\0", "\ud800", ""):
         with pytest.raises(ConsumerNotFound):
             get_consumer(streams.url, name)
