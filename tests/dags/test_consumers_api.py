@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -221,3 +223,18 @@ def test_a_consumer_is_replayed(api: ApiServer, streams: Streams) -> None:
     create(api, {"name": "crm", "kind": "pull", "deliver_policy": "new"})
     assert call(api, "GET", "/crm")["lag_items"] == 0
     assert call(api, "POST", "/crm/replay", {"from": "all"})["lag_items"] == 2
+
+
+def test_the_documented_bodies_are_taken_as_printed(api: ApiServer) -> None:
+    docs = Path(__file__).parents[2] / "docs" / "consumers"
+    kinds = set()
+    for page in sorted(docs.glob("*.md")):
+        text = page.read_text("utf-8")
+        for body in re.findall(r"/v1/consumers .*?-d '(\{.*?\})'", text, re.S):
+            answer = api.call(
+                "op", "POST", URL, content=body, headers={"Content-Type": "application/json"}
+            )
+            assert answer.status_code == 201, (page.name, answer.text)
+            kinds.add(answer.json()["consumer"]["kind"])
+            call(api, "DELETE", f"/{answer.json()['consumer']['name']}")
+    assert kinds == {"pull", "webhook", "postgres", "kafka"}
