@@ -106,8 +106,7 @@ class ConsumerSpec(BaseModel):
             hint = f"; did you mean {close[0]}?" if close else ""
             message = f"kind: it is one of {', '.join(kinds())}{hint}"
             raise ConfigurationError(message, param="kind")
-        self.sink_settings()
-        self.selection()
+        self.sink_settings().check(self.selection().stream)
         if self.kind == PULL and self.connection_id:
             message = "connection_id: a pull consumer has no target"
             raise ConfigurationError(message, param="connection_id")

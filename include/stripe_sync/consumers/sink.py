@@ -13,7 +13,7 @@ from stripe_sync.errors import StripeSyncError
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.streams.cursor import StreamCursor
 from stripe_sync.streams.items import ItemKey, StreamItem
-from stripe_sync.streams.selection import Selection
+from stripe_sync.streams.selection import Selection, Stream
 
 
 class TargetError(StripeSyncError):
@@ -66,6 +66,13 @@ class SinkSettings(BaseModel):
     """The settings of a kind of sink: a pydantic model, so that wrong ones are named."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def check(self, stream: Stream) -> None:
+        """Check what depends on the stream.
+
+        Raises:
+            ConfigurationError: A setting does not go with it; ``param`` names it.
+        """
 
 
 @dataclass(frozen=True, slots=True)

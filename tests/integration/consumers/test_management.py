@@ -209,3 +209,17 @@ def test_a_target_that_is_tried_again_is_not_waited_for(streams: Streams) -> Non
     assert cursors.behind(*values) == {"crm": False}
     resume_consumer(streams.url, "crm")
     assert cursors.behind(*values) == {"crm": True}
+
+
+def test_settings_that_do_not_go_with_the_stream_are_refused(streams: Streams) -> None:
+    clash = {"typed_columns": {"event_type": {"path": "type", "type": "text"}}}
+    create_consumer(streams.url, "one", "postgres", connection_id="x", settings=clash)
+    for kind, settings in (("postgres", clash), ("kafka", {"tombstones": True})):
+        with pytest.raises(ConfigurationError) as refused:
+            create_consumer(
+                *(streams.url, "two", kind),
+                stream="events",
+                connection_id="x",
+                settings=settings,
+            )
+        assert refused.value.param == f"settings.{next(iter(settings))}"

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from stripe_sync.consumers.consumer import ConsumerSpec
-from stripe_sync.consumers.sink import SinkContext, TargetConnection
-from stripe_sync.consumers.sinks.kafka import KafkaSettings, KafkaSink
+from stripe_sync.consumers.sink import TargetConnection
+from stripe_sync.consumers.sinks.kafka import KafkaSettings
 from stripe_sync.consumers.sinks.kafka.settings import (
     ClientSettings,
     every_collection,
     topic_name,
 )
 from stripe_sync.errors import ConfigurationError
-from stripe_sync.streams.selection import Selection
+from stripe_sync.streams.selection import Stream
 
 SERVERS = {"bootstrap.servers": "broker:9092"}
 
@@ -66,15 +66,11 @@ def test_partitions_of_topics_that_nobody_creates_are_refused() -> None:
 
 
 def test_tombstones_are_of_records() -> None:
-    connection = TargetConnection("k", "kafka", extra=SERVERS)
-    events = SinkContext("orders", Selection.of("events"), connection, 1)
+    settings = KafkaSettings(tombstones=True)
     with pytest.raises(ConfigurationError) as raised:
-        KafkaSink.of(KafkaSettings(tombstones=True), events)
+        settings.check(Stream.EVENTS)
     assert raised.value.param == "settings.tombstones"
-    KafkaSink.of(
-        KafkaSettings(tombstones=True),
-        SinkContext("orders", Selection.of("records"), connection, 1),
-    )
+    settings.check(Stream.RECORDS)
 
 
 def test_host_and_port_stand_for_missing_servers() -> None:

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from stripe_sync.catalog import load_catalog
 from stripe_sync.consumers.sink import SinkSettings, TargetConnection
 from stripe_sync.errors import ConfigurationError
+from stripe_sync.streams.selection import Stream
 
 MAX_TOPIC_NAME = 249
 MAX_BATCH_BYTES = 1_000_000
@@ -118,6 +119,12 @@ class KafkaSettings(SinkSettings):
             message = "partitions and replication_factor are of topics that create_topics creates"
             raise ValueError(message)
         return self
+
+    def check(self, stream: Stream) -> None:
+        """See ``SinkSettings``."""
+        if self.tombstones and stream != Stream.RECORDS:
+            message = "settings.tombstones: they are of records; a change event has none"
+            raise ConfigurationError(message, param="settings.tombstones")
 
 
 @cache

@@ -38,7 +38,6 @@ from stripe_sync.consumers.sinks.kafka.settings import (
 from stripe_sync.consumers.sinks.kafka.topics import Topic, Topics
 from stripe_sync.errors import ConfigurationError
 from stripe_sync.records.canonical_json import JsonObject
-from stripe_sync.streams.selection import Stream
 
 _PATIENCE_SECONDS = 30.0
 _CLOSE_SECONDS = 5.0
@@ -86,9 +85,6 @@ class KafkaSink:
         if context.connection is None:
             message = "connection_id: name the Airflow connection of the Kafka cluster"
             raise ConfigurationError(message, param="connection_id")
-        if kafka.tombstones and context.selection.stream != Stream.RECORDS:
-            message = "settings.tombstones: they are of records; a change event has none"
-            raise ConfigurationError(message, param="settings.tombstones")
         return cls(kafka, ClientSettings(context.connection), context)
 
     async def open(self, checkpoint: Checkpoint) -> Checkpoint:

@@ -10,6 +10,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from stripe_sync.consumers.sink import SinkSettings
+from stripe_sync.consumers.sinks.postgres.columns import COLUMNS
+from stripe_sync.errors import ConfigurationError
+from stripe_sync.streams.selection import Stream
 
 CURSORS = "stripe_sync_cursors"
 """Table with the cursors, in the schema of the rows."""
@@ -86,3 +89,10 @@ class PostgresSettings(SinkSettings):
         for name in value:
             _name(name)
         return value
+
+    def check(self, stream: Stream) -> None:
+        """See ``SinkSettings``."""
+        for name in self.typed_columns:
+            if name in COLUMNS[stream]:
+                message = f"settings.typed_columns: the table has a column {name} of its own"
+                raise ConfigurationError(message, param="settings.typed_columns")

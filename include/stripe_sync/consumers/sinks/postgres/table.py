@@ -7,44 +7,10 @@ from dataclasses import dataclass
 
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
+from stripe_sync.consumers.sinks.postgres.columns import COLUMNS
 from stripe_sync.consumers.sinks.postgres.settings import CURSORS, PostgresSettings, TypedColumn
-from stripe_sync.errors import ConfigurationError
 from stripe_sync.streams.selection import Stream
 
-# Types as format_type() writes them. The keys are those of the items of a stream; an object's
-# exact text is stored only where jsonb alters it.
-_RECORD = {
-    "id": "uuid",
-    "sync_id": "uuid",
-    "resource_id": "uuid",
-    "collection_id": "text",
-    "upstream_id": "text",
-    "deleted": "boolean",
-    "payload": "jsonb",
-    "payload_exact": "text",
-    "payload_hash": "text",
-    "inserted_at": "timestamp with time zone",
-    "updated_at": "timestamp with time zone",
-    "upstream_updated_at": "timestamp with time zone",
-    "upsert_opts": "jsonb",
-    "updated_idx": "integer",
-    "seq": "bigint",
-}
-_EVENT = {
-    "id": "uuid",
-    "sync_id": "uuid",
-    "resource_id": "uuid",
-    "collection_id": "text",
-    "upstream_id": "text",
-    "event_type": "text",
-    "changes": "jsonb",
-    "data": "jsonb",
-    "data_exact": "text",
-    "created_at": "timestamp with time zone",
-    "upstream_updated_at": "timestamp with time zone",
-    "seq": "bigint",
-}
-_COLUMNS = {Stream.RECORDS: _RECORD, Stream.EVENTS: _EVENT}
 _NULLABLE = {"payload_exact", "data_exact", "upsert_opts", "changes"}
 _OBJECT = {Stream.RECORDS: "payload", Stream.EVENTS: "data"}
 
@@ -170,16 +136,9 @@ class Target:
 
 
 def target_of(settings: PostgresSettings, stream: Stream) -> Target:
-    """The tables of a consumer.
-
-    Raises:
-        ConfigurationError: A typed column has the name of another column.
-    """
-    columns = dict(_COLUMNS[stream])
+    """The tables of a consumer."""
+    columns = dict(COLUMNS[stream])
     for name, column in settings.typed_columns.items():
-        if name in columns:
-            message = f"settings.typed_columns: the table has a column {name} of its own"
-            raise ConfigurationError(message, param="settings.typed_columns")
         columns[name] = _TYPES.get(column.type, column.type)
     rows = Table(
         settings.schema_name,
