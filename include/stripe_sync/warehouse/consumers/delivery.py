@@ -22,7 +22,7 @@ LEASE_SECONDS = 15.0
 
 _LIST = """
 SELECT name FROM stripe_sync.consumers
-WHERE kind <> 'pull' AND paused_at IS NULL AND abs(hashtext(name)) %% %(shards)s = %(shard)s
+WHERE kind <> 'pull' AND paused_at IS NULL AND abs(hashtext(name)::bigint) %% %(shards)s = %(shard)s
     AND (lease_until IS NULL OR lease_until < clock_timestamp() OR lease_owner = %(owner)s)
 ORDER BY name
 """
