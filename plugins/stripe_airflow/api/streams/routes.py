@@ -174,8 +174,10 @@ async def follow_events(
     It ends after ten minutes; browsers go on by themselves, others with `Last-Event-ID`.
     """
     reader = await streams().waiting_place()
-    begin = last_event_id or after_cursor or "new"
-    cursor = await reader.start(selection, begin)
+    text = last_event_id or after_cursor
+    given = StreamCursor.parse(text) if text else None
+    now = await reader.start(selection, "new")  # names a sync that is not there
+    cursor = given or now
     return EventSourceResponse(live_events(reader, selection, cursor), headers=HEADERS)
 
 
