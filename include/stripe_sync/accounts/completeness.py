@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stripe_sync.accounts.syncs import find_sync, open_warehouse
+from stripe_sync.accounts.syncs import find_sync
 from stripe_sync.catalog import load_catalog
 from stripe_sync.errors import SyncNotFound
 from stripe_sync.lake import Lake, LakeReader
+from stripe_sync.warehouse.warehouse import open_warehouse
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from stripe_sync.accounts.credentials.check import identify_credential
 from stripe_sync.accounts.sync_values import NAME_LENGTH
-from stripe_sync.accounts.syncs import SyncInfo, create_row, open_warehouse
+from stripe_sync.accounts.syncs import SyncInfo, create_row
 from stripe_sync.client.identity import name_of
 from stripe_sync.errors import AccountDisconnected, ConfigurationError, StripeSyncError
 from stripe_sync.extract.pagination import ListRequest, id_of, paginate
@@ -21,6 +21,7 @@ from stripe_sync.records import ids
 from stripe_sync.sync.connections import EVERY_ACCOUNT, Connections, SyncSettings
 from stripe_sync.sync.session import Session, open_session
 from stripe_sync.warehouse import Sync, Warehouse
+from stripe_sync.warehouse.warehouse import open_warehouse
 
 _ACCOUNTS = ListRequest("/v1/accounts")
 _OF_PLATFORM_ONLY = ("connected_accounts", "cadence")

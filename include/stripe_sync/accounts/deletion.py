@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from itertools import chain
 from uuid import UUID, uuid4
 
-from stripe_sync.accounts.syncs import find_sync, open_warehouse
+from stripe_sync.accounts.syncs import find_sync
 from stripe_sync.catalog import load_catalog
 from stripe_sync.clock import Clock, SystemClock
 from stripe_sync.errors import ConfigurationError, SyncBusy, SyncNotFound
 from stripe_sync.lake import Lake, LakeReader, remove_files
 from stripe_sync.records import ids
 from stripe_sync.warehouse import Sync, Warehouse
+from stripe_sync.warehouse.warehouse import open_warehouse
 
 _LEASE_SECONDS = 10.0
 """By then a poller that was about to begin has seen the status, and a killed deletion can go on."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from stripe_sync.accounts.syncs import open_warehouse
 from stripe_sync.client import Credential
 from stripe_sync.lake import Lake, LakeReader
 from stripe_sync.records import ids
 from stripe_sync.sync.account_check import key_fingerprint
 from stripe_sync.sync.connections import Connections
 from stripe_sync.warehouse import Sync, Warehouse
+from stripe_sync.warehouse.warehouse import open_warehouse
 
 _DEFAULT = "default"
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from stripe_sync.accounts.syncs import SyncInfo, find_sync, open_warehouse
+from stripe_sync.accounts.syncs import SyncInfo, find_sync
 from stripe_sync.warehouse import CollectionStatusRow, GapStatus, PollingStatus
+from stripe_sync.warehouse.warehouse import open_warehouse
 
 
 @dataclass(frozen=True, slots=True)

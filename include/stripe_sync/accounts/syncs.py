@@ -9,8 +9,7 @@ it cannot be reached.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
@@ -31,6 +30,7 @@ from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.sync.connections import Connections, SyncSettings
 from stripe_sync.sync.session import refuse_history, refuse_inactive, resolve_selected
 from stripe_sync.warehouse import Sync, Warehouse
+from stripe_sync.warehouse.warehouse import open_warehouse
 
 _ATTEMPTS = 5
 _WHERE = frozenset(("connection_id", "connected_account"))
@@ -351,14 +351,6 @@ def create_row(
     return warehouse.syncs.create(
         name, livemode=livemode, api_version=version, values=dict(columns)
     )
-
-
-@contextmanager
-def open_warehouse(warehouse_url: str) -> Iterator[Warehouse]:
-    """A warehouse whose tables are up to date."""
-    with Warehouse(warehouse_url) as warehouse:
-        warehouse.upgrade()
-        yield warehouse
 
 
 def find_sync(warehouse: Warehouse, sync: str) -> Sync:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.streams.iterate import start_position
 from stripe_sync.warehouse import Warehouse
 from stripe_sync.warehouse.consumers.consumers import ConsumerInfo, Consumers, DeadLetter
+from stripe_sync.warehouse.warehouse import open_warehouse
 
 _CHANGEABLE = ("connection_id", "filters", "metadata", "settings")
 _MOST_DEAD_LETTERS = 1_000
@@ -69,7 +69,7 @@ def create_consumer(
             "metadata": metadata or {},
         }
     )
-    with _open(warehouse_url) as warehouse:
+    with open_warehouse(warehouse_url) as warehouse:
         positions = _positions(warehouse_url, spec, deliver_policy, "deliver_policy")
         values = spec.model_dump(mode="json")
         if not warehouse.consumers.create(values, positions, paused=paused):
@@ -87,7 +87,7 @@ def describe_consumers(warehouse_url: str) -> list[ConsumerInfo]:
     Raises:
         WarehouseError: The warehouse cannot be reached.
     """
-    with _open(warehouse_url) as warehouse:
+    with open_warehouse(warehouse_url) as warehouse:
         return warehouse.consumers.all()
 
 
@@ -102,7 +102,7 @@ def get_consumer(warehouse_url: str, consumer: str) -> ConsumerInfo:
         ConsumerNotFound: There is none.
         WarehouseError: The warehouse cannot be reached.
     """
-    with _open(warehouse_url) as warehouse:
+    with open_warehouse(warehouse_url) as warehouse:
         return _get(warehouse, consumer)
 
 
@@ -124,7 +124,7 @@ def update_consumer(warehouse_url: str, consumer: str, **changes: Any) -> Consum
         if name not in _CHANGEABLE:
             message = f"{name} cannot be changed, only {', '.join(_CHANGEABLE)}"
             raise ConfigurationError(message, param=name)
-    with _open(warehouse_url) as warehouse:
+    with open_warehouse(warehouse_url) as warehouse:
         found = _get(warehouse, consumer)
         spec = ConsumerSpec.of({**declaration(found), **changes})
         changed = spec.model_dump(mode="json", include=set(changes))
@@ -186,7 +186,7 @@ def delete_consumer(warehouse_url: str, consumer: str) -> None:
         ConsumerNotFound: There is none.
         WarehouseError: The warehouse cannot be reached.
     """
-    with _open(warehouse_url) as warehouse:
+    with open_warehouse(warehouse_url) as warehouse:
         warehouse.consumers.delete(_get(warehouse, consumer).name)
 
 
@@ -206,7 +206,7 @@ def replay_consumer(warehouse_url: str, consumer: str, start: str) -> ConsumerIn
         ConsumerNotFound: There is none.
         WarehouseError: The warehouse cannot be reached.
     """
-    with _open(warehouse_url) as warehouse:
+    with open_warehouse(warehouse_url) as warehouse:
         found = _get(warehouse, consumer)
         spec = ConsumerSpec.of(declaration(found))
         warehouse.consumers.replay(found.name, _positions(warehouse_url, spec, start, "from"))
@@ -232,7 +232,7 @@ def dead_letters(
     if not 1 <= limit <= _MOST_DEAD_LETTERS:
         message = f"limit must be 1 to {_MOST_DEAD_LETTERS}"
         raise ConfigurationError(message, param="limit")
-    with _open(warehouse_url) as warehouse:
+    with open_warehouse(warehouse_url) as warehouse:
         return warehouse.consumers.dead_letters(_get(warehouse, consumer).name, after, limit)
 
 
@@ -250,7 +250,7 @@ def redeliver_dead_letters(
         ConsumerNotFound: There is no such consumer.
         WarehouseError: The warehouse cannot be reached.
     """
-    with _open(warehouse_url) as warehouse:
+    with open_warehouse(warehouse_url) as warehouse:
         return warehouse.consumers.redeliver(_get(warehouse, consumer).name, seqs)
 
 
@@ -272,7 +272,7 @@ def _positions(
 def _changed(
     warehouse_url: str, consumer: str, change: Callable[[Consumers, str], None]
 ) -> ConsumerInfo:
-    with _open(warehouse_url) as warehouse:
+    with open_warehouse(warehouse_url) as warehouse:
         name = _get(warehouse, consumer).name
         change(warehouse.consumers, name)
         return _get(warehouse, name)
@@ -284,10 +284,3 @@ def _get(warehouse: Warehouse, consumer: str) -> ConsumerInfo:
         message = f"there is no consumer {consumer!r}"
         raise ConsumerNotFound(message, param="consumer")
     return found
-
-
-@contextmanager
-def _open(warehouse_url: str) -> Iterator[Warehouse]:
-    with Warehouse(warehouse_url) as warehouse:
-        warehouse.upgrade()
-        yield warehouse

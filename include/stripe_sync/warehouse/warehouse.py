@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -127,3 +129,11 @@ class Warehouse:
     def close(self) -> None:
         """Close all connections that are not in use."""
         self.engine.dispose()
+
+
+@contextmanager
+def open_warehouse(warehouse_url: str) -> Iterator[Warehouse]:
+    """A warehouse whose tables are up to date."""
+    with Warehouse(warehouse_url) as warehouse:
+        warehouse.upgrade()
+        yield warehouse

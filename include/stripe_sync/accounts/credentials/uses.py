@@ -9,11 +9,11 @@ from uuid import UUID
 
 from stripe_sync.accounts.credentials.health import HealthStatus
 from stripe_sync.accounts.credentials.stored import KeyHealth, StoredCredential
-from stripe_sync.accounts.syncs import open_warehouse
 from stripe_sync.client import Credential
 from stripe_sync.clock import SystemClock
 from stripe_sync.sync.account_check import key_fingerprint
 from stripe_sync.warehouse import KeyState, Sync
+from stripe_sync.warehouse.warehouse import open_warehouse
 
 _PROBLEMS = (HealthStatus.REFUSED, HealthStatus.LIMITED)
 

@@ -17,7 +17,7 @@ from functools import partial
 from itertools import chain
 
 from stripe_sync.accounts.erasing.search import Search
-from stripe_sync.accounts.syncs import find_sync, open_warehouse
+from stripe_sync.accounts.syncs import find_sync
 from stripe_sync.catalog import ID_PREFIX, load_catalog
 from stripe_sync.catalog.ownership import Key, root_of
 from stripe_sync.errors import ConfigurationError, SyncConflict
@@ -26,6 +26,7 @@ from stripe_sync.records import canonical_json, ids
 from stripe_sync.records.erasure import is_erased
 from stripe_sync.warehouse import Sync, Warehouse
 from stripe_sync.warehouse.erasing.erasures import PART_OBJECTS
+from stripe_sync.warehouse.warehouse import open_warehouse
 
 Progress = Callable[[str, int], None]
 

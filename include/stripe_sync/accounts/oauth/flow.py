@@ -12,11 +12,11 @@ from stripe_sync.accounts.credentials.keys import check_credential_name
 from stripe_sync.accounts.oauth.exchange import authorize_url, exchange_code
 from stripe_sync.accounts.oauth.state import check_state, hashed, new_state
 from stripe_sync.accounts.sync_values import check_external_id, merge_metadata
-from stripe_sync.accounts.syncs import open_warehouse
 from stripe_sync.client import Credential
 from stripe_sync.errors import ConfigurationError, StripeSyncError, SyncConflict
 from stripe_sync.records import canonical_json
 from stripe_sync.warehouse import OAuthAuthorization, Warehouse
+from stripe_sync.warehouse.warehouse import open_warehouse
 
 STATE_SECONDS = 3600.0
 """How long a state is good: the owner may have to open an account first."""

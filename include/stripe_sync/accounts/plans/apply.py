@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from stripe_sync.accounts.plans.sync_file import DeclaredSync
 from stripe_sync.accounts.plans.sync_plan import SyncPlan, plan_sync, store_sync
-from stripe_sync.accounts.syncs import open_warehouse
+from stripe_sync.warehouse.warehouse import open_warehouse
 
 
 @dataclass(frozen=True, slots=True)

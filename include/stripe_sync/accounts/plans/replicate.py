@@ -21,7 +21,7 @@ from stripe_sync.accounts.plans.sync_plan import (
     store_sync,
 )
 from stripe_sync.accounts.sync_values import check_connection_id, check_name, merge_settings
-from stripe_sync.accounts.syncs import find_sync, open_warehouse
+from stripe_sync.accounts.syncs import find_sync
 from stripe_sync.catalog import STRIPE_EVENTS
 from stripe_sync.client import Credential
 from stripe_sync.declared.changes import FieldChange
@@ -36,6 +36,7 @@ from stripe_sync.records import canonical_json, ids
 from stripe_sync.sync.connections import Connections, SyncSettings
 from stripe_sync.sync.session import refuse_history
 from stripe_sync.warehouse import Sync
+from stripe_sync.warehouse.warehouse import open_warehouse
 
 OF_THE_MODE = (
     "requests_per_second",
