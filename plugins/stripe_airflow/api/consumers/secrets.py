@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from stripe_airflow.api.credentials.store import check_encryption
 from stripe_airflow.api.errors import ApiError
 from stripe_airflow.hooks.overrides import overriding_source
-from stripe_airflow.hooks.stored_connections import EXTRA, set_password, store_connection
+from stripe_airflow.hooks.stored_connections import set_password
 from stripe_sync import new_webhook_secret
 
 _MARK = "stripe_consumer"
@@ -33,14 +33,19 @@ def make_connection(consumer: str) -> tuple[str, str]:
     """
     check_encryption()
     conn_id, secret = _conn_id(consumer), new_webhook_secret()
-    fields = {"conn_type": "http", "password": secret, f"{EXTRA}{_MARK}": consumer}
-    description = f"Secret of the webhook consumer {consumer}; its URL is a setting of the consumer"
-    try:
+    if overriding_source(conn_id):
+        raise _taken(conn_id)
+    connection = Connection(
+        conn_id=conn_id,
+        conn_type="http",
+        password=secret,
+        description=f"Secret of the webhook consumer {consumer}; its URL is one of its settings",
+        extra={_MARK: consumer},
+    )
+    try:  # only ever an insert: of two requests at once, one makes it and the other gets an error
         with create_session(scoped=False) as session:
-            if overriding_source(conn_id) or _find(session, conn_id) is not None:
-                raise _taken(conn_id)
-            store_connection(session, conn_id, fields | {"description": description})
-    except IntegrityError:  # somebody else has just made it
+            session.add(connection)
+    except IntegrityError:
         raise _taken(conn_id) from None
     return conn_id, secret
 
