@@ -1,4 +1,4 @@
-"""The Airflow plugin: HTTP API, data docs, the UI's Test button, the pool of the backfill tasks."""
+"""The Airflow plugin: HTTP API, console, data docs, Test button, pool of the backfill tasks."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 URL_PREFIX = "/stripe"
+CONSOLE = "stripe"
+"""Name of the console's page in the UI."""
 
 
 @cache
@@ -42,7 +44,7 @@ def _ui_path() -> str:
 
 
 class StripeAirflowPlugin(AirflowPlugin):
-    """Serves API and data docs, adds these to "Browse", creates the pool of the backfill tasks."""
+    """Serves API, console and data docs, adds both to the UI, creates the pool of the backfills."""
 
     name = "stripe_airflow"
     listeners: list[Any] = [pools]  # noqa: RUF012 - declared so by Airflow
@@ -55,10 +57,19 @@ class StripeAirflowPlugin(AirflowPlugin):
     ]
     external_views: list[Any] = [  # noqa: RUF012 - declared so by Airflow
         {
+            "name": "Stripe",
+            "href": f"{_ui_path()}{URL_PREFIX}/ui",
+            "destination": "nav",
+            "nav_top_level": True,
+            "icon": f"{_ui_path()}{URL_PREFIX}/ui/static/1/stripe-light.svg",
+            "icon_dark_mode": f"{_ui_path()}{URL_PREFIX}/ui/static/1/stripe-dark.svg",
+            "url_route": CONSOLE,
+        },
+        {
             "name": "Stripe data docs",
             "href": f"{_ui_path()}{URL_PREFIX}/data-docs",
             "destination": "nav",
             "category": "browse",
             "url_route": PAGE,
-        }
+        },
     ]

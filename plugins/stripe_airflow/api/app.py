@@ -20,6 +20,7 @@ from stripe_airflow.api.mutations import proxy
 from stripe_airflow.api.mutations import routes as mutations
 from stripe_airflow.api.routing import PublicRoute, Route
 from stripe_airflow.api.streams import routes as streams
+from stripe_airflow.ui.app import add_console
 from stripe_sync import __version__
 
 _DESCRIPTION = """Syncs of Stripe accounts, and their keys: create, change, delete, read them.
@@ -32,7 +33,7 @@ do is what they may do in Airflow. Errors have the shape of Stripe's."""
 
 
 def create_app() -> FastAPI:
-    """The API and the data docs. Everything but ``/v1/health`` needs a login."""
+    """The API, the console and the data docs. Everything but ``/v1/health`` needs a login."""
     app = FastAPI(
         title="Stripe sync",
         version=__version__,
@@ -73,4 +74,5 @@ def create_app() -> FastAPI:
         app.include_router(router)
     for prefix in ("/v1/consumers", "/v1/http-consumers"):
         app.include_router(pull.router, prefix=prefix)
+    add_console(app)
     return app

@@ -106,12 +106,15 @@ class ApiError(Exception):
 
 def answer(error: Exception) -> JSONResponse:
     """The answer to any exception; one that nobody has thought of is logged."""
-    found = _api_error(error)
+    found = known_error(error)
     kind = "api_error" if found.status >= _SERVER_ERROR else "invalid_request_error"
-    message = scrubbed(found.message)[:_LONGEST_TEXT]
-    body: dict[str, Any] = {"type": found.type or kind, "code": found.code, "message": message}
+    body: dict[str, Any] = {
+        "type": found.type or kind,
+        "code": found.code,
+        "message": found.message,
+    }
     if found.param:
-        body["param"] = scrubbed(found.param)[:_LONGEST_TEXT]
+        body["param"] = found.param
     body |= {name: value for name, value in found.more.items() if value}
     if isinstance(error, StripeError) and error.request_id:
         body["request_id"] = error.request_id
@@ -119,6 +122,15 @@ def answer(error: Exception) -> JSONResponse:
     if found.status == _TOO_MANY:
         headers = {"Retry-After": "1", **headers}
     return JSONResponse({"error": body}, status_code=found.status, headers=dict(headers))
+
+
+def known_error(error: Exception) -> ApiError:
+    """Any exception as an error of the API, without secrets; one of no known kind is logged."""
+    found = _api_error(error)
+    found.message = scrubbed(found.message)[:_LONGEST_TEXT]
+    if found.param:
+        found.param = scrubbed(found.param)[:_LONGEST_TEXT]
+    return found
 
 
 async def handle(_request: Request, error: Exception) -> JSONResponse:

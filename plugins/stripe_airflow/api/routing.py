@@ -87,11 +87,20 @@ class Route(APIRoute):
                 if not self.takes_any_query:
                     _check_query(request, known)
                 _check_length(request)
-                return await handler(Request(request.scope, _limited(request.receive)))
-            except Exception as error:  # noqa: BLE001 - an unknown one is logged by answer
-                return answer(error)
+                response = await handler(Request(request.scope, _limited(request.receive)))
+                return await self.finish(response)
+            except Exception as error:  # noqa: BLE001 - an unknown one is logged by known_error
+                return await self.refuse(request, error)
 
         return handle
+
+    async def finish(self, response: Response) -> Response:
+        """The answer as it is sent."""
+        return response
+
+    async def refuse(self, request: Request, error: Exception) -> Response:
+        """The answer to an exception."""
+        return answer(error)
 
 
 class PublicRoute(Route):

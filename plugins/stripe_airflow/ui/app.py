@@ -1,0 +1,16 @@
+"""The console's routes, below ``/stripe/ui``."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from stripe_airflow.ui.pages import overview
+from stripe_airflow.ui.routing import PREFIX, STATIC_FOLDER, StaticFilesOfVersion
+
+
+def add_console(app: FastAPI) -> None:
+    """Add the console to the plugin's app."""
+    for page in (overview,):
+        app.include_router(page.router)
+    # Public, as Airflow's own scripts are: nothing in them depends on the account.
+    app.mount(f"{PREFIX}/static", StaticFilesOfVersion(directory=STATIC_FOLDER))

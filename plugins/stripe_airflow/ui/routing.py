@@ -1,0 +1,70 @@
+"""Routes of pages: a login, errors as HTML, headers that keep a page to itself."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from fastapi import APIRouter, Request, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from stripe_airflow.api.errors import known_error
+from stripe_airflow.api.routing import Route
+from stripe_airflow.ui.rendering import render_error
+
+PREFIX = "/ui"
+"""Path of the console in the plugin's app."""
+
+STATIC_FOLDER = Path(__file__).parent / "static"
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self';"
+    " frame-ancestors 'self'; object-src 'none'",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Of every page: scripts and styles of this server only, shown in a frame of Airflow only."""
+
+
+class PageRoute(Route):
+    """A route of a page, or of a part of one. No exception leaves it; it takes any query."""
+
+    takes_any_query = True
+
+    async def finish(self, response: Response) -> Response:
+        """The answer with the headers of a page."""
+        response.headers.update(HEADERS)
+        return response
+
+    async def refuse(self, request: Request, error: Exception) -> Response:
+        """A page that says what is wrong; for htmx a part of a page."""
+        return await self.finish(render_error(request, known_error(error)))
+
+
+def page_router() -> APIRouter:
+    """The router of a page's module; paths begin after ``/ui``."""
+    return APIRouter(prefix=PREFIX, route_class=PageRoute, include_in_schema=False)
+
+
+class StaticFilesOfVersion(StaticFiles):
+    """Files under a path that changes with their content, so that browsers keep them."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """A file; the first part of the path is its version, whatever it says."""
+        response = await super().get_response(path.partition("/")[2], scope)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
+@cache
+def static_version() -> str:
+    """A short text that is another one after any of the files has changed."""
+    digest = hashlib.sha256()
+    for path in sorted(STATIC_FOLDER.rglob("*")):
+        if path.is_file():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
