@@ -107,6 +107,34 @@ def test_a_sink_that_fails_in_its_own_way_is_tried_again(out: Running) -> None:
     out.stop()
 
 
+def test_the_next_process_waits_as_long_as_the_target_said(out: Running) -> None:
+    is_down = True
+
+    def answer(_batch: DeliveryBatch) -> Outcome:
+        if is_down:
+            message = "429: come back tomorrow"
+            raise TargetError(message, retry_after=86_400.0)
+        return Outcome()
+
+    FileSink.answer = staticmethod(answer)
+    out.create()
+    out.streams.customers(1)
+    out.run_until(lambda: out.consumer.last_error == "429: come back tomorrow")
+    told = out.consumer.retry_at
+    is_down = False
+    leases = "SELECT lease_owner FROM stripe_sync.consumers WHERE lease_owner IS NOT NULL"
+    looks = "SELECT lease_until FROM stripe_sync.consumers"
+    out.start()
+    out.until(lambda: len(rows(out.streams.url, leases)) == 1)
+    [first] = rows(out.streams.url, looks)
+    # It keeps the lease while it waits.
+    out.until(lambda: rows(out.streams.url, looks) > [first])
+    assert (out.consumer.retry_at, out.consumer.delivered) == (told, 0)
+    resume_consumer(out.streams.url, "out")
+    out.until(lambda: out.consumer.delivered == 1)
+    out.stop()
+
+
 def test_a_sink_may_pause_its_consumer(out: Running) -> None:
     def answer(_batch: DeliveryBatch) -> Outcome:
         message = "410: the target is gone for good"

@@ -156,11 +156,11 @@ class Consumers:
         return next(iter(found), None)
 
     def update(self, name: str, values: Mapping[str, Any]) -> None:
-        """Change columns; whoever delivers now begins anew with them."""
+        """Change columns; whoever delivers now begins anew with them, at once."""
         statement = (
             sa.update(_table)
             .where(_table.c.name == name)
-            .values(**values, updated_at=_now, epoch=_NEXT_EPOCH)
+            .values(**values, updated_at=_now, retry_at=None, epoch=_NEXT_EPOCH)
         )
         self._run(statement)
 
@@ -244,7 +244,9 @@ class Consumers:
             statement = statement.where(table.c.seq.in_(seqs))
         with explain(self.engine.url), self.engine.begin() as connection:
             connection.execute(
-                sa.update(_table).where(_table.c.name == name).values(epoch=_NEXT_EPOCH)
+                sa.update(_table)
+                .where(_table.c.name == name)
+                .values(retry_at=None, epoch=_NEXT_EPOCH)
             )
             return connection.execute(statement).rowcount
 
