@@ -18,6 +18,7 @@ from stripe_stack.airflow.environment import (
     USER,
     airflow_environment,
     base_url,
+    console_url,
     warehouse_url,
 )
 from stripe_stack.current_sync import choose_sync, last_sync, switch_sync
@@ -144,6 +145,7 @@ def _print_summary(stack: Stack, state: str, known: Sequence[str]) -> None:
     settings = stack.settings
     lines = {
         "Airflow": base_url(settings),
+        "Console": console_url(settings),
         "Login": f"{USER} / {stack.secrets.admin_password}",
         "Stripe": "the sandbox" if settings.uses_sandbox else settings.api_base,
         "Sync": stack.sync,

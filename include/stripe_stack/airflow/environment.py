@@ -67,6 +67,11 @@ def base_url(settings: Settings) -> str:
     return f"http://127.0.0.1:{settings.airflow_port}"
 
 
+def console_url(settings: Settings) -> str:
+    """Address of the page "Stripe" in the UI."""
+    return f"{base_url(settings)}/plugin/stripe"
+
+
 def warehouse_url(settings: Settings, postgres: Postgres) -> str:
     """The warehouse in the settings, or the embedded one."""
     if settings.warehouse_url:

@@ -11,6 +11,7 @@ import psycopg
 from psycopg.rows import dict_row
 from rich.console import Console
 
+from stripe_stack.airflow.environment import console_url
 from stripe_stack.demo import report
 from stripe_stack.demo.progress import Progress
 from stripe_stack.demo.report import Change
@@ -80,6 +81,8 @@ def run_demo(console: Console) -> None:
     files = f"Its files stay in {settings.stack_dir} until the next demo."
     console.print(files, soft_wrap=True)
     console.print("To keep it running, with Airflow's UI: [bold]make up[/bold]")
+    page = console_url(read_settings())
+    console.print(f"It shows the syncs and their live changes at {page}", soft_wrap=True)
 
 
 def _wait_until(
