@@ -11,7 +11,7 @@ from stripe_sync.catalog import Collection
 from stripe_sync.errors import NotFound, PermissionDenied, StripeUnavailable
 from stripe_sync.records import ChangeType, Observation, PendingFetch
 from stripe_sync.sync.poll.events.changed_object import ChangedObject
-from stripe_sync.sync.poll.events.process_events import (
+from stripe_sync.sync.poll.events.observations import (
     change_observation,
     is_ahead,
     state_observation,
