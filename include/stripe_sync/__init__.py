@@ -94,6 +94,12 @@ if TYPE_CHECKING:
         find_authorization,
         start_authorization,
     )
+    from stripe_sync.accounts.overview import (
+        SyncActivity,
+        SyncOverview,
+        describe_overview,
+        sync_activity,
+    )
     from stripe_sync.accounts.plans.apply import ApplyPlan, apply_syncs, plan_apply
     from stripe_sync.accounts.plans.replicate import Replication, replicate_sync
     from stripe_sync.accounts.plans.sync_file import DeclaredSync, read_sync_file
@@ -204,7 +210,14 @@ if TYPE_CHECKING:
         reload,
         status,
     )
-    from stripe_sync.warehouse import CollectionState, OAuthAuthorization, SyncProblem
+    from stripe_sync.warehouse import (
+        CollectionState,
+        FreshnessPoint,
+        OAuthAuthorization,
+        ReadsPoint,
+        RequestPoint,
+        SyncProblem,
+    )
     from stripe_sync.warehouse.consumers.consumers import ConsumerInfo, DeadLetter
     from stripe_sync.warehouse.mutations.approvals import Approval
     from stripe_sync.warehouse.notifications import StreamNotification, listen_streams
@@ -249,6 +262,7 @@ __all__ = [
     "EventCursorExpired",
     "FieldChange",
     "FindConnection",
+    "FreshnessPoint",
     "IdempotencyConflict",
     "InvalidRequest",
     "KeyHealth",
@@ -280,11 +294,13 @@ __all__ = [
     "PullItem",
     "PullQueue",
     "RateLimited",
+    "ReadsPoint",
     "ReconcileReport",
     "RecordNotFound",
     "Refusal",
     "ReloadReport",
     "Replication",
+    "RequestPoint",
     "RunOptions",
     "Selection",
     "Shard",
@@ -300,12 +316,14 @@ __all__ = [
     "StripeSyncError",
     "StripeUnavailable",
     "StripeUnreachable",
+    "SyncActivity",
     "SyncBusy",
     "SyncChanges",
     "SyncConflict",
     "SyncDeletion",
     "SyncInfo",
     "SyncNotFound",
+    "SyncOverview",
     "SyncPlan",
     "SyncProblem",
     "SyncSettings",
@@ -340,6 +358,7 @@ __all__ = [
     "describe_credentials",
     "describe_health",
     "describe_mutation",
+    "describe_overview",
     "describe_syncs",
     "erase_customer",
     "fetch_account_id",
@@ -395,6 +414,7 @@ __all__ = [
     "start_authorization",
     "status",
     "store_approval",
+    "sync_activity",
     "sync_connected_accounts",
     "sync_settings",
     "sync_status",
@@ -428,6 +448,12 @@ _MODULES = {
     "accounts.credentials.stored": ("CredentialInfo", "KeyHealth", "StoredCredential"),
     "accounts.deletion": ("SyncDeletion", "delete_sync"),
     "accounts.erasing.erasure": ("CustomerErasure", "erase_customer", "finish_erasures"),
+    "accounts.overview": (
+        "SyncActivity",
+        "SyncOverview",
+        "describe_overview",
+        "sync_activity",
+    ),
     "accounts.plans.apply": ("ApplyPlan", "apply_syncs", "plan_apply"),
     "accounts.plans.replicate": ("Replication", "replicate_sync"),
     "accounts.plans.sync_file": ("DeclaredSync", "read_sync_file"),
@@ -546,7 +572,14 @@ _MODULES = {
         "reload",
         "status",
     ),
-    "warehouse": ("CollectionState", "OAuthAuthorization", "SyncProblem"),
+    "warehouse": (
+        "CollectionState",
+        "FreshnessPoint",
+        "OAuthAuthorization",
+        "ReadsPoint",
+        "RequestPoint",
+        "SyncProblem",
+    ),
     "warehouse.consumers.consumers": ("ConsumerInfo", "DeadLetter"),
     "warehouse.mutations.approvals": ("Approval",),
     "warehouse.notifications": ("StreamNotification", "listen_streams"),

@@ -100,6 +100,8 @@ def test_the_examples_of_docstrings_run(
         "get_sync",
         "sync_settings",
         "sync_status",
+        "describe_overview",
+        "sync_activity",
         "read_sync_file",
         "plan_apply",
         "apply_syncs",

@@ -92,6 +92,8 @@ CALLS: dict[str, Call] = {
     "pause_sync": lambda c: stripe_sync.pause_sync(c.warehouse_url, "default"),
     "resume_sync": lambda c: stripe_sync.resume_sync(c.warehouse_url, "default"),
     "delete_sync": lambda c: stripe_sync.delete_sync(c.warehouse_url, "default", keep_data=True),
+    "describe_overview": lambda c: stripe_sync.describe_overview(c.warehouse_url),
+    "sync_activity": lambda c: stripe_sync.sync_activity(c.warehouse_url, "default"),
     "sync_status": lambda c: stripe_sync.sync_status(c.warehouse_url, "default"),
     "check_runnable": lambda c: stripe_sync.check_runnable(c.warehouse_url, "default"),
     "sync_settings": lambda c: stripe_sync.sync_settings(c, "default"),

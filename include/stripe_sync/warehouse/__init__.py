@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from stripe_sync.warehouse.oauth_authorizations import OAuthAuthorization
+from stripe_sync.warehouse.reading.activity import (
+    FreshnessPoint,
+    ReadsPoint,
+    RequestPoint,
+    SyncFigures,
+)
 from stripe_sync.warehouse.reading.streams import StreamPart
 from stripe_sync.warehouse.reading.sync_statuses import (
     CollectionStatusRow,
@@ -20,12 +26,16 @@ __all__ = [
     "BatchWriter",
     "CollectionState",
     "CollectionStatusRow",
+    "FreshnessPoint",
     "GapStatus",
     "KeyState",
     "OAuthAuthorization",
     "PollingStatus",
+    "ReadsPoint",
+    "RequestPoint",
     "StreamPart",
     "Sync",
+    "SyncFigures",
     "SyncProblem",
     "Warehouse",
 ]

@@ -15,6 +15,7 @@ from stripe_sync.warehouse.locks import Locks
 from stripe_sync.warehouse.mutations.approvals import Approvals
 from stripe_sync.warehouse.mutations.intents import Intents
 from stripe_sync.warehouse.oauth_authorizations import OAuthAuthorizations
+from stripe_sync.warehouse.reading.activity import Activity
 from stripe_sync.warehouse.reading.record_queries import RecordQueries
 from stripe_sync.warehouse.reading.streams import Streams
 from stripe_sync.warehouse.reading.sync_statuses import SyncStatuses
@@ -61,6 +62,7 @@ class Warehouse:
         removal: Removes syncs.
         erasures: Erases objects and remembers them.
         sync_statuses: What the warehouse knows about a sync's state.
+        activity: What syncs do, in figures, and over time.
         oauth_authorizations: Authorizations of Stripe Connect.
         mutations: Stored requests that change Stripe.
         approvals: Who approved them.
@@ -92,6 +94,7 @@ class Warehouse:
         self.removal = SyncRemoval(engine)
         self.erasures = Erasures(engine)
         self.sync_statuses = SyncStatuses(engine)
+        self.activity = Activity(engine)
         self.oauth_authorizations = OAuthAuthorizations(engine)
         self.mutations = Intents(engine)
         self.approvals = Approvals(engine)

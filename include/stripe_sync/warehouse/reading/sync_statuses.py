@@ -45,8 +45,12 @@ SELECT c.collection_id, c.status, c.message, c.permission, c.generation, c.objec
     c.percent::float8, c.objects_per_second::float8, c.eta, c.seconds::float8, c.started_at,
     c.finished_at, c.updated_at, r.reconciled_at, r.drift,
     (SELECT count(*) FROM stripe_sync.set_aside AS a
-        WHERE a.sync_id = c.sync_id AND a.collection_id = c.collection_id) AS set_aside
+        WHERE a.sync_id = c.sync_id AND a.collection_id = c.collection_id) AS set_aside,
+    coalesce(n.records, 0) AS records, coalesce(n.change_events, 0) AS change_events,
+    n.last_change_at
 FROM stripe_sync.collection_state AS c
+LEFT JOIN stripe_sync.collection_counts AS n
+    ON n.sync_id = c.sync_id AND n.collection_id = c.collection_id
 LEFT JOIN LATERAL (
     SELECT reconciled_at, drift FROM stripe_sync.reconcile_state AS r
     WHERE r.sync_id = c.sync_id AND r.collection_id = c.collection_id
@@ -166,6 +170,9 @@ class CollectionStatusRow:
         reconciled_at: When it was last reconciled.
         drift: Number of differences that were found then.
         set_aside: Objects that cannot be stored as records.
+        records: Records that are not deleted.
+        change_events: Change events in the warehouse.
+        last_change_at: When the newest change event was stored; None for no record.
     """
 
     collection_id: str
@@ -185,6 +192,9 @@ class CollectionStatusRow:
     reconciled_at: datetime | None
     drift: int | None
     set_aside: int
+    records: int
+    change_events: int
+    last_change_at: datetime | None
 
 
 class SyncStatuses:

@@ -59,6 +59,7 @@ def upgrade() -> None:
     _create_mutations()
     _create_consumers()
     _create_rate_limit()
+    _create_activity()
     _create_typed_tables()
     _tune_payload_columns()
 
@@ -80,6 +81,9 @@ def downgrade() -> None:
         "mutations",
         "oauth_authorizations",
         "pacing",
+        "requests_by_minute",
+        "changes_by_minute",
+        "collection_counts",
         "stripe_reads",
         "retention_gaps",
         "erased_objects",
@@ -719,6 +723,36 @@ def _create_rate_limit() -> None:
         _column("content_hash", _TEXT, "Hash of the SQL files that created the functions"),
         schema=_CONTROL,
         comment="Version of the SQL functions in this schema",
+    )
+
+
+def _create_activity() -> None:
+    _create_sync_table(
+        "collection_counts",
+        "Number of records and change events of each collection, kept by triggers",
+        ("collection_id",),
+        _column("collection_id", _KEY, "stripe:customer"),
+        _counter("records", "Number of records that are not deleted"),
+        _counter("deleted", "Number of records of objects that are gone from Stripe"),
+        _counter("change_events", "Number of change events in the warehouse"),
+        _nullable("last_change_at", _MOMENT, "When its newest change event was stored"),
+    )
+    _create_sync_table(
+        "changes_by_minute",
+        "Change events by minute, for the last two days",
+        ("minute",),
+        _column("minute", _MOMENT, "Minute of the commit"),
+        _counter("change_events", "Number of change events written"),
+    )
+    op.create_table(
+        "requests_by_minute",
+        _column("account_key", _TEXT, "acct_…:live or acct_…:test"),
+        _column("minute", _MOMENT, "Minute of the reservation"),
+        _column("kind", _TEXT, "backfill, poll, reconcile or mutation"),
+        _counter("requests", "Number of requests by all processes"),
+        sa.PrimaryKeyConstraint("account_key", "minute", "kind"),
+        schema=_CONTROL,
+        comment="Requests to Stripe by account, minute and kind, for the last two days",
     )
 
 

@@ -1,0 +1,281 @@
+"""What syncs do, in figures: objects, changes, freshness, requests; over all syncs, over time.
+
+No query reads ``stripe_raw``: with 10,000,000 records an answer takes as long as with ten.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from stripe_sync.warehouse.connect import explain
+
+# Requests and changes of the minute that has begun count with the share that has passed.
+_FIGURES = sa.text("""
+WITH counts AS (
+    SELECT sync_id, sum(records)::bigint AS objects
+    FROM stripe_sync.collection_counts GROUP BY sync_id
+), changes AS (
+    SELECT sync_id, sum(change_events)::float8
+        / (extract(epoch FROM now() - date_trunc('minute', now())) / 60 + 4)::float8 AS per_minute
+    FROM stripe_sync.changes_by_minute
+    WHERE minute >= date_trunc('minute', now()) - interval '4 minutes' GROUP BY sync_id
+), requests AS (
+    SELECT account_key, sum(requests)::float8
+        / (extract(epoch FROM now() - date_trunc('minute', now())) + 60)::float8 AS per_second
+    FROM stripe_sync.requests_by_minute
+    WHERE minute >= date_trunc('minute', now()) - interval '1 minute' GROUP BY account_key
+), reads AS (
+    SELECT account_key, sum(reads)::bigint AS reads
+    FROM stripe_sync.stripe_reads
+    WHERE day > (now() AT TIME ZONE 'UTC')::date - 30 GROUP BY account_key
+), latencies AS (
+    SELECT sync_id, within_seconds,
+        sum(sum(stripe_events)) OVER (PARTITION BY sync_id ORDER BY within_seconds)
+            / sum(sum(stripe_events)) OVER (PARTITION BY sync_id) AS share
+    FROM stripe_sync.poll_latency
+    WHERE minute > now() - interval '1 hour' GROUP BY sync_id, within_seconds
+), percentiles AS (
+    SELECT sync_id, (min(within_seconds) FILTER (WHERE share >= 0.5))::float8 AS freshness_p50,
+        (min(within_seconds) FILTER (WHERE share >= 0.99))::float8 AS freshness_p99
+    FROM latencies GROUP BY sync_id
+), begun AS (
+    SELECT s.id AS sync_id, c.status, c.requests, c.percent,
+        c.status IN ('pending', 'running') AS unfinished,
+        -- A pending collection without a cursor has the figures of its last backfill.
+        c.status = 'pending' AND c.cursor IS NULL AS waits,
+        CASE WHEN c.status = 'pending' AND c.cursor IS NULL THEN c.updated_at
+            ELSE coalesce(c.started_at, c.finished_at, c.updated_at) END AS started_at,
+        CASE WHEN c.status IN ('pending', 'running') THEN 'infinity'
+            ELSE coalesce(c.finished_at, c.updated_at) END AS finished_at
+    FROM stripe_sync.collection_state AS c
+    JOIN stripe_sync.syncs AS s
+        ON s.id = c.sync_id AND (s.collections IS NULL OR c.collection_id = ANY (s.collections))
+), chained AS (
+    SELECT *, max(finished_at) OVER (
+        PARTITION BY sync_id ORDER BY started_at
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS others_until
+    FROM begun
+), runs AS (
+    -- Collections belong to one backfill if no ten minutes passed between them.
+    SELECT *, max(started_at) FILTER (
+        WHERE others_until IS NULL OR started_at > others_until + interval '10 minutes'
+    ) OVER (PARTITION BY sync_id) AS run_started_at
+    FROM chained
+), sized AS (
+    -- Requests that the collection takes in all, estimated from those sent so far.
+    SELECT sync_id, unfinished,
+        CASE WHEN waits THEN 0 WHEN unfinished THEN coalesce(percent, 0) ELSE 100 END AS percent,
+        CASE WHEN waits OR NOT unfinished THEN nullif(requests, 0)
+            WHEN percent > 0 THEN requests * 100 / percent END AS size
+    FROM runs WHERE started_at >= run_started_at
+), backfills AS (
+    SELECT sync_id, bool_or(unfinished) AS unfinished,
+        (sum(percent * size_or_average) / sum(size_or_average))::float8 AS percent
+    FROM (
+        SELECT *, greatest(1, coalesce(size, avg(size) OVER (PARTITION BY sync_id), 1))
+            AS size_or_average
+        FROM sized
+    ) AS s
+    GROUP BY sync_id
+)
+SELECT s.id AS sync_id, p.polled_at, percentiles.freshness_p50, percentiles.freshness_p99,
+    coalesce(counts.objects, 0) AS objects,
+    coalesce(changes.per_minute, 0) AS change_events_per_minute,
+    coalesce(requests.per_second, 0) AS requests_per_second,
+    coalesce(reads.reads, 0) AS reads_30_days,
+    CASE WHEN p.transactions IS NOT NULL THEN greatest(10000, 500 * p.transactions) END
+        AS reads_allocation,
+    backfills.sync_id IS NOT NULL AS was_backfilled,
+    CASE WHEN backfills.unfinished THEN backfills.percent END AS percent
+FROM stripe_sync.syncs AS s
+CROSS JOIN LATERAL (
+    SELECT s.account_id || CASE WHEN s.livemode THEN '\\:live' ELSE '\\:test' END AS account_key
+) AS account
+LEFT JOIN stripe_sync.poll_state AS p ON p.sync_id = s.id
+LEFT JOIN counts ON counts.sync_id = s.id
+LEFT JOIN changes ON changes.sync_id = s.id
+LEFT JOIN percentiles ON percentiles.sync_id = s.id
+LEFT JOIN backfills ON backfills.sync_id = s.id
+LEFT JOIN requests ON requests.account_key = account.account_key
+LEFT JOIN reads ON reads.account_key = account.account_key
+""")
+
+_FRESHNESS = sa.text("""
+WITH latencies AS (
+    SELECT sync_id, date_bin(:step, minute, 'epoch') AS at, within_seconds,
+        sum(stripe_events) AS stripe_events
+    FROM stripe_sync.poll_latency
+    WHERE minute >= :since AND (cast(:sync_id AS uuid) IS NULL OR sync_id = :sync_id)
+    GROUP BY 1, 2, 3
+), shares AS (
+    SELECT *, sum(stripe_events) OVER (PARTITION BY sync_id, at ORDER BY within_seconds)
+        / sum(stripe_events) OVER (PARTITION BY sync_id, at) AS share
+    FROM latencies
+)
+SELECT sync_id, at, (min(within_seconds) FILTER (WHERE share >= 0.5))::float8 AS p50,
+    (min(within_seconds) FILTER (WHERE share >= 0.99))::float8 AS p99,
+    sum(stripe_events)::bigint AS stripe_events
+FROM shares GROUP BY sync_id, at
+""")
+
+_REQUESTS = sa.text("""
+SELECT date_bin(:step, minute, 'epoch') AS at, kind, sum(requests)::float8 AS requests
+FROM stripe_sync.requests_by_minute
+WHERE account_key = :account_key AND minute >= :since GROUP BY 1, 2
+""")
+
+_READS = sa.text("""
+SELECT day, reads FROM stripe_sync.stripe_reads
+WHERE account_key = :account_key AND day >= :since
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class SyncFigures:
+    """Figures of one sync.
+
+    Attributes:
+        sync_id: The sync.
+        polled_at: Last poll that Stripe answered; None for never.
+        freshness_p50: Median of the seconds from the change in Stripe to the commit, in the last
+            hour; None without Stripe events.
+        freshness_p99: 99th percentile of the same.
+        objects: Records that are not deleted.
+        change_events_per_minute: Change events written, in the last five minutes.
+        requests_per_second: Requests for the account, of all its syncs, in the last minute.
+        reads_30_days: GET requests for the account in 30 days, of all its syncs.
+        reads_allocation: Stripe's allotment of them; None as long as it is unknown.
+        was_backfilled: Whether one of its collections was ever queued.
+        percent: Progress of the backfill that is pending or running; None for no such.
+    """
+
+    sync_id: UUID
+    polled_at: datetime | None
+    freshness_p50: float | None
+    freshness_p99: float | None
+    objects: int
+    change_events_per_minute: float
+    requests_per_second: float
+    reads_30_days: int
+    reads_allocation: int | None
+    was_backfilled: bool
+    percent: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class FreshnessPoint:
+    """Seconds from changes in Stripe to their commit, in one period.
+
+    Attributes:
+        at: Its begin.
+        p50: Median; None without Stripe events.
+        p99: 99th percentile; None without Stripe events.
+        stripe_events: Number of Stripe events processed in it.
+    """
+
+    at: datetime
+    p50: float | None
+    p99: float | None
+    stripe_events: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPoint:
+    """Requests for an account in one period, by all its syncs: average for each second.
+
+    Attributes:
+        at: Its begin.
+        backfill: By backfills.
+        poll: By polling.
+        reconcile: By reconciles.
+        mutation: By mutations and calls of the proxy.
+    """
+
+    at: datetime
+    backfill: float
+    poll: float
+    reconcile: float
+    mutation: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReadsPoint:
+    """GET requests for an account on one day (UTC), by all its syncs."""
+
+    day: date
+    reads: int
+
+
+class Activity:
+    """Reads what syncs do."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def figures(self) -> dict[UUID, SyncFigures]:
+        """The figures of all syncs, by their ids."""
+        return {row["sync_id"]: SyncFigures(**row) for row in self._rows(_FIGURES, {})}
+
+    def freshness(
+        self, times: Sequence[datetime], sync_id: UUID | None = None
+    ) -> dict[UUID, tuple[FreshnessPoint, ...]]:
+        """Freshness over time of one sync, or of all; a sync without Stripe events may be missing.
+
+        Args:
+            times: Begins of the periods, ascending, equally long; see :func:`grid`.
+            sync_id: The sync; None for all.
+        """
+        found: dict[UUID, dict[datetime, FreshnessPoint]] = defaultdict(dict)
+        for row in self._rows(_FRESHNESS, {**_since(times), "sync_id": sync_id}):
+            point = FreshnessPoint(row["at"], row["p50"], row["p99"], row["stripe_events"])
+            found[row["sync_id"]][point.at] = point
+        nothing = [FreshnessPoint(at, None, None, 0) for at in times]
+        return {
+            sync: tuple(points.get(point.at, point) for point in nothing)
+            for sync, points in found.items()
+        }
+
+    def requests(self, account_key: str, times: Sequence[datetime]) -> tuple[RequestPoint, ...]:
+        """Requests for an account over time.
+
+        Args:
+            account_key: ``acct_…:live`` or ``acct_…:test``.
+            times: As for ``freshness``.
+        """
+        seconds = (times[1] - times[0]).total_seconds()
+        found: dict[datetime, dict[str, float]] = defaultdict(dict)
+        for row in self._rows(_REQUESTS, {**_since(times), "account_key": account_key}):
+            found[row["at"]][row["kind"]] = row["requests"] / seconds
+        kinds = ("backfill", "poll", "reconcile", "mutation")
+        return tuple(
+            RequestPoint(at, *(found[at].get(kind, 0.0) if at in found else 0.0 for kind in kinds))
+            for at in times
+        )
+
+    def reads(self, account_key: str, today: date) -> tuple[ReadsPoint, ...]:
+        """GET requests for an account on each of the last 30 days.
+
+        Args:
+            account_key: As for ``requests``.
+            today: The last day (UTC).
+        """
+        days = [today - timedelta(days=before) for before in range(29, -1, -1)]
+        rows = self._rows(_READS, {"account_key": account_key, "since": days[0]})
+        found = {row["day"]: row["reads"] for row in rows}
+        return tuple(ReadsPoint(day, found.get(day, 0)) for day in days)
+
+    def _rows(self, query: sa.TextClause, values: Mapping[str, Any]) -> Sequence[sa.RowMapping]:
+        with explain(self.engine.url), self.engine.connect() as connection:
+            return connection.execute(query, values).mappings().all()
+
+
+def _since(times: Sequence[datetime]) -> dict[str, object]:
+    return {"step": times[1] - times[0], "since": times[0]}
