@@ -100,7 +100,7 @@ def describe_overview(warehouse_url: str) -> list[SyncOverview]:
         syncs = warehouse.syncs.all()
         figures = warehouse.activity.figures()
         times = _grid(warehouse.sync_statuses.now(), _HALF_HOUR, _DAY)
-        freshness = warehouse.activity.freshness(times)
+        freshness = warehouse.activity.freshness_of_all(times)
         warnings: dict[str, list[str]] = {}
         for problem in warehouse.problems.all():
             warnings.setdefault(problem.sync, []).append(problem.text)
@@ -140,10 +140,8 @@ def sync_activity(warehouse_url: str, sync: str, *, hours: float = 24) -> SyncAc
         minutes = max(1, round(hours * 60 / _POINTS))
         times = _grid(now, timedelta(minutes=minutes), _POINTS)
         key = account_key(found.account_id, livemode=found.livemode)
-        freshness = warehouse.activity.freshness(times, found.id)
-        nothing = tuple(FreshnessPoint(at, None, None, 0) for at in times)
         return SyncActivity(
-            freshness=freshness.get(found.id, nothing),
+            freshness=warehouse.activity.freshness(found.id, times),
             requests=warehouse.activity.requests(key, times),
             reads=warehouse.activity.reads(key, now.astimezone(UTC).date()),
             requests_limit=_requests_limit(found),

@@ -6,7 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from stripe_sync.client.credential import Credential
-from stripe_sync.client.rate_limit.limits import NoRateLimit, PacingLimits, Priority, RateLimiter
+from stripe_sync.client.rate_limit.limits import (
+    NoRateLimit,
+    PacingLimits,
+    Priority,
+    RateLimiter,
+    RequestKind,
+)
 
 if TYPE_CHECKING:
     from stripe_sync.client.api import StripeApi
@@ -23,6 +29,7 @@ __all__ = [
     "Permit",
     "Priority",
     "RateLimiter",
+    "RequestKind",
     "RequestStats",
     "RetryPolicy",
     "SharedBudget",

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
+from stripe_sync.client import RequestKind
 from stripe_sync.clock import SystemClock
 from stripe_sync.errors import SyncNotFound
 from stripe_sync.mutations.mutation import DEFAULT_OPTIONS, Mutation, RunOptions
@@ -164,7 +165,9 @@ class BackgroundMutations:
                 connections.warehouse_url, SystemClock(), kept_open=KEPT_CONNECTIONS
             )
             common = await stack.enter_async_context(shared)
-            opening = open_session(connections, sync, common=common, create=False)
+            opening = open_session(
+                connections, sync, kind=RequestKind.MUTATION, common=common, create=False
+            )
             session = await stack.enter_async_context(opening)
             mutator = await stack.enter_async_context(open_mutator(session))
         except BaseException:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from stripe_sync.client import RequestKind
 from stripe_sync.mutations.mutation import (
     DEFAULT_OPTIONS,
     Mutation,
@@ -251,7 +252,8 @@ def _with_mutator(
     """Run something in a session of its own."""
 
     async def run() -> Result:
-        async with open_session(connections, sync) as session, open_mutator(session) as mutator:
+        opening = open_session(connections, sync, kind=RequestKind.MUTATION)
+        async with opening as session, open_mutator(session) as mutator:
             return await use(mutator)
 
     return asyncio.run(run())

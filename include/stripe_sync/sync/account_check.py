@@ -16,7 +16,14 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from stripe_sync.catalog import Collection
-from stripe_sync.client import Credential, Priority, SharedBudget, SharedRateLimiter, StripeApi
+from stripe_sync.client import (
+    Credential,
+    Priority,
+    RequestKind,
+    SharedBudget,
+    SharedRateLimiter,
+    StripeApi,
+)
 from stripe_sync.client.identity import fetch_identity
 from stripe_sync.client.stripe_clock import StripeClock
 from stripe_sync.clock import Clock
@@ -69,6 +76,7 @@ async def open_sync(
     budget: SharedBudget,
     clock: Clock,
     stripe_clock: StripeClock,
+    kind: RequestKind,
 ) -> Sync:
     """The sync, after a check that the key is for its account; created where it does not exist.
 
@@ -83,7 +91,7 @@ async def open_sync(
     credential = connections.credential
     sync = await asyncio.to_thread(warehouse.syncs.find, sync_name)
     if sync is None or not _is_checked(sync, key_fingerprint(credential), clock.now()):
-        check = _Check(connections, sync_name, warehouse, budget, clock, stripe_clock)
+        check = _Check(connections, sync_name, warehouse, budget, clock, stripe_clock, kind)
         sync = await check.run(sync)
     else:
         stripe_clock.assume_ahead(sync.stripe_ahead)
@@ -120,6 +128,7 @@ class _Check:
     budget: SharedBudget
     clock: Clock
     stripe_clock: StripeClock
+    kind: RequestKind
 
     async def run(self, sync: Sync | None) -> Sync:
         """Check the key, and store the result with the sync."""
@@ -234,7 +243,7 @@ class _Check:
         livemode = self.connections.credential.livemode
         key = account_key(account_id, livemode=livemode)
         limits = self.connections.settings.limits(livemode=livemode)
-        return SharedRateLimiter(self.budget, key, limits, self.clock)
+        return SharedRateLimiter(self.budget, key, limits, self.clock, kind=self.kind)
 
     def _other_account(self, sync: Sync, account_id: str | None) -> ConfigurationError:
         mode = {True: "live", False: "test"}

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from stripe_sync.catalog import Catalog, Collection, Evidence
-from stripe_sync.client import SharedBudget, SharedRateLimiter, StripeApi
+from stripe_sync.client import RequestKind, SharedBudget, SharedRateLimiter, StripeApi
 from stripe_sync.client.stripe_clock import StripeClock
 from stripe_sync.clock import Clock, SystemClock, WarehouseClock
 from stripe_sync.errors import ConfigurationError, SyncConflict, SyncNotFound
@@ -274,6 +274,7 @@ async def open_session(
     connections: Connections,
     sync_name: str,
     *,
+    kind: RequestKind = RequestKind.POLL,
     requests_per_second: float | None = None,
     clock: Clock | None = None,
     common: SharedResources | None = None,
@@ -284,6 +285,7 @@ async def open_session(
     Args:
         connections: How to reach Stripe, warehouse and lake.
         sync_name: The sync.
+        kind: What its requests are counted as.
         requests_per_second: Largest rate of this session's backfill instead of the sync's own.
         clock: Counts the seconds; what time it is, the warehouse's clock shows.
         common: Resources that it shares with other sessions, None for its own.
@@ -321,12 +323,14 @@ async def open_session(
             budget=common.budget,
             clock=common.clock,
             stripe_clock=stripe_clock,
+            kind=kind,
         )
         rate_limiter = SharedRateLimiter(
             common.budget,
             account_key(sync.account_id, livemode=sync.livemode),
             settings.limits(livemode=sync.livemode, backfill=requests_per_second),
             clock,
+            kind=kind,
         )
         api = await stack.enter_async_context(
             StripeApi(

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from stripe_sync.client.rate_limit.limits import PacingLimits, Priority
+from stripe_sync.client.rate_limit.limits import PacingLimits, Priority, RequestKind
 from stripe_sync.client.rate_limit.store import WHOLE_ACCOUNT, Reservation, SharedBudget
 from stripe_sync.clock import Clock, SystemClock
 
@@ -32,6 +32,7 @@ class SharedRateLimiter:
         account_key: Account and mode; everybody with the same key shares one budget.
         limits: Requests per second; the same in all processes.
         clock: Sleeps until a slot.
+        kind: What its requests are counted as.
     """
 
     def __init__(
@@ -40,11 +41,14 @@ class SharedRateLimiter:
         account_key: str,
         limits: PacingLimits,
         clock: Clock | None = None,
+        *,
+        kind: RequestKind = RequestKind.POLL,
     ) -> None:
         self._clock = clock or SystemClock()
         self._budget = budget
         self._account_key = account_key
         self._limits = limits
+        self._kind = kind
         self._queues: dict[tuple[str, Priority], _Queue] = {}
 
     async def acquire(self, endpoint: str, priority: Priority) -> None:
@@ -60,7 +64,12 @@ class SharedRateLimiter:
         queue = self._queues.get((endpoint, priority))
         if queue is None:
             reserve = partial(
-                self._budget.reserve, self._account_key, self._limits, endpoint, priority
+                self._budget.reserve,
+                self._account_key,
+                self._limits,
+                endpoint,
+                priority,
+                kind=self._kind,
             )
             queue = _Queue(reserve, priority, self._clock)
             self._queues[endpoint, priority] = queue

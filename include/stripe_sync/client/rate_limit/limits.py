@@ -25,6 +25,22 @@ class Priority(StrEnum):
     RENEWAL = "renewal"
 
 
+class RequestKind(StrEnum):
+    """What a request is for; requests are counted by it.
+
+    Attributes:
+        BACKFILL: A backfill.
+        POLL: Polling, and what serves all: checks of keys, lists of connected accounts.
+        RECONCILE: A reconcile.
+        MUTATION: A mutation, or a call of the proxy.
+    """
+
+    BACKFILL = "backfill"
+    POLL = "poll"
+    RECONCILE = "reconcile"
+    MUTATION = "mutation"
+
+
 @dataclass(frozen=True, slots=True)
 class PacingLimits:
     """Requests per second that one account allows in one mode.

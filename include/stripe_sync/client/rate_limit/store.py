@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from stripe_sync import libpq
-from stripe_sync.client.rate_limit.limits import PacingLimits, Priority
+from stripe_sync.client.rate_limit.limits import PacingLimits, Priority, RequestKind
 from stripe_sync.clock import Clock, ServerClock
 from stripe_sync.errors import WarehouseError
 
@@ -27,17 +27,18 @@ _LEAD = 0.03
 # last caller is reached, after its slot, which is then dropped and asked for again, by all.
 _TOGETHER = 8
 
-# Reserved reads are counted in the same transaction, because Stripe allots reads by the month. All
+# Reserved requests are counted in the same transaction: Stripe allots reads by the month. All
 # processes lock rows in the same order. Settings end with the transaction: through a pooler the
 # session serves others too. What a crash of the server loses is older than the restart takes.
 _RESERVE = """
 SELECT r.server_now, r.slots, r.ask_again_in,
-    stripe_sync.count_reads(q.account, q.endpoint, r.slots)
+    stripe_sync.count_requests(q.account, q.endpoint, q.kind, r.slots)
 FROM (SELECT set_config('synchronous_commit', 'off', true)) AS local,
     unnest(%(account)s::text[], %(endpoint)s::text[], %(backfill)s::boolean[],
     %(wanted)s::integer[], %(total)s::float8[], %(backfill_limit)s::float8[],
-    %(per_endpoint)s::float8[], %(horizon)s::float8[]) WITH ORDINALITY
-    AS q (account, endpoint, backfill, wanted, total, backfill_limit, per_endpoint, horizon, place)
+    %(per_endpoint)s::float8[], %(horizon)s::float8[], %(kind)s::text[]) WITH ORDINALITY
+    AS q (account, endpoint, backfill, wanted, total, backfill_limit, per_endpoint, horizon, kind,
+        place)
 CROSS JOIN LATERAL stripe_sync.reserve_slots(q.account, q.endpoint, q.backfill, q.wanted, q.total,
     q.backfill_limit, q.per_endpoint, %(window)s, q.horizon, %(lead)s) AS r
 ORDER BY q.place
@@ -73,6 +74,7 @@ class _SlotRequest:
     priority: Priority
     wanted: int
     limits: PacingLimits
+    kind: RequestKind
     reservation: asyncio.Future[Reservation] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -96,6 +98,7 @@ def _columns(requests: Sequence[_SlotRequest]) -> dict[str, Any]:
         "backfill_limit": [request.limits.backfill for request in requests],
         "per_endpoint": [request.limits.per_endpoint for request in requests],
         "horizon": [_HORIZON[request.priority] for request in requests],
+        "kind": [request.kind for request in requests],
         "window": _WINDOW,
         "lead": _LEAD,
     }
@@ -137,7 +140,14 @@ class SharedBudget:
             self.server_clock.add(server_now, sent=sent, received=received)
 
     async def reserve(
-        self, account_key: str, limits: PacingLimits, endpoint: str, priority: Priority, wanted: int
+        self,
+        account_key: str,
+        limits: PacingLimits,
+        endpoint: str,
+        priority: Priority,
+        wanted: int,
+        *,
+        kind: RequestKind = RequestKind.POLL,
     ) -> Reservation:
         """Reserve up to ``wanted`` slots.
 
@@ -147,11 +157,12 @@ class SharedBudget:
             endpoint: Method and path template.
             priority: Live requests are served first.
             wanted: Number of slots.
+            kind: What the requests are counted as.
 
         Raises:
             WarehouseError: The budget cannot be reached.
         """
-        request = _SlotRequest(account_key, endpoint, priority, wanted, limits)
+        request = _SlotRequest(account_key, endpoint, priority, wanted, limits, kind)
         self._requests.append(request)
         if self._reserving is None:
             self._reserving = asyncio.create_task(self._reserve_for_callers())

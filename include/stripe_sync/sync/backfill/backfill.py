@@ -16,6 +16,7 @@ from stripe_sync.catalog.dependencies import (
     host_collections,
     read_order,
 )
+from stripe_sync.client import RequestKind
 from stripe_sync.clock import from_unix
 from stripe_sync.errors import EndpointUnavailable, InvalidRequest, NotFound, PermissionDenied
 from stripe_sync.extract.event_feed import newest_created
@@ -125,7 +126,7 @@ def plan_backfill(
 async def _plan(
     connections: Connections, sync_name: str, collections: Sequence[str] | None
 ) -> BackfillPlan:
-    async with open_session(connections, sync_name) as session:
+    async with open_session(connections, sync_name, kind=RequestKind.BACKFILL) as session:
         catalog = session.catalog
         selected = filter(session.sync.selects, catalog)
         chosen = {session.resolve(name).id for name in collections or selected}
@@ -208,7 +209,10 @@ async def _backfill(
     progress: Callable[[Progress], None] | None,
 ) -> BackfillReport:
     async with open_session(
-        connections, sync_name, requests_per_second=requests_per_second
+        connections,
+        sync_name,
+        kind=RequestKind.BACKFILL,
+        requests_per_second=requests_per_second,
     ) as session:
         collection = session.resolve(name)
         with session.warehouse.locks.backfill(session.sync.id, collection.id):

@@ -16,6 +16,7 @@ from math import ceil
 
 from stripe_sync.catalog import Collection, PreviewCall, Retrieval
 from stripe_sync.catalog.dependencies import has_window
+from stripe_sync.client import RequestKind
 from stripe_sync.clock import Clock
 from stripe_sync.errors import ConfigurationError, StripeError
 from stripe_sync.extract.lists.concurrent_ranges import Slice
@@ -122,7 +123,9 @@ async def _reconcile(  # noqa: PLR0917 - what the public function takes
     progress: Callable[[Progress], None] | None,
     clock: Clock | None,
 ) -> ReconcileReport:
-    async with open_session(connections, sync_name, clock=clock) as session:
+    async with open_session(
+        connections, sync_name, kind=RequestKind.RECONCILE, clock=clock
+    ) as session:
         collection = session.resolve(name)
         if window is not None and not has_window(session.catalog, collection):
             message = f"{collection.name} cannot be read by creation time: leave out the window"

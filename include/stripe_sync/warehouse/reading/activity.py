@@ -17,36 +17,10 @@ from sqlalchemy.engine import Engine
 
 from stripe_sync.warehouse.connect import explain
 
-# Requests and changes of the minute that has begun count with the share that has passed.
+# Each sync's rows of the last minutes are found by the primary keys: the tables have two days.
+# The minute that has begun counts with the share that has passed.
 _FIGURES = sa.text("""
-WITH counts AS (
-    SELECT sync_id, sum(records)::bigint AS objects
-    FROM stripe_sync.collection_counts GROUP BY sync_id
-), changes AS (
-    SELECT sync_id, sum(change_events)::float8
-        / (extract(epoch FROM now() - date_trunc('minute', now())) / 60 + 4)::float8 AS per_minute
-    FROM stripe_sync.changes_by_minute
-    WHERE minute >= date_trunc('minute', now()) - interval '4 minutes' GROUP BY sync_id
-), requests AS (
-    SELECT account_key, sum(requests)::float8
-        / (extract(epoch FROM now() - date_trunc('minute', now())) + 60)::float8 AS per_second
-    FROM stripe_sync.requests_by_minute
-    WHERE minute >= date_trunc('minute', now()) - interval '1 minute' GROUP BY account_key
-), reads AS (
-    SELECT account_key, sum(reads)::bigint AS reads
-    FROM stripe_sync.stripe_reads
-    WHERE day > (now() AT TIME ZONE 'UTC')::date - 30 GROUP BY account_key
-), latencies AS (
-    SELECT sync_id, within_seconds,
-        sum(sum(stripe_events)) OVER (PARTITION BY sync_id ORDER BY within_seconds)
-            / sum(sum(stripe_events)) OVER (PARTITION BY sync_id) AS share
-    FROM stripe_sync.poll_latency
-    WHERE minute > now() - interval '1 hour' GROUP BY sync_id, within_seconds
-), percentiles AS (
-    SELECT sync_id, (min(within_seconds) FILTER (WHERE share >= 0.5))::float8 AS freshness_p50,
-        (min(within_seconds) FILTER (WHERE share >= 0.99))::float8 AS freshness_p99
-    FROM latencies GROUP BY sync_id
-), begun AS (
+WITH begun AS (
     SELECT s.id AS sync_id, c.status, c.requests, c.percent,
         c.status IN ('pending', 'running') AS unfinished,
         -- A pending collection without a cursor has the figures of its last backfill.
@@ -86,35 +60,55 @@ WITH counts AS (
     ) AS s
     GROUP BY sync_id
 )
-SELECT s.id AS sync_id, p.polled_at, percentiles.freshness_p50, percentiles.freshness_p99,
-    coalesce(counts.objects, 0) AS objects,
-    coalesce(changes.per_minute, 0) AS change_events_per_minute,
-    coalesce(requests.per_second, 0) AS requests_per_second,
-    coalesce(reads.reads, 0) AS reads_30_days,
+SELECT s.id AS sync_id, p.polled_at, latency.p50 AS freshness_p50, latency.p99 AS freshness_p99,
+    counts.objects, changes.per_minute AS change_events_per_minute,
+    requests.per_second AS requests_per_second, reads.reads AS reads_30_days,
     CASE WHEN p.transactions IS NOT NULL THEN greatest(10000, 500 * p.transactions) END
         AS reads_allocation,
     backfills.sync_id IS NOT NULL AS was_backfilled,
     CASE WHEN backfills.unfinished THEN backfills.percent END AS percent
 FROM stripe_sync.syncs AS s
 CROSS JOIN LATERAL (
-    SELECT s.account_id || CASE WHEN s.livemode THEN '\\:live' ELSE '\\:test' END AS account_key
+    SELECT s.account_id || CASE WHEN s.livemode THEN '\\:live' ELSE '\\:test' END AS key,
+        date_trunc('minute', now()) AS minute,
+        extract(epoch FROM now() - date_trunc('minute', now()))::float8 AS seconds
 ) AS account
 LEFT JOIN stripe_sync.poll_state AS p ON p.sync_id = s.id
-LEFT JOIN counts ON counts.sync_id = s.id
-LEFT JOIN changes ON changes.sync_id = s.id
-LEFT JOIN percentiles ON percentiles.sync_id = s.id
 LEFT JOIN backfills ON backfills.sync_id = s.id
-LEFT JOIN requests ON requests.account_key = account.account_key
-LEFT JOIN reads ON reads.account_key = account.account_key
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(c.records), 0)::bigint AS objects
+    FROM stripe_sync.collection_counts AS c WHERE c.sync_id = s.id
+) AS counts
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(c.change_events), 0)::float8 * 60 / (account.seconds + 240) AS per_minute
+    FROM stripe_sync.changes_by_minute AS c
+    WHERE c.sync_id = s.id AND c.minute >= account.minute - interval '4 minutes'
+) AS changes
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(r.requests), 0)::float8 / (account.seconds + 60) AS per_second
+    FROM stripe_sync.requests_by_minute AS r
+    WHERE r.account_key = account.key AND r.minute >= account.minute - interval '1 minute'
+) AS requests
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(r.reads), 0)::bigint AS reads FROM stripe_sync.stripe_reads AS r
+    WHERE r.account_key = account.key AND r.day > (now() AT TIME ZONE 'UTC')::date - 30
+) AS reads
+CROSS JOIN LATERAL (
+    SELECT (min(within_seconds) FILTER (WHERE share >= 0.5))::float8 AS p50,
+        (min(within_seconds) FILTER (WHERE share >= 0.99))::float8 AS p99
+    FROM (
+        SELECT within_seconds, sum(sum(stripe_events)) OVER (ORDER BY within_seconds)
+            / sum(sum(stripe_events)) OVER () AS share
+        FROM stripe_sync.poll_latency AS l
+        WHERE l.sync_id = s.id AND l.minute > now() - interval '1 hour' GROUP BY within_seconds
+    ) AS shares
+) AS latency
 """)
 
-_FRESHNESS = sa.text("""
+_FRESHNESS = """
 WITH latencies AS (
-    SELECT sync_id, date_bin(:step, minute, 'epoch') AS at, within_seconds,
-        sum(stripe_events) AS stripe_events
-    FROM stripe_sync.poll_latency
-    WHERE minute >= :since AND (cast(:sync_id AS uuid) IS NULL OR sync_id = :sync_id)
-    GROUP BY 1, 2, 3
+    SELECT sync_id, {at} AS at, within_seconds, sum(stripe_events) AS stripe_events
+    FROM {histogram} GROUP BY 1, 2, 3
 ), shares AS (
     SELECT *, sum(stripe_events) OVER (PARTITION BY sync_id, at ORDER BY within_seconds)
         / sum(stripe_events) OVER (PARTITION BY sync_id, at) AS share
@@ -124,7 +118,18 @@ SELECT sync_id, at, (min(within_seconds) FILTER (WHERE share >= 0.5))::float8 AS
     (min(within_seconds) FILTER (WHERE share >= 0.99))::float8 AS p99,
     sum(stripe_events)::bigint AS stripe_events
 FROM shares GROUP BY sync_id, at
-""")
+"""
+_FRESHNESS_OF_ALL = sa.text(
+    _FRESHNESS.format(
+        at="half_hour", histogram="stripe_sync.poll_latency_by_half_hour WHERE half_hour >= :since"
+    )
+)
+_FRESHNESS_OF_SYNC = sa.text(
+    _FRESHNESS.format(
+        at="date_bin(:step, minute, 'epoch')",
+        histogram="stripe_sync.poll_latency WHERE sync_id = :sync_id AND minute >= :since",
+    )
+)
 
 _REQUESTS = sa.text("""
 SELECT date_bin(:step, minute, 'epoch') AS at, kind, sum(requests)::float8 AS requests
@@ -224,24 +229,27 @@ class Activity:
         """The figures of all syncs, by their ids."""
         return {row["sync_id"]: SyncFigures(**row) for row in self._rows(_FIGURES, {})}
 
-    def freshness(
-        self, times: Sequence[datetime], sync_id: UUID | None = None
+    def freshness_of_all(
+        self, half_hours: Sequence[datetime]
     ) -> dict[UUID, tuple[FreshnessPoint, ...]]:
-        """Freshness over time of one sync, or of all; a sync without Stripe events may be missing.
+        """Freshness of all syncs in half hours, by their ids; without those with no Stripe event.
 
         Args:
-            times: Begins of the periods, ascending, equally long; see :func:`grid`.
-            sync_id: The sync; None for all.
+            half_hours: Begins of the half hours, ascending.
         """
-        found: dict[UUID, dict[datetime, FreshnessPoint]] = defaultdict(dict)
-        for row in self._rows(_FRESHNESS, {**_since(times), "sync_id": sync_id}):
-            point = FreshnessPoint(row["at"], row["p50"], row["p99"], row["stripe_events"])
-            found[row["sync_id"]][point.at] = point
-        nothing = [FreshnessPoint(at, None, None, 0) for at in times]
-        return {
-            sync: tuple(points.get(point.at, point) for point in nothing)
-            for sync, points in found.items()
-        }
+        found: dict[UUID, list[sa.RowMapping]] = defaultdict(list)
+        for row in self._rows(_FRESHNESS_OF_ALL, {"since": half_hours[0]}):
+            found[row["sync_id"]].append(row)
+        return {sync_id: _points(rows, half_hours) for sync_id, rows in found.items()}
+
+    def freshness(self, sync_id: UUID, times: Sequence[datetime]) -> tuple[FreshnessPoint, ...]:
+        """Freshness of a sync.
+
+        Args:
+            sync_id: The sync.
+            times: Begins of the periods, ascending, whole minutes, equally long since 1970.
+        """
+        return _points(self._rows(_FRESHNESS_OF_SYNC, {**_since(times), "sync_id": sync_id}), times)
 
     def requests(self, account_key: str, times: Sequence[datetime]) -> tuple[RequestPoint, ...]:
         """Requests for an account over time.
@@ -275,6 +283,16 @@ class Activity:
     def _rows(self, query: sa.TextClause, values: Mapping[str, Any]) -> Sequence[sa.RowMapping]:
         with explain(self.engine.url), self.engine.connect() as connection:
             return connection.execute(query, values).mappings().all()
+
+
+def _points(rows: Sequence[sa.RowMapping], times: Sequence[datetime]) -> tuple[FreshnessPoint, ...]:
+    found = {row["at"]: row for row in rows}
+    return tuple(
+        FreshnessPoint(at, row["p50"], row["p99"], row["stripe_events"])
+        if (row := found.get(at))
+        else FreshnessPoint(at, None, None, 0)
+        for at in times
+    )
 
 
 def _since(times: Sequence[datetime]) -> dict[str, object]:

@@ -17,7 +17,8 @@ from stripe_sync.warehouse.schema.tables import (
 collection_counts = sa.Table(
     "collection_counts",
     metadata,
-    sync_key(),
+    # No foreign key: records stay when a sync is deleted with keep_data.
+    sa.Column("sync_id", pg.UUID, primary_key=True, comment="The sync"),
     sa.Column("collection_id", KEY, primary_key=True, comment="stripe:customer"),
     counter("records", "Number of records that are not deleted"),
     counter("deleted", "Number of records of objects that are gone from Stripe"),
@@ -44,6 +45,7 @@ requests_by_minute = sa.Table(
     sa.Column("minute", MOMENT, primary_key=True, comment="Minute of the reservation"),
     sa.Column("kind", pg.TEXT, primary_key=True, comment="backfill, poll, reconcile or mutation"),
     counter("requests", "Number of requests by all processes"),
+    sa.Index("requests_by_minute_minute", "minute"),
     schema=CONTROL_SCHEMA,
     comment="Requests to Stripe by account, minute and kind, for the last two days",
 )

@@ -56,6 +56,22 @@ poll_latency = sa.Table(
     comment="Histogram of polling latency by minute, for the last two days",
 )
 
+poll_latency_by_half_hour = sa.Table(
+    "poll_latency_by_half_hour",
+    metadata,
+    sync_key(),
+    sa.Column("half_hour", MOMENT, primary_key=True, comment="Half hour of the commit"),
+    sa.Column(
+        "within_seconds",
+        pg.NUMERIC(9, 1),
+        primary_key=True,
+        comment="Upper bound of the seconds from the change in Stripe to the commit",
+    ),
+    counter("stripe_events", "Number of Stripe events with this latency"),
+    schema=CONTROL_SCHEMA,
+    comment="The same histogram by half hour, for a look at the day of all syncs",
+)
+
 processed_events = sa.Table(
     "processed_events",
     metadata,

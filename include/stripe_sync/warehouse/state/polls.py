@@ -15,18 +15,23 @@ from stripe_sync.errors import WarehouseError
 from stripe_sync.records import PendingFetch
 from stripe_sync.records.canonical_json import JsonObject
 from stripe_sync.warehouse.connect import explain
-from stripe_sync.warehouse.schema import poll_tables
+from stripe_sync.warehouse.schema import activity_tables, poll_tables
 
 _table = poll_tables.poll_state
 _processed = poll_tables.processed_events
 _pending = poll_tables.pending_fetches
-_latency = poll_tables.poll_latency
+_MINUTES = (
+    poll_tables.poll_latency.c.minute,
+    poll_tables.poll_latency_by_half_hour.c.half_hour,
+    activity_tables.changes_by_minute.c.minute,
+    activity_tables.requests_by_minute.c.minute,
+)
 
 PROCESSED_RETENTION = timedelta(days=45)
 """How long processed Stripe events are kept; Stripe lists its events for 30 days."""
 
-LATENCY_RETENTION = timedelta(days=2)
-"""How long the latency histogram is kept."""
+ACTIVITY_RETENTION = timedelta(days=2)
+"""How long figures by minute are kept: latencies, change events, requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +245,7 @@ class Polls:
             ]
 
     def prune_processed_events(self, sync_id: UUID, now: datetime) -> int:
-        """Delete processed Stripe events that Stripe no longer lists, and old latencies.
+        """Delete processed Stripe events that Stripe no longer lists, and old figures by minute.
 
         Returns:
             Number of deleted Stripe events.
@@ -248,11 +253,12 @@ class Polls:
         processed = sa.delete(_processed).where(
             _processed.c.sync_id == sync_id, _processed.c.created < now - PROCESSED_RETENTION
         )
-        latencies = sa.delete(_latency).where(
-            _latency.c.sync_id == sync_id, _latency.c.minute < now - LATENCY_RETENTION
-        )
         with explain(self.engine.url), self.engine.begin() as connection:
-            connection.execute(latencies)
+            for column in _MINUTES:
+                old = sa.delete(column.table).where(column < now - ACTIVITY_RETENTION)
+                if "sync_id" in column.table.c:
+                    old = old.where(column.table.c.sync_id == sync_id)
+                connection.execute(old)
             return connection.execute(processed).rowcount
 
 

@@ -1,6 +1,6 @@
 """The number of transactions, on which Stripe's read allotment depends.
 
-Requests are counted in ``warehouse/schema/functions/read_allotment.sql``.
+Requests are counted in ``warehouse/schema/functions/count_requests.sql``.
 """
 
 from __future__ import annotations

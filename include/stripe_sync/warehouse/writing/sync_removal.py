@@ -42,6 +42,11 @@ UPDATE stripe_sync.stream_watchers SET positions = positions - cast(:sync_id AS 
 WHERE positions ? cast(:sync_id AS text)
 """)
 
+_COUNTS = sa.text("""
+DELETE FROM stripe_sync.collection_counts
+WHERE sync_id = :sync_id AND records = 0 AND deleted = 0 AND change_events = 0
+""")
+
 
 class SyncRemoval:
     """Removes syncs."""
@@ -63,6 +68,7 @@ class SyncRemoval:
         yield from self._delete(tables.erased_objects.name, _ERASED, sync_id)
         with explain(self.engine.url), self.engine.begin() as connection:
             connection.execute(_WATCHERS, {"sync_id": sync_id})
+            connection.execute(_COUNTS, {"sync_id": sync_id})
 
     def delete_state(self, sync_id: UUID) -> Iterator[tuple[str, int]]:
         """Delete the sync itself, and last its row with everything that belongs to it.
