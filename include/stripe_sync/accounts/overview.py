@@ -35,8 +35,8 @@ class SyncOverview:
             requests; None for no such.
         warnings: Why it is not up to date: sentences with cause and remedy.
         polled_at: Last poll that Stripe answered; None for never.
-        freshness_p50: Median of the seconds from the change in Stripe to the commit, in the last
-            hour; None without Stripe events.
+        freshness_p50: Median of the seconds from the change in Stripe to the commit, in this half
+            hour and the one before; None without Stripe events.
         freshness_p99: 99th percentile of the same.
         freshness: The same over the last 24 hours, in 48 half hours.
         objects: Records that are not deleted.

@@ -6,7 +6,7 @@ No query reads ``stripe_raw``: with 10,000,000 records an answer takes as long a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -99,37 +99,36 @@ CROSS JOIN LATERAL (
     FROM (
         SELECT within_seconds, sum(sum(stripe_events)) OVER (ORDER BY within_seconds)
             / sum(sum(stripe_events)) OVER () AS share
-        FROM stripe_sync.poll_latency AS l
-        WHERE l.sync_id = s.id AND l.minute > now() - interval '1 hour' GROUP BY within_seconds
+        FROM stripe_sync.poll_latency_by_half_hour AS l
+        WHERE l.sync_id = s.id
+            AND l.half_hour >= date_bin('30 minutes', now(), 'epoch') - interval '30 minutes'
+        GROUP BY within_seconds
     ) AS shares
 ) AS latency
 """)
 
-_FRESHNESS = """
+_FRESHNESS_OF_ALL = sa.text("""
+SELECT sync_id, array_agg(extract(epoch FROM half_hour)::bigint) AS at, array_agg(p50) AS p50,
+    array_agg(p99) AS p99, array_agg(stripe_events) AS stripe_events
+FROM stripe_sync.latency_percentiles WHERE half_hour >= :since GROUP BY sync_id
+""")
+
+_FRESHNESS_OF_SYNC = sa.text("""
 WITH latencies AS (
-    SELECT sync_id, {at} AS at, within_seconds, sum(stripe_events) AS stripe_events
-    FROM {histogram} GROUP BY 1, 2, 3
+    SELECT date_bin(:step, minute, 'epoch') AS at, within_seconds,
+        sum(stripe_events) AS stripe_events
+    FROM stripe_sync.poll_latency WHERE sync_id = :sync_id AND minute >= :since GROUP BY 1, 2
 ), shares AS (
-    SELECT *, sum(stripe_events) OVER (PARTITION BY sync_id, at ORDER BY within_seconds)
-        / sum(stripe_events) OVER (PARTITION BY sync_id, at) AS share
+    SELECT *, sum(stripe_events) OVER (PARTITION BY at ORDER BY within_seconds) AS below,
+        sum(stripe_events) OVER (PARTITION BY at) AS total
     FROM latencies
 )
-SELECT sync_id, at, (min(within_seconds) FILTER (WHERE share >= 0.5))::float8 AS p50,
-    (min(within_seconds) FILTER (WHERE share >= 0.99))::float8 AS p99,
-    sum(stripe_events)::bigint AS stripe_events
-FROM shares GROUP BY sync_id, at
-"""
-_FRESHNESS_OF_ALL = sa.text(
-    _FRESHNESS.format(
-        at="half_hour", histogram="stripe_sync.poll_latency_by_half_hour WHERE half_hour >= :since"
-    )
-)
-_FRESHNESS_OF_SYNC = sa.text(
-    _FRESHNESS.format(
-        at="date_bin(:step, minute, 'epoch')",
-        histogram="stripe_sync.poll_latency WHERE sync_id = :sync_id AND minute >= :since",
-    )
-)
+SELECT extract(epoch FROM at)::bigint AS at,
+    (min(within_seconds) FILTER (WHERE below >= 0.5 * total))::float8 AS p50,
+    (min(within_seconds) FILTER (WHERE below >= 0.99 * total))::float8 AS p99,
+    max(total)::bigint AS stripe_events
+FROM shares GROUP BY at
+""")
 
 _REQUESTS = sa.text("""
 SELECT date_bin(:step, minute, 'epoch') AS at, kind, sum(requests)::float8 AS requests
@@ -150,8 +149,8 @@ class SyncFigures:
     Attributes:
         sync_id: The sync.
         polled_at: Last poll that Stripe answered; None for never.
-        freshness_p50: Median of the seconds from the change in Stripe to the commit, in the last
-            hour; None without Stripe events.
+        freshness_p50: Median of the seconds from the change in Stripe to the commit, in this half
+            hour and the one before; None without Stripe events.
         freshness_p99: 99th percentile of the same.
         objects: Records that are not deleted.
         change_events_per_minute: Change events written, in the last five minutes.
@@ -237,10 +236,13 @@ class Activity:
         Args:
             half_hours: Begins of the half hours, ascending.
         """
-        found: dict[UUID, list[sa.RowMapping]] = defaultdict(list)
-        for row in self._rows(_FRESHNESS_OF_ALL, {"since": half_hours[0]}):
-            found[row["sync_id"]].append(row)
-        return {sync_id: _points(rows, half_hours) for sync_id, rows in found.items()}
+        seconds = _unix(half_hours)
+        return {
+            row["sync_id"]: _points(
+                zip(row["at"], row["p50"], row["p99"], row["stripe_events"], strict=True), seconds
+            )
+            for row in self._rows(_FRESHNESS_OF_ALL, {"since": half_hours[0]})
+        }
 
     def freshness(self, sync_id: UUID, times: Sequence[datetime]) -> tuple[FreshnessPoint, ...]:
         """Freshness of a sync.
@@ -249,7 +251,9 @@ class Activity:
             sync_id: The sync.
             times: Begins of the periods, ascending, whole minutes, equally long since 1970.
         """
-        return _points(self._rows(_FRESHNESS_OF_SYNC, {**_since(times), "sync_id": sync_id}), times)
+        rows = self._rows(_FRESHNESS_OF_SYNC, {**_since(times), "sync_id": sync_id})
+        found = [(row["at"], row["p50"], row["p99"], row["stripe_events"]) for row in rows]
+        return _points(found, _unix(times))
 
     def requests(self, account_key: str, times: Sequence[datetime]) -> tuple[RequestPoint, ...]:
         """Requests for an account over time.
@@ -285,14 +289,18 @@ class Activity:
             return connection.execute(query, values).mappings().all()
 
 
-def _points(rows: Sequence[sa.RowMapping], times: Sequence[datetime]) -> tuple[FreshnessPoint, ...]:
-    found = {row["at"]: row for row in rows}
-    return tuple(
-        FreshnessPoint(at, row["p50"], row["p99"], row["stripe_events"])
-        if (row := found.get(at))
-        else FreshnessPoint(at, None, None, 0)
-        for at in times
-    )
+def _points(
+    found: Iterable[tuple[int, float, float, int]], times: Mapping[int, datetime]
+) -> tuple[FreshnessPoint, ...]:
+    """A point for each time, from Unix seconds with percentiles and Stripe events."""
+    values = {at: rest for at, *rest in found}
+    nothing = (None, None, 0)
+    return tuple(FreshnessPoint(at, *values.get(seconds, nothing)) for seconds, at in times.items())
+
+
+def _unix(times: Sequence[datetime]) -> dict[int, datetime]:
+    """Times by their Unix seconds."""
+    return {round(at.timestamp()): at for at in times}
 
 
 def _since(times: Sequence[datetime]) -> dict[str, object]:

@@ -69,7 +69,19 @@ poll_latency_by_half_hour = sa.Table(
     ),
     counter("stripe_events", "Number of Stripe events with this latency"),
     schema=CONTROL_SCHEMA,
-    comment="The same histogram by half hour, for a look at the day of all syncs",
+    comment="Histogram of polling latency by half hour, for the last two days",
+)
+
+latency_percentiles = sa.Table(
+    "latency_percentiles",
+    metadata,
+    sync_key(),
+    sa.Column("half_hour", MOMENT, primary_key=True, comment="Half hour of the commit"),
+    sa.Column("p50", sa.Double, nullable=False, comment="Median in seconds"),
+    sa.Column("p99", sa.Double, nullable=False, comment="99th percentile in seconds"),
+    counter("stripe_events", "Number of Stripe events processed"),
+    schema=CONTROL_SCHEMA,
+    comment="Percentiles of polling latency by half hour, for the last two days",
 )
 
 processed_events = sa.Table(

@@ -23,6 +23,7 @@ _pending = poll_tables.pending_fetches
 _MINUTES = (
     poll_tables.poll_latency.c.minute,
     poll_tables.poll_latency_by_half_hour.c.half_hour,
+    poll_tables.latency_percentiles.c.half_hour,
     activity_tables.changes_by_minute.c.minute,
     activity_tables.requests_by_minute.c.minute,
 )

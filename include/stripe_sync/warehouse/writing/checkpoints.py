@@ -38,23 +38,7 @@ WHERE sync_id = %(sync_id)s
 """
 
 _LATENCIES = """
-WITH given AS (
-    SELECT * FROM unnest(%(within)s::numeric[], %(counts)s::bigint[])
-        AS u (within_seconds, stripe_events)
-), by_half_hour AS (
-    INSERT INTO stripe_sync.poll_latency_by_half_hour AS l (
-        sync_id, half_hour, within_seconds, stripe_events)
-    SELECT %(sync_id)s, date_bin('30 minutes', %(now)s::timestamptz, 'epoch'), within_seconds,
-        stripe_events
-    FROM given
-    ON CONFLICT (sync_id, half_hour, within_seconds) DO UPDATE SET
-        stripe_events = l.stripe_events + excluded.stripe_events
-)
-INSERT INTO stripe_sync.poll_latency AS l (sync_id, minute, within_seconds, stripe_events)
-SELECT %(sync_id)s, date_trunc('minute', %(now)s::timestamptz), within_seconds, stripe_events
-FROM given
-ON CONFLICT (sync_id, minute, within_seconds) DO UPDATE SET
-    stripe_events = l.stripe_events + excluded.stripe_events
+SELECT stripe_sync.save_latencies(%(sync_id)s, %(now)s, %(within)s::numeric[], %(counts)s::bigint[])
 """
 
 # changed_at stays that of the oldest change.

@@ -75,6 +75,7 @@ def downgrade() -> None:
         "count_changed_records",
         "count_new_change_events",
         "count_deleted_rows",
+        "save_latencies",
     ):
         op.execute(f"DROP FUNCTION IF EXISTS {_CONTROL}.{function} CASCADE")
     for table in (
@@ -97,6 +98,7 @@ def downgrade() -> None:
         "set_aside",
         "pending_fetches",
         "processed_events",
+        "latency_percentiles",
         "poll_latency_by_half_hour",
         "poll_latency",
         "poll_state",
@@ -443,10 +445,9 @@ def _create_poll_state() -> None:
         ),
         _counter("stripe_events", "Number of Stripe events with this latency"),
     )
-
     _create_sync_table(
         "poll_latency_by_half_hour",
-        "The same histogram by half hour, for a look at the day of all syncs",
+        "Histogram of polling latency by half hour, for the last two days",
         ("half_hour", "within_seconds"),
         _column("half_hour", _MOMENT, "Half hour of the commit"),
         _column(
@@ -455,6 +456,15 @@ def _create_poll_state() -> None:
             "Upper bound of the seconds from the change in Stripe to the commit",
         ),
         _counter("stripe_events", "Number of Stripe events with this latency"),
+    )
+    _create_sync_table(
+        "latency_percentiles",
+        "Percentiles of polling latency by half hour, for the last two days",
+        ("half_hour",),
+        _column("half_hour", _MOMENT, "Half hour of the commit"),
+        _column("p50", sa.Double, "Median in seconds"),
+        _column("p99", sa.Double, "99th percentile in seconds"),
+        _counter("stripe_events", "Number of Stripe events processed"),
     )
 
 
