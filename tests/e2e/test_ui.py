@@ -244,7 +244,7 @@ def find(browser: Any, path: str) -> Any:
 def wait_for_customers(up: Up, expected: list[tuple[str, str, int]]) -> None:
     """Wait until ``stripe.sync_status`` has these customers of the syncs whose name has "shop"."""
     query = """
-        SELECT sync, status, objects FROM stripe.sync_status
+        SELECT sync, status, records FROM stripe.sync_status
         WHERE sync LIKE 'shop%' AND collection_id = 'stripe:customer' ORDER BY sync
     """
     deadline, rows = time.monotonic() + RUN_SECONDS, None

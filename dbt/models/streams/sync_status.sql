@@ -3,8 +3,8 @@ select
     state.collection_id,
     state.status,
     state.percent,
-    state.objects,
-    state.requests,
+    coalesce(counts.records, 0) as records,
+    counts.last_change_at,
     state.eta,
     state.updated_at,
     reconciled.reconciled_at,
@@ -20,3 +20,5 @@ left join lateral (
     order by reconciled_at desc nulls last
     limit 1
 ) as reconciled on true
+left join {{ source('stripe_sync', 'collection_counts') }} as counts
+    on counts.sync_id = state.sync_id and counts.collection_id = state.collection_id
