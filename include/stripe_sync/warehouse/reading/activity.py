@@ -17,21 +17,23 @@ from sqlalchemy.engine import Engine
 
 from stripe_sync.warehouse.connect import explain
 
-# Each sync's rows of the last minutes are found by the primary keys: the tables have two days.
-# The minute that has begun counts with the share that has passed.
-_FIGURES = sa.text("""
-WITH begun AS (
-    SELECT s.id AS sync_id, c.status, c.requests, c.percent,
+# Syncs with collections that are pending or running.
+_BACKFILLS = sa.text("""
+WITH chosen AS MATERIALIZED (
+    SELECT c.sync_id, c.requests, c.percent, c.started_at, c.finished_at, c.updated_at,
         c.status IN ('pending', 'running') AS unfinished,
         -- A pending collection without a cursor has the figures of its last backfill.
-        c.status = 'pending' AND c.cursor IS NULL AS waits,
-        CASE WHEN c.status = 'pending' AND c.cursor IS NULL THEN c.updated_at
-            ELSE coalesce(c.started_at, c.finished_at, c.updated_at) END AS started_at,
-        CASE WHEN c.status IN ('pending', 'running') THEN 'infinity'
-            ELSE coalesce(c.finished_at, c.updated_at) END AS finished_at
+        c.status = 'pending' AND c.cursor IS NULL AS waits
     FROM stripe_sync.collection_state AS c
     JOIN stripe_sync.syncs AS s
         ON s.id = c.sync_id AND (s.collections IS NULL OR c.collection_id = ANY (s.collections))
+), begun AS (
+    SELECT sync_id, requests, percent, unfinished, waits,
+        CASE WHEN waits THEN updated_at
+            ELSE coalesce(started_at, finished_at, updated_at) END AS started_at,
+        CASE WHEN unfinished THEN 'infinity' ELSE coalesce(finished_at, updated_at) END
+            AS finished_at
+    FROM chosen WHERE sync_id IN (SELECT sync_id FROM chosen WHERE unfinished)
 ), chained AS (
     SELECT *, max(finished_at) OVER (
         PARTITION BY sync_id ORDER BY started_at
@@ -50,23 +52,30 @@ WITH begun AS (
         CASE WHEN waits OR NOT unfinished THEN nullif(requests, 0)
             WHEN percent > 0 THEN requests * 100 / percent END AS size
     FROM runs WHERE started_at >= run_started_at
-), backfills AS (
-    SELECT sync_id, bool_or(unfinished) AS unfinished,
-        (sum(percent * size_or_average) / sum(size_or_average))::float8 AS percent
-    FROM (
-        SELECT *, greatest(1, coalesce(size, avg(size) OVER (PARTITION BY sync_id), 1))
-            AS size_or_average
-        FROM sized
-    ) AS s
-    GROUP BY sync_id
+)
+SELECT sync_id, (sum(percent * size) / sum(size))::float8 AS percent
+FROM (
+    SELECT sync_id, percent,
+        greatest(1, coalesce(size, avg(size) OVER (PARTITION BY sync_id), 1)) AS size
+    FROM sized
+) AS weighed
+GROUP BY sync_id
+""")
+
+# Each sync's rows of the last minutes are found by the primary keys: the tables have two days.
+# The minute that has begun counts with the share that has passed.
+_FIGURES = sa.text("""
+WITH counts AS (
+    SELECT sync_id, sum(records)::bigint AS objects
+    FROM stripe_sync.collection_counts GROUP BY sync_id
 )
 SELECT s.id AS sync_id, p.polled_at, latency.p50 AS freshness_p50, latency.p99 AS freshness_p99,
-    counts.objects, changes.per_minute AS change_events_per_minute,
+    coalesce(counts.objects, 0) AS objects, changes.per_minute AS change_events_per_minute,
     requests.per_second AS requests_per_second, reads.reads AS reads_30_days,
     CASE WHEN p.transactions IS NOT NULL THEN greatest(10000, 500 * p.transactions) END
         AS reads_allocation,
-    backfills.sync_id IS NOT NULL AS was_backfilled,
-    CASE WHEN backfills.unfinished THEN backfills.percent END AS percent
+    EXISTS (SELECT FROM stripe_sync.collection_state AS c WHERE c.sync_id = s.id)
+        AS was_backfilled
 FROM stripe_sync.syncs AS s
 CROSS JOIN LATERAL (
     SELECT s.account_id || CASE WHEN s.livemode THEN '\\:live' ELSE '\\:test' END AS key,
@@ -74,11 +83,7 @@ CROSS JOIN LATERAL (
         extract(epoch FROM now() - date_trunc('minute', now()))::float8 AS seconds
 ) AS account
 LEFT JOIN stripe_sync.poll_state AS p ON p.sync_id = s.id
-LEFT JOIN backfills ON backfills.sync_id = s.id
-CROSS JOIN LATERAL (
-    SELECT coalesce(sum(c.records), 0)::bigint AS objects
-    FROM stripe_sync.collection_counts AS c WHERE c.sync_id = s.id
-) AS counts
+LEFT JOIN counts ON counts.sync_id = s.id
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(c.change_events), 0)::float8 * 60 / (account.seconds + 240) AS per_minute
     FROM stripe_sync.changes_by_minute AS c
@@ -226,7 +231,11 @@ class Activity:
 
     def figures(self) -> dict[UUID, SyncFigures]:
         """The figures of all syncs, by their ids."""
-        return {row["sync_id"]: SyncFigures(**row) for row in self._rows(_FIGURES, {})}
+        percents = {row["sync_id"]: row["percent"] for row in self._rows(_BACKFILLS, {})}
+        return {
+            row["sync_id"]: SyncFigures(**row, percent=percents.get(row["sync_id"]))
+            for row in self._rows(_FIGURES, {})
+        }
 
     def freshness_of_all(
         self, half_hours: Sequence[datetime]

@@ -63,6 +63,8 @@ mutations = sa.Table(
         "status IN ('prepared', 'sent', 'done', 'refused')", name="mutations_status"
     ),
     sa.Index("mutations_idempotency_key", "sync_id", "idempotency_key"),
+    # The few without an outcome are looked for each time that the problems of all syncs are.
+    sa.Index("mutations_sent", "sync_id", postgresql_where=sa.text("status = 'sent'")),
     schema=CONTROL_SCHEMA,
     comment="Requests that change Stripe: stored before they are sent, kept for 30 days",
 )

@@ -1,5 +1,5 @@
 -- Keeps the numbers of records and change events in the transaction that writes them, whoever
--- writes them (TRUNCATE aside), so that nobody has to count the rows of large tables.
+-- writes them, so that nobody has to count the rows of large tables.
 --
 -- Locks: those who write records or change events have locked the sync's stream position before.
 -- Those who only delete lock it here. So no two transactions wait for each other's counts.
@@ -88,6 +88,18 @@ BEGIN
 END
 $$;
 
+CREATE OR REPLACE FUNCTION stripe_sync.count_nothing() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_TABLE_NAME = 'events' THEN
+        UPDATE stripe_sync.collection_counts SET change_events = 0;
+    ELSE
+        UPDATE stripe_sync.collection_counts SET records = 0, deleted = 0;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
 CREATE OR REPLACE TRIGGER counts_insert AFTER INSERT ON stripe_raw.records
 REFERENCING NEW TABLE AS new_rows
 FOR EACH STATEMENT EXECUTE FUNCTION stripe_sync.count_new_records();
@@ -100,6 +112,9 @@ CREATE OR REPLACE TRIGGER counts_delete AFTER DELETE ON stripe_raw.records
 REFERENCING OLD TABLE AS old_rows
 FOR EACH STATEMENT EXECUTE FUNCTION stripe_sync.count_deleted_rows();
 
+CREATE OR REPLACE TRIGGER counts_truncate AFTER TRUNCATE ON stripe_raw.records
+FOR EACH STATEMENT EXECUTE FUNCTION stripe_sync.count_nothing();
+
 CREATE OR REPLACE TRIGGER counts_insert AFTER INSERT ON stripe_raw.events
 REFERENCING NEW TABLE AS new_rows
 FOR EACH STATEMENT EXECUTE FUNCTION stripe_sync.count_new_change_events();
@@ -107,3 +122,6 @@ FOR EACH STATEMENT EXECUTE FUNCTION stripe_sync.count_new_change_events();
 CREATE OR REPLACE TRIGGER counts_delete AFTER DELETE ON stripe_raw.events
 REFERENCING OLD TABLE AS old_rows
 FOR EACH STATEMENT EXECUTE FUNCTION stripe_sync.count_deleted_rows();
+
+CREATE OR REPLACE TRIGGER counts_truncate AFTER TRUNCATE ON stripe_raw.events
+FOR EACH STATEMENT EXECUTE FUNCTION stripe_sync.count_nothing();

@@ -75,6 +75,7 @@ def downgrade() -> None:
         "count_changed_records",
         "count_new_change_events",
         "count_deleted_rows",
+        "count_nothing",
         "save_latencies",
     ):
         op.execute(f"DROP FUNCTION IF EXISTS {_CONTROL}.{function} CASCADE")
@@ -640,6 +641,13 @@ def _create_mutations() -> None:
     )
     op.create_index(
         "mutations_idempotency_key", "mutations", ["sync_id", "idempotency_key"], schema=_CONTROL
+    )
+    op.create_index(
+        "mutations_sent",
+        "mutations",
+        ["sync_id"],
+        schema=_CONTROL,
+        postgresql_where=sa.text("status = 'sent'"),
     )
     op.create_table(
         "approvals",
