@@ -5,8 +5,10 @@ Both take some milliseconds whatever the number of records: no large table is re
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Literal
 
 from stripe_sync.accounts.syncs import SyncInfo, find_sync
@@ -17,6 +19,11 @@ from stripe_sync.warehouse.warehouse import open_warehouse
 
 SyncState = Literal["new", "backfilling", "live", "paused", "disconnected", "deleting", "attention"]
 
+_STOPPED: Mapping[str, SyncState] = {
+    "paused": "paused",
+    "disconnected": "disconnected",
+    "deleting": "deleting",
+}
 _HALF_HOUR = timedelta(minutes=30)
 _DAY = 48
 """Half hours of a day."""
@@ -123,7 +130,7 @@ def sync_activity(warehouse_url: str, sync: str, *, hours: float = 24) -> SyncAc
     Args:
         warehouse_url: The warehouse.
         sync: Its name or its id.
-        hours: How far to look back, up to 48.
+        hours: How far to look back, at least; figures are kept for 48.
 
     Raises:
         SyncNotFound: There is none.
@@ -137,7 +144,7 @@ def sync_activity(warehouse_url: str, sync: str, *, hours: float = 24) -> SyncAc
     with open_warehouse(warehouse_url) as warehouse:
         found = find_sync(warehouse, sync)
         now = warehouse.sync_statuses.now()
-        minutes = max(1, round(hours * 60 / _POINTS))
+        minutes = max(1, ceil(hours * 60 / _POINTS))
         times = _grid(now, timedelta(minutes=minutes), _POINTS)
         key = account_key(found.account_id, livemode=found.livemode)
         return SyncActivity(
@@ -174,8 +181,8 @@ def _overview(
 
 
 def _state(sync: Sync, figures: SyncFigures, warnings: tuple[str, ...]) -> SyncState:
-    if sync.status in ("paused", "disconnected", "deleting"):
-        return sync.status  # type: ignore[return-value]
+    if sync.status in _STOPPED:
+        return _STOPPED[sync.status]
     if warnings:
         return "attention"
     if figures.percent is not None:
