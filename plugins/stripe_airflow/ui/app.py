@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from stripe_airflow.ui.pages import overview
-from stripe_airflow.ui.routing import PREFIX, STATIC_FOLDER, StaticFilesOfVersion
+from stripe_airflow.ui.routing import PREFIX
+from stripe_airflow.ui.static_files import STATIC_FOLDER, StaticFilesOfVersion
 
 
 def add_console(app: FastAPI) -> None:

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from stripe_airflow.api.errors import ApiError
+from stripe_airflow.ui.static_files import static_version
 
 _THOUSAND = 1000
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
@@ -74,8 +75,6 @@ class Links:
 
     def static(self, name: str) -> str:
         """A file in ``static``."""
-        from stripe_airflow.ui.routing import static_version
-
         return f"{self._root}/ui/static/{static_version()}/{name}"
 
     def airflow(self, path: str = "/") -> str:
