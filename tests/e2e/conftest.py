@@ -16,6 +16,7 @@ import psutil
 import psycopg
 import pytest
 
+from e2e.browser import chromium, log_in
 from stripe_stack.airflow.api import AirflowApi
 from stripe_stack.database.postgres import Postgres
 from stripe_stack.settings import Settings, free_port, stack_secrets
@@ -156,3 +157,11 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         if process.poll() is None:
             process.terminate()
             process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="package")
+def browser(up: Up, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A headless Chromium that is logged in; one for all tests here."""
+    with chromium(tmp_path_factory.mktemp("chromium")) as browser:
+        log_in(browser, up.base, up.token)
+        yield browser

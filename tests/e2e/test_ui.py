@@ -2,102 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.ui import WebDriverWait
 
+from e2e.browser import click, find, leave, page_text, shows
 from e2e.conftest import RUN_SECONDS, Up, warehouse_url
 from stripe_sandbox.control import SandboxControl
 
 pytestmark = pytest.mark.e2e
-
-SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1440,1000",
-)
-STILL = """
-addEventListener("DOMContentLoaded", () => {
-    const style = document.createElement("style");
-    style.textContent = "*, ::before, ::after { animation: none !important; }";
-    document.head.append(style);
-});
-"""
-"""Stops what moves in a page: to draw it takes a third of a processor while a test waits."""
-
-
-@pytest.fixture(scope="module")
-def browser(up: Up, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A headless Chromium that is logged in."""
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (program and driver):
-        if os.environ.get("CI"):
-            pytest.fail("chromium and chromedriver must be installed where CI is set")
-        pytest.skip("chromium and chromedriver are not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    service = webdriver.ChromeService(executable_path=driver)
-    chromium = webdriver.Chrome(options=options, service=service)
-    try:
-        chromium.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": STILL})
-        chromium.get(up.base)
-        chromium.add_cookie({"name": "_token", "value": up.token, "sameSite": "Lax"})
-        yield chromium
-    finally:
-        chromium.quit()
-
-
-def shows(browser: Any, *texts: str) -> None:
-    """Wait until the page shows all these texts, and keep a picture of it."""
-
-    def visible(_: Any) -> bool:
-        body = page_text(browser)
-        return all(text in body for text in texts)
-
-    name = os.environ["PYTEST_CURRENT_TEST"].split("::")[-1].split(" ")[0]
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    try:
-        WebDriverWait(browser, 30).until(visible)
-    finally:
-        browser.save_screenshot(str(SCREENSHOTS / f"{name}.png"))
-
-
-def page_text(browser: Any) -> str:
-    """What the page shows; Selenium's own ``text`` takes seconds of CPU time on a long page."""
-    return str(browser.execute_script("return document.body?.innerText ?? ''"))
-
-
-def leave(browser: Any) -> None:
-    """Leave the page, which asks Airflow for news all the time."""
-    browser.get("about:blank")
-
-
-def click(browser: Any, path: str) -> None:
-    """Click an element as soon as it can be."""
-    WebDriverWait(browser, 30).until(
-        expected_conditions.element_to_be_clickable((By.XPATH, path))
-    ).click()
 
 
 def test_the_dags_are_listed(up: Up, browser: Any) -> None:
@@ -234,11 +154,6 @@ def trigger(up: Up, browser: Any, dag: str, **fields: str | bool) -> None:
     click(browser, "//*[@role='dialog']//button[normalize-space(.)='Trigger']")
     shows(browser, "Triggering User")
     leave(browser)
-
-
-def find(browser: Any, path: str) -> Any:
-    """An element, as soon as it is there."""
-    return WebDriverWait(browser, 30).until(lambda driver: driver.find_element(By.XPATH, path))
 
 
 def wait_for_customers(up: Up, expected: list[tuple[str, str, int]]) -> None:

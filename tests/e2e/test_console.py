@@ -1,0 +1,163 @@
+"""The console in a real browser, on the running stack."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from e2e.browser import leave
+from e2e.conftest import START_SECONDS, Up
+from e2e.console_browser import NARROW, WIDE, Console, Page, keep_for_docs, token_of
+from stripe_stack.airflow.components import airflow_command
+from stripe_stack.airflow.environment import airflow_environment
+from stripe_stack.database.postgres import Postgres
+from stripe_stack.settings import Settings, free_port, stack_secrets
+
+pytestmark = pytest.mark.e2e
+
+PAGES = (
+    # A page of the console has a row here. The ids of its path are those of the fixture `ids`.
+    Page("overview", "", ("Syncs", "sandbox"), in_docs=True),
+)
+PATH = "/af"
+
+of_each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+@pytest.fixture(scope="module")
+def console(up: Up, browser: Any) -> Iterator[Console]:
+    """The console of the stack, after its first backfill."""
+    assert up.finished("stripe_backfill")["state"] == "success"
+    console = Console(browser, up.base)
+    console.log_in(up.token)
+    console.errors()
+    yield console
+    console.log_in(up.token)
+    leave(browser)
+
+
+@pytest.fixture(scope="module")
+def ids(up: Up) -> dict[str, str]:
+    """Ids for the paths of pages."""
+    headers = {"Authorization": "Bearer sk_test_sandbox"}
+    customers = httpx.get(f"{up.sandbox}/v1/customers", params={"limit": 1}, headers=headers)
+    return {"customer": customers.json()["data"][0]["id"]}
+
+
+@pytest.fixture(scope="module")
+def console_below_a_path(up: Up, browser: Any) -> Iterator[Console]:
+    """The same by another API server, which serves Airflow below a path.
+
+    Another host, because a browser keeps one cookie for all ports of a host.
+    """
+    port = free_port()
+    base = f"http://127.0.0.2:{port}{PATH}"
+    settings = Settings(stack_dir=up.stack_dir)
+    secrets = stack_secrets(up.stack_dir)
+    environment = airflow_environment(settings, secrets, Postgres(settings, secrets), "sandbox")
+    changed = {"HOST": "127.0.0.2", "PORT": str(port), "BASE_URL": base}
+    server = subprocess.Popen(
+        airflow_command("api-server"),
+        env=environment | {f"AIRFLOW__API__{name}": value for name, value in changed.items()},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not is_up(base):
+            assert server.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        console = Console(browser, base)
+        console.log_in(up.token)
+        console.errors()
+        yield console
+        leave(browser)
+    finally:
+        server.kill()
+        server.wait()
+
+
+def is_up(base: str) -> bool:
+    """Whether the console answers at an address."""
+    try:
+        return httpx.get(f"{base}/stripe/v1/health", trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+@of_each_page
+def test_a_page_in_the_frame_is_sound_light_and_dark_wide_and_narrow(
+    console: Console, ids: dict[str, str], page: Page
+) -> None:
+    for theme in ("light", "dark"):
+        for size in (WIDE, NARROW):
+            with console.window(size):
+                if (theme, size) == ("light", WIDE):
+                    console.open(page.path.format(**ids), framed=True)
+                    console.theme(theme)
+                console.shows(*page.texts)
+                picture = console.picture(f"{page.name}-{theme}-{size[0]}")
+                if (theme, size) in {("light", WIDE), ("dark", NARROW)}:
+                    assert console.violations() == [], page.name
+                assert console.overflow() == 0, size
+                if page.in_docs and size == WIDE:
+                    keep_for_docs(picture)
+        console.theme("dark")
+    console.theme("light")
+    assert console.errors() == []
+
+
+@of_each_page
+def test_a_page_stands_alone(console: Console, ids: dict[str, str], page: Page) -> None:
+    console.open(page.path.format(**ids))
+    console.shows(*page.texts)
+    assert console.violations() == []
+    assert console.errors() == []
+
+
+def test_a_page_in_the_frame_can_be_loaded_again(console: Console, ids: dict[str, str]) -> None:
+    page = PAGES[-1]
+    console.open(page.path.format(**ids), framed=True, anew=True)
+    console.shows(*page.texts)
+    assert console.errors() == []
+
+
+@of_each_page
+def test_a_page_works_below_a_path(
+    console_below_a_path: Console, ids: dict[str, str], page: Page
+) -> None:
+    console = console_below_a_path
+    console.open(page.path.format(**ids))
+    console.shows(*page.texts)
+    every = "return [...document.querySelectorAll('[href], [src], [action], [hx-get], [hx-post]')]"
+    names = "'href', 'src', 'action', 'hx-get', 'hx-post'"
+    paths = console.browser.execute_script(
+        f"{every}.flatMap((each) => [{names}].map((name) => each.getAttribute(name)))"
+        ".filter((path) => path && !/^(#|https?:)/.test(path))"
+    )
+    assert paths
+    assert [path for path in paths if not path.startswith(f"{PATH}/")] == []
+    assert console.errors() == []
+
+
+def test_airflow_below_a_path_frames_the_console(console_below_a_path: Console) -> None:
+    console = console_below_a_path
+    console.open(framed=True)
+    console.shows("Syncs", "sandbox")
+    assert console.errors() == []
+
+
+def test_a_viewer_sees_the_first_page(up: Up, console: Console) -> None:
+    secret = stack_secrets(up.stack_dir).jwt_secret
+    console.log_in(token_of(up.token, secret, "viewer"))
+    console.open()
+    console.shows("Syncs", "sandbox")
+    console.log_in(up.token)
+    assert console.errors() == []
