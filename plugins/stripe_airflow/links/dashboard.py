@@ -100,3 +100,18 @@ def dashboard_url(
 def _object_page(name: str, object_id: str) -> str:
     folder = _OBJECT_PATHS.get(name)
     return f"{folder}/{object_id}" if folder else f"search?query={object_id}"
+
+
+def account_url(account_id: str | None, *, livemode: bool) -> str:
+    """URL of an account's home page in the Dashboard.
+
+    Args:
+        account_id: ``acct_…``; None as long as it is not known.
+        livemode: Whether in live mode.
+
+    Returns:
+        An empty string for an account that is not known.
+    """
+    mode = None if livemode else "test"
+    parts = (_DASHBOARD, account_id, mode, "dashboard")
+    return "/".join(part for part in parts if part) if account_id else ""

@@ -1,15 +1,18 @@
-"""The first page: a card for each sync."""
+"""The first page: a card for each sync, those that need attention first."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from fastapi import Request, Response
 
 from stripe_airflow.hooks.warehouse import warehouse_url
-from stripe_airflow.ui.rendering import render
+from stripe_airflow.ui.live import render_changed, render_whole, seen_by, version_of
+from stripe_airflow.ui.pages.sync_cards import Card, sorted_cards
 from stripe_airflow.ui.routing import page_router
 from stripe_airflow.ui.shared import once_a_second
 from stripe_airflow.ui.viewer import CurrentViewer
-from stripe_sync import SyncInfo, describe_syncs
+from stripe_sync import describe_overview
 
 router = page_router()
 
@@ -17,9 +20,28 @@ router = page_router()
 @router.get("")
 def overview(request: Request, viewer: CurrentViewer) -> Response:
     """All syncs."""
-    return render(request, "overview.html", viewer=viewer, syncs=_syncs())
+    cards = all_cards()
+    version = _list_version(cards)
+    return render_whole(request, "overview.html", viewer=viewer, cards=cards, list_version=version)
+
+
+@router.get("/overview-changes")
+def changes(request: Request, _viewer: CurrentViewer) -> Response:
+    """The cards that have changed; all if a sync came, went or has another place."""
+    cards = all_cards()
+    version = _list_version(cards)
+    if version in seen_by(request):
+        return render_changed(request, "overview_cards.html", cards=cards)
+    return render_whole(
+        request, "overview_list.html", cards=cards, list_version=version, is_answer=True
+    )
 
 
 @once_a_second
-def _syncs() -> list[SyncInfo]:
-    return describe_syncs(warehouse_url())
+def all_cards() -> Sequence[Card]:
+    """All syncs, those that need attention first."""
+    return sorted_cards(describe_overview(warehouse_url()))
+
+
+def _list_version(cards: Sequence[Card]) -> str:
+    return version_of(" ".join(card.sync.name for card in cards))
