@@ -212,6 +212,7 @@ if TYPE_CHECKING:
     )
     from stripe_sync.warehouse import (
         CollectionState,
+        CollectionStatusRow,
         FreshnessPoint,
         OAuthAuthorization,
         ReadsPoint,
@@ -238,6 +239,7 @@ __all__ = [
     "CollectionMaintenance",
     "CollectionState",
     "CollectionStatus",
+    "CollectionStatusRow",
     "ConcurrentUpdate",
     "ConfigurationError",
     "ConnectedAccount",
@@ -574,6 +576,7 @@ _MODULES = {
     ),
     "warehouse": (
         "CollectionState",
+        "CollectionStatusRow",
         "FreshnessPoint",
         "OAuthAuthorization",
         "ReadsPoint",

@@ -185,7 +185,17 @@ def status(sync_id: str) -> SyncStatus:
 @router.post("/{sync_id}/backfill", status_code=201, dependencies=[BACKFILL])
 def backfill(sync_id: str, user: GetUserDep, body: BackfillRun | None = None) -> Run:
     """Trigger the DAG `stripe_backfill` for a sync."""
-    body = body or BackfillRun()
+    return start_backfill(sync_id, body or BackfillRun(), user_name=user.get_name())
+
+
+@router.post("/{sync_id}/reconcile", status_code=201, dependencies=[RECONCILE])
+def reconcile(sync_id: str, user: GetUserDep, body: ReconcileRun | None = None) -> Run:
+    """Trigger the DAG `stripe_reconcile` for a sync."""
+    return start_reconcile(sync_id, body or ReconcileRun(), user_name=user.get_name())
+
+
+def start_backfill(sync_id: str, body: BackfillRun, *, user_name: str) -> Run:
+    """Trigger the DAG ``stripe_backfill``, for a user whose rights were checked."""
     sync = check_runnable(warehouse_url(), sync_id, body.collection_ids)
     conf = {
         "sync": sync.name,
@@ -194,13 +204,11 @@ def backfill(sync_id: str, user: GetUserDep, body: BackfillRun | None = None) ->
         "full": body.full,
         "requests_per_second": body.requests_per_second,
     }
-    return trigger(BACKFILL_DAG, conf, user_name=user.get_name())
+    return trigger(BACKFILL_DAG, conf, user_name=user_name)
 
 
-@router.post("/{sync_id}/reconcile", status_code=201, dependencies=[RECONCILE])
-def reconcile(sync_id: str, user: GetUserDep, body: ReconcileRun | None = None) -> Run:
-    """Trigger the DAG `stripe_reconcile` for a sync."""
-    body = body or ReconcileRun()
+def start_reconcile(sync_id: str, body: ReconcileRun, *, user_name: str) -> Run:
+    """Trigger the DAG ``stripe_reconcile``, for a user whose rights were checked."""
     sync = check_runnable(warehouse_url(), sync_id, body.collection_ids)
     conf = {
         "sync": sync.name,
@@ -208,7 +216,7 @@ def reconcile(sync_id: str, user: GetUserDep, body: ReconcileRun | None = None) 
         "window": body.window_days,
         "everything": body.everything,
     }
-    return trigger(RECONCILE_DAG, conf, user_name=user.get_name())
+    return trigger(RECONCILE_DAG, conf, user_name=user_name)
 
 
 def _changes(body: SyncUpdate) -> SyncChanges:

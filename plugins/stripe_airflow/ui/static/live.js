@@ -2,22 +2,23 @@
 (() => {
   const MOST_VERSIONS = 600; // of ten letters: a query that proxies let pass
 
+  const refreshes = (ctx) => ctx?.sourceElement?.matches?.(".refresh");
+
   document.addEventListener("htmx:config:request", (event) => {
     const ctx = event.detail.ctx;
-    const parts = ctx?.sourceElement?.dataset?.refresh;
-    if (!parts) return;
+    if (!refreshes(ctx)) return;
     if (document.hidden) {
       event.preventDefault();
       return;
     }
-    const versions = [...document.querySelectorAll(parts)].map((part) => part.dataset.version);
+    const versions = [...document.querySelectorAll("[data-version]")].map((part) => part.dataset.version);
     ctx.request.body.set("seen", versions.slice(0, MOST_VERSIONS).join("."));
   });
 
   // An error is shown until the next answer without one.
   document.addEventListener("htmx:after:request", (event) => {
     const ctx = event.detail.ctx;
-    if (ctx?.sourceElement?.dataset?.refresh && ctx.response.status < 400) ctx.sourceElement.textContent = "";
+    if (refreshes(ctx) && ctx.response.status < 400) ctx.sourceElement.textContent = "";
   });
 
   const words = (text) => text.toLowerCase().split(/\s+/).filter(Boolean);

@@ -1,0 +1,156 @@
+"""The form of those settings of a sync that people change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from pydantic import ValidationError
+from starlette.datastructures import FormData
+
+from stripe_airflow.api.models import SyncUpdate
+from stripe_sync import SyncInfo, SyncSettings
+
+_DEFAULT_INTERVAL = SyncSettings().longest_poll_interval
+_FIELDS = {
+    "rate_limit": "rate",
+    "rate_limit.allowed_requests": "rate",
+    "total_requests_per_second": "rate",
+    "requests_per_second": "rate",
+    "max_age_days": "max_age_days",
+    "sync_frequency": "frequency",
+    "cadence": "frequency",
+    "longest_poll_interval": "frequency",
+    "collection_ids": "collections",
+    "collections": "collections",
+}
+"""Fields of the form by the parameters that errors name."""
+
+_FREQUENCIES = (
+    ("", "as its connection has it"),
+    ("500", "twice a second, always"),
+    ("10000", "at least every 10 seconds"),
+    ("60000", "at least every minute"),
+    ("300000", "at least every 5 minutes"),
+    ("900000", "at least every 15 minutes"),
+    ("3600000", "at least every hour"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsForm:
+    """What the form shows, and what a person has put into it.
+
+    Attributes:
+        rate: Requests a second; empty for no setting.
+        frequency: Longest time between two polls in milliseconds; empty for no setting.
+        max_age_days: Age of the oldest objects of a backfill; empty for no setting.
+        collections: ``all`` or ``some``.
+        collection_ids: The collections, if some.
+        errors: What is wrong, by field; under the empty name what concerns no field.
+    """
+
+    rate: str
+    frequency: str
+    max_age_days: str
+    collections: str
+    collection_ids: Sequence[str]
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, sync: SyncInfo) -> Self:
+        """The form with what is stored."""
+        stored = sync.settings
+        return cls(
+            rate=_text(stored.get("total_requests_per_second")),
+            frequency=_frequency(stored),
+            max_age_days=_text(stored.get("max_age_days")),
+            collections="all" if sync.collection_ids is None else "some",
+            collection_ids=sync.collection_ids or (),
+        )
+
+    @classmethod
+    def sent(cls, form: FormData) -> Self:
+        """The form as a person has sent it."""
+
+        def text(name: str) -> str:
+            return str(form.get(name) or "").strip()
+
+        return cls(
+            rate=text("rate"),
+            frequency=text("frequency"),
+            max_age_days=text("max_age_days"),
+            collections=text("collections"),
+            collection_ids=tuple(str(each) for each in form.getlist("collection_ids")),
+        )
+
+    @property
+    def frequencies(self) -> Sequence[tuple[str, str]]:
+        """The choices of ``frequency`` with their texts; the stored one is among them."""
+        known = {value for value, _ in _FREQUENCIES}
+        if self.frequency in known:
+            return _FREQUENCIES
+        return (*_FREQUENCIES, (self.frequency, f"at least every {self.frequency} ms"))
+
+    def changes(self, sync: SyncInfo) -> SyncUpdate:
+        """What is to be changed of the sync: what differs from what is stored.
+
+        Raises:
+            ValidationError: A value is invalid.
+        """
+        stored = SettingsForm.of(sync)
+        body: dict[str, Any] = {}
+        if self.rate != stored.rate:
+            rate = _number(self.rate)
+            body["rate_limit"] = None if rate is None else {"allowed_requests": rate}
+        if self.frequency != stored.frequency:
+            body["sync_frequency"] = _number(self.frequency)
+        if self.max_age_days != stored.max_age_days:
+            body["max_age_days"] = _number(self.max_age_days)
+        if self._chosen() != stored._chosen():
+            body["collection_ids"] = self._chosen()
+        return SyncUpdate.model_validate(body)
+
+    def with_error(self, message: str, param: str | None = None) -> Self:
+        """The form with a message beside the field that it is about."""
+        name = _FIELDS.get((param or "").removeprefix("settings."), "")
+        return replace(self, errors={name: message})
+
+    def with_errors(self, error: ValidationError) -> Self:
+        """The form with messages beside the fields that they are about."""
+        errors = {_FIELDS.get(str(each["loc"][0]), ""): each["msg"] for each in error.errors()}
+        return replace(self, errors=errors)
+
+    @property
+    def has_no_collection(self) -> bool:
+        """Whether some collections were to be chosen, and none was."""
+        return self.collections == "some" and not self.collection_ids
+
+    def _chosen(self) -> list[str] | None:
+        return sorted(self.collection_ids) if self.collections == "some" else None
+
+
+def _text(value: object) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else ""
+
+
+def _frequency(stored: Mapping[str, Any]) -> str:
+    if stored.get("cadence") == "fixed":
+        return "500"
+    longest = stored.get("longest_poll_interval")
+    if longest is None and stored.get("cadence") == "adaptive":
+        longest = _DEFAULT_INTERVAL
+    return "" if longest is None else f"{longest * 1000:.0f}"
+
+
+def _number(text: str) -> float | int | str | None:
+    """A number of a field; what is none stays a text, which the model refuses."""
+    if not text:
+        return None
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
