@@ -37,10 +37,19 @@ def changes(request: Request, _viewer: CurrentViewer) -> Response:
     )
 
 
-@once_a_second
 def all_cards() -> Sequence[Card]:
     """All syncs, those that need attention first."""
-    return sorted_cards(describe_overview(warehouse_url()))
+    return _cards(warehouse_url())
+
+
+def forget_cards() -> None:
+    """Look at the syncs anew, because one was changed."""
+    _cards.forget()
+
+
+@once_a_second
+def _cards(warehouse: str) -> Sequence[Card]:
+    return sorted_cards(describe_overview(warehouse))
 
 
 def _list_version(cards: Sequence[Card]) -> str:

@@ -8,7 +8,7 @@ from fastapi import Request, Response
 
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.ui.live import render_changed, render_whole
-from stripe_airflow.ui.pages.overview import all_cards
+from stripe_airflow.ui.pages.overview import all_cards, forget_cards
 from stripe_airflow.ui.pages.sync_cards import Card, freshness_summary
 from stripe_airflow.ui.pages.sync_settings import SettingsForm
 from stripe_airflow.ui.pages.sync_state import (
@@ -56,8 +56,14 @@ def plots(sync_id: str, request: Request, _viewer: CurrentViewer) -> Response:
     return render_changed(request, "sync_plots_changes.html", **_plots(sync_id))
 
 
+def forget_sync() -> None:
+    """Look at the syncs anew, because one was changed."""
+    forget_cards()
+    _status.forget()
+
+
 def _state(sync_id: str, viewer: Viewer) -> dict[str, Any]:
-    status = _status(sync_id)
+    status = _status(warehouse_url(), sync_id)
     rows = collection_rows(status)
     return {
         "viewer": viewer,
@@ -77,7 +83,7 @@ def _card(status: SyncStatus) -> Card | None:
 
 
 def _plots(sync_id: str) -> dict[str, Any]:
-    activity = _activity(sync_id)
+    activity = _activity(warehouse_url(), sync_id)
     return {
         "activity": activity,
         "freshness_summary": freshness_summary(activity.freshness),
@@ -89,10 +95,10 @@ def _plots(sync_id: str) -> dict[str, Any]:
 
 
 @once_a_second
-def _status(sync_id: str) -> SyncStatus:
-    return sync_status(warehouse_url(), sync_id)
+def _status(warehouse: str, sync_id: str) -> SyncStatus:
+    return sync_status(warehouse, sync_id)
 
 
 @once_a_second
-def _activity(sync_id: str) -> SyncActivity:
-    return sync_activity(warehouse_url(), sync_id)
+def _activity(warehouse: str, sync_id: str) -> SyncActivity:
+    return sync_activity(warehouse, sync_id)

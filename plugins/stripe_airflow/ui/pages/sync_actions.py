@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
-from fastapi import Depends, Form, Request, Response
-from pydantic import ValidationError
+from fastapi import Depends, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData
 
 from stripe_airflow.api import syncs
 from stripe_airflow.api.models import BackfillRun, ReconcileRun, Run
 from stripe_airflow.api.rights import BACKFILL, MANAGE, RECONCILE
 from stripe_airflow.hooks.warehouse import warehouse_url
+from stripe_airflow.ui.pages.sync import forget_sync
 from stripe_airflow.ui.pages.sync_settings import SettingsForm
 from stripe_airflow.ui.rendering import Links, render, segment
 from stripe_airflow.ui.routing import page_router
@@ -21,23 +23,27 @@ from stripe_sync import ConfigurationError, SyncInfo, get_sync, load_catalog
 router = page_router()
 
 
+Body = TypeVar("Body", bound=BaseModel)
+
+
 async def _form(request: Request) -> FormData:
     return await request.form()
 
 
+Sent = Annotated[FormData, Depends(_form)]
+
+
 @router.post("/syncs/{sync_id}/backfill", dependencies=[BACKFILL])
-def backfill(
-    sync_id: str, request: Request, viewer: CurrentViewer, body: Annotated[BackfillRun, Form()]
-) -> Response:
+def backfill(sync_id: str, request: Request, viewer: CurrentViewer, sent: Sent) -> Response:
     """Start a backfill."""
+    body = _body(BackfillRun, sent)
     return _started(request, syncs.start_backfill(sync_id, body, user_name=viewer.name))
 
 
 @router.post("/syncs/{sync_id}/reconcile", dependencies=[RECONCILE])
-def reconcile(
-    sync_id: str, request: Request, viewer: CurrentViewer, body: Annotated[ReconcileRun, Form()]
-) -> Response:
+def reconcile(sync_id: str, request: Request, viewer: CurrentViewer, sent: Sent) -> Response:
     """Start a reconcile."""
+    body = _body(ReconcileRun, sent)
     return _started(request, syncs.start_reconcile(sync_id, body, user_name=viewer.name))
 
 
@@ -54,12 +60,7 @@ def resume(sync_id: str, request: Request, _viewer: CurrentViewer) -> Response:
 
 
 @router.post("/syncs/{sync_id}/settings", dependencies=[MANAGE])
-def settings(
-    sync_id: str,
-    request: Request,
-    _viewer: CurrentViewer,
-    sent: Annotated[FormData, Depends(_form)],
-) -> Response:
+def settings(sync_id: str, request: Request, _viewer: CurrentViewer, sent: Sent) -> Response:
     """Change settings; with an error the form again, with the message beside its field."""
     sync, form = get_sync(warehouse_url(), sync_id), SettingsForm.sent(sent)
     try:
@@ -81,11 +82,27 @@ def settings(
     )
 
 
+def _body(model: type[Body], sent: FormData) -> Body:
+    """A form as the body of the same request over HTTP; a field that is empty is left out.
+
+    Raises:
+        RequestValidationError: A value is invalid.
+    """
+    given: dict[str, Any] = {name: value for name, value in sent.items() if value != ""}
+    if "collection_ids" in sent:
+        given["collection_ids"] = sent.getlist("collection_ids")
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from error
+
+
 def _started(request: Request, run: Run) -> Response:
     return render(request, "run_started.html", run=run)
 
 
 def _page_of(request: Request, sync: SyncInfo) -> Response:
-    """Load the page of a sync again."""
+    """Load the page of a sync that was changed again."""
+    forget_sync()
     page = Links(request).page(f"/syncs/{segment(sync.name)}")
     return Response(status_code=204, headers={"Stripe-Go": page})

@@ -109,10 +109,10 @@ def freshness_summary(points: Sequence[FreshnessPoint]) -> str:
     if not medians:
         return "No Stripe events in the last 24 hours."
     low, high = seconds(min(medians)), seconds(max(medians))
-    between = f"was {low}" if low == high else f"was between {low} and {high}"
+    median = low if low == high else f"between {low} and {high}"
     return (
-        f"Last 24 hours: half of the changes arrived within a median that {between};"
-        f" 99 % arrived within {seconds(max(slow))} at worst."
+        f"Time from a change in Stripe to its record: median {median};"
+        f" 99 % within {seconds(max(slow))} at worst."
     )
 
 

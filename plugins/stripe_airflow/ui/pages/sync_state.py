@@ -119,8 +119,8 @@ def requests_summary(activity: SyncActivity) -> str:
         return f"No requests in the last 24 hours; the limit is {limit} a second."
     most = max(range(len(totals)), key=totals.__getitem__)
     return (
-        f"{number(totals[-1], 1)} requests a second now, {number(totals[most], 1)} at most"
-        f" (at {points[most].at:%H:%M} UTC); the limit is {limit}."
+        f"At most {number(totals[most], 1)} requests a second, at {points[most].at:%H:%M} UTC;"
+        f" the limit is {limit}."
     )
 
 

@@ -73,6 +73,10 @@
     };
   }
 
+  // Texts of the time axis by the least step: format, then with a new day.
+  const HOURS = [[60, "{HH}:{mm}", null, null, "\n{MMM} {D}", null, null, null, 1]];
+  const DAYS = [[60, "{MMM} {D}", null, null, null, null, null, null, 1]];
+
   const KINDS = { freshness, requests, reads };
   const drawn = new Map();
 
@@ -94,7 +98,7 @@
       cursor: { drag: { x: false, y: false } },
       scales: parts.scales,
       axes: [
-        { stroke: text, grid, ticks: grid },
+        { stroke: text, grid, ticks: grid, values: kind === "reads" ? DAYS : HOURS },
         { stroke: text, grid, ticks: grid, size: 56, values: (_, splits) => splits.map((each) => (each == null ? "" : parts.value(each))) },
       ],
       series: [{ label: "UTC", value: kind === "reads" ? "{YYYY}-{MM}-{DD}" : "{MM}-{DD} {HH}:{mm}" }, ...parts.series],
