@@ -60,6 +60,7 @@ def forget_sync() -> None:
     """Look at the syncs anew, because one was changed."""
     forget_cards()
     _status.forget()
+    _activity.forget()
 
 
 def _state(sync_id: str, viewer: Viewer) -> dict[str, Any]:
