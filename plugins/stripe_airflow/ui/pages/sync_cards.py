@@ -61,14 +61,14 @@ class Card:
         return self.figures.sync
 
     @property
-    def asked(self) -> str:
-        """When Stripe last answered a poll, to the minute; empty for never."""
+    def not_polled(self) -> str:
+        """How long Stripe has not answered a poll, in minutes; empty for less than one, or never.
+
+        A card does not change with every poll.
+        """
         polled_at = self.figures.polled_at
-        if polled_at is None:
-            return ""
-        passed = (datetime.now(UTC) - polled_at).total_seconds()
-        # Whole minutes, so that a card does not change with every poll.
-        return "within the last minute" if passed < _MINUTE else f"{seconds(passed)} ago"
+        passed = (datetime.now(UTC) - polled_at).total_seconds() if polled_at else 0
+        return f"last poll {seconds(passed)} ago" if passed >= _MINUTE else ""
 
     @property
     def text(self) -> str:

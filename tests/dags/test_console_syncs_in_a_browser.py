@@ -1,0 +1,206 @@
+"""The pages of syncs in a real browser: what needs JavaScript."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from dags.api_server import ApiServer, serving
+from e2e.browser import chromium, log_in
+from stripe_airflow.hooks.connections import connections_for
+from stripe_airflow.hooks.warehouse import warehouse_url
+from stripe_sync import backfill, create_sync, get_sync, update_sync
+
+SECONDS = 20
+WIDE = "return [...document.querySelectorAll('.plot canvas')].map((each) => each.clientWidth)"
+PIXELS = """
+return [...document.querySelectorAll(".plot canvas")].map((each) => each.toDataURL());
+"""
+ASKED = """
+const requests = performance.getEntriesByType("resource");
+return requests.filter((each) => each.name.includes("changes")).length;
+"""
+HIDE = """
+const hidden = arguments[0];
+Object.defineProperty(document, "hidden", {get: () => hidden, configurable: true});
+"""
+
+
+class Browser:
+    """A browser on a page of the console."""
+
+    def __init__(self, driver: Any, base: str) -> None:
+        self.driver = driver
+        self.base = base
+
+    def open(self, path: str) -> None:
+        self.driver.get(f"{self.base}/stripe/ui{path}")
+
+    def run(self, script: str, *values: Any) -> Any:
+        return self.driver.execute_script(script, *values)
+
+    def one(self, css: str) -> Any:
+        return self.driver.find_element(By.CSS_SELECTOR, css)
+
+    def seen(self, css: str) -> list[str]:
+        """Texts of the elements of a selector that are seen."""
+        found = "return [...document.querySelectorAll(arguments[0])]"
+        return list(
+            self.run(f"{found}.filter((e) => e.checkVisibility()).map((e) => e.innerText)", css)
+        )
+
+    def until(self, condition: Callable[[], Any]) -> Any:
+        return WebDriverWait(self.driver, SECONDS, 0.1).until(lambda _: condition())
+
+    def faults(self) -> list[str]:
+        """Errors in the browser's console since the last call."""
+        return [each["message"] for each in self.driver.get_log("browser")]
+
+
+@pytest.fixture(scope="module")
+def base(server: ApiServer) -> Iterator[str]:
+    with serving(server) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
+def driver(server: ApiServer, base: str, tmp_path_factory: Any) -> Iterator[Any]:
+    with chromium(tmp_path_factory.mktemp("chromium")) as driver:
+        log_in(driver, base, server.token("admin"))
+        yield driver
+
+
+@pytest.fixture
+def browser(server: ApiServer, driver: Any, base: str, connections: None) -> Iterator[Browser]:
+    create_sync(warehouse_url(), "default", livemode=False)
+    driver.get_log("browser")
+    yield Browser(driver, base)
+    driver.get("about:blank")  # no page asks for the warehouse of a test that has ended
+    server.forget_warehouse()
+
+
+def running(percent: float) -> None:
+    """As a backfill of customers stores it while it runs."""
+    with psycopg.connect(warehouse_url()) as connection:
+        connection.execute(
+            "INSERT INTO stripe_sync.collection_state (sync_id, collection_id, status, percent)"
+            " SELECT id, 'stripe:customer', 'running', %s FROM stripe_sync.syncs"
+            " ON CONFLICT (sync_id, collection_id) DO UPDATE SET percent = excluded.percent",
+            (percent,),
+        )
+
+
+def test_a_bar_moves_and_the_rest_of_the_page_stays(browser: Browser) -> None:
+    running(25)
+    browser.open("/syncs/default")
+    bar = browser.one("progress[aria-label='Customer']")
+    assert bar.get_property("value") == 25
+    browser.one("#filter").send_keys("customer")
+    few = browser.seen("#collections tbody tr strong")
+    assert "Customer" in few
+    assert len(few) < 10
+    browser.one("#freshness-title").find_element(By.XPATH, "../..//summary").click()
+    running(60)
+    browser.until(lambda: bar.get_property("value") == 60)  # the same element
+    assert browser.seen("#head .badge")[-1].endswith("backfilling 60 %")
+    assert browser.seen("#collections tbody tr strong") == few
+    assert browser.one("#filter").get_attribute("value") == "customer"
+    assert browser.one("figure details").get_property("open")
+    assert browser.faults() == []
+
+
+def test_a_hidden_page_asks_for_nothing(browser: Browser) -> None:
+    browser.open("/syncs/default")
+    browser.until(lambda: browser.run(ASKED) >= 1)
+    browser.run(HIDE, True)
+    # The page still tries every two seconds; each try ends before the request.
+    browser.run(
+        "window.tries = 0; document.addEventListener('htmx:config:request', () => window.tries++)"
+    )
+    before = browser.run(ASKED)
+    browser.until(lambda: browser.run("return window.tries") >= 2)
+    assert browser.run(ASKED) == before
+    browser.run(HIDE, False)
+    browser.run("document.dispatchEvent(new Event('visibilitychange'))")
+    browser.until(lambda: browser.run(ASKED) > before)
+
+
+def test_plots_follow_the_theme_and_the_window(browser: Browser, sandbox: Any) -> None:
+    sandbox.control.seed({"customer": 3})
+    backfill(connections_for("default"), "default", ["customer"])
+    browser.open("/syncs/default")
+    browser.until(lambda: len(browser.run(WIDE)) == 3)
+    light, wide = browser.run(PIXELS), browser.run(WIDE)
+    theme = "document.documentElement.dataset.theme"
+    browser.run(
+        "localStorage.setItem('theme', arguments[0]);"
+        " dispatchEvent(new StorageEvent('storage', {key: 'theme'}))",
+        "dark" if browser.run(f"return {theme}") == "light" else "light",
+    )
+    browser.until(
+        lambda: all(one != other for one, other in zip(light, browser.run(PIXELS), strict=True))
+    )
+    metrics = {"width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        browser.until(lambda: max(browser.run(WIDE)) < min(400, *wide))
+        root = "document.documentElement"
+        assert browser.run(f"return {root}.scrollWidth - {root}.clientWidth") == 0
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert browser.faults() == []
+
+
+def test_collections_are_sorted_by_a_column(browser: Browser) -> None:
+    running(25)
+    update_sync(warehouse_url(), "default", collections=["customer", "coupon"])
+    browser.open("/syncs/default")
+    status = browser.one("#collections th:nth-child(2) button")
+    status.click()
+    states = browser.seen("#collections td:nth-child(2)")
+    assert states == sorted(states)
+    assert status.find_element(By.XPATH, "..").get_attribute("aria-sort") == "ascending"
+    status.click()
+    assert browser.seen("#collections td:nth-child(2)") == states[::-1]
+
+
+def test_settings_are_corrected_and_saved(browser: Browser) -> None:
+    browser.open("/syncs/default")
+    browser.one("#settings-opens").click()
+    browser.one("#settings-rate").send_keys("fast")
+    browser.one("#settings .primary").click()
+    browser.until(lambda: browser.seen("#settings-rate-error"))
+    assert len(browser.faults()) == 1  # the answer's status 400
+    rate = browser.one("#settings-rate")
+    assert rate.get_attribute("value") == "fast"
+    rate.clear()
+    rate.send_keys("5")
+    browser.one("#settings .primary").click()
+    browser.until(lambda: not browser.seen("#settings"))
+    settings = get_sync(warehouse_url(), "default").settings
+    assert settings["total_requests_per_second"] == 5
+
+
+def test_a_pause_is_confirmed_and_shown(browser: Browser) -> None:
+    browser.open("/syncs/default")
+    browser.one("#pause-opens").click()
+    assert browser.seen("#pause h2") == ["Pause default?"]
+    browser.one("#pause [data-closes]").click()
+    assert get_sync(warehouse_url(), "default").status == "active"
+    browser.one("#pause-opens").click()
+    browser.one("#pause .primary").click()
+    browser.until(lambda: browser.seen("#resume-opens"))
+    assert get_sync(warehouse_url(), "default").status == "paused"
+
+
+def test_a_new_sync_appears_among_the_cards(browser: Browser) -> None:
+    browser.open("")
+    assert browser.seen(".card h2 a") == ["default"]
+    create_sync(warehouse_url(), "eu", livemode=True)
+    browser.until(lambda: browser.seen(".card h2 a") == ["default", "eu"])
+    assert browser.faults() == []
