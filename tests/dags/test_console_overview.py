@@ -87,7 +87,7 @@ def test_a_card_has_the_figures_of_its_sync(api: ApiServer, sandbox: Any) -> Non
     sandbox.control.seed({"customer": 3})
     backfill(connections_for("default"), "default", ["customer"])
     shown = card(overview(api), "default")
-    assert shown.startswith("default test live acct_")
+    assert shown.startswith("default test mode live acct_")
     assert "Objects 3 " in shown
     assert "of 25 requests a second" in shown
     assert re.search(r'href="https://dashboard.stripe.com/acct_\w+/test/dashboard"', overview(api))
