@@ -155,7 +155,9 @@ def read_collections(source: str, text: bytes) -> list[Collection]:
     if not isinstance(items, list):
         message = f"{source}: not an array of collections"
         raise CatalogError(message)
-    return [_collection(source, index, item) for index, item in enumerate(items)]
+    subject = {"subject": source.removesuffix(".json")}
+    found = [_collection(source, index, item) for index, item in enumerate(items)]
+    return [collection.model_copy(update=subject) for collection in found]
 
 
 def _collection(source: str, index: int, item: Any) -> Collection:

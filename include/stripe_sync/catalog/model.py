@@ -135,6 +135,7 @@ class Collection(CatalogModel):
         title: Name in the user interface, ``Customer Balance Transaction``.
         object: The ``object`` string in payloads.
         view: Name of the typed view in schema ``stripe``.
+        subject: What it is about, the name of the file with its entry: ``payment_methods``.
         beyond_spec: Whether it is more than the 62 collections that were specified.
         parent_only: Whether it is read only to find the children of its objects, and not stored
             unless a sync includes it.
@@ -175,6 +176,7 @@ class Collection(CatalogModel):
     title: str
     object: str
     view: str
+    subject: str = ""
     beyond_spec: bool = False
     parent_only: bool = False
     objects_of: str | None = None

@@ -116,6 +116,8 @@ def is_account_id(text: str) -> bool:
 def _why_no_key(text: str) -> str:
     """Why a text is no key for this; it is not repeated, since it may be another secret."""
     stripped = text.strip()
+    if _KEY.fullmatch(stripped):
+        return "there are blanks or line breaks before or after the Stripe API key: remove them"
     for beginning, kind in _OTHER_SECRETS.items():
         if stripped.startswith(beginning):
             return f"this is {kind}; {_EXPECTED}"
