@@ -154,9 +154,13 @@ def replicate(
 
     Checks first what the key may read. Run again, it brings over what has changed.
     """
-    starts = body.backfill and not body.dry_run
-    if starts:
+    if body.backfill and not body.dry_run:
         may_backfill(request, user)
+    return replicate_with_backfill(sync_id, body, user_name=user.get_name())
+
+
+def replicate_with_backfill(sync_id: str, body: ReplicateSync, *, user_name: str) -> ReplicatedSync:
+    """Replicate a sync, for a user whose rights were checked."""
     try:
         connections = connections_for(body.name, stripe_conn_id=body.connection_id)
     except ConfigurationError as error:
@@ -170,9 +174,9 @@ def replicate(
         dry_run=body.dry_run,
     )
     run = None
-    if starts and done.backfill:
+    if body.backfill and done.is_applied and done.backfill:
         conf = {"sync": done.target, "collections": _short(done.backfill)}
-        run = trigger(BACKFILL_DAG, conf, user_name=user.get_name(), run_id=done.backfill_run_id)
+        run = trigger(BACKFILL_DAG, conf, user_name=user_name, run_id=done.backfill_run_id)
     return ReplicatedSync(replication=done, run=run)
 
 

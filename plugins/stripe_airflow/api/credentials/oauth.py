@@ -94,15 +94,26 @@ async def logged_in_user(request: Request) -> str | None:
 @router.post("/start-auth", status_code=201, dependencies=[MANAGE])
 def start_auth(body: StartAuth, request: Request, user: GetUserDep) -> StartedAuth:
     """Begin to connect an account: send the browser of its owner to `authorize_url`."""
-    check_encryption()
-    _check_sync(body.sync)
     if body.sync and body.sync.backfill:
         may_backfill(request, user)
+    return begin_authorization(body, user_name=user.get_name())
+
+
+def begin_authorization(body: StartAuth, *, user_name: str) -> StartedAuth:
+    """Begin to connect an account, for a user whose rights were checked.
+
+    Raises:
+        ApiError: Airflow could not store the account encrypted.
+        ConfigurationError: A value is invalid, or the platform is not set up.
+        SyncConflict: There is a sync with the name of the wanted one.
+    """
+    check_encryption()
+    _check_sync(body.sync)
     for param in ("redirect_url", "redirect_uri"):
         _check_allowed(param, getattr(body, param))
     platform, client_id = _platform(body)
     new = NewAuthorization(
-        user_name=user.get_name(),
+        user_name=user_name,
         platform_id=body.platform_id,
         redirect_uri=body.redirect_uri or f"{_base_url()}{_CALLBACK}",
         redirect_url=body.redirect_url,
@@ -118,14 +129,20 @@ def start_auth(body: StartAuth, request: Request, user: GetUserDep) -> StartedAu
     )
 
 
+def authorization_of(state: str, *, user_name: str) -> OAuthAuthorization:
+    """How far an authorization is that a user has begun.
+
+    Raises:
+        ConfigurationError: The state is none of ours, or belongs to another user.
+    """
+    return find_authorization(warehouse_url(), state, secret=_secret(), user_name=user_name)
+
+
 @router.post("/exchange-code", dependencies=[MANAGE])
 def exchange_code(body: ExchangeCode, user: GetUserDep) -> ConnectedAccount:
     """Connect an account with the code that your own page got. A repeat has the same answer."""
-    code, name = body.code.get_secret_value(), user.get_name()
-    authorization = find_authorization(
-        warehouse_url(), body.state, secret=_secret(), user_name=name
-    )
-    done = _complete(authorization, code)
+    authorization = authorization_of(body.state, user_name=user.get_name())
+    done = _complete(authorization, body.code.get_secret_value())
     return ConnectedAccount(
         account_id=str(done.account_id),
         credential_id=str(done.credential_id),

@@ -70,7 +70,7 @@ def create(body: NewCredential, response: Response, *, check: Check = False) -> 
     """Import a key. One of the same account and mode is replaced; then the status is 200."""
     credential, is_new = import_key(body)
     response.status_code = 201 if is_new else 200
-    return _answer(_checked(credential) if check else credential)
+    return _answer(checked(credential) if check else credential)
 
 
 @router.get("/{credential_id}", dependencies=[MANAGE])
@@ -88,7 +88,7 @@ def update(credential_id: str, body: CredentialUpdate, *, check: Check = False) 
     if secret_key := _secret_key(body.properties):
         changes["secret_key"] = secret_key
     credential = _changed(credential_id, changes)
-    return _answer(_checked(credential) if check else credential)
+    return _answer(checked(credential) if check else credential)
 
 
 @router.delete("/{credential_id}", dependencies=[MANAGE])
@@ -128,7 +128,7 @@ def import_key(body: NewCredential) -> tuple[StoredCredential, bool]:
         test=properties.test,
         name=properties.name,
         account=properties.account,
-        api_base=properties.api_base or _default_api_base(),
+        api_base=properties.api_base or default_api_base(),
     )
     stored = load_credentials()
     credential = import_credential(
@@ -194,7 +194,7 @@ def _text(value: SecretStr | None) -> str | None:
     return None if value is None else value.get_secret_value()
 
 
-def _default_api_base() -> str | None:
+def default_api_base() -> str | None:
     """The address of the API that the default sync's connection has; None for Stripe's own."""
     try:
         host = StripeHook.get_connection(stripe_conn_id_of(default_sync())).host
@@ -203,8 +203,14 @@ def _default_api_base() -> str | None:
     return host or None
 
 
-def _checked(credential: StoredCredential) -> StoredCredential:
-    """A credential after a check, which is stored unless it was changed while that took place."""
+def checked(credential: StoredCredential) -> StoredCredential:
+    """A credential after a check, which is stored unless it was changed while that took place.
+
+    Raises:
+        ApiError: It was deleted.
+        ConfigurationError: The connection has no valid key, or an invalid setting.
+        WarehouseError: The warehouse cannot be reached.
+    """
     before = load_credential(credential.id)
     checked = probe_stored_credential(before, warehouse_url=warehouse_if_any())
     with suppress(CredentialChanged):

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from stripe_airflow.api.errors import ApiError
 from stripe_airflow.hooks import stored_connections
 from stripe_airflow.hooks.extras import extras_of
+from stripe_airflow.hooks.overrides import overriding_source
 from stripe_airflow.hooks.stripe import (
     CREDENTIAL_EXTRAS,
     IMPORT_EXTRA,
@@ -76,6 +77,23 @@ def load_credential(credential_id: str) -> StoredCredential:
     """
     with _session() as session:
         return _stored(_existing(session, credential_id))
+
+
+def credential_in_use(credential_id: str) -> StoredCredential:
+    """The credential that syncs get for an id: from the source that Airflow takes it from.
+
+    That is another one than the stored one where a secrets backend, or an environment variable,
+    has a connection with this id.
+
+    Raises:
+        ApiError: 404: there is none; 503: it was encrypted with another Fernet key.
+    """
+    if overriding_source(credential_id) is None:
+        return load_credential(credential_id)
+    connection = StripeHook.get_connection(credential_id)
+    if connection.conn_type != StripeHook.conn_type:
+        raise _missing()
+    return _stored(connection)
 
 
 def save_credential(credential: StoredCredential, *, read: StoredCredential | None = None) -> bool:
@@ -180,7 +198,8 @@ def _own_extras(credential: StoredCredential) -> dict[str, Any]:
     return {**fields, IMPORT_EXTRA: own}
 
 
-def _stored(connection: Connection) -> StoredCredential:
+def _stored(connection: Any) -> StoredCredential:
+    """A connection, of Airflow's database or of its SDK, as a credential."""
     source = _key_source(connection)
     try:
         fields = credential_fields(connection, source or connection)
@@ -231,9 +250,13 @@ def _existing(session: Session, credential_id: str) -> Connection:
     storable = "\0" not in credential_id  # PostgreSQL has no such text
     connection: Connection | None = session.scalar(_by_id(credential_id)) if storable else None
     if connection is None or connection.conn_type != StripeHook.conn_type:
-        message = "there is no such credential in Airflow's database"
-        raise ApiError(404, "resource_missing", message, param="credential_id")
+        raise _missing()
     return connection
+
+
+def _missing() -> ApiError:
+    message = "there is no such credential in Airflow's database"
+    return ApiError(404, "resource_missing", message, param="credential_id")
 
 
 def _by_id(credential_id: str) -> Any:
