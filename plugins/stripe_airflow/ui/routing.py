@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from stripe_airflow.api.errors import known_error
 from stripe_airflow.api.routing import Route
-from stripe_airflow.ui.rendering import render_error
+from stripe_airflow.ui.rendering import Links, render_error
 
 PREFIX = "/ui"
 """Path of the console in the plugin's app."""
@@ -39,3 +39,14 @@ class PageRoute(Route):
 def page_router() -> APIRouter:
     """The router of a page's module; paths begin after ``/ui``."""
     return APIRouter(prefix=PREFIX, route_class=PageRoute, include_in_schema=False)
+
+
+def go(request: Request, path: str, **query: str | None) -> Response:
+    """The answer to a form that leads to another page: ``console.js`` loads it.
+
+    Args:
+        request: The request.
+        path: Path after ``/ui``, encoded.
+        query: Query; values that are None are left out.
+    """
+    return Response(headers={"Stripe-Go": Links(request).page(path, **query)})
