@@ -26,6 +26,9 @@ FEW = "rk_test_few00000000000000"
 LIVE_FEW = "rk_live_few00000000000000"
 MAY = ["rak_customer_read", "rak_event_read", "rak_customer_write"]
 MARKUP = '<b onclick="x()">Größe & "Söhne"</b>'
+EMPTY = {"account": "", "api_base": ""}
+"""Fields that nobody has filled in: browsers send them, too."""
+
 ROOT = "/stripe/ui"
 
 
@@ -66,7 +69,7 @@ def test_the_whole_road_with_a_restricted_key(
     assert 'type="password"' in first
     assert 'autocomplete="off"' in first
 
-    second = person.go("/ui/add-sync/key", secret_key=LIVE_FEW, name="Große Söhne GmbH")
+    second = person.go("/ui/add-sync/key", secret_key=LIVE_FEW, name="Große Söhne GmbH", **EMPTY)
     assert second == f"/ui/add-sync/access?credential=stripe_{ACCOUNT}_live"
     assert f'hx-post="{ROOT}/add-sync/access?credential' in person.get(second)
     table = person.send(second)
@@ -128,7 +131,7 @@ def test_a_key_that_cannot_be_right_is_refused_plainly_and_not_stored(  # noqa: 
     person: Person, api: ApiServer, sandbox: Running, key: str, test: bool, status: int, reason: str
 ) -> None:
     sandbox.control.add_key("sk_test_expired", trouble="expired")
-    form = {"secret_key": key, "test": "on"} if test else {"secret_key": key}
+    form = {"secret_key": key, "name": "", **EMPTY, **({"test": "on"} if test else {})}
 
     answer = person.send("/ui/add-sync/key", status=status, **form)
 

@@ -1,8 +1,10 @@
-"""What is wrong with a form, in words of a page."""
+"""Forms of pages: empty fields, and what is wrong with the others in words of a page."""
 
 from __future__ import annotations
 
-from pydantic import ValidationError
+from typing import Any
+
+from pydantic import BaseModel, ValidationError, model_validator
 
 from stripe_sync import ConfigurationError
 
@@ -11,6 +13,15 @@ _MESSAGES = {
     " digit, and is at most 100 characters long",
     "max_age_days": "the number of days is a whole number from 1 to 36,500",
 }
+
+
+class PageForm(BaseModel):
+    """The fields of a form; one that is empty was not filled in."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if value != ""}
 
 
 def in_words(error: ValidationError) -> ConfigurationError:

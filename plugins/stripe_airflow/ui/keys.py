@@ -8,13 +8,14 @@ from threading import Condition
 from typing import Any
 
 from cachetools import TTLCache, cached
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
 
 from stripe_airflow.api.credentials.models import NewCredential, NewKey
 from stripe_airflow.api.credentials.routes import checked, default_api_base, import_key
 from stripe_airflow.api.credentials.store import credential_in_use, load_credentials
 from stripe_airflow.hooks.overrides import overriding_source
 from stripe_airflow.hooks.stripe import warehouse_if_any
+from stripe_airflow.ui.forms import PageForm
 from stripe_sync import (
     AuthenticationError,
     Catalog,
@@ -40,7 +41,7 @@ _LACKING = frozenset({"no", "in part"})
 _ORDER = ("no", "in part", "unknown", "yes", "unavailable")
 
 
-class KeyForm(BaseModel):
+class KeyForm(PageForm):
     """A pasted key."""
 
     secret_key: SecretStr

@@ -256,7 +256,7 @@ def _note(
     notes = [each.note for each in (*read, *write) if each.note]
     if not read:
         notes.append(collection.permissions.note)
-    if writable is Access.UNKNOWN and not write:
+    if writable is Access.UNKNOWN and not write and collection.permissions.write:
         notes.append(f"Only creating one could show {' and '.join(collection.permissions.write)}.")
     return next(iter(notes), "")
 

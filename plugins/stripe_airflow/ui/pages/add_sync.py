@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import Form, Query, Request, Response
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from stripe_airflow.api.credentials.oauth import authorization_of, begin_authorization
 from stripe_airflow.api.credentials.oauth_models import StartAuth
@@ -18,7 +18,7 @@ from stripe_airflow.api.rights import MANAGE, may_backfill
 from stripe_airflow.api.syncs import create_with_backfill
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.ui import keys
-from stripe_airflow.ui.forms import in_words
+from stripe_airflow.ui.forms import PageForm, in_words
 from stripe_airflow.ui.rendering import render, segment
 from stripe_airflow.ui.routing import go, page_router
 from stripe_airflow.ui.viewer import CurrentViewer, Viewer
@@ -53,20 +53,20 @@ class PastedKey(keys.KeyForm):
     test: bool = False
 
 
-class ConnectForm(BaseModel):
+class ConnectForm(PageForm):
     """The form of Stripe Connect."""
 
     platform_id: str = "stripe_platform"
     test: bool = False
 
 
-class SyncForm(BaseModel):
+class SyncForm(PageForm):
     """The form of the last step."""
 
     credential: str
     account: str | None = None
     name: str
-    collections: list[str] = []
+    collections: tuple[str, ...] = ()
     history: Literal["all", "recent"] = "all"
     days: str | None = None
     backfill: bool = False
@@ -240,7 +240,7 @@ def _new_sync(form: SyncForm) -> NewSync:
     values: dict[str, Any] = {
         "name": form.name,
         "connection_id": form.credential,
-        "collection_ids": None if every else form.collections,
+        "collection_ids": None if every else [*form.collections],
         "backfill": form.backfill,
     }
     if form.account:

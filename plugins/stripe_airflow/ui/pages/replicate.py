@@ -7,14 +7,14 @@ from typing import Annotated, Any
 import orjson
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import Form, Query, Request, Response
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from stripe_airflow.api.models import ReplicateSync
 from stripe_airflow.api.rights import MANAGE, may_backfill
 from stripe_airflow.api.syncs import replicate_with_backfill
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.ui import keys
-from stripe_airflow.ui.forms import in_words
+from stripe_airflow.ui.forms import PageForm, in_words
 from stripe_airflow.ui.rendering import render, segment
 from stripe_airflow.ui.routing import go, page_router
 from stripe_airflow.ui.viewer import CurrentViewer
@@ -31,7 +31,7 @@ _OTHER_MODE = (
 _PATH = "/syncs/{sync_id}/replicate"
 
 
-class TargetForm(BaseModel):
+class TargetForm(PageForm):
     """Where to copy the sync to."""
 
     name: str
