@@ -160,6 +160,23 @@ def test_a_key_that_was_stored_is_found_in_the_first_step(person: Person, api: A
     assert MARKUP in text_of(shown)
 
 
+def test_a_key_that_syncs_use_is_replaced_only_after_a_question(
+    person: Person, api: ApiServer
+) -> None:
+    stored = post(api, key_body(SECRET))
+    create_sync(warehouse_url(), "eu", livemode=False, connection_id=stored["id"])
+    form = {"secret_key": FEW, "test": "on"}
+
+    asked = person.send("/ui/add-sync/key", status=409, **form)
+
+    assert "the syncs eu use it" in text_of(asked)
+    assert '<button name="replace" value="on">' in asked
+    assert connections_for("eu").credential.api_key == SECRET
+    person.go("/ui/add-sync/key", secret_key=SECRET, test="on")  # the same one: no question
+    person.go("/ui/add-sync/key", **form, replace="on")
+    assert connections_for("eu").credential.api_key == FEW
+
+
 def test_what_the_key_lacks_can_be_added_and_checked_again(
     person: Person, sandbox: Running
 ) -> None:

@@ -8,14 +8,17 @@ from threading import Condition
 from typing import Any
 
 from cachetools import TTLCache, cached
+from fastapi import Request, Response
 from pydantic import SecretStr
 
 from stripe_airflow.api.credentials.models import NewCredential, NewKey
 from stripe_airflow.api.credentials.routes import checked, default_api_base, import_key
 from stripe_airflow.api.credentials.store import credential_in_use, load_credentials
+from stripe_airflow.api.errors import ApiError
 from stripe_airflow.hooks.overrides import overriding_source
 from stripe_airflow.hooks.stripe import warehouse_if_any
 from stripe_airflow.ui.forms import PageForm
+from stripe_airflow.ui.rendering import render
 from stripe_sync import (
     AuthenticationError,
     Catalog,
@@ -32,6 +35,9 @@ from stripe_sync import (
 CHECK_SECONDS = 600.0
 """How long the result of a check is used: one is about 120 requests to Stripe."""
 
+IN_USE = "credential_in_use"
+"""Code of the error where syncs use the key that would be replaced."""
+
 _MOST_CHECKS = 256
 _CHECKS_LOCK = Condition()
 _STRIPE_API = "https://api.stripe.com"
@@ -42,12 +48,13 @@ _ORDER = ("no", "in part", "unknown", "yes", "unavailable")
 
 
 class KeyForm(PageForm):
-    """A pasted key."""
+    """A pasted key; ``replace`` is the answer to whether it may replace one that syncs use."""
 
     secret_key: SecretStr
     name: str | None = None
     account: str | None = None
     api_base: str | None = None
+    replace: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +161,15 @@ def describe_key(credential_id: str, account: str | None = None) -> CredentialIn
 def store_key(form: KeyForm, *, test: bool, other_mode: str) -> str:
     """Store a pasted key as ``POST /v1/credentials`` does; returns the id of its connection.
 
+    One that syncs use is replaced only if the form says so.
+
     Args:
         form: The key.
         test: Whether it must be a test mode key.
         other_mode: Message where it is one of the other mode.
 
     Raises:
-        ApiError: Airflow cannot store it encrypted.
+        ApiError: Airflow cannot store it encrypted, or 409 :data:`IN_USE`.
         ConfigurationError: A value is invalid, or the key is of the other mode.
         StripeError: Stripe refuses the key, or cannot be reached.
     """
@@ -173,11 +182,23 @@ def store_key(form: KeyForm, *, test: bool, other_mode: str) -> str:
         api_base=form.api_base,
     )
     try:
-        return import_key(NewCredential(properties=properties))[0].id
+        body = NewCredential(properties=properties)
+        return import_key(body, replaces_used=form.replace)[0].id
     except ConfigurationError as error:
         if error.param == "properties.test":
             raise ConfigurationError(other_mode, param=error.param) from None
         raise
+
+
+def ask_to_replace(request: Request, error: ApiError) -> Response:
+    """The question whether a pasted key may replace one that syncs use, as a part of its form.
+
+    Raises:
+        ApiError: It is another error.
+    """
+    if error.code != IN_USE:
+        raise error
+    return render(request, "replace_key_part.html", status_code=error.status, message=error.message)
 
 
 def check_key(credential_id: str, account: str | None, *, again: bool = False) -> KeyCheck:

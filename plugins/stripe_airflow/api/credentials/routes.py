@@ -105,14 +105,19 @@ def delete(credential_id: str) -> DeletedCredential:
     return DeletedCredential(id=credential_id)
 
 
-def import_key(body: NewCredential) -> tuple[StoredCredential, bool]:
+def import_key(body: NewCredential, *, replaces_used: bool = True) -> tuple[StoredCredential, bool]:
     """Store the key of a body.
+
+    Args:
+        body: The key.
+        replaces_used: Whether it may take the place of a key that syncs use.
 
     Returns:
         The credential, and whether it is new.
 
     Raises:
-        ApiError: The body has no key, or Airflow cannot store it encrypted.
+        ApiError: The body has no key, or Airflow cannot store it encrypted, or 409
+            ``credential_in_use``: syncs use the key that it would replace.
         ConfigurationError: A value is invalid.
         StripeError: Stripe refuses the key, or cannot be reached.
     """
@@ -139,7 +144,25 @@ def import_key(body: NewCredential) -> tuple[StoredCredential, bool]:
         warehouse_url=warehouse_if_any(),
     )
     before = next((each for each in stored if each.id == credential.id), credential)
+    if not replaces_used and before.api_key != credential.api_key:
+        _check_unused(before)
     return credential, _save_with_copies(before, credential, stored)
+
+
+def _check_unused(credential: StoredCredential) -> None:
+    """Refuse to replace a key that syncs use.
+
+    Raises:
+        ApiError: Some do.
+    """
+    [info] = describe_credentials([credential], warehouse_if_any())
+    if info.syncs:
+        mode = "test" if info.test else "live"
+        message = (
+            f"another key of this account in {mode} mode is stored already, and the syncs"
+            f" {', '.join(info.syncs)} use it: they will use the new one if you replace it"
+        )
+        raise ApiError(409, "credential_in_use", message, param="properties.secret_key")
 
 
 def _changed(credential_id: str, changes: Mapping[str, Any]) -> StoredCredential:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from stripe_airflow.api.credentials.oauth import authorization_of, begin_authorization
 from stripe_airflow.api.credentials.oauth_models import StartAuth
+from stripe_airflow.api.errors import ApiError
 from stripe_airflow.api.models import NewSync
 from stripe_airflow.api.rights import MANAGE, may_backfill
 from stripe_airflow.api.syncs import create_with_backfill
@@ -88,7 +89,10 @@ def choose_key(request: Request, viewer: CurrentViewer) -> Response:
 @router.post("/add-sync/key", dependencies=[MANAGE])
 def import_pasted_key(request: Request, form: Annotated[PastedKey, Form()]) -> Response:
     """Store the key that was pasted, and go on."""
-    credential_id = keys.store_key(form, test=form.test, other_mode=_OTHER_MODE[form.test])
+    try:
+        credential_id = keys.store_key(form, test=form.test, other_mode=_OTHER_MODE[form.test])
+    except ApiError as error:
+        return keys.ask_to_replace(request, error)
     return go(request, "/add-sync/access", credential=credential_id)
 
 

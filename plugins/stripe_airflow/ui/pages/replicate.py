@@ -9,6 +9,7 @@ from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import Form, Query, Request, Response
 from pydantic import ValidationError
 
+from stripe_airflow.api.errors import ApiError
 from stripe_airflow.api.models import ReplicateSync
 from stripe_airflow.api.rights import MANAGE, may_backfill
 from stripe_airflow.api.syncs import replicate_with_backfill
@@ -75,7 +76,10 @@ def import_live_key(
     target: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Response:
     """Store the live mode key that was pasted, and go on with it."""
-    credential_id = keys.store_key(form, test=False, other_mode=_OTHER_MODE)
+    try:
+        credential_id = keys.store_key(form, test=False, other_mode=_OTHER_MODE)
+    except ApiError as error:
+        return keys.ask_to_replace(request, error)
     path = f"/syncs/{segment(sync_id)}/replicate"
     return go(request, path, credential=credential_id, name=target)
 
