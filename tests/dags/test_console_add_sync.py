@@ -151,7 +151,7 @@ def test_a_key_that_was_stored_is_found_in_the_first_step(person: Person, api: A
 
     ids = re.findall(r'name="credential" value="([^"]+)"', page)
     assert ids == [f"stripe_{ACCOUNT}_test", live["id"]]  # a sync of the first is still to come
-    assert f"{MARKUP} test {ACCOUNT} · no sync uses it yet" in text_of(page)
+    assert f"{MARKUP} test mode {ACCOUNT} · no sync uses it yet" in text_of(page)
     assert "<b onclick" not in page
     assert "used by eu" in text_of(page)
     assert "4eC39HqLyjWDarjtT1zdp7dc" not in page

@@ -23,6 +23,9 @@ pytestmark = pytest.mark.e2e
 PAGES = (
     # A page of the console has a row here. The ids of its path are those of the fixture `ids`.
     Page("overview", "", ("Syncs", "sandbox"), in_docs=True),
+    Page("add-sync", "/add-sync", ("Paste a key", "Use this key")),
+    Page("collections", "/add-sync/collections?credential=stripe_sandbox", ("Start the sync",)),
+    Page("replicate", "/syncs/sandbox/replicate", ("To which sync", "Paste a live mode key")),
 )
 PATH = "/af"
 

@@ -10,7 +10,7 @@ import pytest
 
 from e2e.browser import leave
 from e2e.conftest import Up
-from e2e.console_browser import Console
+from e2e.console_browser import NARROW, WIDE, Console
 from stripe_sandbox.control import SandboxControl
 
 pytestmark = pytest.mark.e2e
@@ -65,7 +65,10 @@ def test_a_sync_is_added_with_a_restricted_key_and_replicated_to_live(
     console.click("Store the key and go on")
 
     console.shows("collections, checked", "The key lacks", ACCOUNT)
-    assert console.violations() == []
+    for size in (WIDE, NARROW):
+        with console.window(size):
+            assert console.violations() == [], size
+            assert console.overflow() == 0, size
     console.click("Choose collections")
     console.shows("Start the sync", "not permitted: the key lacks payout_read")
     assert (is_ticked(console, "invoice"), is_ticked(console, "payout")) == (True, False)

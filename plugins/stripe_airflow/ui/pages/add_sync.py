@@ -20,6 +20,7 @@ from stripe_airflow.api.syncs import create_with_backfill
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.ui import keys
 from stripe_airflow.ui.forms import PageForm, in_words
+from stripe_airflow.ui.pages.sync import forget_sync
 from stripe_airflow.ui.rendering import render, segment
 from stripe_airflow.ui.routing import go, page_router
 from stripe_airflow.ui.viewer import CurrentViewer, Viewer
@@ -165,6 +166,7 @@ def create(request: Request, user: GetUserDep, form: Annotated[SyncForm, Form()]
         may_backfill(request, user)
     body = _new_sync(form)
     created = create_with_backfill(body, user_name=user.get_name())
+    forget_sync()
     return go(request, f"/syncs/{segment(created.sync.name)}")
 
 

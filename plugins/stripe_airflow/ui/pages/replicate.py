@@ -16,6 +16,7 @@ from stripe_airflow.api.syncs import replicate_with_backfill
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.ui import keys
 from stripe_airflow.ui.forms import PageForm, in_words
+from stripe_airflow.ui.pages.sync import forget_sync
 from stripe_airflow.ui.rendering import render, segment
 from stripe_airflow.ui.routing import go, page_router
 from stripe_airflow.ui.viewer import CurrentViewer
@@ -111,6 +112,7 @@ def replicate(
         may_backfill(request, user)
     body = _replicate_sync(form, dry_run=False)
     done = replicate_with_backfill(sync_id, body, user_name=user.get_name())
+    forget_sync()
     return go(request, f"/syncs/{segment(done.replication.target)}")
 
 
