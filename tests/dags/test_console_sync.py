@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -14,7 +15,17 @@ from dags.api_server import ApiServer
 from stripe_airflow.hooks.connections import connections_for
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.ui.pages.sync import forget_sync
-from stripe_sync import backfill, create_sync, get_sync, load_catalog, pause_sync, update_sync
+from stripe_airflow.ui.pages.sync_state import with_begun_period
+from stripe_sync import (
+    RequestPoint,
+    SyncActivity,
+    backfill,
+    create_sync,
+    get_sync,
+    load_catalog,
+    pause_sync,
+    update_sync,
+)
 from stripe_sync.records.canonical_json import dumps, loads
 
 PAGE = "/ui/syncs/default"
@@ -159,10 +170,21 @@ def test_plots_have_a_text_and_a_table(api: ApiServer, sandbox: Any) -> None:
     backfill(connections_for("default"), "default", ["customer"])
     now = shown(api, f"{PAGE}/plots")
     assert {"requests-summary", "requests-values", "reads-values"} <= {*parts(now)}
-    assert re.search(r"At most 0\.\d requests a second", now)
+    assert re.search(r"At most \d+\.\d requests a second", now)
     for name, count in (("freshness", 144), ("requests", 144), ("reads", 30)):
         [table] = re.findall(rf'<div id="{name}-values".*?</table>', now, re.DOTALL)
         assert len(re.findall(r'<th scope="row" data-value="\d+">', table)) == count
+
+
+def test_requests_of_the_period_that_has_begun_are_per_second_that_has_passed() -> None:
+    begin = datetime(2026, 11, 27, 12, tzinfo=UTC)
+    times = [begin + timedelta(minutes=10 * place) for place in range(3)]
+    points = tuple(RequestPoint(at, 6.0, 0.0, 1.5, 0.0) for at in times)
+    activity = SyncActivity((), points, (), 25.0, None)
+    for minutes, scale in ((5, 2), (10, 1), (11, 1), (0.1, 10), (-3, 10)):
+        scaled = with_begun_period(activity, times[-1] + timedelta(minutes=minutes)).requests
+        assert scaled[:-1] == points[:-1]
+        assert scaled[-1] == RequestPoint(times[-1], 6.0 * scale, 0.0, 1.5 * scale, 0.0)
 
 
 def test_a_gap_is_shown_with_its_repair(api: ApiServer) -> None:

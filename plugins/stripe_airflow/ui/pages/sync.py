@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import Request, Response
@@ -20,6 +21,7 @@ from stripe_airflow.ui.pages.sync_state import (
     reads_summary,
     requests_summary,
     running_totals,
+    with_begun_period,
 )
 from stripe_airflow.ui.routing import page_router
 from stripe_airflow.ui.shared import once_a_second
@@ -102,4 +104,4 @@ def _status(warehouse: str, sync_id: str) -> SyncStatus:
 
 @once_a_second
 def _activity(warehouse: str, sync_id: str) -> SyncActivity:
-    return sync_activity(warehouse, sync_id)
+    return with_begun_period(sync_activity(warehouse, sync_id), datetime.now(UTC))

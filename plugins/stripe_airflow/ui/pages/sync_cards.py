@@ -14,7 +14,7 @@ from stripe_sync import FreshnessPoint, SyncInfo, SyncOverview
 _STATES = {
     "attention": ("needs attention", "bad"),
     "disconnected": ("disconnected", "bad"),
-    "new": ("not backfilled yet", ""),
+    "new": ("new", ""),
     "backfilling": ("backfilling", "info"),
     "live": ("live", "good"),
     "paused": ("paused", "warn"),

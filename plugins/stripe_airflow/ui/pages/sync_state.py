@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
 
 from stripe_airflow.ui.rendering import number, seconds
 from stripe_sync import (
@@ -32,6 +32,9 @@ _WORDS = {
 
 STATES = tuple(_WORDS.values())
 _FINISHED = frozenset(("done", "empty", "forbidden", "unavailable", "retired"))
+
+_LEAST_PASSED = timedelta(minutes=1)
+"""Requests are counted by minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,20 @@ def backfill_progress(rows: Iterable[CollectionRow]) -> BackfillProgress | None:
         objects_per_second=sum(state.objects_per_second or 0 for _, state in running),
         eta=max(etas, default=None),
     )
+
+
+def with_begun_period(activity: SyncActivity, now: datetime) -> SyncActivity:
+    """The same activity; requests of the period that has begun are per second that has passed.
+
+    As a share of the whole period they would look like a drop at the end of the plot.
+    """
+    *before, last = activity.requests
+    period = last.at - before[-1].at
+    passed = min(max(now - last.at, _LEAST_PASSED), period)
+    scale = period / passed
+    kinds = ("backfill", "poll", "reconcile", "mutation")
+    scaled = replace(last, **{kind: getattr(last, kind) * scale for kind in kinds})
+    return replace(activity, requests=(*before, scaled))
 
 
 def requests_summary(activity: SyncActivity) -> str:
