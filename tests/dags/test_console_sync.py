@@ -160,6 +160,17 @@ def test_nothing_is_sent_again_of_a_page_that_has_not_changed(api: ApiServer) ->
     assert "a &lt;b&gt;bad&lt;/b&gt; key" in now.text
 
 
+def test_a_long_message_is_cut_and_can_be_opened(api: ApiServer) -> None:
+    running(25)
+    sql("UPDATE stripe_sync.collection_state SET message = %s", "<i>no</i> " * 100_000)
+    page = shown(api)
+    assert len(page) < 300_000
+    [message] = re.findall(r'<td class="message small"><details>(.*?)</details>', page)
+    summary, full = message.split("</summary>")
+    assert len(summary) < 1000 < len(full) < 20_000
+    assert "<i>" not in full
+
+
 def test_plots_have_a_text_and_a_table(api: ApiServer, sandbox: Any) -> None:
     page = shown(api)
     assert "No Stripe events in the last 24 hours." in page
@@ -294,7 +305,10 @@ def test_settings_are_stored_and_removed(api: ApiServer) -> None:
         "max_age_days": 90,
     }
     page = shown(api)
-    assert 'name="rate" inputmode="decimal" size="8" autocomplete="off" value="12.5"' in page
+    assert (
+        'name="rate" inputmode="decimal" size="8" autocomplete="off" placeholder="25" value="12.5"'
+        in page
+    )
     assert '<option value="60000" selected>' in page
     assert save(api).status_code == 204
     assert stored() == {}
