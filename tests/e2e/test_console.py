@@ -26,6 +26,7 @@ PAGES = (
     Page("add-sync", "/add-sync", ("Paste a key", "Use this key")),
     Page("collections", "/add-sync/collections?credential=stripe_sandbox", ("Start the sync",)),
     Page("replicate", "/syncs/sandbox/replicate", ("To which sync", "Paste a live mode key")),
+    Page("sync", "/syncs/sandbox", ("Activity", "Customer Balance Transaction"), in_docs=True),
 )
 PATH = "/af"
 
