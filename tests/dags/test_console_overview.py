@@ -79,7 +79,7 @@ def test_syncs_that_need_attention_come_first_with_their_warning(api: ApiServer)
     assert "needs attention" in card(page, "c")
     assert "&lt;script&gt;alert(1)&lt;/script&gt; is refused: put in another one" in page
     assert "<script>alert" not in page
-    assert card(page, "b").startswith("b test new account not known yet It has no data yet:")
+    assert card(page, "b").startswith("b test mode new account not known yet It has no data yet:")
     assert "paused" in card(page, "a")
 
 
