@@ -12,6 +12,9 @@ from airflow.utils.types import DagRunTriggeredByType
 from stripe_airflow.api.errors import ApiError
 from stripe_airflow.api.models import Run
 
+NOT_STARTED = frozenset({"dag_missing", "run_not_created"})
+"""Codes of the errors of :func:`trigger`: what was stored before it stays."""
+
 
 def trigger(dag_id: str, conf: dict[str, Any], *, user_name: str, run_id: str | None = None) -> Run:
     """Trigger a run.

@@ -19,6 +19,7 @@ from stripe_airflow.hooks.overrides import overriding_source
 from stripe_airflow.hooks.stripe import warehouse_if_any
 from stripe_airflow.ui.forms import PageForm
 from stripe_airflow.ui.rendering import render
+from stripe_airflow.ui.shared import once_a_second
 from stripe_sync import (
     AuthenticationError,
     Catalog,
@@ -137,7 +138,12 @@ class KeyCheck:
 
 def known_keys() -> list[CredentialInfo]:
     """The stored keys; those that no sync uses first, because a sync of theirs is still to come."""
-    found = describe_credentials(load_credentials(), warehouse_if_any())
+    return _known_keys(warehouse_if_any())
+
+
+@once_a_second
+def _known_keys(warehouse: str | None) -> list[CredentialInfo]:
+    found = describe_credentials(load_credentials(), warehouse)
     usable = [each for each in found if each.test is not None]
     return sorted(usable, key=lambda each: (bool(each.syncs), each.name.lower(), each.id))
 
@@ -154,8 +160,12 @@ def describe_key(credential_id: str, account: str | None = None) -> CredentialIn
         ApiError: 404: there is none.
         ConfigurationError: Its connection has no valid key.
     """
-    stored = _on_account(credential_in_use(credential_id), account)
-    return _described(stored)
+    return _key(credential_id, account, warehouse_if_any())
+
+
+@once_a_second
+def _key(credential_id: str, account: str | None, warehouse: str | None) -> CredentialInfo:
+    return _described(_on_account(credential_in_use(credential_id), account), warehouse)
 
 
 def store_key(form: KeyForm, *, test: bool, other_mode: str) -> str:
@@ -183,11 +193,14 @@ def store_key(form: KeyForm, *, test: bool, other_mode: str) -> str:
     )
     try:
         body = NewCredential(properties=properties)
-        return import_key(body, replaces_used=form.replace)[0].id
+        stored = import_key(body, replaces_used=form.replace)[0]
     except ConfigurationError as error:
         if error.param == "properties.test":
             raise ConfigurationError(other_mode, param=error.param) from None
         raise
+    _known_keys.forget()
+    _key.forget()
+    return stored.id
 
 
 def ask_to_replace(request: Request, error: ApiError) -> Response:
@@ -252,7 +265,7 @@ def _checked_key(stored: StoredCredential, account: str | None) -> KeyCheck:
     accesses = [_access(each, catalog) for each in health.collections]
     accesses.sort(key=lambda each: (_ORDER.index(each.read), each.collection.title))
     # Not with what syncs have met with the key before: permissions may have been added since.
-    return KeyCheck(replace(_described(found), health=health), tuple(accesses))
+    return KeyCheck(replace(_described(found, warehouse_if_any()), health=health), tuple(accesses))
 
 
 def _access(found: dict[str, Any], catalog: Catalog) -> Access:
@@ -276,7 +289,7 @@ def _on_account(stored: StoredCredential, account: str | None) -> StoredCredenti
     return replace(stored, fields={**stored.fields, "account": account}, account_id=account)
 
 
-def _described(stored: StoredCredential) -> CredentialInfo:
+def _described(stored: StoredCredential, warehouse: str | None) -> CredentialInfo:
     stored.credential()  # raises where there is no valid key
-    [found] = describe_credentials([stored], warehouse_if_any())
+    [found] = describe_credentials([stored], warehouse)
     return found

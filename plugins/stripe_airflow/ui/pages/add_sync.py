@@ -9,13 +9,14 @@ from typing import Annotated, Any, Literal
 
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import Form, Query, Request, Response
-from pydantic import ValidationError
+from pydantic import BeforeValidator, ValidationError
 
 from stripe_airflow.api.credentials.oauth import authorization_of, begin_authorization
 from stripe_airflow.api.credentials.oauth_models import StartAuth
 from stripe_airflow.api.errors import ApiError
 from stripe_airflow.api.models import NewSync
 from stripe_airflow.api.rights import MANAGE, may_backfill
+from stripe_airflow.api.runs import NOT_STARTED
 from stripe_airflow.api.syncs import create_with_backfill
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.ui import keys
@@ -23,6 +24,7 @@ from stripe_airflow.ui.forms import PageForm, in_words
 from stripe_airflow.ui.pages.sync import forget_sync
 from stripe_airflow.ui.rendering import render, segment
 from stripe_airflow.ui.routing import go, page_router
+from stripe_airflow.ui.shared import once_a_second
 from stripe_airflow.ui.viewer import CurrentViewer, Viewer
 from stripe_sync import (
     ConfigurationError,
@@ -46,7 +48,7 @@ _OTHER_MODE = {
 }
 
 CredentialId = Annotated[str, Query(max_length=250)]
-Account = Annotated[str | None, Query(max_length=100)]
+Account = Annotated[str | None, Query(max_length=100), BeforeValidator(lambda text: text or None)]
 
 
 class PastedKey(keys.KeyForm):
@@ -165,9 +167,19 @@ def create(request: Request, user: GetUserDep, form: Annotated[SyncForm, Form()]
     if form.backfill:
         may_backfill(request, user)
     body = _new_sync(form)
-    created = create_with_backfill(body, user_name=user.get_name())
-    forget_sync()
-    return go(request, f"/syncs/{segment(created.sync.name)}")
+    try:
+        create_with_backfill(body, user_name=user.get_name())
+    except ApiError as error:
+        if error.code in NOT_STARTED:
+            error.message = (
+                f"the sync {body.name} was added, but its backfill was not started:"
+                f" {error.message}. Start it from the page of the sync"
+            )
+        raise
+    finally:
+        forget_sync()
+        _syncs.forget()
+    return go(request, f"/syncs/{segment(body.name)}")
 
 
 def suggested_name(key: CredentialInfo, taken: Collection[str]) -> str:
@@ -215,13 +227,18 @@ def _values(
     }
     if found is None:
         return values
-    syncs = describe_syncs(warehouse_url())
+    syncs = _syncs(warehouse_url())
     written = [each for each in load_catalog().values() if each.permissions.write]
     return values | {
         "others": _syncs_of(found.key, syncs),
         "name": suggested_name(found.key, [each.name for each in syncs]),
         "write_key_url": create_key_url(test=bool(found.key.test), write=written),
     }
+
+
+@once_a_second
+def _syncs(warehouse: str) -> list[SyncInfo]:
+    return describe_syncs(warehouse)
 
 
 def _syncs_of(key: CredentialInfo, syncs: Collection[SyncInfo]) -> list[SyncInfo]:

@@ -19,8 +19,9 @@ from stripe_airflow.ui.forms import PageForm, in_words
 from stripe_airflow.ui.pages.sync import forget_sync
 from stripe_airflow.ui.rendering import render, segment
 from stripe_airflow.ui.routing import go, page_router
+from stripe_airflow.ui.shared import once_a_second
 from stripe_airflow.ui.viewer import CurrentViewer
-from stripe_sync import Replication, SyncInfo, describe_syncs, get_sync
+from stripe_sync import Replication, SyncInfo, SyncNotFound, describe_syncs
 
 router = page_router()
 
@@ -50,8 +51,11 @@ def show(
     name: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Response:
     """The form: to which key, under which name."""
-    source = get_sync(warehouse_url(), sync_id)
-    syncs = {each.name: each for each in describe_syncs(warehouse_url())}
+    syncs = {each.name: each for each in _syncs(warehouse_url())}
+    found = (each for each in syncs.values() if sync_id.lower() in (each.name, str(each.id)))
+    source = next(found, None)
+    if source is None:
+        raise SyncNotFound(sync_id)
     name = name or live_name(source, syncs)
     target = syncs.get(name)
     may = not viewer.manage
@@ -111,9 +115,17 @@ def replicate(
     if form.backfill:
         may_backfill(request, user)
     body = _replicate_sync(form, dry_run=False)
-    done = replicate_with_backfill(sync_id, body, user_name=user.get_name())
-    forget_sync()
+    try:
+        done = replicate_with_backfill(sync_id, body, user_name=user.get_name())
+    finally:
+        forget_sync()
+        _syncs.forget()
     return go(request, f"/syncs/{segment(done.replication.target)}")
+
+
+@once_a_second
+def _syncs(warehouse: str) -> list[SyncInfo]:
+    return describe_syncs(warehouse)
 
 
 def live_name(source: SyncInfo, syncs: dict[str, SyncInfo]) -> str:

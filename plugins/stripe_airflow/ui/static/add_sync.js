@@ -2,7 +2,8 @@
 (() => {
   const fields = (form) => [...form.elements].filter((each) => each.name && !["password", "hidden", "submit", "button"].includes(each.type) && !("keepsNot" in each.dataset));
   const nameOf = (form) => `stripe:${form.dataset.keeps}`;
-  const keyOf = (each) => (["checkbox", "radio"].includes(each.type) ? `${each.name}=${each.value}` : each.name);
+  // A collection that the key may read by now is another choice than when it was refused.
+  const keyOf = (each) => (["checkbox", "radio"].includes(each.type) ? `${each.name}=${each.value}${"refused" in each.dataset ? "!" : ""}` : each.name);
 
   // Never a key: fields of type password are left out. Kept for this tab only.
   const keep = (form) => {
