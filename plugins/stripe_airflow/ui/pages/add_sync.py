@@ -189,8 +189,10 @@ def suggested_name(key: CredentialInfo, taken: Collection[str]) -> str:
         key: Its key.
         taken: Names of all syncs.
     """
-    text = _slug(key.name) or _slug(key.account_id or "") or "stripe"
-    name = f"{text[:_LONGEST_SUGGESTION].strip('-')}{'-test' if key.test else ''}"
+    given = key.name.removeprefix("stripe_")  # connections that a person has made begin with it
+    text = _slug(given) or _slug(key.account_id or "") or "stripe"
+    name = text[:_LONGEST_SUGGESTION].strip("-_").removesuffix("-test")
+    name += "-test" if key.test else ""
     used, number, found = _TAKEN_BY_OTHERS.union(taken), 1, name
     while found in used:
         number += 1
