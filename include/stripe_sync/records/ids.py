@@ -38,14 +38,19 @@ def record_id(sync: UUID, collection_id: str, upstream_id: str) -> UUID:
     return _uuid5(sync, f"record:{collection_id}:{upstream_id}")
 
 
-def record_version_id(record: UUID, version: int) -> UUID:
-    """Id of one state of a record, as deliveries name it.
+def record_version_id(record: UUID, inserted_at: str, version: int, payload_hash: str) -> UUID:
+    """Id of one state of a record, as deliveries name it: readers drop what they have seen.
+
+    The version alone would not do: it begins anew where a sync is made anew under its name, which
+    gives its records the same ids, or where the warehouse was restored to a time before.
 
     Args:
         record: Its id.
+        inserted_at: When it was first stored, as the streams have it.
         version: Its ``updated_idx``.
+        payload_hash: Hash of its payload.
     """
-    return _uuid5(record, str(version))
+    return _uuid5(record, f"{inserted_at}:{version}:{payload_hash}")
 
 
 def stripe_event_change_id(sync: UUID, stripe_event_id: str) -> UUID:

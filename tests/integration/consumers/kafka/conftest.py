@@ -28,6 +28,7 @@ from stripe_sync.streams.items import StreamItem
 from stripe_sync.streams.selection import Selection
 
 SYNC = UUID(int=7)
+NOON = "2026-11-01T12:00:00.000000Z"
 _prefixes = (f"t{number}" for number in count())
 
 
@@ -35,7 +36,8 @@ def record(
     seq: int, name: str = "cus_1", *, collection: str = "customer", **fields: Any
 ) -> StreamItem:
     """A record at a position."""
-    return _item(seq, name, collection, {"deleted": False, "updated_idx": seq, **fields})
+    state = {"inserted_at": NOON, "payload_hash": "0a", "updated_idx": seq}
+    return _item(seq, name, collection, {"deleted": False, **state, **fields})
 
 
 def change(

@@ -6,7 +6,7 @@ from uuid import uuid5
 
 import pytest
 
-from integration.consumers.kafka.conftest import SYNC, Topics, change, record
+from integration.consumers.kafka.conftest import NOON, SYNC, Topics, change, record
 from stripe_sync.consumers.sink import TargetError
 from stripe_sync.records import ids
 
@@ -19,7 +19,8 @@ def test_a_record_is_a_message_under_its_id(topics: Topics) -> None:
     (message,) = topics.read()
     assert message.key == str(RECORD)
     assert message.value == item.body
-    assert message.headers == {"id": str(uuid5(RECORD, "5")), "seq": "5", "sync": str(SYNC)}
+    state = uuid5(RECORD, f"{NOON}:5:0a")
+    assert message.headers == {"id": str(state), "seq": "5", "sync": str(SYNC)}
 
 
 def test_a_change_event_is_a_message_under_the_id_of_its_record(topics: Topics) -> None:

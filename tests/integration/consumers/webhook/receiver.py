@@ -209,9 +209,22 @@ def event(seq: int, name: str = "", **fields: Any) -> StreamItem:
     return _item(seq, name or f"cus_{seq}", id=str(uuid5(SYNC, str(seq))), **fields)
 
 
-def record(seq: int, name: str, updated_idx: int) -> StreamItem:
+def record(
+    seq: int,
+    name: str,
+    updated_idx: int,
+    *,
+    inserted_at: str = "2026-11-01T00:00:00.000000Z",
+    payload_hash: str = "0a",
+) -> StreamItem:
     """A state of a record."""
-    return _item(seq, name, id=str(uuid5(SYNC, name)), updated_idx=updated_idx)
+    return _item(
+        *(seq, name),
+        id=str(uuid5(SYNC, name)),
+        inserted_at=inserted_at,
+        payload_hash=payload_hash,
+        updated_idx=updated_idx,
+    )
 
 
 def _item(seq: int, name: str, **fields: Any) -> StreamItem:

@@ -78,7 +78,14 @@ def test_a_try_has_the_same_id_and_a_time_of_its_own() -> None:
 
 
 def test_each_state_of_a_record_has_an_id_without_dots() -> None:
-    states = [record(1, "cus_1", 7), record(2, "cus_2", 7), record(3, "cus_1", 8)]
+    states = [
+        record(1, "cus_1", 7),
+        record(2, "cus_2", 7),
+        record(3, "cus_1", 8),
+        # Of a warehouse that was restored, and of a sync that was made anew under its name.
+        record(4, "cus_1", 7, payload_hash="0b"),
+        record(5, "cus_1", 7, inserted_at="2026-11-02T00:00:00.000000Z"),
+    ]
 
     async def ids(*items: object) -> list[str]:
         async with (
@@ -91,7 +98,7 @@ def test_each_state_of_a_record_has_an_id_without_dots() -> None:
             return sorted(received.id for received in receiver.received)
 
     first = asyncio.run(ids(*states))
-    assert len(set(first)) == 3
+    assert len(set(first)) == 5
     assert not any("." in each for each in first)
     assert asyncio.run(ids(*states)) == first
 

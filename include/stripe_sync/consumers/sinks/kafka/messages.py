@@ -50,7 +50,8 @@ def message_of(item: StreamItem, settings: KafkaSettings) -> Message:
     # A record has the same id in each of its states.
     name = body.id
     if not body.event_type:
-        name = str(ids.record_version_id(UUID(body.id), body.updated_idx))
+        state = (body.inserted_at, body.updated_idx, body.payload_hash)
+        name = str(ids.record_version_id(UUID(body.id), *state))
     headers: Headers = [
         ("id", name.encode()),
         ("seq", b"%d" % item.seq),
@@ -74,7 +75,9 @@ class _Body(msgspec.Struct):
     id: str
     deleted: bool = False
     event_type: str = ""
+    inserted_at: str = ""
     updated_idx: int = 0
+    payload_hash: str = ""
 
 
 _decode = msgspec.json.Decoder(_Body).decode

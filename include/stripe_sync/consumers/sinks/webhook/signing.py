@@ -36,7 +36,8 @@ def webhook_id(stream: Stream, item: StreamItem) -> str:
     values = item.json()
     if stream == Stream.EVENTS:
         return str(values["id"])
-    return str(ids.record_version_id(UUID(values["id"]), values["updated_idx"]))
+    state = (values[name] for name in ("inserted_at", "updated_idx", "payload_hash"))
+    return str(ids.record_version_id(UUID(values["id"]), *state))
 
 
 class Signer:
