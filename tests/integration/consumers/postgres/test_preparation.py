@@ -140,6 +140,18 @@ def test_a_view_is_no_target(target: TargetDatabase) -> None:
     assert "stripe.records is no table: choose another schema or table" in refused(target)
 
 
+def test_a_table_that_a_crash_empties_is_no_target(target: TargetDatabase) -> None:
+    target.deliver(batch(record(1)))
+    target.sql("ALTER TABLE stripe.records SET UNLOGGED")
+    statement = 'ALTER TABLE "stripe"."records" SET LOGGED'
+    assert refused(target, epoch=2).endswith(
+        f"is unlogged, a crash would empty it; run: {statement}"
+    )
+    target.sql(statement)
+    target.deliver(batch(record(2)), epoch=3)
+    assert target.names() == ["cus_1", "cus_2"]
+
+
 def test_a_partitioned_table_is_one(target: TargetDatabase) -> None:
     target.deliver(table="pattern")
     target.sql(

@@ -62,6 +62,14 @@ def test_a_record_of_a_sync_that_was_made_anew_replaces_the_old_one(
     assert target.sql("SELECT payload->>'n', updated_idx FROM stripe.records") == [("new", 1)]
 
 
+def test_a_change_event_of_a_sync_that_was_made_anew_replaces_the_one_with_its_id(
+    target: TargetDatabase,
+) -> None:
+    anew = event(1, created_at=LATER, data={"n": "new"})
+    target.deliver(batch(event(1)), batch(anew), batch(event(1)), stream="events")
+    assert target.sql("SELECT data->>'n' FROM stripe.events") == [("new",)]
+
+
 def test_a_batch_may_have_the_same_item_twice(target: TargetDatabase) -> None:
     target.deliver(batch(record(1, idx=2, seq=9), record(1, idx=3, seq=10), record(1, seq=11)))
     target.deliver(batch(event(1), event(2), event(1)), stream="events")
@@ -170,11 +178,13 @@ def test_a_row_that_the_table_refuses_becomes_a_dead_letter(target: TargetDataba
     assert len(target.names()) == 299 - 5
 
 
-def test_a_trigger_may_refuse_a_row(target: TargetDatabase) -> None:
+@pytest.mark.parametrize("state", ["P0001", "MY001"])
+def test_a_trigger_may_refuse_a_row(target: TargetDatabase, state: str) -> None:
     target.deliver()
     target.sql(
-        """CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        IF NEW.seq = 2 THEN RAISE 'not %', NEW.payload; END IF; RETURN NEW; END $$;
+        f"""CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.seq = 2 THEN RAISE 'not %', NEW.payload USING ERRCODE = '{state}'; END IF;
+        RETURN NEW; END $$;
         CREATE TRIGGER refuse BEFORE INSERT ON stripe.records
         FOR EACH ROW EXECUTE FUNCTION refuse()"""
     )

@@ -26,7 +26,7 @@ _TIMEOUTS = (
 _LONGEST_SECONDS = 90.0
 
 # SQLSTATEs that are about a row: data, constraints, checks of views, triggers, too long a value.
-_OF_ROWS = ("22", "23", "44", "54", "P0")
+_OF_ROWS = ("22", "23", "44", "54", "P0", *"689IJKLMNOQRSTUVWYZ")  # single: of triggers' own
 _CONSTRAINT = "23"
 
 _NO_CONNECTION = ("08", "28", "3D", "53300", "57P")

@@ -25,7 +25,8 @@ FROM pg_namespace WHERE nspname = %s
 # By the catalogue: functions that take a name fail without rights on its schema.
 _TABLE = """
 SELECT c.oid, c.relkind::text, has_table_privilege(c.oid, 'SELECT')
-    AND has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE')
+    AND has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE'),
+    c.relpersistence = 'u'
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relname = %s
 """
@@ -56,6 +57,7 @@ class _Found:
     oid: int
     kind: str
     writable: bool
+    is_unlogged: bool
 
 
 async def prepare(connection: psycopg.AsyncConnection[Any], target: Target, place: str) -> bool:
@@ -144,6 +146,10 @@ class _Preparation:
         name = f"{table.schema}.{table.name}"
         if found.kind not in _TABLE_KINDS:
             message = f"{name} is no table: choose another schema or table in the settings"
+            raise self._error(message)
+        if found.is_unlogged:
+            logged = SQL("ALTER TABLE {} SET LOGGED").format(table.identifier)
+            message = f"{name} is unlogged, a crash would empty it; run: {self._text([logged])}"
             raise self._error(message)
         columns = {row[0]: row[1:] for row in await self._rows(_COLUMNS, found.oid)}
         if missing := [table.add(column) for column in table.columns if column not in columns]:

@@ -113,16 +113,20 @@ class Target:
             "FROM ROWS FROM (json_to_recordset(%s::json) AS ({definitions}))"
             " WITH ORDINALITY AS new ({names}, stripe_sync_ordinal)"
         ).format(definitions=self.rows.definitions(), names=names)
-        if self.stream == Stream.EVENTS:
-            return SQL(
-                "INSERT INTO {table} ({names}) SELECT {names} {source}"
-                " ORDER BY stripe_sync_ordinal ON CONFLICT (id) DO NOTHING"
-            ).format(table=table, names=names, source=source)
         changes = SQL(", ").join(
             SQL("{name} = excluded.{name}").format(name=Identifier(name))
             for name in self.rows.columns
             if name != "id"
         )
+        if self.stream == Stream.EVENTS:
+            # A sync that was made anew gives some of its changes the ids of older ones.
+            return SQL(
+                "INSERT INTO {table} AS old ({names}) SELECT {names} FROM ("
+                "SELECT DISTINCT ON (id) * {source} ORDER BY id, created_at DESC"
+                ") AS new ORDER BY stripe_sync_ordinal"
+                " ON CONFLICT (id) DO UPDATE SET {changes}"
+                " WHERE old.created_at < excluded.created_at"
+            ).format(table=table, names=names, source=source, changes=changes)
         # A sync that was made anew counts updated_idx from 1 again. The same version is written
         # once more, so that a replay mends rows and fills new columns.
         return SQL(
