@@ -85,8 +85,13 @@ class ConsumerSpec(BaseModel):
             if not _is_storable(value):
                 message = f"{name}: it has a NUL or an unpaired surrogate, which cannot be stored"
                 raise ConfigurationError(message, param=name)
-        collections = tuple(sorted(spec.selection().collections))
-        filters = spec.filters.model_copy(update={"collection_id": collections})
+        selection = spec.selection()
+        # As the warehouse compares them: a sync of another spelling would count as left out.
+        names = {
+            "collection_id": tuple(sorted(selection.collections)),
+            "sync_id": tuple(sorted(selection.syncs)),
+        }
+        filters = spec.filters.model_copy(update=names)
         return spec.model_copy(update={"filters": filters})
 
     def check(self) -> None:

@@ -118,6 +118,7 @@ def update_consumer(warehouse_url: str, consumer: str, **changes: Any) -> Consum
     Raises:
         ConfigurationError: Something is wrong; ``param`` names it.
         ConsumerNotFound: There is none.
+        SyncNotFound: The filters name a sync that is not there.
         WarehouseError: The warehouse cannot be reached.
     """
     for name in changes:
@@ -127,6 +128,8 @@ def update_consumer(warehouse_url: str, consumer: str, **changes: Any) -> Consum
     with open_warehouse(warehouse_url) as warehouse:
         found = _get(warehouse, consumer)
         spec = ConsumerSpec.of({**declaration(found), **changes})
+        if "filters" in changes:
+            _positions(warehouse_url, spec, "new", "filters")  # names a sync that is not there
         changed = spec.model_dump(mode="json", include=set(changes))
         if any(getattr(found, name) != value for name, value in changed.items()):
             warehouse.consumers.update(found.name, changed)

@@ -24,7 +24,7 @@ from stripe_sync.consumers.sink import (
 )
 from stripe_sync.errors import ConfigurationError
 from stripe_sync.streams.cursor import StreamCursor
-from stripe_sync.streams.items import ItemKey, StreamItem
+from stripe_sync.streams.items import ItemKey, StreamItem, is_wanted
 from stripe_sync.streams.selection import Selection, Stream
 from stripe_sync.warehouse.consumers.delivery import DeliveredBatch, TakenConsumer
 
@@ -151,10 +151,18 @@ class DeliverySession:
         keys = self._pending.due(time.monotonic(), _MOST_RETRIED)
         if not keys:
             return
-        items = await self._deliverer.items(self._selection.stream, keys)
+        found = await self._deliverer.items(self._selection.stream, keys)
+        # Its filters may have been changed since they were read.
+        items = await self._wanted(found)
         # Of a record, a newer state has come or will come; a change event was deleted by age.
         self._pending.drop(set(keys) - {item.key for item in items})
         await self._deliver(sink, items, self._cursor)
+
+    async def _wanted(self, items: Sequence[StreamItem]) -> list[StreamItem]:
+        if self._selection.names_syncs:
+            syncs = (await self._deliverer.ends(self._selection)).positions
+            items = [item for item in items if item.sync_id in syncs]
+        return [item for item in items if is_wanted(item, self._selection)]
 
     async def _read(self, sink: Sink) -> None:
         """Read what is new, and deliver what no earlier item of its object blocks."""
@@ -226,6 +234,7 @@ class DeliverySession:
                     item.deliveries,
                     item.error,
                     item.due - now,
+                    now - item.since,
                 )
                 for item in changes.stored.values()
             ],

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from stripe_sync.records import canonical_json
-from stripe_sync.streams.selection import Stream
+from stripe_sync.streams.selection import Selection, Stream
 
 Row = Sequence[Any]
 
@@ -121,3 +121,9 @@ def item_of(stream: Stream, sync_id: UUID, row: Row) -> StreamItem:
         collection_id=values["collection_id"],
         upstream_id=values["upstream_id"],
     )
+
+
+def is_wanted(item: StreamItem, selection: Selection) -> bool:
+    """Whether an item of a chosen sync is one of a selection."""
+    event_type = item.json()["event_type"] if selection.event_types else ""
+    return selection.matches(item.collection_id, item.upstream_id, event_type)

@@ -6,6 +6,8 @@ import random
 import time
 from collections import defaultdict
 
+import pytest
+
 from integration.consumers.file_sink import FileSink
 from integration.consumers.running import Running
 from stripe_sync import (
@@ -14,6 +16,7 @@ from stripe_sync import (
     redeliver_dead_letters,
     replay_consumer,
     resume_consumer,
+    update_consumer,
 )
 from stripe_sync.consumers.sink import DeliveryBatch, ItemFailure, Outcome, TargetError
 from warehouse_rows import rows
@@ -88,13 +91,39 @@ def test_of_a_record_only_the_newest_state_waits(out: Running) -> None:
     out.start()
     out.until(lambda: out.consumer.pending == 1)
     for number in range(5):
+        [(moment,)] = rows(out.streams.url, "SELECT clock_timestamp()")
         out.streams.customers(1, step=number)
         out.until(lambda: out.consumer.lag_items == 1)
     assert rows(out.streams.url, "SELECT seq FROM stripe_sync.consumer_items") == [(6,)]
+    # Or an object that changes often would never be given up.
+    [(since,)] = rows(out.streams.url, "SELECT created_at FROM stripe_sync.consumer_items")
+    assert since < moment
     FileSink.answer = None
     resume_consumer(out.streams.url, "out")
     out.until(lambda: out.lines() == [("cus_1", 6)])
     out.stop()
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [{"collection_id": "plan"}, {"event_type": "deleted"}, {"sync_id": "south"}],
+)
+def test_what_changed_filters_leave_out_waits_no_longer(
+    out: Running, filters: dict[str, str]
+) -> None:
+    FileSink.answer = staticmethod(
+        lambda batch: Outcome(
+            failed={item.key: ItemFailure("no", retry_after=3_600.0) for item in batch.items}
+        )
+    )
+    out.create()
+    out.streams.customers(1, 2)
+    out.start()
+    out.until(lambda: out.consumer.pending == 2)
+    update_consumer(out.streams.url, "out", filters=filters)
+    out.until(lambda: out.consumer.pending == 0 and out.consumer.status == "active")
+    out.stop()
+    assert out.lines() == []
 
 
 def test_final_failures_are_dead_letters_and_can_be_delivered_again(out: Running) -> None:

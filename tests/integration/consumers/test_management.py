@@ -109,6 +109,19 @@ def test_what_may_change_of_a_consumer(streams: Streams) -> None:
             update_consumer(streams.url, "crm", **wrong)
     with pytest.raises(SyncNotFound):
         create_consumer(streams.url, "other", "pull", filters={"sync_id": ["east"]})
+    with pytest.raises(SyncNotFound):
+        update_consumer(streams.url, "crm", filters={"sync_id": ["east"]})
+
+
+def test_a_sync_may_be_named_in_any_spelling(streams: Streams) -> None:
+    streams.customers(1, 2)
+    spelled = str(streams.id("north")).upper()
+    created = create_consumer(streams.url, "crm", "pull", filters={"sync_id": spelled})
+    assert (created.filters["sync_id"], created.lag_items) == ([spelled.lower()], 2)
+    behind = streams.warehouse.consumer_cursors.behind(
+        streams.id("north"), ["crm"], [2], "stripe:customer"
+    )
+    assert behind == {"crm": True}
 
 
 def test_pause_resume_and_replay(streams: Streams) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -15,7 +16,7 @@ from stripe_sync.consumers.pull.tokens import new_batch, token_of
 from stripe_sync.consumers.registry import PULL
 from stripe_sync.errors import ConsumerConflict, ConsumerNotFound, SyncNotFound
 from stripe_sync.streams.cursor import StreamCursor
-from stripe_sync.streams.items import SELECT, StreamItem, item_of
+from stripe_sync.streams.items import SELECT, StreamItem, is_wanted, item_of
 from stripe_sync.streams.page import MAX_BYTES, MAX_ITEMS, StreamPage, known_syncs, read_page
 from stripe_sync.streams.reader import run_queries
 from stripe_sync.streams.selection import Selection, Stream
@@ -256,7 +257,7 @@ class _Taking:
         else:
             self._held -= 1
         if item is None:
-            # The warehouse no longer has it, so that nobody ever will.
+            # The warehouse no longer has it, or the filters were changed and leave it out.
             await self._items.drop(row)
         elif item.seq == row.seq:
             self._deliver(item, row.deliveries + 1)
@@ -272,9 +273,9 @@ class _Taking:
         self._rows.append(_row(item, IN_FLIGHT, deliveries, token))
 
     async def _bodies(self, rows: Sequence[PullRow]) -> dict[ObjectKey, StreamItem]:
-        """The items of rows by their objects; without those that the warehouse no longer has."""
+        """The items of rows by their objects; without those that nobody will get."""
         items = {}
-        for sync in {row.sync_id for row in rows}:
+        for sync in await self._chosen({row.sync_id for row in rows}):
             wanted = [row for row in rows if row.sync_id == sync]
             values = {
                 "sync": sync,
@@ -285,8 +286,15 @@ class _Taking:
             cursor = await self._connection.execute(_DUE[self._selection.stream], values)
             for row in await cursor.fetchall():
                 item = item_of(self._selection.stream, sync, row)
-                items[item.object_key] = item
+                if is_wanted(item, self._selection):
+                    items[item.object_key] = item
         return items
+
+    async def _chosen(self, syncs: set[UUID]) -> set[UUID]:
+        if not self._selection.names_syncs:
+            return syncs
+        known = await run_queries(self._connection, known_syncs())
+        return syncs & {sync.id for sync in self._selection.choose(known)}
 
     async def _read(self, *, has_items: bool) -> StreamPage:
         """Read the stream until there is no room, nothing more, or too much is parked.

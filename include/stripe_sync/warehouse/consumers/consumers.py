@@ -162,7 +162,11 @@ class Consumers:
             .where(_table.c.name == name)
             .values(**values, updated_at=_now, retry_at=None, epoch=_NEXT_EPOCH)
         )
-        self._run(statement)
+        with explain(self.engine.url), self.engine.begin() as connection:
+            connection.execute(statement)
+            if "filters" in values:
+                # What they leave out now is dropped when it is due.
+                _retry_now(connection, name)
 
     def pause(self, name: str) -> None:
         """Deliver no more."""
@@ -175,7 +179,6 @@ class Consumers:
 
     def resume(self, name: str) -> None:
         """Deliver again, and at once: whoever delivers now begins anew."""
-        table = consumer_items
         with explain(self.engine.url), self.engine.begin() as connection:
             connection.execute(
                 sa.update(_table)
@@ -190,11 +193,7 @@ class Consumers:
                     epoch=_NEXT_EPOCH,
                 )
             )
-            connection.execute(
-                sa.update(table)
-                .where(table.c.consumer == name, table.c.state == "retry")
-                .values(due_at=_now)
-            )
+            _retry_now(connection, name)
 
     def delete(self, name: str) -> None:
         """Forget a consumer, its cursors and its items."""
@@ -265,6 +264,12 @@ class Consumers:
         )
         with explain(self.engine.url), self.engine.connect() as connection:
             return [ConsumerInfo(**row) for row in connection.execute(query).mappings()]
+
+
+def _retry_now(connection: Connection, name: str) -> None:
+    table = consumer_items
+    waits = (table.c.consumer == name, table.c.state == "retry")
+    connection.execute(sa.update(table).where(*waits).values(due_at=_now))
 
 
 def _set_cursors(connection: Connection, name: str, positions: Mapping[UUID, int]) -> None:

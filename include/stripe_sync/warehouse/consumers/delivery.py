@@ -97,16 +97,21 @@ FROM stripe_sync.consumer_items WHERE consumer = %s AND state <> 'dead'
 
 _PUT = """
 INSERT INTO stripe_sync.consumer_items
-    (consumer, sync_id, seq, collection_id, upstream_id, state, deliveries, last_error, due_at)
+    (consumer, sync_id, seq, collection_id, upstream_id, state, deliveries, last_error, due_at,
+    created_at)
 SELECT %(name)s, s.id, i.seq, i.collection_id, i.upstream_id, i.state, i.deliveries, i.error,
-    clock_timestamp() + make_interval(secs => i.wait)
+    clock_timestamp() + make_interval(secs => i.wait),
+    clock_timestamp() - make_interval(secs => i.age)
 FROM unnest(%(syncs)s::uuid[], %(seqs)s::bigint[], %(collections)s::text[], %(upstreams)s::text[],
-    %(states)s::text[], %(deliveries)s::bigint[], %(errors)s::text[], %(waits)s::float8[])
-    AS i (sync_id, seq, collection_id, upstream_id, state, deliveries, error, wait)
+    %(states)s::text[], %(deliveries)s::bigint[], %(errors)s::text[], %(waits)s::float8[],
+    %(ages)s::float8[])
+    AS i (sync_id, seq, collection_id, upstream_id, state, deliveries, error, wait, age)
 JOIN stripe_sync.syncs AS s ON s.id = i.sync_id
 ON CONFLICT (sync_id, consumer, seq) DO UPDATE SET state = excluded.state,
     deliveries = excluded.deliveries, last_error = excluded.last_error, due_at = excluded.due_at
 """
+
+_OF_ITEMS = ("collections", "upstreams", "states", "deliveries", "errors", "waits", "ages")
 
 _REMOVE = """
 DELETE FROM stripe_sync.consumer_items AS i
@@ -164,7 +169,7 @@ class DeliveredBatch:
         error: Why some items wait for another try; None: none does.
         recovers: Whether this shows that the target takes items again.
         stored: Pending items: sync, seq, collection, object, state, deliveries, error, seconds
-            until the next try.
+            until the next try, seconds since the first.
         removed: Sync and seq of those that are no longer pending.
     """
 
@@ -292,9 +297,8 @@ class DeliveryState:
             if batch.removed:
                 await connection.execute(_REMOVE, _keys(name, batch.removed))
             if batch.stored:
-                names = ("collections", "upstreams", "states", "deliveries", "errors", "waits")
                 columns = zip(*(row[2:] for row in batch.stored), strict=True)
-                rest = {key: list(each) for key, each in zip(names, columns, strict=True)}
+                rest = {key: list(each) for key, each in zip(_OF_ITEMS, columns, strict=True)}
                 keys = _keys(name, ((row[0], row[1]) for row in batch.stored))
                 await connection.execute(_PUT, keys | rest)
 

@@ -19,7 +19,7 @@ from integration.consumers.pull.conftest import (
     tokens,
     with_queue,
 )
-from integration.streams.conftest import Streams
+from integration.streams.conftest import Streams, customer
 from stripe_sync import (
     ConfigurationError,
     ConsumerConflict,
@@ -32,6 +32,7 @@ from stripe_sync import (
     pause_consumer,
     redeliver_dead_letters,
     replay_consumer,
+    update_consumer,
 )
 from stripe_sync.consumers.pull.tokens import new_batch, token_of
 
@@ -248,6 +249,22 @@ def test_change_events_that_are_gone_are_passed(streams: Streams) -> None:
     make_due(streams)
     taken(streams)
     assert values(taken(streams)) == [1]
+
+
+def test_what_changed_filters_leave_out_does_not_come_again(streams: Streams) -> None:
+    pull_consumer(streams)
+    streams.customers(1)
+    streams.customers(2, sync="south")
+    streams.write(customer(3, collection="product"))
+    streams.write(customer(3, collection="product", v=2, when=1))
+    assert len(taken(streams).items) == 3
+    filters = {"collection_id": "customer", "sync_id": "south"}
+    update_consumer(streams.url, NAME, filters=filters)
+    make_due(streams)
+    assert names(taken(streams)) == ["cus_2"]
+    make_due(streams)
+    assert names(taken(streams)) == ["cus_2"]
+    assert len(items(streams)) == 1
 
 
 def test_a_sync_that_is_deleted_takes_its_items_with_it(streams: Streams) -> None:
