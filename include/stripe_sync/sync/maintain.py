@@ -25,6 +25,9 @@ from stripe_sync.warehouse import Sync, Warehouse
 LEFTOVER_AGE = timedelta(days=1)
 """Age from which temporary files and exchanged folders are removed: no reader needs them then."""
 
+_LONGER = 2
+"""How many times longer change events stay that a consumer was not delivered."""
+
 
 @dataclass(slots=True)
 class CollectionMaintenance:
@@ -145,7 +148,10 @@ class _Run:
         deleted: Counter[str] = self._warehouse.retention.delete_expired_events(
             sync_id,
             now - timedelta(days=keep_events_days),
-            lambda rows: self._on_progress(tracker.read(objects=rows, requests=0, percent=None)),
+            unread_before=now - _LONGER * timedelta(days=keep_events_days),
+            progress=lambda rows: self._on_progress(
+                tracker.read(objects=rows, requests=0, percent=None)
+            ),
         )
         for collection_id, count in deleted.items():
             self._report_for(collection_id.removeprefix(ID_PREFIX)).events_deleted = count

@@ -18,7 +18,7 @@ from integration.sync.sync_processes import Work, backfill_collection, follow_st
 from integration.sync.test_lake_follower import assert_lake_has_stream_once, change
 from snapshots import Snapshot
 from stripe_sandbox.server import Running
-from stripe_sync import list_syncs
+from stripe_sync import create_consumer, get_consumer, list_syncs, replay_consumer
 from stripe_sync.clock import SystemClock
 from stripe_sync.errors import ConfigurationError
 from stripe_sync.lake import BackfillFile, file_names
@@ -275,6 +275,37 @@ def test_events_that_the_lake_has_not_got_yet_stay(harness: SyncHarness) -> None
     maintain_sync(keeping(harness, 30).connections, SYNC, clock=Later(31))
     assert harness.sql(unsafe) != before
     assert lake_rows(harness) == in_lake
+
+
+def test_events_that_a_consumer_has_not_read_stay_longer(harness: SyncHarness) -> None:
+    url, customers = harness.connections.warehouse_url, harness.stripe.v1.customers
+    create_consumer(url, "states", "pull")
+    for name, syncs in (("one", []), ("other", [SYNC])):
+        filters = {"sync_id": syncs}
+        create_consumer(
+            *(url, name, "pull"), stream="events", filters=filters, deliver_policy="new"
+        )
+    [often] = (customer.id for customer in customers.list({"limit": 1}).data)
+
+    def left(days: int) -> int:
+        maintain_sync(keeping(harness, 30).connections, SYNC, clock=Later(days))
+        return len(harness.events(often))
+
+    def change_thrice() -> None:
+        for number in range(3):
+            customers.update(often, {"name": f"{number} at {time.monotonic_ns()}"})
+            harness.poll()
+
+    change_thrice()
+    for name in ("one", "other"):
+        assert left(31) == 3
+        assert get_consumer(url, name).warning is None
+        replay_consumer(url, name, "new")
+    assert left(31) == 1
+    change_thrice()
+    assert left(61) == 1
+    assert "were deleted by age" in (get_consumer(url, "one").warning or "")
+    assert get_consumer(url, "states").warning is None
 
 
 def test_without_the_setting_events_stay_for_ever(harness: SyncHarness) -> None:

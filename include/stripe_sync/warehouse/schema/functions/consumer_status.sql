@@ -34,11 +34,15 @@ SELECT
         WHEN c.kind = 'pull'
             AND items.in_flight >= coalesce((c.settings ->> 'max_ack_pending')::bigint, 1000)
             THEN items.in_flight || ' items wait for their acks: nothing more is delivered'
+        WHEN c.stream = 'events' AND lag.is_cut
+            THEN 'change events that it has not read were deleted by age (keep_events_days)'
         WHEN items.dead > 0 THEN items.dead || ' dead letters: see stripe-sync consumers dead-letters'
     END AS warning
 FROM stripe_sync.consumers AS c
 LEFT JOIN LATERAL (
-    SELECT sum(p.last_seq - coalesce(k.seq, 0))::bigint AS items, min(first.created_at) AS since
+    SELECT sum(p.last_seq - coalesce(k.seq, 0))::bigint AS items, min(first.created_at) AS since,
+        -- Each position has a change event at first.
+        bool_or(next.number < least(p.last_seq - k.seq, 100)) AS is_cut
     FROM stripe_sync.syncs AS s
     JOIN stripe_sync.stream_position AS p ON p.sync_id = s.id
     LEFT JOIN stripe_sync.consumer_cursors AS k ON k.sync_id = s.id AND k.consumer = c.name
@@ -46,6 +50,10 @@ LEFT JOIN LATERAL (
         SELECT e.created_at FROM stripe_raw.events AS e
         WHERE e.sync_id = s.id AND e.seq > coalesce(k.seq, 0) ORDER BY e.seq LIMIT 1
     ) AS first ON true
+    LEFT JOIN LATERAL (
+        SELECT count(*) AS number FROM stripe_raw.events AS e
+        WHERE c.stream = 'events' AND e.sync_id = s.id AND e.seq > k.seq AND e.seq <= k.seq + 100
+    ) AS next ON true
     WHERE s.status <> 'deleting' AND p.last_seq > coalesce(k.seq, 0) AND (
         c.filters -> 'sync_id' = '[]'
         OR c.filters -> 'sync_id' ?| ARRAY[s.name, s.id::text]
