@@ -59,7 +59,9 @@ def test_nor_by_notations_that_are_no_names(host: str) -> None:
     [
         "10.0.0.1",
         "100.64.0.1",
+        "168.63.129.16",
         "169.254.169.254",
+        "192.0.0.192",
         "[fd00:ec2::254]",
         "[fe80::1]",
         "[64:ff9b::a9fe:a9fe]",

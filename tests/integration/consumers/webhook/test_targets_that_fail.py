@@ -116,7 +116,8 @@ def test_a_target_may_ask_to_wait(status: int) -> None:
 @pytest.mark.parametrize(
     "text",
     ["-1", "0", "nan", "inf", "1e3", "soon", "²", "Mon, 01 Jan 2001 00:00:00 GMT",
-     "Mon, 01 Jan 2099 00:00:00", "1 Jan 99999 00:00 GMT"],
+     "Mon, 01 Jan 2099 00:00:00", "1 Jan 99999 00:00 GMT",
+     "Mon, 01 Jan 99999999999 00:00:00 GMT"],
 )  # fmt: skip
 def test_what_is_no_time_to_wait_is_ignored(text: str) -> None:
     assert refusal(always(429, Retry_After=text))[0].retry_after is None
@@ -312,9 +313,10 @@ def test_a_receiver_that_closes_an_idle_connection_loses_nothing() -> None:
         (b"", "closed the connection without an answer"),
         (b"HTTP/1.1 200", "closed the connection without an answer"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", "answered something that is not HTTP"),
+        (b"HTTP/1.1 101 Up\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", "look into its log"),
         (b"HTTP/1.1 200 OK\r\nx: " + 20_000 * b"y" + b"\r\n\r\n", "not HTTP"),
     ],
-    ids=["nothing", "cut", "other protocol", "header too long"],
+    ids=["nothing", "cut", "other protocol", "upgrade", "header too long"],
 )
 def test_a_target_that_speaks_no_http(answer: bytes, cause: str) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -33,7 +33,10 @@ _IPV4_BITS = (1 << 32) - 1
 # Here clouds answer with the credentials of the machine, so no wide network lets them pass.
 _NAMED_ONLY = tuple(
     ip_network(text)
-    for text in ("169.254.0.0/16", "fe80::/10", "fd00:ec2::/32", "100.100.100.200/32")
+    for text in (
+        *("169.254.0.0/16", "fe80::/10", "fd00:ec2::/32", "100.100.100.200/32"),
+        *("168.63.129.16/32", "192.0.0.0/24"),  # Azure's, Oracle's
+    )
 )
 
 

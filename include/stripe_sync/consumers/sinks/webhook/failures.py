@@ -73,7 +73,7 @@ class Failures:
             return None
         answered = f"{self._origin} answered {_named(status)}"
         retry_after = _retry_after(headers.get("Retry-After"), now)
-        if status < HTTPStatus.BAD_REQUEST:
+        if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
             return Failure(
                 f"{answered}{self._redirection(headers)}; redirects are not followed:"
                 " set url to the final address",
@@ -106,6 +106,9 @@ class Failures:
         if isinstance(error, aiohttp.ClientResponseError):
             cause = "answered something that is not HTTP"
             return Failure(f"{self._origin} {cause}: check its port and its log", Blame.EITHER)
+        if isinstance(error, aiohttp.InvalidURL):
+            text = f"{self._origin} is no address: write it as a name or in full"
+            return Failure(text, Blame.TARGET, SLOW_SECONDS)
         cause = "closed the connection without an answer"
         return Failure(f"{self._origin} {cause}: look into its log", Blame.EITHER)
 
@@ -150,7 +153,8 @@ def _judge(status: int) -> tuple[Blame, str]:
         return Blame.EITHER, "check that it has the newest secret and asks for no other login"
     if status == HTTPStatus.NOT_FOUND:
         return Blame.EITHER, "check the path of url"
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _MAYBE_ITEM:
+    is_answer = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    if not is_answer or status in _MAYBE_ITEM:
         return Blame.EITHER, "look into its log"
     return Blame.ITEM, "it does not take this item, look into its log"
 
@@ -168,7 +172,7 @@ def _retry_after(text: str | None, now: datetime) -> float | None:
         return None
     try:
         seconds = float(text) if text.isdecimal() else _seconds_until(text, now)
-    except (ValueError, TypeError):  # also a date without a zone
+    except (ValueError, TypeError, OverflowError):  # also a date without a zone
         return None
     return min(seconds, _LONGEST_RETRY_AFTER) if 0 < seconds < math.inf else None
 
