@@ -127,7 +127,7 @@ def replay(consumer_id: ConsumerId, body: ReplayConsumer) -> ConsumerInfo:
 
 @router.post("/{consumer_id}/rotate-secret", dependencies=[MANAGE])
 def rotate(consumer_id: ConsumerId) -> RotatedSecret:
-    """Sign what a webhook gets with a new secret and with the newest before, until the next time.
+    """Sign what a webhook gets with a new secret, and with the four before.
 
     The answer is the only one with the new secret.
     """

@@ -22,7 +22,9 @@ from stripe_sync import new_webhook_secret
 _MARK = "stripe_consumer"
 """Extra of a connection that was made for a consumer: its name."""
 
-_VALID_SECRETS = 2
+_VALID_SECRETS = 5
+"""Signed with: a call that is repeated must not take away the one that the receiver knows, and what
+the receiver accepts is its own choice."""
 
 
 def make_connection(consumer: str) -> tuple[str, str]:
@@ -61,7 +63,7 @@ def delete_connection(consumer: str) -> None:
 def rotate_secret(consumer: str, connection_id: str | None) -> str:
     """Add a new secret to the connection of a consumer; returns it.
 
-    The one before stays valid until the next time, so that the receiver can change over.
+    The four before stay valid, so that the receiver can change over.
 
     Args:
         consumer: Name of the consumer.
