@@ -112,6 +112,9 @@ class ConsumerSpec(BaseModel):
             message = f"kind: it is one of {', '.join(kinds())}{hint}"
             raise ConfigurationError(message, param="kind")
         self.sink_settings().check(self.selection().stream)
+        if self.connection_id and "://" in self.connection_id:
+            message = "connection_id: this is a URL; name an Airflow connection, which has it"
+            raise ConfigurationError(message, param="connection_id")
         if self.kind == PULL and self.connection_id:
             message = "connection_id: a pull consumer has no target"
             raise ConfigurationError(message, param="connection_id")

@@ -265,11 +265,24 @@ def declaration(consumer: ConsumerInfo) -> JsonObject:
 def _positions(
     warehouse_url: str, spec: ConsumerSpec, start: str, param: str
 ) -> Mapping[UUID, int]:
+    """Where a consumer begins.
+
+    A cursor after the end of a stream would be none of that stream: all of it would be read.
+    """
     try:
-        return start_position(warehouse_url, spec.selection(), start).positions
+        found = start_position(warehouse_url, spec.selection(), start).positions
+        ends = start_position(warehouse_url, spec.selection(), "new").positions
     except ConfigurationError as error:
         wrong = "filters.sync_id" if error.param == "sync_id" else param
         raise type(error)(str(error), param=wrong) from None
+    for sync, end in ends.items():
+        if found.get(sync, 0) > end:
+            message = (
+                f"{param}: this cursor is ahead of sync {sync}, which ends at {end:,}: it is of"
+                " another warehouse, or of before one was restored or the sync was made anew"
+            )
+            raise ConfigurationError(message, param=param)
+    return found
 
 
 def _changed(

@@ -29,6 +29,13 @@ def test_changes_have_old_and_new_values(streams: Streams) -> None:
     ]
 
 
+def test_a_terminal_carries_nothing_out(streams: Streams) -> None:
+    streams.customers(1, metadata={"\x1b[2Jkey": "a"})
+    streams.customers(1, metadata={"\x1b[2Jkey": "\u202eb\x9b1m"}, when=1)
+    line = tail(streams).splitlines()[-1].strip()
+    assert line == r'metadata.\x1b[2Jkey: "a" → "\u202eb\x9b1m"'
+
+
 def test_json_lines_have_cursors_to_go_on_from(streams: Streams) -> None:
     streams.customers(1, 2)
     first, second = (loads(line) for line in tail(streams, "--json").splitlines())

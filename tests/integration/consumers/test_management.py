@@ -23,6 +23,7 @@ from stripe_sync import (
     resume_consumer,
     update_consumer,
 )
+from stripe_sync.streams.cursor import StreamCursor
 from warehouse_rows import execute, rows
 
 
@@ -66,6 +67,7 @@ def test_lag_counts_only_the_syncs_that_it_reads(streams: Streams) -> None:
         ({"kind": "ftp"}, "kind"),
         ({"kind": "postgres"}, "connection_id"),
         ({"connection_id": "x"}, "connection_id"),
+        ({"kind": "kafka", "connection_id": "kafka://u:secret@h"}, "connection_id"),
         ({"stream": "rows"}, "stream"),
         ({"settings": {"ack_wait": 1}}, "settings.ack_wait"),
         ({"settings": {"ack_wait_ms": "soon"}}, "settings.ack_wait_ms"),
@@ -133,6 +135,12 @@ def test_pause_resume_and_replay(streams: Streams) -> None:
     assert cursors(streams) == {}
     assert replay_consumer(streams.url, "crm", "new").lag_items == 0
     assert cursors(streams) == {"north": 3}
+    ahead = str(StreamCursor({streams.id("north"): 4}))
+    with pytest.raises(ConfigurationError, match="ahead of sync") as raised:
+        replay_consumer(streams.url, "crm", ahead)
+    assert (raised.value.param, cursors(streams)) == ("from", {"north": 3})
+    # Found, and deleted before it was changed.
+    streams.warehouse.consumers.replay("gone", {streams.id("north"): 1})
 
 
 def test_dead_letters_are_listed_page_by_page_and_delivered_again(streams: Streams) -> None:

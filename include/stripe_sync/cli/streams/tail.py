@@ -77,10 +77,10 @@ def _lines(event: Mapping[str, Any]) -> Text:
         "  ",
         (f"{kind:<7}", _STYLES[kind]),
         f"  {name} ",
-        (event["upstream_id"], "bold"),
+        (_visible(event["upstream_id"]), "bold"),
     )
     for path, old, new in _differences(event["changes"] or {}, event["data"]):
-        text.append(f"\n    {path}: {_short(old)} → {_short(new)}")
+        text.append(f"\n    {_visible(path)}: {_short(old)} → {_short(new)}")
     return text
 
 
@@ -98,4 +98,13 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[s
 
 def _short(value: Any) -> str:
     text = value if value == _NOTHING else canonical_json.dumps(value).decode()
-    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+    return _visible(text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…")
+
+
+def _visible(text: str) -> str:
+    """A text without what a terminal would carry out: colours, titles, other directions."""
+    letters = (
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+    return "".join(letters)

@@ -202,11 +202,13 @@ class Consumers:
     def replay(self, name: str, positions: Mapping[UUID, int]) -> None:
         """Set its cursors, and forget what it was not delivered; whoever delivers begins anew."""
         with explain(self.engine.url), self.engine.begin() as connection:
-            connection.execute(
+            found = connection.execute(
                 sa.update(_table)
                 .where(_table.c.name == name)
                 .values(epoch=_NEXT_EPOCH, position=None, retry_at=None)
             )
+            if not found.rowcount:
+                return  # deleted meanwhile
             for table in (consumer_items, consumer_cursors):
                 connection.execute(sa.delete(table).where(table.c.consumer == name))
             _set_cursors(connection, name, positions)
