@@ -232,6 +232,17 @@ def test_a_target_that_is_tried_again_is_not_waited_for(streams: Streams) -> Non
     assert cursors.behind(*values) == {"crm": True}
 
 
+def test_a_consumer_that_nobody_delivers_to_is_not_waited_for(streams: Streams) -> None:
+    create_consumer(streams.url, "hook", "kafka", connection_id="x", deliver_policy="new")
+    streams.customers(1)
+    values = (streams.id("north"), ["hook"], [1], "stripe:customer")
+    assert streams.warehouse.consumer_cursors.behind(*values) == {"hook": True}
+    execute(
+        streams.url, "UPDATE stripe_sync.consumers SET created_at = now() - interval '2 minutes'"
+    )
+    assert streams.warehouse.consumer_cursors.behind(*values) == {"hook": False}
+
+
 def test_settings_that_do_not_go_with_the_stream_are_refused(streams: Streams) -> None:
     clash = {"typed_columns": {"event_type": {"path": "type", "type": "text"}}}
     create_consumer(streams.url, "one", "postgres", connection_id="x", settings=clash)

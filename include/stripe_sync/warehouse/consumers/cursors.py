@@ -21,7 +21,8 @@ LAKE = "lake"
 
 # An item that waits for another try is not delivered, although the cursor has passed it. Of dead
 # letters only those of the changes that are waited for count. retry_at stays while a target is
-# tried again, which may take a minute where it does not answer.
+# tried again, which may take a minute where it does not answer. Between two runs of the delivery
+# there are seconds; after a minute nobody delivers.
 _PROGRESS = """
 SELECT c.name,
     coalesce(k.seq, 0) >= :seq AND NOT EXISTS (
@@ -32,7 +33,9 @@ SELECT c.name,
         SELECT FROM stripe_sync.consumer_items AS i
         WHERE i.consumer = c.name AND i.sync_id = s.id AND i.state = 'dead' AND i.seq = ANY (:seqs)
     ) AS dead,
-    c.paused_at IS NOT NULL OR c.retry_at IS NOT NULL AS stopped,
+    c.paused_at IS NOT NULL OR c.retry_at IS NOT NULL OR c.kind <> 'pull'
+        AND coalesce(c.lease_until, c.created_at) < clock_timestamp() - interval '1 minute'
+        AS stopped,
     c.filters -> 'collection_id' <> '[]' AND NOT c.filters -> 'collection_id' ? :collection_id
         OR c.filters -> 'sync_id' <> '[]'
             AND NOT c.filters -> 'sync_id' ?| ARRAY[s.name, s.id::text] AS excluded
@@ -72,8 +75,9 @@ class ConsumerCursors:
             collection_id: Collection of the changed objects.
 
         Returns:
-            By name whether the consumer may still get them: one that is paused, or whose target
-            failed at the last try, or that has given one of them up, does not.
+            By name whether the consumer may still get them: one that is paused, or to which nobody
+            delivers, or whose target failed at the last try, or that has given one of them up,
+            does not.
 
         Raises:
             WarehouseError: The warehouse cannot be reached.
