@@ -107,5 +107,9 @@ async def wait_for_consumers(
         if stored is None:
             message = f"there is no sync {sync}"
             raise SyncNotFound(message)
-        find = partial(warehouse.consumer_cursors.behind, stored.id, names, [seq], collection_id)
+        find = partial(
+            warehouse.consumer_cursors.behind,
+            *(stored.id, names, [seq], collection_id),
+            all_before=True,
+        )
         return await _wait(find, seconds, _CHECK_SECONDS_OF_LONG_WAITS)

@@ -232,6 +232,24 @@ def test_a_target_that_is_tried_again_is_not_waited_for(streams: Streams) -> Non
     assert cursors.behind(*values) == {"crm": True}
 
 
+@pytest.mark.parametrize(("waiting", "behind"), [(1, {}), (2, {"crm": True})])
+def test_only_what_is_waited_for_counts(
+    streams: Streams, waiting: int, behind: dict[str, bool]
+) -> None:
+    streams.customers(1, 2)
+    create_consumer(streams.url, "crm", "pull", deliver_policy="new")
+    execute(
+        streams.url,
+        "INSERT INTO stripe_sync.consumer_items (consumer, sync_id, seq, collection_id,"
+        f" upstream_id, state) SELECT 'crm', id, {waiting}, 'stripe:customer', 'cus_{waiting}',"
+        " 'retry' FROM stripe_sync.syncs WHERE name = 'north'",
+    )
+    values = (streams.id("north"), ["crm"], [2], "stripe:customer")
+    cursors = streams.warehouse.consumer_cursors
+    assert cursors.behind(*values) == behind
+    assert cursors.behind(*values, all_before=True) == {"crm": True}
+
+
 def test_a_consumer_that_nobody_delivers_to_is_not_waited_for(streams: Streams) -> None:
     create_consumer(streams.url, "hook", "kafka", connection_id="x", deliver_policy="new")
     streams.customers(1)

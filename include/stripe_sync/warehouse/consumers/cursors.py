@@ -19,15 +19,16 @@ WAREHOUSE = "warehouse"
 LAKE = "lake"
 """Consumer whose cursor is the lake's position."""
 
-# An item that waits for another try is not delivered, although the cursor has passed it. Of dead
-# letters only those of the changes that are waited for count. retry_at stays while a target is
-# tried again, which may take a minute where it does not answer. Between two runs of the delivery
+# An item that waits for another try is not delivered, although the cursor has passed it. Only items
+# of the changes that are waited for count: others may fail for long. retry_at stays while a target
+# is tried again, which may take a minute where it does not answer. Between two runs of the delivery
 # there are seconds; after a minute nobody delivers.
 _PROGRESS = """
 SELECT c.name,
     coalesce(k.seq, 0) >= :seq AND NOT EXISTS (
         SELECT FROM stripe_sync.consumer_items AS i
-        WHERE i.consumer = c.name AND i.sync_id = s.id AND i.state <> 'dead' AND i.seq <= :seq
+        WHERE i.consumer = c.name AND i.sync_id = s.id AND i.state <> 'dead'
+            AND (i.seq = ANY (:seqs) OR :all_before AND i.seq <= :seq)
     ) AS passed,
     EXISTS (
         SELECT FROM stripe_sync.consumer_items AS i
@@ -62,7 +63,13 @@ class ConsumerCursors:
             return {WAREHOUSE, LAKE, *connection.scalars(sa.select(consumers.c.name))}
 
     def behind(
-        self, sync_id: UUID, names: Sequence[str], seqs: Sequence[int], collection_id: str
+        self,
+        sync_id: UUID,
+        names: Sequence[str],
+        seqs: Sequence[int],
+        collection_id: str,
+        *,
+        all_before: bool = False,
     ) -> dict[str, bool]:
         """Those of some consumers that do not have some changes.
 
@@ -73,6 +80,8 @@ class ConsumerCursors:
             names: Of the consumers.
             seqs: Stream positions of the changes.
             collection_id: Collection of the changed objects.
+            all_before: Whether they must have all earlier changes as well: where only the last
+                position is known.
 
         Returns:
             By name whether the consumer may still get them: one that is paused, or to which nobody
@@ -88,6 +97,7 @@ class ConsumerCursors:
             "seq": max(seqs),
             "seqs": list(seqs),
             "collection_id": collection_id,
+            "all_before": all_before,
         }
         lake = sa.select(lake_position.c.seq).where(lake_position.c.sync_id == sync_id)
         found: dict[str, bool] = {}
