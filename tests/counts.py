@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -38,10 +36,3 @@ def wrong_counts(url: str) -> list[Any]:
         if found.fetchone() == (None,):
             return []
         return connection.execute(_WRONG).fetchall()
-
-
-@contextmanager
-def counts_stay_right(url: str) -> Iterator[None]:
-    """After a block that raises no error, the counts must equal the rows, whatever wrote them."""
-    yield
-    assert wrong_counts(url) == []

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import psycopg
 
+from counts import wrong_counts
 from stripe_stack.database.pgserver import PROGRAMS
 
 
@@ -24,13 +25,19 @@ def database_url(server_url: str, name: str) -> str:
 
 @contextmanager
 def new_database(server_url: str, like: str | None = None) -> Iterator[str]:
-    """A fresh database for as long as the block lasts, empty or like another as it is now."""
+    """A fresh database for as long as the block lasts, empty or like another as it is now.
+
+    If it is a warehouse and the block raises no error, its counts must equal its rows in the end,
+    whatever wrote them.
+    """
     template = urlsplit(like).path.lstrip("/") if like else "template1"
     name = f"wh_{uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as connection:
         # Files are copied in half the CPU time of blocks, which the server would log one by one.
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
-    yield database_url(server_url, name)
+    url = database_url(server_url, name)
+    yield url
+    assert wrong_counts(url) == []
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from counts import counts_stay_right
 from databases import new_database
 from stripe_sandbox.server import running
 from stripe_sandbox.state import state_file
@@ -50,7 +49,6 @@ class Snapshot:
         with (
             running(state=state) as sandbox,
             new_database(self.server_url, like=source.warehouse_url) as url,
-            counts_stay_right(url),
         ):
             credential = Credential(sandbox.api_key, sandbox.base_url)
             connections = replace(

@@ -1,7 +1,7 @@
 """The numbers of records and change events that the warehouse keeps.
 
-After every test that uses ``warehouse_url``, and thus every way to write, they are compared with
-the rows; here is what they are, and that they stay right with several writers at once.
+They are compared with the rows in the end of every test, and so after every way to write
+(``databases.py``). Here is what they are, and that they stay right with several writers at once.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def test_wrong_counts_would_be_found(
     assert wrong_counts(warehouse_url) == []
 
 
-def test_writers_and_deleters_at_once_count_right_and_do_not_wait_for_each_other(
+def test_writers_and_deleters_at_once_count_right(
     warehouse: Warehouse, warehouse_url: str, sql: psycopg.Connection[Any]
 ) -> None:
     """Each writes records of one collection, and change events of two, in another order."""
@@ -125,3 +125,31 @@ def test_writers_and_deleters_at_once_count_right_and_do_not_wait_for_each_other
         assert rows
         assert wrong_counts(warehouse_url) == []
     assert sql.execute("SELECT count(*) FROM stripe_sync.collection_counts").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("collections", [(CUSTOMER, CHARGE), (CHARGE, CUSTOMER)])
+@pytest.mark.parametrize("table", ["records", "events"])
+def test_who_deletes_holds_no_count_while_it_waits_for_a_writer(
+    writer: BatchWriter, warehouse_url: str, table: str, collections: tuple[str, str]
+) -> None:
+    writer.load(batch(observation(), observation(collection_id=CHARGE, upstream_id="ch_1")))
+    count = (
+        "UPDATE stripe_sync.collection_counts SET records = records"
+        " WHERE sync_id = %s AND collection_id = %s"
+    )
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid = %s"
+    with (
+        psycopg.connect(warehouse_url) as writing,
+        psycopg.connect(warehouse_url, autocommit=True) as deleting,
+        psycopg.connect(warehouse_url, autocommit=True) as watching,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        writing.execute("UPDATE stripe_sync.stream_position SET last_seq = last_seq")
+        writing.execute(count, (SYNC, collections[0]))
+        deletion = pool.submit(deleting.execute, f"DELETE FROM stripe_raw.{table}")
+        while watching.execute(waiting, (deleting.info.backend_pid,)).fetchone() != (1,):
+            assert not deletion.done()
+        # Would wait for the deletion, which waits for this one: an error.
+        writing.execute(count, (SYNC, collections[1]))
+        writing.commit()
+        assert deletion.result().rowcount == 2
