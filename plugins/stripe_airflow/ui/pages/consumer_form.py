@@ -1,0 +1,193 @@
+"""The form of a new consumer: what each kind needs, and what was sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+from starlette.datastructures import FormData
+
+from stripe_airflow.api.consumers.models import NewConsumer
+from stripe_sync import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting of a kind that has a field of its own.
+
+    Attributes:
+        name: Its name among the settings.
+        title: Label of the field.
+        hint: What it means, with its default.
+        type: ``text``, ``number`` or ``checkbox``.
+        required: Whether it must be filled in.
+    """
+
+    name: str
+    title: str
+    hint: str
+    type: str = "text"
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of consumer.
+
+    Attributes:
+        name: ``pull``, ``webhook``, ``postgres`` or ``kafka``.
+        text: What it does.
+        connection: What its Airflow connection is; empty: it needs none.
+        settings: Settings with a field of their own; the others are given as JSON.
+    """
+
+    name: str
+    text: str
+    connection: str
+    settings: tuple[Setting, ...]
+
+
+KINDS = (
+    Kind(
+        "pull",
+        "Your program fetches batches over HTTP and acknowledges them. At least once; in order for"
+        " each object.",
+        "",
+        (
+            Setting(
+                "ack_wait_ms",
+                "Time to acknowledge, in milliseconds",
+                "Then an item is delivered again. Empty: 30,000.",
+                "number",
+            ),
+            Setting(
+                "max_deliver",
+                "Deliveries before it is a dead letter",
+                "Empty: never.",
+                "number",
+            ),
+        ),
+    ),
+    Kind(
+        "webhook",
+        "Each item is posted to your URL, signed. At least once; in order for each object.",
+        "",
+        (
+            Setting(
+                "url",
+                "URL",
+                "https://host/path. All who see the consumer can read it.",
+                required=True,
+            ),
+            Setting(
+                "allow_http", "Allow http://", "It shows the items to the network.", "checkbox"
+            ),
+            Setting("concurrency", "Requests at once, at most", "Empty: 16.", "number"),
+        ),
+    ),
+    Kind(
+        "postgres",
+        "Rows in a table of your database, and the cursor in the same transaction. Exactly once.",
+        "Of type postgres: the database with the table.",
+        (
+            Setting("schema", "Schema", "Empty: stripe."),
+            Setting("table", "Table", "Empty: records or events, as its stream."),
+        ),
+    ),
+    Kind(
+        "kafka",
+        "A message for each item, keyed by its object. At least once; in order for each key.",
+        "Of type kafka: the brokers, in bootstrap.servers of its extra.",
+        (Setting("topic", "Topic", "{collection} stands for customer, invoice, …"),),
+    ),
+)
+
+
+def kind_named(name: str) -> Kind:
+    """A kind by its name.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    for kind in KINDS:
+        if kind.name == name:
+            return kind
+    message = f"kind: it is one of {', '.join(kind.name for kind in KINDS)}"
+    raise ConfigurationError(message, param="kind")
+
+
+def new_consumer(sent: FormData) -> NewConsumer:
+    """The form as the body of ``POST /v1/consumers``.
+
+    Raises:
+        ConfigurationError: A value is wrong.
+    """
+    kind = kind_named(_text(sent, "kind"))
+    filters = {
+        name: [str(each) for each in sent.getlist(name)]
+        for name in ("sync_id", "collection_id", "event_type")
+        if name in sent
+    }
+    start = _text(sent, "start") or "all"
+    values = {
+        "name": _text(sent, "name"),
+        "kind": kind.name,
+        "stream": _text(sent, "stream") or "records",
+        "filters": filters,
+        "deliver_policy": _text(sent, "other") if start == "other" else start,
+        "connection_id": _text(sent, "connection_id") or None,
+        "settings": _settings(kind, sent),
+    }
+    try:
+        return NewConsumer.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        param = str(first["loc"][0])
+        if param == "name":
+            message = "name: 1 to 63 lower-case letters, digits, - and _"
+            raise ConfigurationError(message, param=param) from None
+        message = f"{param}: {first['msg'].removeprefix('Value error, ')}"
+        raise ConfigurationError(message, param=param) from None
+
+
+def _settings(kind: Kind, sent: FormData) -> dict[str, Any]:
+    settings = _more_settings(_text(sent, "more"))
+    for setting in kind.settings:
+        text = _text(sent, f"setting_{setting.name}")
+        if not text:
+            continue
+        if setting.name in settings:
+            message = f"{setting.name} is given twice: in its field and among the other settings"
+            raise ConfigurationError(message, param="more")
+        settings[setting.name] = _value(setting, text)
+    return settings
+
+
+def _value(setting: Setting, text: str) -> Any:
+    if setting.type == "checkbox":
+        return True
+    if setting.type != "number":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        message = f"{setting.title}: this is no whole number"
+        raise ConfigurationError(message, param=setting.name) from None
+
+
+def _more_settings(text: str) -> dict[str, Any]:
+    try:
+        found = orjson.loads(text) if text else {}
+    except orjson.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict):
+        message = 'other settings: they are a JSON object, such as {"timeout_seconds": 5}'
+        raise ConfigurationError(message, param="more")
+    return found
+
+
+def _text(sent: FormData, name: str) -> str:
+    value = sent.get(name)
+    return value.strip() if isinstance(value, str) else ""
