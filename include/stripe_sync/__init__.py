@@ -172,7 +172,7 @@ if TYPE_CHECKING:
         run_prepared_mutation,
         store_approval,
     )
-    from stripe_sync.mutations.validation import check_verb
+    from stripe_sync.mutations.validation import check_verb, single_values
     from stripe_sync.mutations.verbs import mutable_collections, verbs_of
     from stripe_sync.records import CollectionStatus
     from stripe_sync.streams.cursor import StreamCursor
@@ -180,6 +180,7 @@ if TYPE_CHECKING:
     from stripe_sync.streams.iterate import iterate_stream
     from stripe_sync.streams.page import StreamPage
     from stripe_sync.streams.reader import StreamReader
+    from stripe_sync.streams.recent import FoundRecord, RecentEvent, RecentPage, RelatedRecords
     from stripe_sync.streams.selection import Selection
     from stripe_sync.sync.backfill.backfill import (
         BackfillPlan,
@@ -264,6 +265,7 @@ __all__ = [
     "EventCursorExpired",
     "FieldChange",
     "FindConnection",
+    "FoundRecord",
     "FreshnessPoint",
     "IdempotencyConflict",
     "InvalidRequest",
@@ -297,9 +299,12 @@ __all__ = [
     "PullQueue",
     "RateLimited",
     "ReadsPoint",
+    "RecentEvent",
+    "RecentPage",
     "ReconcileReport",
     "RecordNotFound",
     "Refusal",
+    "RelatedRecords",
     "ReloadReport",
     "Replication",
     "RequestPoint",
@@ -413,6 +418,7 @@ __all__ = [
     "run_mutation",
     "run_prepared_mutation",
     "scrubbed",
+    "single_values",
     "start_authorization",
     "status",
     "store_approval",
@@ -511,7 +517,7 @@ _MODULES = {
         "run_prepared_mutation",
         "store_approval",
     ),
-    "mutations.validation": ("check_verb",),
+    "mutations.validation": ("check_verb", "single_values"),
     "mutations.verbs": ("mutable_collections", "verbs_of"),
     "libpq": ("render_warehouse_url",),
     "consumers.consumer": ("ConsumerSpec",),
@@ -545,6 +551,7 @@ _MODULES = {
     "streams.iterate": ("iterate_stream",),
     "streams.page": ("StreamPage",),
     "streams.reader": ("StreamReader",),
+    "streams.recent": ("FoundRecord", "RecentEvent", "RecentPage", "RelatedRecords"),
     "streams.selection": ("Selection",),
     "sync.backfill.backfill": (
         "BackfillPlan",

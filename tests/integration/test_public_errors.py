@@ -188,7 +188,7 @@ WITHOUT_CONNECTIONS = {
         "read_sync_file",
         "render_warehouse_url",
     ),
-    *("report_json", "scrubbed", "verbs_of"),
+    *("report_json", "scrubbed", "single_values", "verbs_of"),
 }
 LAKE_ONLY = {"plan_reload", "reload", "reload_collection"}
 OFFLINE = {"dbt_environment"}

@@ -71,6 +71,26 @@ def check_verb(collection_id: object, kind: object = None) -> None:
         _check_kind(collection, kind)
 
 
+def single_values(collection_id: str, kind: str) -> tuple[str, ...]:
+    """Names of the parameters of a verb whose value is one text, number or yes or no.
+
+    Args:
+        collection_id: Id of the collection.
+        kind: The verb.
+
+    Returns:
+        Sorted; empty where Stripe's SDK does not know the request.
+
+    Raises:
+        ConfigurationError: As for ``check_verb``.
+    """
+    collection = collection_to_write(collection_id, load_catalog())
+    _check_kind(collection, kind)
+    method, template = routes_of(collection, kind)[-1]
+    known = params_of(method, template) or {}
+    return tuple(sorted(name for name, each in known.items() if not (each.fields or each.items)))
+
+
 def collection_to_write(collection_id: object, catalog: Catalog) -> Collection:
     """The collection of a call.
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
+from uuid import UUID
 
 import psycopg
 
@@ -24,6 +25,15 @@ from stripe_sync.streams.page import (
     find_record,
     known_syncs,
     read_page,
+)
+from stripe_sync.streams.recent import (
+    FoundRecord,
+    RecentPage,
+    RelatedRecords,
+    count_events,
+    find_records,
+    find_related,
+    read_recent,
 )
 from stripe_sync.streams.selection import Selection, Stream
 from stripe_sync.streams.start import start_at
@@ -173,6 +183,65 @@ class StreamReader:
         if seq:
             await self._reach(sync, seq, wait_seconds)
         return await self._run(find_record(sync, collection_id, upstream_id))
+
+    async def recent(
+        self, selection: Selection, *, before: str | None = None, limit: int = MAX_ITEMS
+    ) -> RecentPage:
+        """Change events backwards, newest first.
+
+        Args:
+            selection: What to read, of the event stream.
+            before: ``before`` of the page after this one; None for the newest.
+            limit: Most change events, 1 to 1,000. A page is shorter where the wanted ones are rare
+                or large.
+
+        Raises:
+            ConfigurationError: The limit is out of range, or ``before`` is no such text.
+            SyncNotFound: There is no such sync.
+            WarehouseError: The warehouse cannot be reached.
+        """
+        return await self._run(read_recent(selection, before, limit))
+
+    async def count(self, selection: Selection, after: StreamCursor, until: StreamCursor) -> int:
+        """Number of change events between two cursors, or of those near the end of a long stretch.
+
+        Raises:
+            WarehouseError: The warehouse cannot be reached.
+        """
+        return await self._run(count_events(selection, after, until))
+
+    async def find(self, upstream_id: str) -> list[FoundRecord]:
+        """The records with an id, of any sync and collection: 100 at most, deleted ones last.
+
+        Raises:
+            ConfigurationError: No id of Stripe has such characters.
+            WarehouseError: The warehouse cannot be reached.
+        """
+        return await self._run(find_records(upstream_id))
+
+    async def related(
+        self,
+        sync_id: UUID,
+        collection_id: str,
+        upstream_id: str,
+        *,
+        collections: Sequence[str],
+        limit: int,
+    ) -> RelatedRecords:
+        """The parent and the children of a record.
+
+        Args:
+            sync_id: Its sync.
+            collection_id: Its collection, ``stripe:customer``.
+            upstream_id: Its id.
+            collections: Ids of the collections whose records may belong to it.
+            limit: Most children of each collection.
+
+        Raises:
+            WarehouseError: The warehouse cannot be reached.
+        """
+        queries = find_related(sync_id, collection_id, upstream_id, collections, limit)
+        return await self._run(queries)
 
     async def _reach(self, sync: str | None, seq: int, seconds: float) -> None:
         selection = Selection.of(Stream.RECORDS, syncs=[sync] if sync is not None else [])
