@@ -6,9 +6,9 @@ import logging
 import time
 from collections.abc import AsyncIterator
 
-from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from fastapi.sse import KEEPALIVE_COMMENT
 
-from stripe_sync import Selection, StreamCursor, StreamReader, StripeSyncError
+from stripe_sync import Selection, StreamCursor, StreamPage, StreamReader, StripeSyncError
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +20,45 @@ _LONGEST_SECONDS = 600.0
 """Then the caller connects, and is authorized, again."""
 
 _LIMIT = 250
+
+
+class LivePages:
+    """Pages of a stream as they come, until the longest time is over or the server stops.
+
+    Args:
+        reader: Of the process.
+        selection: What to read.
+        cursor: After which to begin.
+
+    Attributes:
+        cursor: After which the next page begins; who reads may move it.
+    """
+
+    def __init__(self, reader: StreamReader, selection: Selection, cursor: StreamCursor) -> None:
+        self.cursor = cursor
+        self._reader = reader
+        self._selection = selection
+
+    async def read(self, limit: int = _LIMIT) -> AsyncIterator[StreamPage]:
+        """The pages; an empty one after 15 seconds without items, for a sign of life."""
+        end = time.monotonic() + _LONGEST_SECONDS
+        while time.monotonic() < end and not self._reader.is_closed:
+            try:
+                page = await self._reader.page(
+                    self._selection, self.cursor, limit=limit, wait_seconds=_PING_SECONDS
+                )
+            except StripeSyncError as error:
+                # The caller connects again, and gets the error as an answer while it lasts.
+                log.warning("A live stream ends: %s", error)
+                return
+            self.cursor = page.cursor
+            yield page
+
+
+def message(data: bytes, cursor: StreamCursor) -> bytes:
+    """A message with its id. FastAPI's function also breaks lines at U+2028 and the like."""
+    lines = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    return b"".join(b"data: %s\n" % line for line in lines) + b"id: %s\n\n" % str(cursor).encode()
 
 
 async def live_events(
@@ -35,18 +74,11 @@ async def live_events(
         selection: What to send.
         cursor: After which to begin.
     """
-    end = time.monotonic() + _LONGEST_SECONDS
     yield KEEPALIVE_COMMENT  # sends the head of the answer
-    while time.monotonic() < end and not reader.is_closed:
-        try:
-            page = await reader.page(selection, cursor, limit=_LIMIT, wait_seconds=_PING_SECONDS)
-        except StripeSyncError as error:
-            # The caller connects again, and gets the error as an answer while it lasts.
-            log.warning("A live stream ends: %s", error)
-            return
+    async for page in LivePages(reader, selection, cursor).read():
         for item in page.items:
             cursor = cursor.moved(item.sync_id, item.seq)
-            yield format_sse_event(data_str=item.body.decode(), id=str(cursor))
+            yield message(item.body, cursor)
         cursor = page.cursor
         if not page.items:
             yield KEEPALIVE_COMMENT
