@@ -31,9 +31,21 @@ async def needs_approval(sync: str) -> bool:
 
 
 async def run_or_ask(
-    sync: str, mutation: Mutation, options: RunOptions, *, user_name: str
+    sync: str,
+    mutation: Mutation,
+    options: RunOptions,
+    *,
+    user_name: str,
+    from_form: bool = False,
 ) -> MutationReport | Run:
     """Run a mutation, or let a person be asked where the sync's settings say so.
+
+    Args:
+        sync: Name of the sync.
+        mutation: What to write.
+        options: How it is sent.
+        user_name: Who writes.
+        from_form: Whether a person wrote it in a form, which live accounts hold back by default.
 
     Raises:
         ApiError: 503: Airflow does not have the DAG, or refuses the run.
@@ -41,7 +53,7 @@ async def run_or_ask(
     """
 
     async def run(mutator: Any) -> MutationReport | None:
-        if mutator.needs_approval():
+        if mutator.needs_approval(from_form=from_form):
             return None
         report: MutationReport = await mutator.run(mutation, options)
         return report

@@ -1,0 +1,59 @@
+// The live stream: pause, what came meanwhile, and a bounded number of changes on the page.
+(() => {
+  const MOST = 200;
+  let paused = false;
+  let connected = false;
+  let waiting = []; // parts that came while paused, oldest first
+  let leftOut = 0; // changes that had no room among them
+
+  const find = (id) => document.getElementById(id);
+  const count = (html) => html.split(" data-change>").length - 1;
+  const kept = () => waiting.reduce((sum, html) => sum + count(html), 0);
+
+  const show = () => {
+    const button = find("live-pause");
+    const state = find("live-state");
+    if (!button || !state) return;
+    const news = leftOut + kept();
+    button.hidden = false;
+    button.textContent = paused ? "Go on" : "Pause";
+    state.textContent = paused ? `Paused: ${news.toLocaleString("en")} new` : connected ? "Live" : "Connecting again";
+    state.className = `badge ${paused ? "warn" : connected ? "good" : ""}`;
+  };
+
+  const tidy = () => {
+    find("no-changes")?.remove();
+    const changes = find("changes").querySelectorAll(":scope > [data-change]");
+    if (changes.length <= MOST) return;
+    const last = changes[MOST - 1];
+    while (last.nextElementSibling) last.nextElementSibling.remove();
+    find("older").textContent = `The page keeps the newest ${MOST} changes: reload it to go back further.`;
+  };
+
+  document.addEventListener("htmx:sse:before:message", (event) => {
+    const { message } = event.detail;
+    if (!paused || !message?.data) return;
+    event.preventDefault();
+    event.detail.cancelled = true;
+    waiting.push(message.data);
+    while (waiting.length > 1 && kept() > MOST) leftOut += count(waiting.shift());
+    show();
+  });
+  document.addEventListener("htmx:sse:after:connection", () => { connected = true; show(); });
+  document.addEventListener("htmx:sse:error", () => { connected = false; show(); });
+  document.addEventListener("htmx:sse:close", () => { connected = false; show(); });
+  document.addEventListener("htmx:sse:after:message", tidy);
+
+  document.addEventListener("click", (event) => {
+    if (event.target.id !== "live-pause") return;
+    paused = !paused;
+    if (!paused) {
+      // Parts of this server, which escapes what is in them; htmx swaps them in the same way.
+      for (const html of waiting) find("changes").insertAdjacentHTML("afterbegin", html);
+      waiting = [];
+      leftOut = 0;
+      tidy();
+    }
+    show();
+  });
+})();
