@@ -12,7 +12,7 @@ import pytest
 from dags.api_server import ApiServer
 from stripe_airflow.hooks.connections import connections_for
 from stripe_airflow.hooks.warehouse import warehouse_url
-from stripe_airflow.ui.pages.overview import forget_cards
+from stripe_airflow.ui.pages.syncs.overview import forget_cards
 from stripe_sync import backfill, create_sync, pause_sync
 from stripe_sync.warehouse import Warehouse
 

@@ -25,7 +25,7 @@ HALF = "half \ud800 a character"
 
 def forget_syncs() -> None:
     """Those of the warehouse of the test before, which pages know for a second."""
-    changes._all_syncs.cache_clear()  # type: ignore[attr-defined]
+    changes._all_syncs.forget()
 
 
 @pytest.fixture

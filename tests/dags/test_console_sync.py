@@ -14,8 +14,8 @@ import pytest
 from dags.api_server import ApiServer
 from stripe_airflow.hooks.connections import connections_for
 from stripe_airflow.hooks.warehouse import warehouse_url
-from stripe_airflow.ui.pages.sync import forget_sync
-from stripe_airflow.ui.pages.sync_state import with_begun_period
+from stripe_airflow.ui.pages.syncs.sync import forget_sync
+from stripe_airflow.ui.pages.syncs.sync_state import with_begun_period
 from stripe_sync import (
     RequestPoint,
     SyncActivity,

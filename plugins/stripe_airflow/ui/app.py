@@ -7,14 +7,12 @@ from fastapi import FastAPI
 from stripe_airflow.ui.pages import (
     add_sync,
     consumers,
-    overview,
     record,
     record_update,
     replicate,
     stream,
-    sync,
-    sync_actions,
 )
+from stripe_airflow.ui.pages.syncs import overview, sync, sync_actions
 from stripe_airflow.ui.routing import PREFIX
 from stripe_airflow.ui.static_files import STATIC_FOLDER, StaticFilesOfVersion
 

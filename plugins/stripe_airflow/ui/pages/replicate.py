@@ -16,7 +16,7 @@ from stripe_airflow.api.syncs import replicate_with_backfill
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.ui import keys
 from stripe_airflow.ui.forms import PageForm, in_words
-from stripe_airflow.ui.pages.sync import forget_sync
+from stripe_airflow.ui.pages.syncs.sync import forget_sync
 from stripe_airflow.ui.rendering import render, segment
 from stripe_airflow.ui.routing import go, page_router
 from stripe_airflow.ui.shared import once_a_second

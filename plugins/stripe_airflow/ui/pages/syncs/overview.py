@@ -8,7 +8,7 @@ from fastapi import Request, Response
 
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.ui.live import render_changed, render_whole, seen_by, version_of
-from stripe_airflow.ui.pages.sync_cards import Card, sorted_cards
+from stripe_airflow.ui.pages.syncs.sync_cards import Card, sorted_cards
 from stripe_airflow.ui.routing import page_router
 from stripe_airflow.ui.shared import once_a_second
 from stripe_airflow.ui.viewer import CurrentViewer

@@ -9,10 +9,10 @@ from fastapi import Request, Response
 
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.ui.live import render_changed, render_whole
-from stripe_airflow.ui.pages.overview import all_cards, forget_cards
-from stripe_airflow.ui.pages.sync_cards import Card, freshness_summary
-from stripe_airflow.ui.pages.sync_settings import SettingsForm
-from stripe_airflow.ui.pages.sync_state import (
+from stripe_airflow.ui.pages.syncs.overview import all_cards, forget_cards
+from stripe_airflow.ui.pages.syncs.sync_cards import Card, freshness_summary
+from stripe_airflow.ui.pages.syncs.sync_settings import SettingsForm
+from stripe_airflow.ui.pages.syncs.sync_state import (
     STATES,
     backfill_progress,
     collection_rows,

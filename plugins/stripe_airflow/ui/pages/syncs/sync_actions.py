@@ -13,8 +13,8 @@ from stripe_airflow.api import syncs
 from stripe_airflow.api.models import BackfillRun, ReconcileRun, Run
 from stripe_airflow.api.rights import BACKFILL, MANAGE, RECONCILE
 from stripe_airflow.hooks.warehouse import warehouse_url
-from stripe_airflow.ui.pages.sync import forget_sync
-from stripe_airflow.ui.pages.sync_settings import SettingsForm
+from stripe_airflow.ui.pages.syncs.sync import forget_sync
+from stripe_airflow.ui.pages.syncs.sync_settings import SettingsForm
 from stripe_airflow.ui.rendering import Links, render, segment
 from stripe_airflow.ui.routing import page_router
 from stripe_airflow.ui.viewer import CurrentViewer

@@ -1,0 +1,1 @@
+"""The pages of syncs: all of them, and one."""
