@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import psycopg
 import pytest
@@ -63,6 +64,11 @@ class Up:
             time.sleep(0.5)
         pytest.fail(f"{dag} did not end: {self.api.runs(dag)}")
 
+    def newest(self, dag: str) -> dict[str, Any]:
+        """The newest run of a DAG."""
+        newest: dict[str, Any] = self.api.runs(dag)[0]
+        return newest
+
     def stop(self) -> None:
         """Stop it, unless that was done."""
         if self.process.returncode is None:
@@ -106,6 +112,13 @@ def read_status(stack_dir: Path) -> tuple[int, int]:
         """
         [row] = connection.execute(query).fetchall()
         return row
+
+
+def newest_customer(up: Up) -> str:
+    """Id of the newest customer of the sandbox."""
+    login = {"Authorization": "Bearer sk_test_sandbox"}
+    found = httpx.get(f"{up.sandbox}/v1/customers", params={"limit": 1}, headers=login)
+    return str(found.json()["data"][0]["id"])
 
 
 def greeting(process: subprocess.Popen[str]) -> str:

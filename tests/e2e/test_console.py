@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from e2e.browser import leave
-from e2e.conftest import START_SECONDS, Up
+from e2e.conftest import START_SECONDS, Up, newest_customer
 from e2e.console_browser import NARROW, WIDE, Console, Page, keep_for_docs, token_of
 from stripe_stack.airflow.components import airflow_command
 from stripe_stack.airflow.environment import airflow_environment
@@ -27,6 +27,12 @@ PAGES = (
     Page("collections", "/add-sync/collections?credential=stripe_sandbox", ("Start the sync",)),
     Page("replicate", "/syncs/sandbox/replicate", ("To which sync", "Paste a live mode key")),
     Page("sync", "/syncs/sandbox", ("Activity", "Customer Balance Transaction"), in_docs=True),
+    Page("stream", "/stream", ("Stream", "Live", "Older changes"), in_docs=True),
+    Page("record", "/records/stripe:customer/{customer}", ("{customer}", "History", "created")),
+    Page("find", "/records?q=cus_0", ("No sync has an object with the id",)),
+    Page("consumers", "/consumers", ("crm", "Add a consumer"), in_docs=True),
+    Page("consumer", "/consumers/crm", ("What it reads", "Dead letters")),
+    Page("add-consumer", "/add-consumer?kind=webhook", ("Add a webhook consumer", "From where")),
 )
 PATH = "/af"
 
@@ -46,11 +52,13 @@ def console(up: Up, browser: Any) -> Iterator[Console]:
 
 
 @pytest.fixture(scope="module")
-def ids(up: Up) -> dict[str, str]:
-    """Ids for the paths of pages."""
-    headers = {"Authorization": "Bearer sk_test_sandbox"}
-    customers = httpx.get(f"{up.sandbox}/v1/customers", params={"limit": 1}, headers=headers)
-    return {"customer": customers.json()["data"][0]["id"]}
+def ids(up: Up) -> Iterator[dict[str, str]]:
+    """Ids for the paths of pages; there is a consumer ``crm``."""
+    login = {"Authorization": f"Bearer {up.token}"}
+    with httpx.Client(base_url=f"{up.base}/stripe/v1", headers=login, timeout=60) as api:
+        api.post("/consumers", json={"name": "crm", "kind": "pull"}).raise_for_status()
+        yield {"customer": newest_customer(up)}
+        api.delete("/consumers/crm").raise_for_status()
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +96,11 @@ def console_below_a_path(up: Up, browser: Any) -> Iterator[Console]:
         server.wait()
 
 
+def shows(console: Console, page: Page, ids: dict[str, str]) -> None:
+    """Wait until a page is complete."""
+    console.shows(*(text.format(**ids) for text in page.texts))
+
+
 def is_up(base: str) -> bool:
     """Whether the console answers at an address."""
     try:
@@ -106,7 +119,7 @@ def test_a_page_in_the_frame_is_sound_light_and_dark_wide_and_narrow(
                 if (theme, size) == ("light", WIDE):
                     console.open(page.path.format(**ids), framed=True)
                     console.theme(theme)
-                console.shows(*page.texts)
+                shows(console, page, ids)
                 picture = console.picture(f"{page.name}-{theme}-{size[0]}")
                 if (theme, size) in {("light", WIDE), ("dark", NARROW)}:
                     assert console.violations() == [], page.name
@@ -121,7 +134,7 @@ def test_a_page_in_the_frame_is_sound_light_and_dark_wide_and_narrow(
 @of_each_page
 def test_a_page_stands_alone(console: Console, ids: dict[str, str], page: Page) -> None:
     console.open(page.path.format(**ids))
-    console.shows(*page.texts)
+    shows(console, page, ids)
     assert console.violations() == []
     assert console.errors() == []
 
@@ -129,7 +142,7 @@ def test_a_page_stands_alone(console: Console, ids: dict[str, str], page: Page) 
 def test_a_page_in_the_frame_can_be_loaded_again(console: Console, ids: dict[str, str]) -> None:
     page = PAGES[-1]
     console.open(page.path.format(**ids), framed=True, anew=True)
-    console.shows(*page.texts)
+    shows(console, page, ids)
     assert console.errors() == []
 
 
@@ -139,7 +152,7 @@ def test_a_page_works_below_a_path(
 ) -> None:
     console = console_below_a_path
     console.open(page.path.format(**ids))
-    console.shows(*page.texts)
+    shows(console, page, ids)
     every = "return [...document.querySelectorAll('[href], [src], [action], [hx-get], [hx-post]')]"
     names = "'href', 'src', 'action', 'hx-get', 'hx-post'"
     paths = console.browser.execute_script(
@@ -158,10 +171,30 @@ def test_airflow_below_a_path_frames_the_console(console_below_a_path: Console) 
     assert console.errors() == []
 
 
-def test_a_viewer_sees_the_first_page(up: Up, console: Console) -> None:
-    secret = stack_secrets(up.stack_dir).jwt_secret
-    console.log_in(token_of(up.token, secret, "viewer"))
-    console.open()
-    console.shows("Syncs", "sandbox")
+@pytest.fixture
+def as_viewer(up: Up, console: Console) -> Iterator[Console]:
+    """The console, for somebody who may only look."""
+    console.log_in(token_of(up.token, stack_secrets(up.stack_dir).jwt_secret, "viewer"))
+    yield console
     console.log_in(up.token)
-    assert console.errors() == []
+
+
+def test_a_viewer_sees_pages_and_can_press_nothing(as_viewer: Console, ids: dict[str, str]) -> None:
+    """What opens a dialog, and what sends a form, is disabled and says why."""
+    buttons = """
+        const found = [...document.querySelectorAll("button[data-opens], main > * button.primary")];
+        return found.filter((each) => !each.closest("dialog"))
+            .map((each) => [each.textContent, each.disabled, each.title]);
+    """
+    seen = []
+    for page in PAGES:
+        if page.path.startswith("/add-sync") or page.name == "replicate":
+            continue  # they show what only those see who may change keys
+        as_viewer.open(page.path.format(**ids))
+        shows(as_viewer, page, ids)
+        seen += as_viewer.browser.execute_script(buttons)
+        assert as_viewer.violations() == [], page.name
+    names = {name for name, _, _ in seen}
+    assert {"Pause…", "Replay…", "Update in Stripe", "Add the consumer"} <= names
+    assert [each for each in seen if not each[1] or "you lack the right to" not in each[2]] == []
+    assert as_viewer.errors() == []
