@@ -35,7 +35,7 @@ def api(server: ApiServer, connections: None) -> Iterator[ApiServer]:
 
 def test_a_page_is_html_that_loads_files_of_this_server_only(api: ApiServer) -> None:
     for role in ROLES:
-        page = api.call(role, "GET", "/ui")
+        page = api.call(role, "GET", "/ui/stream")
         assert (page.status_code, page.headers["content-type"]) == (200, HTML), role
         assert page.headers["cache-control"] == "no-store"
         assert "unsafe" not in page.headers["content-security-policy"]
@@ -46,6 +46,8 @@ def test_a_page_is_html_that_loads_files_of_this_server_only(api: ApiServer) -> 
             file = api.client.get(path)
             assert file.status_code == 200, path
             assert "immutable" in file.headers["cache-control"]
+        # htmx begins before deferred scripts that come after it, and so before its extensions.
+        assert not re.search(r"<script[^>]* src=[^>]*htmx[^>]* defer", page.text)
         assert " style=" not in page.text
         assert not re.search(r"<script(?![^>]* src=)| on[a-z]+=", page.text)
 
