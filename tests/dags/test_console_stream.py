@@ -12,9 +12,9 @@ import pytest
 from dags.api_server import ApiServer
 from integration.streams.conftest import Streams, customer, make_streams
 from stripe_airflow.hooks.warehouse import warehouse_url
-from stripe_airflow.ui import changes
-from stripe_airflow.ui.differences import difference_of, money, readable, value_of
 from stripe_airflow.ui.pages import stream
+from stripe_airflow.ui.payloads import changes
+from stripe_airflow.ui.payloads.differences import difference_of, money, readable, value_of
 from stripe_sync import Selection, StreamCursor, StreamReader
 from stripe_sync.warehouse import Warehouse
 

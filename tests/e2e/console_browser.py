@@ -33,8 +33,6 @@ _KNOWN = (
     # Chromium about the frame of every plugin, and Airflow's page before it knows the login.
     "allow-scripts and allow-same-origin for its sandbox attribute can escape its sandboxing",
     "/ui/config - Failed to load resource: the server responded with a status of 401",
-    # A live page that is left.
-    "htmx: htmx:sse:error: network error",
 )
 _VIOLATIONS = """
 const done = arguments[arguments.length - 1];

@@ -36,6 +36,11 @@ def console(up: Up, browser: Any) -> Iterator[Console]:
     for name in ("second-test", "second"):  # other tests know one sync
         while ask(up, "DELETE", name, keep_data=False).status_code == 202:
             pass
+    login = {"Authorization": f"Bearer {up.token}"}
+    with httpx.Client(base_url=f"{up.base}/stripe/v1", headers=login, timeout=60) as api:
+        for each in api.get("/credentials").json()["credentials"]:
+            if each["account_id"] == ACCOUNT:
+                api.delete(f"/credentials/{each['id']}").raise_for_status()
 
 
 def ask(up: Up, method: str, name: str, **query: Any) -> httpx.Response:

@@ -114,7 +114,7 @@ def test_writers_and_deleters_at_once_count_right(
 
     def delete(_: int) -> None:
         for _ in range(20):
-            warehouse.retention.delete_expired_events(SYNC, FUTURE)
+            warehouse.retention.delete_expired_events(SYNC, FUTURE, unread_before=FUTURE)
 
     with ThreadPoolExecutor(4) as pool:
         futures = [pool.submit(work, n) for n, work in enumerate([write, write, write, delete])]

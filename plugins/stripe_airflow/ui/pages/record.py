@@ -17,7 +17,8 @@ from stripe_airflow.api.mutations.background import connections
 from stripe_airflow.api.streams.process import streams
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.links.dashboard import dashboard_url
-from stripe_airflow.ui.changes import (
+from stripe_airflow.ui.pages.record_form import form_of
+from stripe_airflow.ui.payloads.changes import (
     QueriedRecord,
     ShownChange,
     all_syncs,
@@ -25,9 +26,8 @@ from stripe_airflow.ui.changes import (
     record_path,
     shown_change,
 )
-from stripe_airflow.ui.differences import CUT, main_fields
-from stripe_airflow.ui.pages.record_form import form_of
-from stripe_airflow.ui.payload_tree import parsed_path, part_of, raw_json, tree_of
+from stripe_airflow.ui.payloads.differences import CUT, main_fields
+from stripe_airflow.ui.payloads.payload_tree import parsed_path, part_of, raw_json, tree_of
 from stripe_airflow.ui.rendering import Links, render
 from stripe_airflow.ui.routing import page_router
 from stripe_airflow.ui.viewer import CurrentViewer

@@ -13,7 +13,7 @@ import orjson
 
 from stripe_airflow.api.errors import ApiError
 from stripe_airflow.api.routing import storable
-from stripe_airflow.ui.differences import currency_of, json_text, readable
+from stripe_airflow.ui.payloads.differences import currency_of, json_text, readable
 from stripe_sync import Collection, ConfigurationError, load_catalog, single_values, verbs_of
 
 _LONGEST = 5_000

@@ -19,11 +19,11 @@ from stripe_airflow.api.mutations.approval import run_or_ask
 from stripe_airflow.api.mutations.background import name_of
 from stripe_airflow.api.rights import MUTATE
 from stripe_airflow.api.streams.process import streams
-from stripe_airflow.ui.changes import QueriedRecord, ShownChange, json_of
-from stripe_airflow.ui.differences import main_fields
 from stripe_airflow.ui.pages.record import history_of
 from stripe_airflow.ui.pages.record_form import filled_form, form_of, mutation_key, record_of
-from stripe_airflow.ui.payload_tree import tree_of
+from stripe_airflow.ui.payloads.changes import QueriedRecord, ShownChange, json_of
+from stripe_airflow.ui.payloads.differences import main_fields
+from stripe_airflow.ui.payloads.payload_tree import tree_of
 from stripe_airflow.ui.rendering import render
 from stripe_airflow.ui.routing import page_router
 from stripe_airflow.ui.viewer import CurrentViewer

@@ -39,6 +39,11 @@
     while (waiting.length > 1 && kept() > MOST) leftOut += count(waiting.shift());
     show();
   });
+  // Leaving the page ends the stream: without this it would be an error in the browser's console.
+  let connection = null;
+  document.addEventListener("htmx:sse:before:connection", (event) => { connection = event.detail.connection; });
+  addEventListener("pagehide", () => connection?.abortController?.abort());
+
   document.addEventListener("htmx:sse:after:connection", () => { connected = true; show(); });
   document.addEventListener("htmx:sse:error", () => { connected = false; show(); });
   document.addEventListener("htmx:sse:close", () => { connected = false; show(); });

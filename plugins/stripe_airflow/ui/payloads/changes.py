@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import Depends
 
 from stripe_airflow.hooks.warehouse import warehouse_url
-from stripe_airflow.ui.differences import MOST_KEYS, Difference, difference_of
+from stripe_airflow.ui.payloads.differences import MOST_KEYS, Difference, difference_of
 from stripe_airflow.ui.rendering import segment
 from stripe_airflow.ui.shared import once_a_second
 from stripe_sync import StreamItem, SyncInfo, describe_syncs

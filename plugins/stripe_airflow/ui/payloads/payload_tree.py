@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from stripe_airflow.api.errors import ApiError
-from stripe_airflow.ui.differences import Value, currency_of, json_text, value_of
+from stripe_airflow.ui.payloads.differences import Value, currency_of, json_text, value_of
 
 CHILDREN = 100
 """Keys or elements of an object or array that are shown at once."""

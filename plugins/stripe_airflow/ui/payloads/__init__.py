@@ -1,0 +1,1 @@
+"""Payloads and their changes, as pages show them: bounded and readable."""
