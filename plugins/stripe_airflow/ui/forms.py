@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError, model_validator
+from starlette.datastructures import FormData
 
 from stripe_sync import ConfigurationError
 
@@ -13,6 +15,14 @@ _MESSAGES = {
     " digit, and is at most 100 characters long",
     "max_age_days": "the number of days is a whole number from 1 to 36,500",
 }
+
+
+async def _sent(request: Request) -> FormData:
+    return await request.form()
+
+
+Sent = Annotated[FormData, Depends(_sent)]
+"""A form as it was sent, for routes whose fields depend on the page."""
 
 
 class PageForm(BaseModel):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Form, Query, Request, Response
+from fastapi import Form, Query, Request, Response
 from pydantic import ValidationError
-from starlette.datastructures import FormData
 
 from stripe_airflow.api.consumers import routes
 from stripe_airflow.api.consumers.models import (
@@ -17,6 +16,7 @@ from stripe_airflow.api.consumers.models import (
 )
 from stripe_airflow.api.rights import MANAGE
 from stripe_airflow.hooks.warehouse import warehouse_url
+from stripe_airflow.ui.forms import Sent
 from stripe_airflow.ui.live import render_changed, render_whole
 from stripe_airflow.ui.pages.consumer_form import KINDS, kind_named, new_consumer
 from stripe_airflow.ui.rendering import render, segment
@@ -36,13 +36,6 @@ from stripe_sync import (
 router = page_router()
 
 _PAGE = 50
-
-
-async def _form(request: Request) -> FormData:
-    return await request.form()
-
-
-Sent = Annotated[FormData, Depends(_form)]
 
 
 @router.get("/consumers")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from fastapi import Depends, Request, Response
+from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData
@@ -13,6 +13,7 @@ from stripe_airflow.api import syncs
 from stripe_airflow.api.models import BackfillRun, ReconcileRun, Run
 from stripe_airflow.api.rights import BACKFILL, MANAGE, RECONCILE
 from stripe_airflow.hooks.warehouse import warehouse_url
+from stripe_airflow.ui.forms import Sent
 from stripe_airflow.ui.pages.syncs.sync import forget_sync
 from stripe_airflow.ui.pages.syncs.sync_settings import SettingsForm
 from stripe_airflow.ui.rendering import Links, render, segment
@@ -24,13 +25,6 @@ router = page_router()
 
 
 Body = TypeVar("Body", bound=BaseModel)
-
-
-async def _form(request: Request) -> FormData:
-    return await request.form()
-
-
-Sent = Annotated[FormData, Depends(_form)]
 
 
 @router.post("/syncs/{sync_id}/backfill", dependencies=[BACKFILL])
