@@ -92,6 +92,12 @@ def test_every_use_case_works_and_leaves_nothing_in_a_session(
     drift = {r.collection: r.drift for r in stripe_sync.reconcile(connections, collections=names)}
     assert drift == {"customer": 0, "product": 0}
     stripe_sync.maintain(connections)
+    created = stripe_sync.mutate(connections, "stripe:customer", "create", [{"name": "Paul"}])
+    renamed = [{"id": created.records[0]["upstream_id"], "name": "Muad'Dib"}]
+    assert stripe_sync.mutate(connections, "stripe:customer", "update", renamed).failed == []
+    gone = [{"id": customers[1]["id"]}]
+    assert stripe_sync.mutate(connections, "stripe:customer", "delete", gone).failed == []
+    harness.poll()
 
     harness.assert_streams_agree()
     live = "SELECT count(*) FROM stripe_raw.records WHERE NOT deleted AND collection_id = %s"
