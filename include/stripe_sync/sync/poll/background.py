@@ -7,13 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from stripe_sync.sync.event_loop import run_to_end
+from stripe_sync.sync.poll.polled_sync import Connect
 from stripe_sync.sync.poll.report import PollBatch, PollHealth, PollReport
-from stripe_sync.sync.poll.supervisor import (
-    INTERVAL,
-    Connect,
-    PollSupervisor,
-    Shard,
-)
+from stripe_sync.sync.poll.supervisor import INTERVAL, PollSupervisor, Shard
 
 
 class BackgroundPolling:

@@ -12,35 +12,31 @@ import asyncio
 import logging
 import math
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 
-from stripe_sync.client.identity import key_problem
-from stripe_sync.client.scrub_secrets import scrubbed
 from stripe_sync.clock import Clock, SystemClock
 from stripe_sync.errors import (
     PERMANENT,
-    AccountDisconnected,
-    StripeSyncError,
-    SyncBusy,
-    SyncConflict,
     WarehouseError,
 )
 from stripe_sync.records import ids
-from stripe_sync.sync.connections import Connections
 from stripe_sync.sync.event_loop import run_to_end
-from stripe_sync.sync.poll.cadence import Cadence
 from stripe_sync.sync.poll.lease import LEASE_SECONDS
-from stripe_sync.sync.poll.outage import Backoff, Outage
-from stripe_sync.sync.poll.poller import Poller
-from stripe_sync.sync.poll.report import PollBatch, PollHealth, PollReport, PollResult
-from stripe_sync.sync.session import SharedResources, open_session, open_shared_resources
+from stripe_sync.sync.poll.outage import Outage
+from stripe_sync.sync.poll.polled_sync import (
+    STOP_SECONDS,
+    Connect,
+    PolledSync,
+    PollerParts,
+    wait_until_stopped,
+)
+from stripe_sync.sync.poll.report import PollBatch, PollHealth, PollReport
+from stripe_sync.sync.session import SharedResources, open_shared_resources
 from stripe_sync.warehouse.leases import new_owner
 from stripe_sync.warehouse.state.syncs import NEW_REVISION
-from stripe_sync.warehouse.writing.batch_writer import BatchWriter
 
 log = logging.getLogger(__name__)
 
@@ -53,17 +49,11 @@ WRITERS = 4
 KEPT_OPEN = 10
 """Connections of the warehouse's pool that stay open: opening one costs more than its queries."""
 
-STOP_SECONDS = 20.0
-"""Longest time that pollers may take to stop; what hangs longer is cancelled."""
-
 SYNC_LIST_SECONDS = 5.0
 """Seconds until a sync that was added, paused or removed is started or stopped."""
 
 _START_PHASES = 20
 _CHECK_SECONDS = 0.5
-
-Connect = Callable[[str], Connections]
-"""Connections of a sync by its name; raises ConfigurationError where one is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,33 +105,6 @@ def poll_for(
     return run_to_end(supervisor.run(warehouse_url, seconds))
 
 
-@dataclass(slots=True)
-class _PolledSync:
-    """A sync that is polled, or tried again after an error.
-
-    Attributes:
-        task: Runs the poller; None between an error and the next try.
-        failure: Why the task ended, until that is recorded.
-        stopping: Set to end the task after the poll under way.
-        poller: The poller; None until it has the lease.
-        error: Why the sync cannot be polled; None while it is.
-        is_message_stored: Whether the warehouse has the message of this poller's error, or none.
-        backoff: When it is tried again.
-        report: Totals of all its pollers.
-        revision: What was stored with the sync when it was listed last.
-    """
-
-    task: asyncio.Task[None] | None = None
-    failure: Exception | None = None
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    poller: Poller | None = None
-    error: Exception | None = None
-    is_message_stored: bool = False
-    backoff: Backoff = field(default_factory=Backoff)
-    report: PollReport = field(default_factory=PollReport)
-    revision: object = None
-
-
 class PollSupervisor:
     """Starts, stops and restarts the pollers of one process.
 
@@ -178,9 +141,9 @@ class PollSupervisor:
         # Guards what other threads read: the fields below, and the event above without a loop.
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._polled: dict[str, _PolledSync] = {}
+        self._polled: dict[str, PolledSync] = {}
         self._removed = PollReport()
-        self._last_poll_at: datetime | None = None
+        self._removed_polled_at: datetime | None = None
         self._error: Exception | None = None
         self._outage = Outage()
 
@@ -216,6 +179,7 @@ class PollSupervisor:
         with self._lock:
             running, polled = self._loop is not None, dict(self._polled)
             report.add(self._removed)
+            removed_polled_at = self._removed_polled_at
         errors = {}
         for name, sync in polled.items():
             report.add(sync.report)
@@ -226,7 +190,7 @@ class PollSupervisor:
             error=self._error,
             syncs=len(polled),
             failing=errors,
-            last_poll_at=self._last_poll_at,
+            last_poll_at=_latest(removed_polled_at, *(sync.polled_at for sync in polled.values())),
             report=report,
             warehouse_error=str(self._outage.error) if self._outage.error else None,
         )
@@ -246,13 +210,22 @@ class PollSupervisor:
         async with AsyncExitStack() as stack:
             shared = await self._open_warehouse(stack, warehouse_url, end)
             writer = shared.warehouse.writer(connections=WRITERS)
+            parts = PollerParts(
+                connect=self._connect,
+                shared=shared,
+                writer=writer,
+                owner=self._owner,
+                interval=self._interval,
+                on_batch=self._on_batch,
+                clock=self._clock,
+            )
             renewing = asyncio.create_task(self._renew_leases(shared))
             try:
-                await self._supervise(shared, writer, end)
-                await self._stop_all(shared)
+                await self._supervise(parts, end)
+                await self._stop_all()
                 self._raise_if_none_polled()
             finally:
-                await self._stop_all(shared)
+                await self._stop_all()
                 renewing.cancel()
                 await asyncio.gather(renewing, return_exceptions=True)
                 writer.close()
@@ -280,20 +253,20 @@ class PollSupervisor:
                 self._outage.end()
                 return shared
 
-    async def _supervise(self, shared: SharedResources, writer: BatchWriter, end: float) -> None:
+    async def _supervise(self, parts: PollerParts, end: float) -> None:
         # However long the warehouse took to open, each sync is tried once.
         left, listed = max(0.0, end - self._clock.monotonic()), dict[str, object]()
         while left >= 0 and not self._stop_requested.is_set():
-            listed = await self._list_syncs(shared, listed)
+            listed = await self._list_syncs(parts.shared, listed)
             for name, sync in list(self._polled.items()):
                 if name not in listed or sync.revision != listed[name]:
                     log.info("Sync %s was changed, paused or removed: its poller ends", name)
-                    await self._stop_poller(shared, name)
+                    await self._stop_poller(name)
             for name in sorted(listed):
-                self._start_poller(name, shared, writer, listed[name])
+                self._start_poller(name, parts, listed[name])
             await self._wait(min(left, SYNC_LIST_SECONDS))
-            for name, sync in self._polled.items():
-                await self._reap(shared, name, sync)
+            for sync in self._polled.values():
+                await sync.record_end()
             self._raise_if_none_can_be_polled()
             left = end - self._clock.monotonic()
 
@@ -335,136 +308,14 @@ class PollSupervisor:
         finally:
             stop.cancel()
 
-    def _start_poller(
-        self, name: str, shared: SharedResources, writer: BatchWriter, revision: object
-    ) -> None:
+    def _start_poller(self, name: str, parts: PollerParts, revision: object) -> None:
         """Start the poller of a sync, unless it runs or its next try is not due."""
         with self._lock:
-            sync = self._polled.setdefault(name, _PolledSync(revision=revision))
-        if sync.task is not None or not sync.backoff.is_due(self._clock.monotonic()):
-            return
-        self._started_pollers += 1
-        # Pollers that start together would send their requests together all the time.
-        phase = self._interval * (self._started_pollers % _START_PHASES) / _START_PHASES
-        sync.task = asyncio.create_task(self._run_poller(name, sync, shared, writer, phase))
-
-    async def _run_poller(
-        self,
-        name: str,
-        sync: _PolledSync,
-        shared: SharedResources,
-        writer: BatchWriter,
-        phase: float,
-    ) -> None:
-        """Run the poller of a sync to its end; no exception of it ends another's polling."""
-        try:
-            await self._poll(name, sync, shared, writer, phase)
-        except (asyncio.CancelledError, KeyboardInterrupt):
-            raise
-        except Exception as error:  # noqa: BLE001 - recorded and tried again
-            sync.failure = error
-        except BaseException as error:  # noqa: BLE001 - SystemExit would end the loop of all
-            sync.failure = RuntimeError(f"{type(error).__name__}: {error}")
-
-    async def _poll(
-        self,
-        name: str,
-        sync: _PolledSync,
-        shared: SharedResources,
-        writer: BatchWriter,
-        phase: float,
-    ) -> None:
-        connections = await asyncio.to_thread(self._connect, name)
-        async with open_session(connections, name, clock=self._clock, common=shared) as session:
-            poller = Poller(
-                session, writer, owner=self._owner, on_batch=self._on_batch, report=sync.report
-            )
-            await poller.start()
-            try:
-                sync.poller, sync.is_message_stored = poller, False
-                cadence = Cadence(session.settings, self._interval, poller.quiet_seconds)
-                on_result = partial(self._note_result, shared, name, sync)
-                await self._keep_polling(poller, cadence, sync.stopping, phase, on_result)
-            finally:
-                sync.poller = None
-                await poller.stop()
-
-    async def _note_result(
-        self, shared: SharedResources, name: str, sync: _PolledSync, result: PollResult
-    ) -> None:
-        """Store for ``stripe.poll_status`` when Stripe stops answering, and when it answers."""
-        if result.answered_at:
-            self._last_poll_at = result.answered_at
-            sync.backoff.reset()
-        if not sync.is_message_stored or (sync.error is None) != (result.error is None):
-            message = str(result.error) if result.error else None
-            problem = key_problem(result.error)
-            set_message = shared.warehouse.polls.set_message
-            await asyncio.to_thread(set_message, name, message, key_problem=problem)
-        sync.error, sync.is_message_stored = result.error, True
-
-    async def _keep_polling(
-        self,
-        poller: Poller,
-        cadence: Cadence,
-        stopping: asyncio.Event,
-        phase: float,
-        on_result: Callable[[PollResult], Awaitable[None]],
-    ) -> None:
-        """Poll at a fixed rate: the duration of one poll does not delay the next.
-
-        However early it is stopped, it polls once.
-        """
-        clock, polled = self._clock, False
-        due = clock.monotonic() + phase
-        while not (stopping.is_set() and polled):
-            wait = due - clock.monotonic()
-            if wait > _CHECK_SECONDS and not stopping.is_set():
-                await clock.sleep(_CHECK_SECONDS)
-                continue
-            await clock.sleep(min(wait, _CHECK_SECONDS))
-            result = await poller.poll()
-            polled = True
-            await on_result(result)
-            cadence.update(found=result.found)
-            now = clock.monotonic()
-            due = now if result.more else max(due + cadence.seconds, now)
-
-    async def _reap(self, shared: SharedResources, name: str, sync: _PolledSync) -> None:
-        """Record how a poller's task ended, if it did."""
-        if sync.task is None or not sync.task.done():
-            return
-        error, sync.failure, sync.task = sync.failure, None, None
-        if error is None:
-            return
-        sync.error = error
-        wait = sync.backoff.fail(error, self._clock.monotonic())
-        if isinstance(error, StripeSyncError):
-            message = str(error)
-            log.warning("Sync %s cannot be polled, next try in %.0f s: %s", name, wait, error)
-        else:
-            message = f"{type(error).__name__}: {scrubbed(str(error))}"
-            log.error("Sync %s cannot be polled, next try in %.0f s", name, wait, exc_info=error)
-        try:
-            if isinstance(error, AccountDisconnected):
-                await self._disconnect(shared, name, message)
-            elif not isinstance(error, (SyncBusy, SyncConflict)):
-                set_message = shared.warehouse.polls.set_message
-                problem = key_problem(error)
-                await asyncio.to_thread(set_message, name, message, key_problem=problem)
-        except WarehouseError as failed:
-            log.warning("The error of sync %s could not be stored: %s", name, failed)
-
-    @staticmethod
-    async def _disconnect(shared: SharedResources, name: str, message: str) -> None:
-        """Poll a sync no more: Stripe gives its key no access to the connected account."""
-        remedy = (
-            f"disconnected, not polled until it is resumed (stripe-sync syncs resume {name}) or"
-            f" stripe_reconcile finds that it has access again: {message}"
-        )
-        set_message = shared.warehouse.polls.set_message
-        await asyncio.to_thread(set_message, name, remedy, key_problem="refused")
-        await asyncio.to_thread(shared.warehouse.syncs.mark_disconnected, ids.sync_id(name))
+            sync = self._polled.setdefault(name, PolledSync(name, parts, revision))
+        if sync.is_due():
+            self._started_pollers += 1
+            # Pollers that start together would send their requests together all the time.
+            sync.start(self._interval * (self._started_pollers % _START_PHASES) / _START_PHASES)
 
     def _raise_if_none_can_be_polled(self) -> None:
         """Raise the error of the first sync if waiting cures none of them."""
@@ -501,31 +352,24 @@ class PollSupervisor:
                 if heartbeat.sync_id not in renewed:
                     poller.mark_lease_lost()
 
-    async def _stop_poller(self, shared: SharedResources, name: str) -> None:
+    async def _stop_poller(self, name: str) -> None:
         sync = self._polled[name]
-        sync.stopping.set()
-        await self._end(sync)
+        sync.ask_to_stop()
+        await wait_until_stopped([sync])
         with self._lock:
             del self._polled[name]
             self._removed.add(sync.report)
-        await self._reap(shared, name, sync)
+            self._removed_polled_at = _latest(self._removed_polled_at, sync.polled_at)
+        await sync.record_end()
 
-    async def _stop_all(self, shared: SharedResources) -> None:
-        for sync in self._polled.values():
-            sync.stopping.set()
-        await self._end(*self._polled.values())
-        for name, sync in self._polled.items():
-            await self._reap(shared, name, sync)
+    async def _stop_all(self) -> None:
+        polled = list(self._polled.values())
+        for sync in polled:
+            sync.ask_to_stop()
+        await wait_until_stopped(polled)
+        for sync in polled:
+            await sync.record_end()
 
-    @staticmethod
-    async def _end(*syncs: _PolledSync) -> None:
-        """Wait for pollers that are stopping; cancel those that hang."""
-        tasks = [sync.task for sync in syncs if sync.task]
-        if not tasks:
-            return
-        _, hanging = await asyncio.wait(tasks, timeout=STOP_SECONDS)
-        for task in hanging:
-            task.cancel()
-        if hanging:
-            log.error("%s pollers did not stop in time and were cancelled", len(hanging))
-            await asyncio.wait(hanging, timeout=STOP_SECONDS / 4)
+
+def _latest(*times: datetime | None) -> datetime | None:
+    return max((each for each in times if each), default=None)
