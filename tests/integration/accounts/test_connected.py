@@ -349,7 +349,10 @@ def test_a_disconnected_sync_is_resumed_by_hand_or_by_another_key(
         poll_for(platform.connect, platform.url, seconds=5, syncs=[sync.name])
     # Its first run had no access: it is stopped all the same, and its account is still to learn.
     assert get_sync(platform.url, sync.name).status == "disconnected"
+    [problem] = check_syncs(platform.url)
+    assert problem.text.startswith("disconnected, not polled")
     assert resume_sync(platform.url, sync.name).status == "active"
+    assert check_syncs(platform.url) == []
     with pytest.raises(AccountDisconnected):
         poll_for(platform.connect, platform.url, seconds=5, syncs=[sync.name])
     changed = update_sync(platform.url, sync.name, connection_id="stripe_other")

@@ -195,6 +195,8 @@ class Syncs:
     def change(self, sync: Sync, values: Mapping[str, Any]) -> bool:
         """Change columns of a sync, and the time of its last change.
 
+        What kept a disconnected sync from being polled is forgotten with its status.
+
         Returns:
             False where it was changed since it was read; then nothing is.
         """
@@ -203,8 +205,14 @@ class Syncs:
             .where(_table.c.id == sync.id, _table.c.updated_at == sync.updated_at)
             .values(**values, updated_at=sa.func.clock_timestamp())
         )
+        polls = poll_tables.poll_state
+        forget = sa.update(polls).where(polls.c.sync_id == sync.id)
+        is_resumed = sync.status == "disconnected" and values.get("status") == "active"
         with explain(self.engine.url), self.engine.begin() as connection:
-            return connection.execute(statement).rowcount == 1
+            is_changed = connection.execute(statement).rowcount == 1
+            if is_changed and is_resumed:
+                connection.execute(forget.values(message=None, key_problem=None))
+            return is_changed
 
     def set_status(self, sync_id: UUID, status: str) -> None:
         """Set the status of a sync: active, paused or deleting."""
