@@ -10,8 +10,9 @@ pip() {
     "$PYTHON" -m pip --disable-pip-version-check --no-input "$@" >>"$log" 2>&1
 }
 
+# Python compiles a module when it is first imported; most of these never are.
 install_all() {
-    pip install -r requirements.txt && pip install --no-deps -e .
+    pip install --no-compile -r requirements.txt && pip install --no-deps -e .
 }
 
 install_all &
