@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from threading import Thread
 
 import pytest
 from fastapi.routing import APIRoute
@@ -88,3 +92,40 @@ def test_an_error_of_a_part_is_a_part(api: ApiServer) -> None:
     assert part.status_code == 401
     assert 'role="alert"' in part.text
     assert "<html" not in part.text
+
+
+@contextmanager
+def silent_server() -> Iterator[tuple[int, list[socket.socket]]]:
+    """A server that takes connections and never says anything: its port, the connections."""
+    found: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def take() -> None:
+            with suppress(OSError):
+                while True:
+                    found.append(listener.accept()[0])
+
+        thread = Thread(target=take, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1], found
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    for each in found:
+        each.close()
+
+
+def test_a_warehouse_that_does_not_answer_does_not_stop_airflow(
+    server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ThreadPoolExecutor(60) as pool:
+        with silent_server() as (port, connections):
+            url = f"postgresql://nobody@127.0.0.1:{port}/nothing"
+            monkeypatch.setenv("AIRFLOW_CONN_STRIPE_WAREHOUSE", url)
+            pages = [pool.submit(server.call, "viewer", "GET", "/ui") for _ in range(60)]
+            # Routes of Airflow use the same threads as the pages, of which there are 40.
+            health = server.client.get("/stripe/v1/health")
+            assert (health.status_code, any(page.done() for page in pages)) == (200, False)
+            while not connections:
+                assert not any(page.done() for page in pages)
+            assert len(connections) == 1
+        assert {page.result().status_code for page in pages} == {503}

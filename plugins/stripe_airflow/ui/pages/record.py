@@ -30,11 +30,15 @@ from stripe_airflow.ui.payloads.differences import CUT, main_fields
 from stripe_airflow.ui.payloads.payload_tree import parsed_path, part_of, raw_json, tree_of
 from stripe_airflow.ui.rendering import Links, render
 from stripe_airflow.ui.routing import page_router
+from stripe_airflow.ui.shared import task_once_a_second
 from stripe_airflow.ui.viewer import CurrentViewer
 from stripe_sync import (
     FoundRecord,
+    RecentPage,
     RelatedRecords,
     Selection,
+    StreamItem,
+    StreamReader,
     StripeSyncError,
     SyncInfo,
     get_sync,
@@ -64,7 +68,7 @@ async def search(
     wanted = q.strip()
     found: list[FoundRecord] = []
     if wanted:
-        found = await (await streams().get()).find(wanted)
+        found = await _find(await streams().get(), wanted)
         found = [each for each in found if each.sync == sync] or found
     if len(found) == 1:
         [one] = found
@@ -90,16 +94,9 @@ async def record(
 ) -> Response:
     """One record: its fields, its history, what belongs to it, and a form to change it."""
     reader = await streams().get()
-    item = await reader.record(collection_id, upstream_id, sync=sync or None)
-    collections = [*load_catalog(), *load_catalog().parent_only]
+    item = await _record(reader, collection_id, upstream_id, sync or None)
     related, syncs, (changes, before) = await asyncio.gather(
-        reader.related(
-            item.sync_id,
-            item.collection_id,
-            upstream_id,
-            collections=collections,
-            limit=_CHILDREN + 1,
-        ),
+        _related(reader, item.sync_id, item.collection_id, upstream_id),
         anyio.to_thread.run_sync(all_syncs),
         history_of(str(item.sync_id), item.collection_id, upstream_id),
     )
@@ -144,9 +141,8 @@ async def payload_part(
 ) -> Response:
     """More of a payload: further keys of an object, or the whole of a text."""
     names = parsed_path(part)
-    item = await (await streams().get()).record(
-        named.collection_id, named.upstream_id, sync=named.sync or None
-    )
+    reader = await streams().get()
+    item = await _record(reader, named.collection_id, named.upstream_id, named.sync or None)
 
     def answer() -> Response:
         payload = json_of(item)["payload"]
@@ -195,7 +191,7 @@ async def history_of(
     selection = Selection.of(
         "events", syncs=[sync], collections=[collection_id], upstream_id=upstream_id
     )
-    page = await (await streams().get()).recent(selection, before=before, limit=_HISTORY)
+    page = await _recent(await streams().get(), selection, before)
     syncs = await anyio.to_thread.run_sync(all_syncs)
 
     def shown() -> list[ShownChange]:
@@ -211,6 +207,39 @@ async def history_of(
         ]
 
     return await anyio.to_thread.run_sync(shown), page.before
+
+
+def forget_records() -> None:
+    """Read records and their history anew, because one was changed."""
+    for shared in (_find, _record, _related, _recent):
+        shared.forget()
+
+
+@task_once_a_second
+async def _find(reader: StreamReader, upstream_id: str) -> list[FoundRecord]:
+    return await reader.find(upstream_id)
+
+
+@task_once_a_second
+async def _record(
+    reader: StreamReader, collection_id: str, upstream_id: str, sync: str | None
+) -> StreamItem:
+    return await reader.record(collection_id, upstream_id, sync=sync)
+
+
+@task_once_a_second
+async def _related(
+    reader: StreamReader, sync_id: UUID, collection_id: str, upstream_id: str
+) -> RelatedRecords:
+    collections = [*load_catalog(), *load_catalog().parent_only]
+    return await reader.related(
+        sync_id, collection_id, upstream_id, collections=collections, limit=_CHILDREN + 1
+    )
+
+
+@task_once_a_second
+async def _recent(reader: StreamReader, selection: Selection, before: str | None) -> RecentPage:
+    return await reader.recent(selection, before=before, limit=_HISTORY)
 
 
 def _title(collection_id: str) -> str:

@@ -19,7 +19,7 @@ from stripe_airflow.api.mutations.approval import run_or_ask
 from stripe_airflow.api.mutations.background import name_of
 from stripe_airflow.api.rights import MUTATE
 from stripe_airflow.api.streams.process import streams
-from stripe_airflow.ui.pages.record import history_of
+from stripe_airflow.ui.pages.record import forget_records, history_of
 from stripe_airflow.ui.pages.record_form import filled_form, form_of, mutation_key, record_of
 from stripe_airflow.ui.payloads.changes import QueriedRecord, ShownChange, json_of
 from stripe_airflow.ui.payloads.differences import main_fields
@@ -70,6 +70,7 @@ async def update(
     changes: list[ShownChange] = []
     older = None
     if sent.seq is not None:
+        forget_records()
         item = await reader.record(item.collection_id, item.upstream_id, sync=sync)
         changes, older = await history_of(sync, item.collection_id, item.upstream_id)
 

@@ -6,10 +6,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import anyio
-from cachetools import TTLCache
 from fastapi import Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT
@@ -19,6 +18,7 @@ from stripe_airflow.api.streams.process import streams
 from stripe_airflow.ui.payloads.changes import all_syncs, by_name, shown_change
 from stripe_airflow.ui.rendering import render
 from stripe_airflow.ui.routing import page_router
+from stripe_airflow.ui.shared import task_once_a_second
 from stripe_airflow.ui.viewer import CurrentViewer
 from stripe_sync import (
     RecentPage,
@@ -39,9 +39,6 @@ _SECONDS = 1.0
 """Between two messages of a live stream."""
 
 _EVENT_TYPES = ("created", "updated", "deleted")
-
-# Pages that viewers asked for within the last second, as tasks: they share the query.
-_pages: TTLCache[Any, asyncio.Task[RecentPage]] = TTLCache(256, _SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,13 +194,6 @@ async def _part(request: Request, items: list[StreamItem], left_out: int) -> byt
     return await anyio.to_thread.run_sync(part)
 
 
+@task_once_a_second
 async def _recent(reader: StreamReader, selection: Selection, before: str | None) -> RecentPage:
-    """A page, together with all who ask for it within a second."""
-    key = reader, selection, before
-    task = _pages.get(key)
-    if task is None:
-        task = asyncio.create_task(reader.recent(selection, before=before, limit=PAGE))
-        _pages[key] = task
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
-    # A viewer that goes away must not take the page from the others.
-    return await asyncio.shield(task)
+    return await reader.recent(selection, before=before, limit=PAGE)
