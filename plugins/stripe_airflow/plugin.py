@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -10,12 +9,11 @@ from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
 from stripe_airflow import pools
+from stripe_airflow.api.lifespan import BeginsAndEndsWithServer, created_app
 from stripe_airflow.api.port_zero import WithoutPortZero
-from stripe_airflow.api.shutdown import ClosesAtShutdown
 from stripe_airflow.links.data_docs import PAGE
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
     from starlette.types import Receive, Scope, Send
 
 URL_PREFIX = "/stripe"
@@ -23,19 +21,9 @@ CONSOLE = "stripe"
 """Name of the console's page in the UI."""
 
 
-@cache
-def _created_app() -> FastAPI:
-    from stripe_airflow.api.app import create_app
-
-    return create_app()
-
-
 async def _app(scope: Scope, receive: Receive, send: Send) -> None:
-    """The API as ASGI, created at the first request.
-
-    Every process of Airflow loads the plugin, but only the API server needs the app's imports.
-    """
-    await _created_app()(scope, receive, send)
+    """The API as ASGI."""
+    await created_app()(scope, receive, send)
 
 
 def _ui_path() -> str:
@@ -53,7 +41,7 @@ class StripeAirflowPlugin(AirflowPlugin):
     ]
     fastapi_root_middlewares: list[Any] = [  # noqa: RUF012 - declared so by Airflow
         {"middleware": WithoutPortZero, "name": "Stripe connections without a port"},
-        {"middleware": ClosesAtShutdown, "name": "Stripe writes and streams end before the server"},
+        {"middleware": BeginsAndEndsWithServer, "name": "Stripe begins and ends with the server"},
     ]
     external_views: list[Any] = [  # noqa: RUF012 - declared so by Airflow
         {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 from collections.abc import Iterator
@@ -11,10 +12,13 @@ from threading import Thread
 
 import pytest
 from fastapi.routing import APIRoute
+from starlette.types import Message, Receive, Scope, Send
 
 from dags.api_server import ROLES, ApiServer
 from stripe_airflow.api.app import create_app
+from stripe_airflow.api.lifespan import BeginsAndEndsWithServer, created_app
 from stripe_airflow.hooks.warehouse import warehouse_url
+from stripe_airflow.ui import rendering
 from stripe_airflow.ui.routing import PREFIX
 from stripe_sync.warehouse import Warehouse
 
@@ -129,3 +133,24 @@ def test_a_warehouse_that_does_not_answer_does_not_stop_airflow(
                 assert not any(page.done() for page in pages)
             assert len(connections) == 1
         assert {page.result().status_code for page in pages} == {503}
+
+
+def test_nothing_is_left_to_load_for_the_first_page() -> None:
+    created_app.cache_clear()
+    rendering._environment.cache_clear()
+    begun = []
+
+    async def server(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "lifespan.startup.complete"})
+
+    async def send(message: Message) -> None:
+        templates = rendering._environment()
+        assert templates.cache is not None
+        begun.append((message["type"], created_app.cache_info().currsize))
+        assert len(templates.cache) == len(templates.list_templates())
+
+    async def receive() -> Message:
+        raise NotImplementedError
+
+    asyncio.run(BeginsAndEndsWithServer(server)({"type": "lifespan"}, receive, send))
+    assert begun == [("lifespan.startup.complete", 1)]

@@ -38,6 +38,12 @@ def render(
     return HTMLResponse(text, status_code=status_code)
 
 
+def compile_templates() -> None:
+    """Compile all templates, so that no page waits for it."""
+    for name in _environment().list_templates():
+        _environment().get_template(name)
+
+
 def render_error(request: Request, error: ApiError) -> HTMLResponse:
     """What is wrong: a whole page, or for htmx a part of one with the same status."""
     is_part = request.headers.get("hx-request") == "true"
