@@ -323,6 +323,19 @@ def test_settings_that_stay_as_they_are_are_not_touched(api: ApiServer) -> None:
     assert stored() == settings | {"max_age_days": 30}
 
 
+def test_what_somebody_else_changed_meanwhile_stays(api: ApiServer) -> None:
+    update_sync(warehouse_url(), "default", settings={"max_age_days": 30})
+    was = dict(re.findall(r'type="hidden" name="(was:\w+)" value="([^"]*)"', shown(api)))
+    assert was.keys() == {f"was:{name}" for name in SETTINGS}
+    update_sync(warehouse_url(), "default", settings={"max_age_days": 60}, collections=["customer"])
+    wrong = save(api, rate="fast", max_age_days="30", **was)
+    again = dict(re.findall(r'type="hidden" name="(was:\w+)" value="([^"]*)"', wrong.text))
+    assert (wrong.status_code, again) == (400, was)
+    assert save(api, rate="8", max_age_days="30", **again).status_code == 204
+    assert (stored()["total_requests_per_second"], stored()["max_age_days"]) == (8, 60)
+    assert get_sync(warehouse_url(), "default").collection_ids == ("stripe:customer",)
+
+
 def test_collections_are_chosen(api: ApiServer) -> None:
     chosen = ["stripe:coupon", "stripe:product"]
     assert save(api, collections="some", collection_ids=chosen).status_code == 204
@@ -354,6 +367,7 @@ def test_an_error_stands_beside_its_field(
     assert answer.status_code == 400
     errors = re.findall(r'<span class="error" id="settings-(\w+)-error" role="alert">', answer.text)
     assert errors == [name]
+    assert "Input should be a valid" not in answer.text
     assert f'aria-invalid="true" aria-describedby="settings-{name}-error"' in answer.text
     if name in ("rate", "max_age_days"):
         assert f'value="{fields[name]}"' in answer.text  # to be corrected

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from starlette.datastructures import FormData
 
 from stripe_sync import ConfigurationError
@@ -14,6 +15,7 @@ _MESSAGES = {
     "name": "the name of a sync has lower-case letters, digits, - and _, begins with a letter or"
     " digit, and is at most 100 characters long",
     "max_age_days": "the number of days is a whole number from 1 to 36,500",
+    "rate_limit": "the number of requests a second is greater than 0; it may have a decimal point",
 }
 
 
@@ -40,5 +42,15 @@ def in_words(error: ValidationError) -> ConfigurationError:
     Args:
         error: Of the body of a route of the HTTP API.
     """
-    param = str(error.errors()[0]["loc"][0])
-    return ConfigurationError(_MESSAGES.get(param, f"{param}: this value is invalid"), param=param)
+    first = error.errors()[0]
+    return ConfigurationError(message_of(first), param=_param(first))
+
+
+def message_of(error: ErrorDetails) -> str:
+    """One thing that is wrong with such a body."""
+    param = _param(error)
+    return _MESSAGES.get(param, f"{param}: this value is invalid")
+
+
+def _param(error: ErrorDetails) -> str:
+    return str(error["loc"][0])

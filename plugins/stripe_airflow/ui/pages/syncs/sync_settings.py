@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from starlette.datastructures import FormData
 
 from stripe_airflow.api.models import SyncUpdate
+from stripe_airflow.ui.forms import message_of
 from stripe_sync import SyncInfo, SyncSettings
 
 _DEFAULT_INTERVAL = SyncSettings().longest_poll_interval
@@ -38,6 +39,10 @@ _FREQUENCIES = (
 )
 
 
+_WAS = "was:"
+"""Begin of the names of hidden fields, which have what the form showed."""
+
+
 @dataclass(frozen=True, slots=True)
 class SettingsForm:
     """What the form shows, and what a person has put into it.
@@ -48,6 +53,7 @@ class SettingsForm:
         max_age_days: Age of the oldest objects of a backfill; empty for no setting.
         collections: ``all`` or ``some``.
         collection_ids: The collections, if some.
+        was: What the form showed before the person changed it, by field.
         errors: What is wrong, by field; under the empty name what concerns no field.
     """
 
@@ -56,19 +62,21 @@ class SettingsForm:
     max_age_days: str
     collections: str
     collection_ids: Sequence[str]
+    was: Mapping[str, str] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, sync: SyncInfo) -> Self:
         """The form with what is stored."""
         stored = sync.settings
-        return cls(
+        form = cls(
             rate=_text(stored.get("total_requests_per_second")),
             frequency=_frequency(stored),
             max_age_days=_text(stored.get("max_age_days")),
             collections="all" if sync.collection_ids is None else "some",
             collection_ids=sync.collection_ids or (),
         )
+        return replace(form, was=form._values())
 
     @classmethod
     def sent(cls, form: FormData) -> Self:
@@ -83,6 +91,11 @@ class SettingsForm:
             max_age_days=text("max_age_days"),
             collections=text("collections"),
             collection_ids=tuple(str(each) for each in form.getlist("collection_ids")),
+            was={
+                name.removeprefix(_WAS): str(value)
+                for name, value in form.items()
+                if name.startswith(_WAS)
+            },
         )
 
     @property
@@ -94,21 +107,24 @@ class SettingsForm:
         return (*_FREQUENCIES, (self.frequency, f"at least every {self.frequency} ms"))
 
     def changes(self, sync: SyncInfo) -> SyncUpdate:
-        """What is to be changed of the sync: what differs from what is stored.
+        """What is to be changed of the sync: what the person has changed in the form.
+
+        The rest stays as it is stored, which others may have changed since.
 
         Raises:
             ValidationError: A value is invalid.
         """
-        stored = SettingsForm.of(sync)
+        was = {**SettingsForm.of(sync).was, **self.was}
+        changed = {name for name, value in self._values().items() if value != was[name]}
         body: dict[str, Any] = {}
-        if self.rate != stored.rate:
+        if "rate" in changed:
             rate = _number(self.rate)
             body["rate_limit"] = None if rate is None else {"allowed_requests": rate}
-        if self.frequency != stored.frequency:
+        if "frequency" in changed:
             body["sync_frequency"] = _number(self.frequency)
-        if self.max_age_days != stored.max_age_days:
+        if "max_age_days" in changed:
             body["max_age_days"] = _number(self.max_age_days)
-        if self._chosen() != stored._chosen():
+        if "collections" in changed:
             body["collection_ids"] = self._chosen()
         return SyncUpdate.model_validate(body)
 
@@ -119,7 +135,7 @@ class SettingsForm:
 
     def with_errors(self, error: ValidationError) -> Self:
         """The form with messages beside the fields that they are about."""
-        errors = {_FIELDS.get(str(each["loc"][0]), ""): each["msg"] for each in error.errors()}
+        errors = {_FIELDS.get(str(each["loc"][0]), ""): message_of(each) for each in error.errors()}
         return replace(self, errors=errors)
 
     @property
@@ -127,8 +143,17 @@ class SettingsForm:
         """Whether some collections were to be chosen, and none was."""
         return self.collections == "some" and not self.collection_ids
 
+    def _values(self) -> dict[str, str]:
+        chosen = self._chosen()
+        return {
+            "rate": self.rate,
+            "frequency": self.frequency,
+            "max_age_days": self.max_age_days,
+            "collections": "all" if chosen is None else " ".join(chosen),
+        }
+
     def _chosen(self) -> list[str] | None:
-        return sorted(self.collection_ids) if self.collections == "some" else None
+        return sorted(set(self.collection_ids)) if self.collections == "some" else None
 
 
 def _text(value: object) -> str:
