@@ -218,6 +218,17 @@ def test_the_form_sends_what_was_changed_and_the_answer_has_it(
     assert form_of(answer)["field:name"] == "Leto"
 
 
+def test_line_ends_are_where_a_browser_leaves_them(writing: ApiServer) -> None:
+    texts = {"cr": "a\rb", "crlf": "a\r\nb", "lf": "a\nb", "plain": "a b"}
+    name = made(writing, metadata={**texts, "odd\nkey": "c"})
+    page = page_of(writing, name).text
+    # In a field of one line there would be none: a change that nobody made.
+    long = re.findall(r'<textarea[^>]* name="metadata:([^"]+)"', page)
+    assert long == ["cr", "crlf", "lf"]
+    assert re.findall(r'<input[^>]* name="metadata:([^"]+)"', page) == ["plain"]
+    assert "1 more keys" in page
+
+
 def test_a_double_click_writes_once(writing: ApiServer, sandbox: Any) -> None:
     name = made(writing, name="Paul")
     changed = form_of(page_of(writing, name)) | {"field:name": "Leto"}
@@ -240,6 +251,9 @@ def test_refusals_are_in_words_and_keep_what_was_entered(writing: ApiServer, san
         ({"json": "{"}, 400, "no JSON"),
         ({"json": "[1]"}, 400, "must be a JSON object"),
         ({"json": '{"nmae": "x"}'}, 400, "did you mean name"),
+        ({"field:name": "A", "json": '{"name": "B"}'}, 400, "name is changed in its field and in"),
+        ({"new-key": "a", "json": '{"metadata": {}}'}, 400, "metadata is changed in its field"),
+        ({"new-value": "1"}, 400, "has no key"),
         ({"field:name": MARKUP, "json": "{"}, 400, "no JSON"),
         ({"key": "x", "field:name": "Leto"}, 400, "reload the page"),
     ):

@@ -22,6 +22,8 @@ _LONGEST = 5_000
 _MOST_METADATA = 30
 _LONG_TEXT = 60
 _KEY = re.compile(r"[0-9a-f]{32}")
+_LINE_END = re.compile(r"[\r\n]")
+"""Browsers change it in names of fields, and leave it out of a field of one line."""
 _FIELD, _WAS = "field:", "was:"
 _METADATA, _METADATA_WAS = "metadata:", "metadata-was:"
 
@@ -91,13 +93,13 @@ def form_of(collection_id: str, payload: Mapping[str, Any]) -> UpdateForm | None
     pairs = [
         (name, value)
         for name, value in sorted((metadata or {}).items() if has_metadata else ())
-        if isinstance(value, str) and len(value) <= _LONGEST
-    ]
+        if isinstance(value, str) and len(value) <= _LONGEST and not _LINE_END.search(name)
+    ][:_MOST_METADATA]
     return UpdateForm(
         fields=tuple(fields),
-        metadata=tuple(_field(name, value, None) for name, value in pairs[:_MOST_METADATA]),
+        metadata=tuple(_field(name, value, None) for name, value in pairs),
         has_metadata=has_metadata,
-        more_metadata=max(0, len(pairs) - _MOST_METADATA),
+        more_metadata=len(metadata or ()) - len(pairs) if has_metadata else 0,
     )
 
 
@@ -143,11 +145,18 @@ def record_of(
     """
     record: dict[str, Any] = _changed(values, _FIELD, _WAS)
     metadata = _changed(values, _METADATA, _METADATA_WAS)
-    if values.get("new-key", "").strip():
-        metadata[values["new-key"].strip()] = values.get("new-value", "")
+    if new_key := values.get("new-key", "").strip():
+        metadata[new_key] = values.get("new-value", "")
+    elif values.get("new-value"):
+        message = "the new value of the metadata has no key: enter one"
+        raise ApiError(400, "parameter_missing", message, param="new-key")
     if metadata:
         record["metadata"] = metadata
-    record |= _json_of(values.get("json", ""))
+    further = _json_of(values.get("json", ""))
+    if twice := sorted(record.keys() & further):
+        message = f"{twice[0]} is changed in its field and in the JSON: change it in one of them"
+        raise ApiError(400, "parameter_invalid", message, param="json")
+    record |= further
     if not record:
         message = "no field was changed: change one, then send"
         raise ApiError(400, "parameter_missing", message)
@@ -198,7 +207,7 @@ def _field(name: str, value: Any, currency: str | None) -> FormField:
         text = "true" if value else "false"
         return FormField(name, text, text, "choice")
     text = value if isinstance(value, str) else json_text(value)
-    kind = "long" if "\n" in text or len(text) > _LONG_TEXT else "text"
+    kind = "long" if _LINE_END.search(text) or len(text) > _LONG_TEXT else "text"
     return FormField(name, text, text, kind, readable(name, value, currency))
 
 
