@@ -91,6 +91,28 @@ def test_other_sites_change_nothing_with_the_cookie(api: ApiServer, method: str,
     assert "must come from" in page.text
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "found"),
+    [
+        ("/ui/", 307, "/stripe/ui"),
+        ("/ui/stream/?object_id=a%2Fb", 307, "/stripe/ui/stream?object_id=a%2Fb"),
+        ("/ui//evil.example//", 307, "/stripe/ui/evil.example"),
+        ("/ui/nothing", 404, "there is no such page"),
+        ("/ui/syncs/a%2Fb", 404, "there is no such page"),
+        ("/ui/syncs/a/pause", 404, "there is no such page"),
+    ],
+)
+def test_other_addresses_are_answered_like_pages(
+    api: ApiServer, path: str, status: int, found: str
+) -> None:
+    headers = {"Host": "evil.example"}
+    page = api.call("viewer", "GET", path, headers=headers, follow_redirects=False)
+    assert (page.status_code, page.headers["cache-control"]) == (status, "no-store")
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert found in (page.headers.get("location") or page.text)
+    assert page.headers.get("location") in (None, found)
+
+
 def test_an_error_of_a_part_is_a_part(api: ApiServer) -> None:
     part = api.call("anonymous", "GET", "/ui", headers={"HX-Request": "true"})
     assert part.status_code == 401

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from stripe_airflow.ui.pages import (
     add_sync,
     consumers,
+    elsewhere,
     record,
     record_update,
     replicate,
@@ -35,3 +36,4 @@ def add_console(app: FastAPI) -> None:
         app.include_router(page.router)
     # Public, as Airflow's own scripts are: nothing in them depends on the account.
     app.mount(f"{PREFIX}/static", StaticFilesOfVersion(directory=STATIC_FOLDER))
+    app.include_router(elsewhere.router)
