@@ -80,8 +80,16 @@ def test_the_whole_road_and_later_what_has_changed(person: Person, api: ApiServe
     update_sync(warehouse_url(), "shop-test", settings={"max_age_days": 90})
     assert "With the name of a live mode sync" in person.get(PAGE)
     assert f'<option value="{LIVE_ID}" selected>' in person.last.text
-    assert "settings.max_age_days 30 90" in text_of(difference(person, credential=""))
-    person.go(PAGE, name="shop")
+    shown = difference(person, credential="")
+    assert "settings.max_age_days 30 90" in text_of(shown)
+    [seen] = re.findall(r'name="expected" value="([^"]+)"', shown)
+    update_sync(warehouse_url(), "shop", settings={"max_age_days": 60})
+    refused = person.send(PAGE, status=409, name="shop", expected=seen)
+    assert "was changed meanwhile: look at the difference again" in text_of(refused)
+    assert get_sync(warehouse_url(), "shop").settings == {"max_age_days": 60}
+    [seen] = re.findall(r'name="expected" value="([^"]+)"', difference(person, credential=""))
+    for _ in range(2):  # a double click
+        person.go(PAGE, name="shop", expected=seen)
     assert get_sync(warehouse_url(), "shop").settings == {"max_age_days": 90}
     assert "shop is up to date" in text_of(difference(person))
     assert SPEC_KEY not in "".join(person.seen)

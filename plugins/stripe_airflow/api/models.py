@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 from pydantic import AliasChoices, BaseModel, Field
 
@@ -97,6 +98,10 @@ class ReplicateSync(Strict):
         " Null: the one that is stored with it, or `stripe_<name>`.",
     )
     dry_run: bool = Field(default=False, description="Only show what would be changed.")
+    expected: UUID | None = Field(
+        default=None,
+        description="`changes_id` of a dry run. Other changes are refused: status 409.",
+    )
     backfill: bool = Field(default=True, description="Whether to start the backfill that it needs.")
 
 

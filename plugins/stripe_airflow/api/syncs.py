@@ -172,6 +172,7 @@ def replicate_with_backfill(sync_id: str, body: ReplicateSync, *, user_name: str
         body.name,
         connection_id=body.connection_id,
         dry_run=body.dry_run,
+        expected=body.expected,
     )
     run = None
     if body.backfill and done.is_applied and done.backfill:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import UUID
 
 from stripe_sync.accounts.credentials.check import check_credential
 from stripe_sync.accounts.credentials.health import (
@@ -61,6 +62,7 @@ class Replication:
         account_id: Account of the live mode key; None where nothing that it may read names it.
         action: ``create``, ``update``, or ``none``: the target is up to date already.
         changes: Each field of the target that differs.
+        changes_id: The same for the same changes of the same target; for ``expected``.
         missing: Collections of the target, and Stripe events, that the key may not read, with the
             permissions that it lacks.
         backfill: Ids of the collections that need a backfill: never backfilled, or added.
@@ -74,6 +76,7 @@ class Replication:
     account_id: str | None
     action: Action
     changes: tuple[FieldChange, ...]
+    changes_id: UUID
     missing: tuple[CollectionAccess, ...]
     backfill: tuple[str, ...]
     backfill_run_id: str | None = None
@@ -88,6 +91,7 @@ def replicate_sync(
     *,
     connection_id: str | None = None,
     dry_run: bool = False,
+    expected: UUID | None = None,
 ) -> Replication:
     """Copy collections, settings and metadata of a sync onto a live mode sync.
 
@@ -108,6 +112,8 @@ def replicate_sync(
         connection_id: Airflow connection that has the live mode key, to be stored with the target;
             None to leave it as it is.
         dry_run: Only find out what would be changed.
+        expected: ``changes_id`` of a dry run that somebody has looked at. Other changes, because
+            the source or the target was changed meanwhile, are refused.
 
     Raises:
         SyncNotFound: There is no such source.
@@ -117,7 +123,7 @@ def replicate_sync(
         AuthenticationError: Stripe refuses the key.
         StripeUnreachable: Stripe did not answer.
         SyncConflict: Source or target is being deleted, or there is data of another sync with the
-            target's name.
+            target's name, or the changes are not the expected ones.
 
     Example:
         >>> from stripe_sync import replicate_sync
@@ -136,6 +142,11 @@ def replicate_sync(
         plan = plan_sync(warehouse, wanted)
         health = _check_key(connections, copied, stored, wanted)
         if not dry_run and plan.action != "none":
+            if expected not in (None, _changes_id(plan, health)):
+                message = (
+                    f"sync {source} or {target} was changed meanwhile: look at the difference again"
+                )
+                raise SyncConflict(message, param="expected")
             stored = store_sync(warehouse, wanted)
         return _report(connections, copied, plan, health, stored, dry_run=dry_run)
 
@@ -264,12 +275,18 @@ def _report(
         account_id=health.account,
         action=plan.action,
         changes=plan.changes,
+        changes_id=_changes_id(plan, health),
         missing=tuple(_missing(health, source)),
         backfill=plan.backfill,
         backfill_run_id=_run_id(target, plan.backfill) if target and not dry_run else None,
         notes=(*health.notes, *_notes(connections, source, target)),
         is_applied=not dry_run,
     )
+
+
+def _changes_id(plan: SyncPlan, health: CredentialHealth) -> UUID:
+    changes = [[each.field, each.old, each.new] for each in plan.changes]
+    return ids.fingerprint(canonical_json.dumps([plan.sync, health.account, changes]))
 
 
 def _missing(health: CredentialHealth, source: Sync) -> Iterator[CollectionAccess]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from uuid import UUID
 
 import orjson
 from airflow.api_fastapi.core_api.security import GetUserDep
@@ -39,6 +40,7 @@ class TargetForm(PageForm):
 
     name: str
     credential: str | None = None
+    expected: UUID | None = None
     backfill: bool = False
 
 
@@ -153,6 +155,7 @@ def _replicate_sync(form: TargetForm, *, dry_run: bool) -> ReplicateSync:
             name=form.name,
             connection_id=form.credential or None,
             dry_run=dry_run,
+            expected=form.expected,
             backfill=form.backfill,
         )
     except ValidationError as error:
