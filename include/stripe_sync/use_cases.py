@@ -188,7 +188,7 @@ def plan_reconcile(
 
     Raises:
         ConfigurationError: A collection is unknown or none of the sync's, or ``window_days`` is
-            less than 1.
+            less than 1 or more than 36,500.
         SyncConflict: The sync is paused or being deleted.
         WarehouseError: The warehouse cannot be reached.
     """

@@ -87,6 +87,7 @@ def reconcile_params() -> dict[str, Param]:
             None,
             type=["null", "integer"],
             minimum=1,
+            maximum=36_500,
             title="Days to look back",
             description="Only objects created within this number of days; deleted objects are not"
             " found then. Empty: all objects.",

@@ -248,6 +248,7 @@ def test_a_reconcile_is_started(api: ApiServer) -> None:
         ("backfill", {"collection_ids": ["stripe:nothing"]}, "stripe:nothing"),
         ("backfill", {"surprise": "1"}, "surprise: "),
         ("reconcile", {"window_days": "0"}, "window_days: "),
+        ("reconcile", {"window_days": "9" * 30}, "window_days: "),
     ],
 )
 def test_a_form_that_is_wrong_starts_nothing(

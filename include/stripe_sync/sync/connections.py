@@ -27,11 +27,11 @@ EVERY_ACCOUNT = "all"
 """The value of ``connected_accounts`` for all of a platform, new ones too."""
 
 # Bounds beyond which dates, intervals and rate limiter slots cannot be computed.
-_MOST_DAYS = 36_500
+MOST_DAYS = 36_500
 _LONGEST_INTERVAL = 7 * 86_400.0
 _RATES = (0.001, 1_000_000.0)
 
-_Days = Annotated[int, Field(gt=0, le=_MOST_DAYS)]
+_Days = Annotated[int, Field(gt=0, le=MOST_DAYS)]
 _Rate = Annotated[float, Field(ge=_RATES[0], le=_RATES[1])]
 
 _API_VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(\.[a-z0-9_]+)?")

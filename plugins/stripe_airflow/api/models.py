@@ -129,7 +129,10 @@ class ReconcileRun(Strict):
         default_factory=list, description="Collections to read. Empty: those that are due."
     )
     window_days: int | None = Field(
-        default=None, ge=1, description="Only objects created within this number of days."
+        default=None,
+        ge=1,
+        le=36_500,
+        description="Only objects created within this number of days.",
     )
     everything: bool = Field(default=False, description="Without collections: all, due or not.")
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from stripe_sync.catalog import STRIPE_EVENTS, Collection, Reread, Retrieval
 from stripe_sync.catalog.dependencies import has_own_reader, has_window, read_order
 from stripe_sync.errors import ConfigurationError
-from stripe_sync.sync.connections import Connections
+from stripe_sync.sync.connections import MOST_DAYS, Connections
 from stripe_sync.sync.session import refuse_inactive, resolve_selected
 from stripe_sync.warehouse import CollectionState, Warehouse
 
@@ -117,12 +117,12 @@ def plan_chosen(
 
     Raises:
         ConfigurationError: A name is unknown, the sync does not have the collection, or
-            ``window_days`` is less than 1.
+            ``window_days`` is less than 1 or more than a century.
         SyncConflict: The sync is paused or being deleted.
         WarehouseError: The warehouse cannot be reached or changed.
     """
-    if window_days is not None and window_days < 1:
-        message = f"window_days is {window_days}: give 1 or more, or none for all objects"
+    if window_days is not None and not 1 <= window_days <= MOST_DAYS:
+        message = f"window_days is {window_days}: give 1 to {MOST_DAYS:,}, or none for all objects"
         raise ConfigurationError(message)
     with Warehouse(connections.warehouse_url) as warehouse:
         warehouse.upgrade()

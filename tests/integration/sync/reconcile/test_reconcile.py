@@ -193,6 +193,8 @@ def test_an_empty_window_is_refused(quick: SyncHarness, days: int) -> None:
         reconcile(quick, "customer", days=days)
     with pytest.raises(ConfigurationError, match=f"window_days is {days}"):
         plan_chosen(quick.connections, SYNC, [], days)
+    with pytest.raises(ConfigurationError, match="give 1 to 36,500"):
+        plan_chosen(quick.connections, SYNC, [], 10**30)
     assert quick.sql("SELECT * FROM stripe_sync.reconcile_state") == []
 
 
