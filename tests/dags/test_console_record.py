@@ -146,6 +146,21 @@ def test_odd_payloads_are_text_and_bounded_and_can_be_seen_whole(
         assert answer.status_code in (400, 404), wrong
 
 
+def test_what_is_nested_deeply_is_opened_level_by_level(api: ApiServer, streams: Streams) -> None:
+    nested: Any = "the end"
+    for _ in range(240):
+        nested = {"in": nested}
+    streams.customers(1, nested=nested)
+    found = api.call("viewer", "GET", "/ui/records/stripe:customer/cus_1?sync=north")
+    pages = 0
+    while "the end" not in found.text:
+        assert found.status_code == 200
+        [further] = re.findall(r'hx-get="/stripe(/ui/record-part[^"]+offset=0)"', found.text)
+        found = api.call("viewer", "GET", unescape(further))
+        pages += 1
+    assert pages == 12
+
+
 def made(api: ApiServer, **fields: Any) -> str:
     """A customer at Stripe; its id."""
     body = {"sync_id": "default", "collection_id": "customer", "data": [fields]}

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from stripe_airflow.api.errors import known_error
+from stripe_airflow.api.errors import ApiError, known_error
 from stripe_airflow.api.routing import Route
 from stripe_airflow.ui.rendering import Links, render_error
 
@@ -61,6 +61,9 @@ class PageRoute(Route):
         """A page that says what is wrong; for htmx a part of a page."""
         if isinstance(error, ValidationError):  # of a body that a page made of its form
             error = RequestValidationError(error.errors())
+        elif isinstance(error, RecursionError):
+            message = "this is nested too deeply for a page: open it level by level, or as JSON"
+            error = ApiError(422, "nested_too_deeply", message)
         return await self.finish(render_error(request, known_error(error)))
 
 

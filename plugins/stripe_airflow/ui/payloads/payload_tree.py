@@ -20,6 +20,9 @@ CUT = 2_000
 _MOST_NODES = 1_000
 """Nodes of one answer; what is deeper comes when it is opened."""
 
+_DEEPEST = 20
+"""Levels of one answer; those below come the same way."""
+
 _OPEN_DEPTH = 1
 _SHORT = 5
 _FIRST = ("id", "object")
@@ -63,7 +66,8 @@ def tree_of(payload: Any, path: tuple[str, ...] = (), offset: int = 0) -> Node:
     """
     value, around = part_of(payload, path)
     name = path[-1] if path else ""
-    return _Builder(currency_of(payload)).node(name, value, path, around, offset)
+    builder = _Builder(currency_of(payload), len(path) + _DEEPEST)
+    return builder.node(name, value, path, around, offset)
 
 
 def part_of(payload: Any, path: tuple[str, ...]) -> tuple[Any, Any]:
@@ -124,8 +128,9 @@ def _ordered(value: Any) -> Any:
 
 
 class _Builder:
-    def __init__(self, currency: str | None) -> None:
+    def __init__(self, currency: str | None, deepest: int) -> None:
         self._currency = currency
+        self._deepest = deepest
         self._left = _MOST_NODES
 
     def node(
@@ -148,7 +153,7 @@ class _Builder:
             if isinstance(value, dict)
             else [str(index) for index in range(len(value))]
         )
-        shown = names[offset : offset + CHILDREN]
+        shown = names[offset : offset + CHILDREN] if depth < self._deepest else []
         for index, key in enumerate(shown):
             if self._left <= 0:
                 shown = shown[:index]
