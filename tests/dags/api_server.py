@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
@@ -27,11 +28,16 @@ class ApiServer:
     def __init__(self, app: Any, client: TestClient) -> None:
         self.app = app
         self.client = client
+        self.served_by: asyncio.AbstractEventLoop | None = None
+        """The loop of a server behind a socket, as long as there is one: see :func:`serving`."""
 
     def forget_warehouse(self) -> None:
         """Close what the app keeps open of the warehouse of one test."""
         from stripe_airflow.api.streams.process import close_streams
 
+        if self.served_by:
+            asyncio.run_coroutine_threadsafe(close_streams(), self.served_by).result()
+            return
         assert self.client.portal is not None
         self.client.portal.call(close_streams)
 
@@ -132,7 +138,9 @@ def serving(api: ApiServer) -> Iterator[int]:
     while not served.started and time.monotonic() < deadline:
         time.sleep(0.05)
     try:
+        api.served_by = served.servers[0].get_loop()
         yield served.servers[0].sockets[0].getsockname()[1]
     finally:
+        api.served_by = None
         served.should_exit = True
         thread.join()

@@ -161,6 +161,9 @@ def redeliver(
         message = "seq: this is no stream position"
         raise ConfigurationError(message, param="seq") from None
     routes.redeliver(name, body)
+    if seq:  # the list stays as it is, so that a person can go on with the next one
+        _dead_letters.forget()
+        return render(request, "consumer_redelivered.html")
     return _changed(request, _found(name))
 
 

@@ -48,8 +48,6 @@
   document.addEventListener("input", (event) => {
     const form = event.target.closest("form[data-keeps]");
     if (!form) return;
-    const picks = event.target.dataset.picks && document.getElementById(event.target.dataset.picks);
-    if (picks && event.target.value) picks.checked = true;
     if ("group" in event.target.dataset) {
       for (const each of boxes(event.target.closest("fieldset"))) each.checked = event.target.checked;
     }

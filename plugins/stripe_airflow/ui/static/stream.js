@@ -8,16 +8,19 @@
 
   const find = (id) => document.getElementById(id);
   const count = (html) => html.split(" data-change>").length - 1;
-  const kept = () => waiting.reduce((sum, html) => sum + count(html), 0);
+  const countAll = (html) => count(html) + Number(html.match(/ data-left-out="(\d+)"/)?.[1] ?? 0);
+  const sum = (counts) => waiting.reduce((before, html) => before + counts(html), 0);
 
   const show = () => {
     const button = find("live-pause");
     const state = find("live-state");
     if (!button || !state) return;
-    const news = leftOut + kept();
+    const news = leftOut + sum(countAll);
     button.hidden = false;
     button.textContent = paused ? "Go on" : "Pause";
     state.textContent = paused ? `Paused: ${news.toLocaleString("en")} new` : connected ? "Live" : "Connecting again";
+    // Who has paused it knows it: a screen reader need not read each new number.
+    state.setAttribute("aria-live", paused ? "off" : "polite");
     state.className = `badge ${paused ? "warn" : connected ? "good" : ""}`;
   };
 
@@ -36,7 +39,7 @@
     event.preventDefault();
     event.detail.cancelled = true;
     waiting.push(message.data);
-    while (waiting.length > 1 && kept() > MOST) leftOut += count(waiting.shift());
+    while (waiting.length > 1 && sum(count) > MOST) leftOut += countAll(waiting.shift());
     show();
   });
   // Leaving the page ends the stream: without this it would be an error in the browser's console.
@@ -53,6 +56,12 @@
     if (event.target.id !== "live-pause") return;
     paused = !paused;
     if (!paused) {
+      if (leftOut) {
+        const note = document.createElement("p");
+        note.className = "alert left-out";
+        note.textContent = `${leftOut.toLocaleString("en")} older changes came meanwhile and are not shown: reload the page and scroll back to see them.`;
+        find("changes").prepend(note);
+      }
       // Parts of this server, which escapes what is in them; htmx swaps them in the same way.
       for (const html of waiting) find("changes").insertAdjacentHTML("afterbegin", html);
       waiting = [];

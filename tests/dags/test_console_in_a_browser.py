@@ -1,4 +1,4 @@
-"""The pages of syncs in a real browser: what needs JavaScript."""
+"""The console in a real browser: what needs JavaScript."""
 
 from __future__ import annotations
 
@@ -7,14 +7,26 @@ from typing import Any
 
 import psycopg
 import pytest
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from dags.api_server import ApiServer, serving
 from e2e.browser import chromium, log_in
+from e2e.console_browser import Console
+from integration.streams.conftest import Streams, make_streams
 from stripe_airflow.hooks.connections import connections_for
 from stripe_airflow.hooks.warehouse import warehouse_url
-from stripe_sync import backfill, create_sync, get_sync, update_sync
+from stripe_sync import (
+    backfill,
+    create_consumer,
+    create_sync,
+    get_consumer,
+    get_sync,
+    update_sync,
+)
+from stripe_sync.warehouse import Warehouse
 
 SECONDS = 20
 WIDE = "return [...document.querySelectorAll('.plot canvas')].map((each) => each.clientWidth)"
@@ -53,6 +65,12 @@ class Browser:
         return list(
             self.run(f"{found}.filter((e) => e.checkVisibility()).map((e) => e.innerText)", css)
         )
+
+    def double_click(self, css: str) -> None:
+        """Click twice, as people do who are used to it."""
+        button = self.one(css)
+        self.run("arguments[0].scrollIntoView()", button)
+        ActionChains(self.driver).double_click(button).perform()
 
     def until(self, condition: Callable[[], Any]) -> Any:
         return WebDriverWait(self.driver, SECONDS, 0.1).until(lambda _: condition())
@@ -204,3 +222,140 @@ def test_a_new_sync_appears_among_the_cards(browser: Browser) -> None:
     create_sync(warehouse_url(), "eu", livemode=True)
     browser.until(lambda: browser.seen(".card h2 a") == ["default", "eu"])
     assert browser.faults() == []
+
+
+def number_of_runs(dag_id: str) -> int:
+    from airflow.models.dagrun import DagRun
+
+    return len(DagRun.find(dag_id=dag_id))
+
+
+def test_a_double_click_starts_one_run_and_the_dialog_begins_anew(browser: Browser) -> None:
+    before = number_of_runs("stripe_backfill")
+    browser.open("/syncs/default")
+    browser.one("#backfill-opens").click()
+    browser.one("#backfill-rate").send_keys("5")
+    browser.double_click("#backfill .primary")
+    browser.until(lambda: browser.seen("#backfill [data-done]"))
+    assert browser.seen("#backfill button") == ["Close"]
+    browser.driver.switch_to.active_element.click()
+    browser.one("#backfill-opens").click()
+    assert browser.seen("#backfill button") == ["Cancel", "Start the backfill"]
+    assert browser.seen("#backfill .answer *") == []
+    assert browser.one("#backfill-rate").get_attribute("value") == ""
+    assert number_of_runs("stripe_backfill") == before + 1
+
+
+def test_what_was_refused_is_not_in_the_dialog_when_it_opens_again(browser: Browser) -> None:
+    browser.open("/syncs/default")
+    browser.one("#settings-opens").click()
+    browser.one("#settings-rate").send_keys("fast")
+    browser.one("#settings .primary").click()
+    browser.until(lambda: browser.seen("#settings-rate-error"))
+    refused = browser.one("#settings-rate-error")
+    browser.one("#settings [data-closes]").click()
+    browser.until(lambda: gone(refused))
+    browser.one("#settings-opens").click()
+    assert browser.one("#settings-rate").get_attribute("value") == ""
+
+
+def gone(element: Any) -> bool:
+    try:
+        return not element.is_enabled()
+    except StaleElementReferenceException:
+        return True
+
+
+def test_what_is_entered_for_a_choice_makes_the_choice(browser: Browser) -> None:
+    browser.open("/syncs/default")
+    browser.one("#settings-opens").click()
+    browser.one("#settings [value='stripe:charge']").click()
+    browser.one("#settings .primary").click()
+    browser.until(lambda: get_sync(warehouse_url(), "default").collection_ids)
+    assert "stripe:charge" in (get_sync(warehouse_url(), "default").collection_ids or ())
+
+    create_consumer(warehouse_url(), "crm", "pull", deliver_policy="new")
+    browser.open("/consumers/crm")
+    browser.one("[data-opens='replay']").click()
+    browser.one("#replay [name='other']").send_keys("next week")
+    browser.one("#replay .primary").click()
+    browser.until(lambda: "a duration such as 30m" in "".join(browser.seen("#replay .answer")))
+
+
+def test_a_secret_that_is_shown_once_stays_at_a_second_click(browser: Browser) -> None:
+    browser.open("/add-consumer?kind=webhook")
+    browser.one("#name").send_keys("hook")
+    browser.one("#setting_url").send_keys("https://example.com/hook")
+    browser.double_click("form.card > .buttons .primary")
+    browser.until(lambda: browser.seen("#secret"))
+    [secret] = browser.seen("#secret")
+    browser.driver.switch_to.active_element.click()  # the button that copies it
+    browser.until(lambda: browser.seen("[data-copies]") == ["Copied"])
+    assert browser.seen("#secret") == [secret]
+    assert browser.seen("form.card > .buttons > *") == []
+    assert browser.faults() == []
+
+
+def test_what_a_person_opened_stays_open(browser: Browser) -> None:
+    problem("too long to be shown at once " * 20)
+    browser.open("/syncs/default")
+    browser.one("#warnings summary").click()
+    problem("another one, as long as it " * 20)
+    browser.until(lambda: "another one" in "".join(browser.seen("#warnings details")))
+    assert browser.one("#warnings details").get_property("open")
+
+
+def problem(text: str) -> None:
+    """What keeps the sync from being polled."""
+    with psycopg.connect(warehouse_url()) as connection:
+        connection.execute(
+            "INSERT INTO stripe_sync.poll_state (sync_id, message) SELECT id, %s"
+            " FROM stripe_sync.syncs ON CONFLICT (sync_id) DO UPDATE SET message = %s",
+            (text, text),
+        )
+
+
+@pytest.fixture
+def streams(browser: Browser) -> Iterator[Streams]:
+    with Warehouse(warehouse_url()) as warehouse:
+        yield make_streams(warehouse_url(), warehouse)
+
+
+def test_a_paused_stream_counts_all_that_comes(browser: Browser, streams: Streams) -> None:
+    browser.open("/stream")
+    browser.until(lambda: browser.seen("#live-state") == ["Live"])
+    browser.one("#live-pause").click()
+    streams.customers(*range(300))
+    browser.until(lambda: browser.seen("#live-state") == ["Paused: 300 new"])
+    browser.one("#live-pause").click()
+    assert len(browser.seen("#changes > [data-change]")) == 50
+    [note] = browser.seen("#changes [data-left-out]")
+    assert note.startswith("250 older changes")
+
+
+def test_a_dead_letter_is_delivered_again_where_it_stands(
+    browser: Browser, streams: Streams
+) -> None:
+    create_consumer(streams.url, "crm", "pull", stream="events")
+    streams.customers(1, 2)
+    with psycopg.connect(streams.url) as connection:
+        connection.execute(
+            "INSERT INTO stripe_sync.consumer_items (sync_id, consumer, seq, collection_id,"
+            " upstream_id, state, deliveries) SELECT sync_id, 'crm', seq, collection_id,"
+            " upstream_id, 'dead', 3 FROM stripe_raw.events"
+        )
+    browser.open("/consumers/crm")
+    assert Console(browser.driver, browser.base).violations() == []
+    browser.one("tbody tr:nth-child(2) td form button").click()
+    browser.until(lambda: browser.seen("td form [data-done]"))
+    assert len(browser.seen("td form button")) == 1
+    assert get_consumer(streams.url, "crm").dead == 1
+
+
+def test_a_form_is_as_wide_as_a_narrow_window(browser: Browser, streams: Streams) -> None:
+    streams.customers(1, metadata={"k" * 60: "v"})
+    console = Console(browser.driver, browser.base)
+    with console.window((330, 900)):
+        browser.open("/records/stripe:customer/cus_1?sync=north")
+        assert browser.seen(".update-fields label")
+        assert console.overflow() == 0
