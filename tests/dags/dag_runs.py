@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from dags.api_server import ApiServer
@@ -16,6 +18,25 @@ def add_dag(dag: Any) -> Any:
     bag.bag_dag(dag)
     sync_bag_to_db(bag, "dags-folder", None)
     return dag
+
+
+@contextmanager
+def paused(*dag_ids: str) -> Iterator[None]:
+    """Pause exactly these of all DAGs."""
+    from airflow.models.dag import DagModel
+    from airflow.utils.session import create_session
+
+    def pause(dag_ids: Iterable[str]) -> set[str]:
+        with create_session() as session:
+            dags = session.query(DagModel).all()
+            before = {dag.dag_id for dag in dags if dag.is_paused}
+            for dag in dags:
+                dag.is_paused = dag.dag_id in dag_ids
+        return before
+
+    before = pause(dag_ids)
+    yield
+    pause(before)
 
 
 class DagRun:

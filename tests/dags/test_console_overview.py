@@ -81,6 +81,7 @@ def test_syncs_that_need_attention_come_first_with_their_warning(api: ApiServer)
     assert "<script>alert" not in page
     assert card(page, "b").startswith("b test mode new account not known yet It has no data yet:")
     assert "paused" in card(page, "a")
+    assert "resume it within 30 days" in card(page, "a")
 
 
 def test_a_card_has_the_figures_of_its_sync(api: ApiServer, sandbox: Any) -> None:

@@ -16,6 +16,7 @@ from stripe_airflow.api.consumers.models import (
 )
 from stripe_airflow.api.rights import MANAGE
 from stripe_airflow.hooks.warehouse import warehouse_url
+from stripe_airflow.ui.airflow_state import airflow_state
 from stripe_airflow.ui.forms import Sent
 from stripe_airflow.ui.live import render_changed, render_whole
 from stripe_airflow.ui.pages.consumer_form import KINDS, kind_named, new_consumer
@@ -42,7 +43,8 @@ _PAGE = 50
 def list_page(request: Request, viewer: CurrentViewer) -> Response:
     """All consumers, and the kinds that there are."""
     consumers = _consumers(warehouse_url())
-    return render_whole(request, "consumers.html", viewer=viewer, consumers=consumers, kinds=KINDS)
+    values = {"viewer": viewer, "consumers": consumers, "airflow": airflow_state()}
+    return render_whole(request, "consumers.html", kinds=KINDS, **values)
 
 
 @router.get("/consumers-changes")
@@ -92,6 +94,7 @@ def page(
         "consumer.html",
         viewer=viewer,
         consumer=found,
+        airflow=airflow_state(),
         after=after,
         letters=_dead_letters(found.name, after),
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fastapi import Request, Response
 
 from stripe_airflow.hooks.warehouse import warehouse_url
+from stripe_airflow.ui.airflow_state import airflow_state
 from stripe_airflow.ui.live import render_changed, render_whole, seen_by, version_of
 from stripe_airflow.ui.pages.syncs.sync_cards import Card, sorted_cards
 from stripe_airflow.ui.routing import page_router
@@ -22,7 +23,8 @@ def overview(request: Request, viewer: CurrentViewer) -> Response:
     """All syncs."""
     cards = all_cards()
     version = _list_version(cards)
-    return render_whole(request, "overview.html", viewer=viewer, cards=cards, list_version=version)
+    values = {"viewer": viewer, "cards": cards, "airflow": airflow_state()}
+    return render_whole(request, "overview.html", list_version=version, **values)
 
 
 @router.get("/overview-changes")
@@ -30,10 +32,11 @@ def changes(request: Request, _viewer: CurrentViewer) -> Response:
     """The cards that have changed; all if a sync came, went or has another place."""
     cards = all_cards()
     version = _list_version(cards)
+    values = {"cards": cards, "airflow": airflow_state()}
     if version in seen_by(request):
-        return render_changed(request, "overview_cards.html", cards=cards)
+        return render_changed(request, "overview_changes.html", **values)
     return render_whole(
-        request, "overview_list.html", cards=cards, list_version=version, is_answer=True
+        request, "overview_list.html", list_version=version, is_answer=True, **values
     )
 
 

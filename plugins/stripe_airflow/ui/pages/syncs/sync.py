@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import Request, Response
 
 from stripe_airflow.hooks.warehouse import warehouse_url
+from stripe_airflow.ui.airflow_state import airflow_state
 from stripe_airflow.ui.live import render_changed, render_whole
 from stripe_airflow.ui.pages.syncs.overview import all_cards, forget_cards
 from stripe_airflow.ui.pages.syncs.sync_cards import Card, freshness_summary
@@ -61,6 +62,7 @@ def plots(sync_id: str, request: Request, _viewer: CurrentViewer) -> Response:
 def forget_sync() -> None:
     """Look at the syncs anew, because one was changed."""
     forget_cards()
+    airflow_state.forget()
     _status.forget()
     _activity.forget()
 
@@ -76,6 +78,7 @@ def _state(sync_id: str, viewer: Viewer) -> dict[str, Any]:
         "rows": rows,
         "progress_of_backfill": backfill_progress(rows),
         "eta_text": eta_text,
+        "airflow": airflow_state(),
         "forbidden": [row for row in rows if row.state and row.word == "no permission"],
     }
 

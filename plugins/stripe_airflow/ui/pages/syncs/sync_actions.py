@@ -92,6 +92,7 @@ def _body(model: type[Body], sent: FormData) -> Body:
 
 
 def _started(request: Request, run: Run) -> Response:
+    forget_sync()
     return render(request, "run_started.html", run=run)
 
 
