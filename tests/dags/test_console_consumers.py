@@ -116,6 +116,41 @@ def test_a_mistake_is_said(
     assert MARKUP not in answer.text
 
 
+def test_what_a_consumer_reads_and_its_settings_are_edited(
+    api: ApiServer, streams: Streams
+) -> None:
+    settings = {"ack_wait_ms": 1000, "max_ack_pending": 5}
+    filters = {"sync_id": ["north"], "collection_id": ["customer"], "event_type": ["created"]}
+    create_consumer(streams.url, "crm", "pull", stream="events", settings=settings, filters=filters)
+    assert 'href="/stripe/ui/consumers/crm/edit"' in page(api, "/consumers/crm")
+    form = page(api, "/consumers/crm/edit")
+    for shown in (
+        'name="sync_id" value="north" checked',
+        'value="stripe:customer" selected',
+        'name="event_type" value="created" checked',
+        'type="number" value="1000"',
+        "&#34;max_ack_pending&#34;: 5",
+    ):
+        assert shown in form
+    assert form.count(" checked") == 2
+    assert form.count(" selected") == 1
+    sent = {
+        "sync_id": ["north", "south"],
+        "event_type": ["created"],
+        "setting_ack_wait_ms": "2000",
+        "more": '{"max_ack_pending": 5}',
+    }
+    edited = send(api, "/consumers/crm/edit", sent)
+    assert edited.headers["Stripe-Go"] == "/stripe/ui/consumers/crm"
+    found = get_consumer(streams.url, "crm")
+    assert found.settings == {"ack_wait_ms": 2000, "max_ack_pending": 5}
+    assert found.filters["sync_id"] == ["north", "south"]
+    assert found.filters["collection_id"] == []
+    wrong = send(api, "/consumers/crm/edit", {"setting_ack_wait_ms": "soon"}, 400)
+    assert "no whole number" in wrong.text
+    page(api, "/consumers/none/edit", status=404)
+
+
 def test_the_secret_of_a_webhook_is_shown_once(api: ApiServer) -> None:
     form = {"kind": "webhook", "name": "hook", "setting_url": "https://example.com/hook"}
     secrets = [send(api, "/add-consumer", form).text]
@@ -175,7 +210,7 @@ def test_dead_letters_are_read_page_by_page_and_delivered_again(
 
 def test_a_viewer_sees_why_the_buttons_are_off(api: ApiServer, streams: Streams) -> None:
     create_consumer(streams.url, "crm", "pull")
-    for path in ("/consumers", "/consumers/crm", "/add-consumer"):
+    for path in ("/consumers", "/consumers/crm", "/consumers/crm/edit", "/add-consumer"):
         shown = page(api, path, role="viewer")
         buttons = re.findall(r"<button(?![^>]*data-closes)[^>]*>", shown)
         steering = [each for each in buttons if "data-opens" in each or "disabled" in each]

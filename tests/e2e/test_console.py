@@ -32,6 +32,7 @@ PAGES = (
     Page("find", "/records?q=cus_0", ("No sync has an object with the id",)),
     Page("consumers", "/consumers", ("crm", "Add a consumer")),
     Page("consumer", "/consumers/crm", ("What it reads", "Dead letters")),
+    Page("edit-consumer", "/consumers/crm/edit", ("Edit crm", "It goes on from where it is")),
     Page("add-consumer", "/add-consumer?kind=webhook", ("Add a webhook consumer", "From where")),
 )
 PATH = "/af"

@@ -1,16 +1,19 @@
-"""The form of a new consumer: what each kind needs, and what was sent."""
+"""The form of a consumer: what each kind needs, and what was sent."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import orjson
 from pydantic import ValidationError
 from starlette.datastructures import FormData
 
-from stripe_airflow.api.consumers.models import NewConsumer
-from stripe_sync import ConfigurationError
+from stripe_airflow.api.consumers.models import ConsumerUpdate, NewConsumer
+from stripe_sync import ConfigurationError, ConsumerInfo
+
+_FILTERS = ("sync_id", "collection_id", "event_type")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,43 @@ class Kind:
     connection: str
     settings: tuple[Setting, ...]
 
+
+@dataclass(frozen=True, slots=True)
+class FormValues:
+    """What the form of a consumer shows.
+
+    Attributes:
+        connection_id: Airflow connection of its target.
+        settings: Values of the fields of its kind, by name.
+        more: Its other settings, as JSON; empty for none.
+        filters: Lists ``sync_id``, ``collection_id`` and ``event_type``.
+    """
+
+    connection_id: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    more: str = ""
+    filters: Mapping[str, Sequence[str]] = field(
+        default_factory=lambda: dict.fromkeys(_FILTERS, ())
+    )
+
+    @classmethod
+    def of(cls, consumer: ConsumerInfo, kind: Kind) -> Self:
+        """The form with what is stored."""
+        in_fields = {
+            setting.name: value
+            for setting in kind.settings
+            if isinstance(value := consumer.settings.get(setting.name), _TYPES[setting.type])
+        }
+        more = {name: v for name, v in consumer.settings.items() if name not in in_fields}
+        return cls(
+            connection_id=consumer.connection_id or "",
+            settings=in_fields,
+            more=orjson.dumps(more, option=orjson.OPT_INDENT_2).decode() if more else "",
+            filters={name: consumer.filters.get(name) or () for name in _FILTERS},
+        )
+
+
+_TYPES = {"text": str, "number": int, "checkbox": bool}
 
 KINDS = (
     Kind(
@@ -125,17 +165,12 @@ def new_consumer(sent: FormData) -> NewConsumer:
         ConfigurationError: A value is wrong.
     """
     kind = kind_named(_text(sent, "kind"))
-    filters = {
-        name: [str(each) for each in sent.getlist(name)]
-        for name in ("sync_id", "collection_id", "event_type")
-        if name in sent
-    }
     start = _text(sent, "start") or "all"
     values = {
         "name": _text(sent, "name"),
         "kind": kind.name,
         "stream": _text(sent, "stream") or "records",
-        "filters": filters,
+        "filters": _filters(sent),
         "deliver_policy": _text(sent, "other") if start == "other" else start,
         "connection_id": _text(sent, "connection_id") or None,
         "settings": _settings(kind, sent),
@@ -143,13 +178,35 @@ def new_consumer(sent: FormData) -> NewConsumer:
     try:
         return NewConsumer.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        param = str(first["loc"][0])
-        if param == "name":
-            message = "name: 1 to 63 lower-case letters, digits, - and _"
-            raise ConfigurationError(message, param=param) from None
-        message = f"{param}: {first['msg'].removeprefix('Value error, ')}"
-        raise ConfigurationError(message, param=param) from None
+        raise _in_words(error) from None
+
+
+def changed_consumer(kind: Kind, sent: FormData) -> ConsumerUpdate:
+    """The form as the body of ``PATCH /v1/consumers/{consumer_id}``.
+
+    Raises:
+        ConfigurationError: A value is wrong.
+    """
+    values: dict[str, Any] = {"filters": _filters(sent), "settings": _settings(kind, sent)}
+    if kind.connection:
+        values["connection_id"] = _text(sent, "connection_id") or None
+    try:
+        return ConsumerUpdate.model_validate(values)
+    except ValidationError as error:
+        raise _in_words(error) from None
+
+
+def _filters(sent: FormData) -> dict[str, list[str]]:
+    return {name: [str(each) for each in sent.getlist(name)] for name in _FILTERS}
+
+
+def _in_words(error: ValidationError) -> ConfigurationError:
+    first = error.errors()[0]
+    param = str(first["loc"][0])
+    if param == "name":
+        return ConfigurationError("name: 1 to 63 lower-case letters, digits, - and _", param=param)
+    message = f"{param}: {first['msg'].removeprefix('Value error, ')}"
+    return ConfigurationError(message, param=param)
 
 
 def _settings(kind: Kind, sent: FormData) -> dict[str, Any]:

@@ -19,7 +19,13 @@ from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.ui.airflow_state import airflow_state
 from stripe_airflow.ui.forms import Sent
 from stripe_airflow.ui.live import render_changed, render_whole
-from stripe_airflow.ui.pages.consumer_form import KINDS, kind_named, new_consumer
+from stripe_airflow.ui.pages.consumer_form import (
+    KINDS,
+    FormValues,
+    changed_consumer,
+    kind_named,
+    new_consumer,
+)
 from stripe_airflow.ui.rendering import render, segment
 from stripe_airflow.ui.routing import go, page_router
 from stripe_airflow.ui.shared import once_a_second
@@ -65,6 +71,7 @@ def new_page(
         viewer=viewer,
         kind=kind_named(kind),
         kinds=KINDS,
+        values=FormValues(),
         syncs=_syncs(warehouse_url()),
         catalog=load_catalog(),
     )
@@ -105,6 +112,30 @@ def changes(name: str, request: Request, viewer: CurrentViewer) -> Response:
     """The parts of the page that have changed, all but the dead letters."""
     values = {"viewer": viewer, "consumer": _found(name)}
     return render_changed(request, "consumer_changes.html", **values)
+
+
+@router.get("/consumers/{name}/edit")
+def edit_page(name: str, request: Request, viewer: CurrentViewer) -> Response:
+    """The form of what can be changed of a consumer."""
+    found = _found(name)
+    kind = kind_named(found.kind)
+    return render(
+        request,
+        "consumer_edit.html",
+        viewer=viewer,
+        consumer=found,
+        kind=kind,
+        values=FormValues.of(found, kind),
+        syncs=_syncs(warehouse_url()),
+        catalog=load_catalog(),
+    )
+
+
+@router.post("/consumers/{name}/edit", dependencies=[MANAGE])
+def edit(name: str, request: Request, _viewer: CurrentViewer, sent: Sent) -> Response:
+    """Change what it reads, and its settings."""
+    body = changed_consumer(kind_named(_found(name).kind), sent)
+    return _changed(request, routes.update(name, body))
 
 
 @router.post("/consumers/{name}/pause", dependencies=[MANAGE])
