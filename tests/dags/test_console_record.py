@@ -258,6 +258,27 @@ def test_a_double_click_writes_once(writing: ApiServer, sandbox: Any) -> None:
     assert sources(name) == ["created mutation", "updated mutation"]
 
 
+def test_what_somebody_else_has_written_is_not_overwritten_unseen(
+    writing: ApiServer, sandbox: Any
+) -> None:
+    name = made(writing, name="Paul", metadata={"a": "1"})
+    form = form_of(page_of(writing, name))
+    theirs = form | {"field:name": "Jessica", "metadata:a": "2"}
+    assert writing.call("user", "POST", update_path(name), data=theirs).status_code == 200
+    for field, value in (("field:name", "Leto"), ("metadata:a", "3")):
+        answer = writing.call("user", "POST", update_path(name), data=form | {field: value})
+        assert answer.status_code == 409
+        assert "was changed meanwhile" in answer.text
+    [now] = sandbox.control.objects("customer")
+    assert (now["name"], now["metadata"]) == ("Jessica", {"a": "2"})
+    again = form_of(answer)
+    assert (again["field:name"], again["metadata:a"]) == ("Jessica", "3")
+    again["field:name"] = "Leto"
+    assert writing.call("user", "POST", update_path(name), data=again).status_code == 200
+    [now] = sandbox.control.objects("customer")
+    assert (now["name"], now["metadata"]) == ("Leto", {"a": "3"})
+
+
 def test_refusals_are_in_words_and_keep_what_was_entered(writing: ApiServer, sandbox: Any) -> None:
     name = made(writing, name="Paul")
     form = form_of(page_of(writing, name))

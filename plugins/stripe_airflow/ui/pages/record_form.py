@@ -104,7 +104,7 @@ def form_of(collection_id: str, payload: Mapping[str, Any]) -> UpdateForm | None
 
 
 def filled_form(form: UpdateForm, values: Mapping[str, str], *, same_key: bool) -> UpdateForm:
-    """The form with what somebody entered.
+    """The form with what somebody entered; the rest as the object has it now.
 
     Args:
         form: The form of the record.
@@ -112,16 +112,18 @@ def filled_form(form: UpdateForm, values: Mapping[str, str], *, same_key: bool) 
         same_key: Whether it may be sent once more as the same write.
     """
 
-    def filled(fields: tuple[FormField, ...], prefix: str) -> tuple[FormField, ...]:
+    def filled(fields: tuple[FormField, ...], prefix: str, was: str) -> tuple[FormField, ...]:
+        entered = _changed(values, prefix, was)
         return tuple(
-            replace(each, value=values.get(prefix + each.name, each.value)) for each in fields
+            replace(each, value=entered[each.name] or "") if each.name in entered else each
+            for each in fields
         )
 
     return replace(
         form,
         key=_key(values) if same_key else form.key,
-        fields=filled(form.fields, _FIELD),
-        metadata=filled(form.metadata, _METADATA),
+        fields=filled(form.fields, _FIELD, _WAS),
+        metadata=filled(form.metadata, _METADATA, _METADATA_WAS),
         new_key=values.get("new-key", ""),
         new_value=values.get("new-value", ""),
         json=values.get("json", ""),
@@ -167,6 +169,28 @@ def record_of(
     collection = _collection(collection_id)
     names = {"id", *(_placeholders(collection) if collection else ())}
     return record | {name: payload[name] for name in names if payload.get(name) is not None}
+
+
+def check_unchanged(payload: Mapping[str, Any], values: Mapping[str, str]) -> None:
+    """Refuse to overwrite what somebody else has written since the form was shown.
+
+    Args:
+        payload: The object as it is now.
+        values: What was sent.
+
+    Raises:
+        ApiError: A field that is to be changed has another value than the form began with.
+    """
+    metadata = payload.get("metadata") or {}
+    for prefix, was, stored in ((_FIELD, _WAS, payload), (_METADATA, _METADATA_WAS, metadata)):
+        for name, value in _changed(values, prefix, was).items():
+            now = _plain(_field(name, stored.get(name), None).was)
+            if now not in (_plain(values.get(was + name, "")), value or ""):
+                message = (
+                    f"{name} was changed meanwhile, to {now[:_LONG_TEXT]!r}: nothing was sent."
+                    " Send once more to overwrite it"
+                )
+                raise ApiError(409, "record_changed", message, param=name)
 
 
 def mutation_key(values: Mapping[str, str], record: Mapping[str, Any]) -> str:

@@ -20,7 +20,13 @@ from stripe_airflow.api.mutations.background import name_of
 from stripe_airflow.api.rights import MUTATE
 from stripe_airflow.api.streams.process import streams
 from stripe_airflow.ui.pages.record import forget_records, history_of
-from stripe_airflow.ui.pages.record_form import filled_form, form_of, mutation_key, record_of
+from stripe_airflow.ui.pages.record_form import (
+    check_unchanged,
+    filled_form,
+    form_of,
+    mutation_key,
+    record_of,
+)
 from stripe_airflow.ui.payloads.changes import QueriedRecord, ShownChange, json_of
 from stripe_airflow.ui.payloads.differences import main_fields
 from stripe_airflow.ui.payloads.payload_tree import tree_of
@@ -101,10 +107,14 @@ async def update(
 
 
 async def _send(sync: str, item: StreamItem, values: Mapping[str, str], *, user_name: str) -> _Sent:
+    def record_to_send() -> dict[str, Any]:
+        payload = item.json()["payload"]
+        record = record_of(item.collection_id, payload, values)
+        check_unchanged(payload, values)
+        return record
+
     try:
-        record = await anyio.to_thread.run_sync(
-            lambda: record_of(item.collection_id, item.json()["payload"], values)
-        )
+        record = await anyio.to_thread.run_sync(record_to_send)
         mutation = Mutation(
             item.collection_id, "update", [record], key=mutation_key(values, record)
         )
