@@ -352,10 +352,13 @@ def test_a_dead_letter_is_delivered_again_where_it_stands(
     assert get_consumer(streams.url, "crm").dead == 1
 
 
-def test_a_form_is_as_wide_as_a_narrow_window(browser: Browser, streams: Streams) -> None:
-    streams.customers(1, metadata={"k" * 60: "v"})
+def test_changes_and_forms_fit_into_a_narrow_window(browser: Browser, streams: Streams) -> None:
+    streams.customers(1, name="A", created=1, metadata={"k" * 60: "v"})
+    streams.customers(1, when=1, name="B" * 60, created=1_000_000_000, metadata={"k" * 60: "w"})
     console = Console(browser.driver, browser.base)
     with console.window((330, 900)):
-        browser.open("/records/stripe:customer/cus_1?sync=north")
-        assert browser.seen(".update-fields label")
-        assert console.overflow() == 0
+        for path in ("/records/stripe:customer/cus_1?sync=north", "/stream"):
+            browser.open(path)
+            assert browser.seen(".difference")
+            assert console.overflow() == 0
+            assert console.violations() == []

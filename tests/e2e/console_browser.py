@@ -24,6 +24,7 @@ WIDE, NARROW = (1440, 1000), (400, 900)
 """Windows; Airflow's side bar takes 68 of their pixels."""
 
 DOCS_IMAGES = Path(__file__).parents[2] / "docs" / "images"
+DOCS_IMAGES_ARE_MADE = bool(os.environ.get("STRIPE_SYNC_DOCS_IMAGES"))
 MOST_BYTES = 300_000
 """Of a picture in the docs."""
 
@@ -226,7 +227,7 @@ def token_of(token: str, secret: str, role: str) -> str:
 
 def keep_for_docs(picture: Path) -> None:
     """Copy a picture to the docs if ``STRIPE_SYNC_DOCS_IMAGES`` is set."""
-    if os.environ.get("STRIPE_SYNC_DOCS_IMAGES"):
+    if DOCS_IMAGES_ARE_MADE:
         assert picture.stat().st_size <= MOST_BYTES, picture
         DOCS_IMAGES.mkdir(parents=True, exist_ok=True)
         shutil.copy(picture, DOCS_IMAGES)

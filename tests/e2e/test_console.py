@@ -8,11 +8,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from e2e.browser import leave
-from e2e.conftest import START_SECONDS, Up, newest_customer
-from e2e.console_browser import NARROW, WIDE, Console, Page, keep_for_docs, token_of
+from e2e.conftest import START_SECONDS, Up, newest_customer, warehouse_url
+from e2e.console_browser import (
+    DOCS_IMAGES_ARE_MADE,
+    NARROW,
+    WIDE,
+    Console,
+    Page,
+    keep_for_docs,
+    token_of,
+)
 from stripe_stack.airflow.components import airflow_command
 from stripe_stack.airflow.environment import airflow_environment
 from stripe_stack.database.postgres import Postgres
@@ -47,9 +56,28 @@ def console(up: Up, browser: Any) -> Iterator[Console]:
     console = Console(browser, up.base)
     console.log_in(up.token)
     console.errors()
+    if DOCS_IMAGES_ARE_MADE:
+        be_busy(up)
     yield console
     console.log_in(up.token)
     leave(browser)
+
+
+def be_busy(up: Up) -> None:
+    """Be a sync that has run for a while, for the pictures of the docs.
+
+    The sandbox's first events are as old as its data: the freshness of the catch-up is forgotten.
+    """
+    with psycopg.connect(warehouse_url(up.stack_dir)) as connection:
+        for table in ("poll_latency", "poll_latency_by_half_hour"):
+            connection.execute(f"DELETE FROM stripe_sync.{table}")
+    login = {"Authorization": "Bearer sk_test_sandbox"}
+    with httpx.Client(base_url=f"{up.sandbox}/v1", headers=login, trust_env=False) as stripe:
+        customers = stripe.get("/customers").json()["data"]
+        for number in range(80):
+            name = f"/customers/{customers[number % len(customers)]['id']}"
+            stripe.post(name, data={"balance": number * 125}).raise_for_status()
+            time.sleep(0.25)
 
 
 @pytest.fixture(scope="module")

@@ -59,18 +59,28 @@ def test_the_bar_of_a_backfill_moves_until_it_is_done(up: Up, console: Console) 
     for name in ("charge", "customer", "invoice", "payment_intent", "subscription"):
         console.find(f"dialog[open] input[value='stripe:{name}']").click()
     console.find("dialog[open] input[name='full']").click()
+    console.fill(requests_per_second="4")
     console.click("Start the backfill", "dialog[open] button")
     console.shows("The run is started")
 
-    seen: set[float] = set()
+    seen: list[float] = []
     deadline = time.monotonic() + RUN_SECONDS
-    while not (up.newest("stripe_backfill")["state"] == "success" and len(seen) > 1):
-        value = "return document.querySelector('#progress progress')?.value ?? null"
-        found = console.browser.execute_script(value)
-        if found is not None:
-            seen.add(found)
+    while not (up.newest("stripe_backfill")["state"] == "success" and bar(console) is None):
+        found = bar(console)
+        if found is not None and found not in seen:
+            seen.append(found)
         assert time.monotonic() < deadline, seen
         time.sleep(0.2)
+    assert len(seen) > 2
+    assert seen == sorted(seen)
+    console.shows("live", "Activity")
+
+
+def bar(console: Console) -> float | None:
+    """How far the bar of the backfill is, of 100; None if there is none."""
+    value = "return document.querySelector('#progress progress')?.value ?? null"
+    found: float | None = console.browser.execute_script(value)
+    return found
 
 
 def test_a_change_in_stripe_comes_with_its_old_value(up: Up, console: Console) -> None:
