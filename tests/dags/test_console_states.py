@@ -85,6 +85,8 @@ def test_a_backfill_that_stands_still_says_how_it_goes_on(api: ApiServer) -> Non
     assert "The next collection begins in a moment" in text_of(shown(api))
     pause_sync(warehouse_url(), "default")
     assert "It goes on when the sync is resumed" in text_of(shown(api))
+    page = api.call("admin", "GET", PAGE).text
+    assert page.count('disabled title="the sync is paused: resume it first"') == 2
 
 
 def test_nothing_is_started_for_a_sync_that_is_being_deleted(api: ApiServer) -> None:

@@ -368,7 +368,7 @@ def test_an_error_stands_beside_its_field(
     assert answer.status_code == 400
     errors = re.findall(r'<span class="error" id="settings-(\w+)-error" role="alert">', answer.text)
     assert errors == [name]
-    assert "Input should be a valid" not in answer.text
+    assert "Input should" not in answer.text
     assert f'aria-invalid="true" aria-describedby="settings-{name}-error"' in answer.text
     if name in ("rate", "max_age_days"):
         assert f'value="{fields[name]}"' in answer.text  # to be corrected

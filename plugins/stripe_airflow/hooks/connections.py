@@ -145,7 +145,7 @@ class SyncConnections:
                 hash_secret=self._fresh(f"hash secret {conn_id}", stripe.hash_secret),
             )
         except AirflowNotFoundException as error:
-            msg = f"sync {sync!r} lacks a connection: {error}"
+            msg = f"sync {sync!r} lacks a connection: {error}: add it in Airflow under Admin"
             raise ConfigurationError(msg) from error
 
     def stripe_conn_id(self, sync: str) -> str:

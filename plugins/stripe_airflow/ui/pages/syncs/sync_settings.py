@@ -28,6 +28,16 @@ _FIELDS = {
 }
 """Fields of the form by the parameters that errors name."""
 
+_INVALID = "Input should"
+"""Begins the words of pydantic, which are for programs."""
+
+_MESSAGES = {
+    "rate": "a number above 0, at most 1,000,000",
+    "max_age_days": "a whole number of days, from 1 to 36,500",
+    "frequency": "one of the choices",
+}
+"""What a field takes, where a value is invalid."""
+
 _FREQUENCIES = (
     ("", "as its connection has it"),
     ("500", "twice a second, always"),
@@ -131,11 +141,16 @@ class SettingsForm:
     def with_error(self, message: str, param: str | None = None) -> Self:
         """The form with a message beside the field that it is about."""
         name = _FIELDS.get((param or "").removeprefix("settings."), "")
+        if _INVALID in message:
+            message = _MESSAGES.get(name, message)
         return replace(self, errors={name: message})
 
     def with_errors(self, error: ValidationError) -> Self:
         """The form with messages beside the fields that they are about."""
-        errors = {_FIELDS.get(str(each["loc"][0]), ""): message_of(each) for each in error.errors()}
+        errors = {}
+        for each in error.errors():
+            name = _FIELDS.get(str(each["loc"][0]), "")
+            errors[name] = _MESSAGES.get(name) or message_of(each)
         return replace(self, errors=errors)
 
     @property
