@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
@@ -64,7 +65,7 @@ def airflow_state() -> AirflowState:
         paused = session.scalars(
             select(DagModel.dag_id).where(DagModel.dag_id.in_(_LOST), DagModel.is_paused)
         ).all()
-        runs = session.scalars(
+        runs: Sequence[dict[str, Any] | None] = session.scalars(
             select(DagRun.conf)
             .where(DagRun.dag_id == BACKFILL_DAG, DagRun.state.in_(unfinished))
             .limit(_MOST_RUNS)
