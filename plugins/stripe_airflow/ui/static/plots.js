@@ -36,12 +36,14 @@
     label, stroke: colour("--bad"), dash: [6, 4], width: 1.5, points: { show: false }, value: () => value,
   });
 
+  const DURATIONS = [0.1, 1, 10, 60, 600, 3600, 36000, 360000, 3600000]; // lines of the scale
   function freshness({ heads, columns }) {
     const points = { size: 4 };
     return {
       data: columns.slice(0, 3),
       scales: { y: { distr: 3, range: (_, low, high) => [Math.min(0.1, low ?? 0.1), Math.max(10, high ?? 10)] } },
       value: duration,
+      splits: (_, __, low, high) => DURATIONS.filter((each) => each >= low && each <= high),
       series: [1, 2].map((place) =>
         line(heads[place], place === 1 ? "--plot-1" : "--plot-3", (_, value) => duration(value), { points })),
     };
@@ -99,7 +101,7 @@
       scales: parts.scales,
       axes: [
         { stroke: text, grid, ticks: grid, values: kind === "reads" ? DAYS : HOURS },
-        { stroke: text, grid, ticks: grid, size: 56, values: (_, splits) => splits.map((each) => (each == null ? "" : parts.value(each))) },
+        { stroke: text, grid, ticks: grid, size: 56, ...(parts.splits && { splits: parts.splits }), values: (_, splits) => splits.map((each) => (each == null ? "" : parts.value(each))) },
       ],
       series: [{ label: "UTC", value: kind === "reads" ? "{YYYY}-{MM}-{DD}" : "{MM}-{DD} {HH}:{mm}" }, ...parts.series],
     }, parts.data, holder));
