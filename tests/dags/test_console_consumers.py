@@ -89,6 +89,7 @@ def test_a_consumer_is_made_by_the_form_and_shown(api: ApiServer, streams: Strea
     shown = text_of(page(api, "/consumers/new"))
     assert "Collections customer" in shown
     assert "Kinds of changes created" in shown
+    assert "Time to acknowledge, in milliseconds 1000 max_ack_pending 5" in shown
 
 
 @pytest.mark.parametrize(

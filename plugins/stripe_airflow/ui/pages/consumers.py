@@ -103,6 +103,7 @@ def page(
         consumer=found,
         airflow=airflow_state(),
         after=after,
+        titles={each.name: each.title for kind in KINDS for each in kind.settings},
         letters=_dead_letters(found.name, after),
     )
 

@@ -66,6 +66,8 @@
     form.querySelector(".answer")?.replaceChildren();
     const closer = form.querySelector("[data-closes]");
     if (closer) closer.textContent = "Cancel";
+    // The button that opened it may have gone meanwhile.
+    if (document.activeElement === document.body) document.getElementById("content").focus();
   }, true);
 
   // What is entered for a choice makes the choice: days, a time, a tick in a list.
