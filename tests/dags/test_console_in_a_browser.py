@@ -18,6 +18,7 @@ from e2e.console_browser import Console
 from integration.streams.conftest import Streams, make_streams
 from stripe_airflow.hooks.connections import connections_for
 from stripe_airflow.hooks.warehouse import warehouse_url
+from stripe_airflow.ui.pages.syncs import sync
 from stripe_sync import (
     backfill,
     create_consumer,
@@ -172,6 +173,23 @@ def test_plots_follow_the_theme_and_the_window(browser: Browser, sandbox: Any) -
     finally:
         browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     assert browser.faults() == []
+
+
+def test_a_value_between_gaps_is_seen_in_the_plot(browser: Browser) -> None:
+    browser.open("/syncs/default")
+    browser.until(lambda: len(browser.run(WIDE)) == 3)
+    [empty, *_] = browser.run(PIXELS)
+    with psycopg.connect(warehouse_url()) as connection:
+        connection.execute(
+            "INSERT INTO stripe_sync.poll_latency (sync_id, minute, within_seconds, stripe_events)"
+            " SELECT id, date_trunc('minute', now() - interval '3 hours'), 1, 5"
+            " FROM stripe_sync.syncs"
+        )
+    sync.forget_sync()
+    browser.open("/syncs/default")
+    browser.until(lambda: "median 1.0 s" in "".join(browser.seen("#freshness-summary")))
+    browser.until(lambda: len(browser.run(WIDE)) == 3)
+    assert browser.run(PIXELS)[0] != empty
 
 
 def test_collections_are_sorted_by_a_column(browser: Browser) -> None:

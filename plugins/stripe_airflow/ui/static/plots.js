@@ -38,7 +38,7 @@
 
   const DURATIONS = [0.1, 1, 10, 60, 600, 3600, 36000, 360000, 3600000]; // lines of the scale
   function freshness({ heads, columns }) {
-    const points = { size: 4 };
+    const points = { show: true, size: 5 }; // a value between gaps is no line
     return {
       data: columns.slice(0, 3),
       scales: { y: { distr: 3, range: (_, low, high) => [Math.min(0.1, low ?? 0.1), Math.max(10, high ?? 10)] } },
