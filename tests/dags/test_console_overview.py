@@ -86,9 +86,11 @@ def test_syncs_that_need_attention_come_first_with_their_warning(api: ApiServer)
 
 def test_a_card_has_the_figures_of_its_sync(api: ApiServer, sandbox: Any) -> None:
     sandbox.control.seed({"customer": 3})
+    named = {"dashboard": {"display_name": "Arrakis Spice"}}
+    sandbox.control.mutate("account", "acct_1SandboxShop0001", {"settings": named})
     backfill(connections_for("default"), "default", ["customer"])
     shown = card(overview(api), "default")
-    assert shown.startswith("default test mode live acct_")
+    assert shown.startswith("default test mode live Arrakis Spice · acct_")
     assert "Objects 3 " in shown
     assert "of 25 requests a second" in shown
     assert re.search(r'href="https://dashboard.stripe.com/acct_\w+/test/dashboard"', overview(api))

@@ -70,6 +70,7 @@ class SyncInfo:
         status: ``active``, ``paused``, ``disconnected`` (Stripe gives the key no access to its
             connected account) or ``deleting``.
         account_id: ``acct_…``; None before its first use, or if the key may not read it.
+        account_name: Name of the account; None where no key could read it.
         livemode: Live data rather than test data.
         api_version: Version of all payloads.
         collection_ids: Its collections (``stripe:customer``); None for all.
@@ -87,6 +88,7 @@ class SyncInfo:
     name: str
     status: str
     account_id: str | None
+    account_name: str | None
     livemode: bool
     api_version: str
     collection_ids: tuple[str, ...] | None
@@ -113,6 +115,7 @@ class SyncInfo:
             name=sync.name,
             status=sync.status,
             account_id=sync.account_id if known else None,
+            account_name=sync.account_name,
             livemode=sync.livemode,
             api_version=sync.api_version,
             collection_ids=sync.collections,

@@ -136,7 +136,8 @@ class _Check:
         begins = sync is None or not sync.is_account_learnt
         paced_as = unknown_account(credential) if sync is None or begins else sync.account_id
         async with self._api(paced_as) as api:
-            account_id = (await fetch_identity(api, credential)).account
+            identity = await fetch_identity(api, credential)
+            account_id = identity.account
             if sync is None or begins:
                 known = account_id or unknown_account(credential)
                 sync = await self._begin(sync, known, paced_as)
@@ -145,6 +146,7 @@ class _Check:
             self.warehouse.syncs.mark_checked,
             sync.id,
             account_id=learnt,
+            account_name=identity.name,
             fingerprint=key_fingerprint(credential),
             at=self.clock.now(),
             stripe_ahead=self.stripe_clock.ahead or 0.0,

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from stripe_sandbox.settings import stripe_limits
-from stripe_sync import Credential, backfill_collection, fetch_account_id
+from stripe_sync import Credential, backfill_collection, describe_syncs, fetch_account_id
 from stripe_sync.errors import AccountDisconnected, AuthenticationError, ConfigurationError
 from stripe_sync.records import ids
 from stripe_sync.sync.account_check import CHECK_EVERY, key_fingerprint
@@ -89,6 +89,17 @@ def test_gaining_and_losing_a_permission_changes_no_sync(harness: SyncHarness) -
     harness.sandbox.control.add_key("sk_test_new")
     harness.with_key("sk_test_new").plan("customer")
     assert stored(harness) == before
+
+
+def test_the_name_of_the_account_is_kept_when_a_key_may_not_read_it(harness: SyncHarness) -> None:
+    own = own_account(harness)
+    named = {"dashboard": {"display_name": "Arrakis Spice"}}
+    harness.sandbox.control.mutate("account", own, {"settings": named})
+    harness.sandbox.control.add_key("rk_test_few", permissions=READ)
+    for key in (harness.sandbox.api_key, "rk_test_few"):
+        harness.with_key(key).plan("customer")
+        [sync] = describe_syncs(harness.connections.warehouse_url)
+        assert sync.account_name == "Arrakis Spice"
 
 
 def test_two_accounts_that_cannot_be_read_have_two_identities(harness: SyncHarness) -> None:

@@ -153,6 +153,7 @@ syncs = sa.Table(
     ),
     sa.Column("created_at", MOMENT, nullable=False, server_default=sa.func.now()),
     sa.Column("updated_at", MOMENT, nullable=False, server_default=sa.func.now()),
+    sa.Column("account_name", pg.TEXT, comment="Name of its account, if a key could read it"),
     sa.Column("key_fingerprint", pg.UUID, comment="Of the key last found to be for this account"),
     sa.Column("key_checked_at", MOMENT, comment="When that was found out"),
     sa.Column(

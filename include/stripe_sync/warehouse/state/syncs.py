@@ -40,6 +40,7 @@ class Sync:
             connected account) or ``deleting``.
         created_at: When it was created.
         updated_at: When its settings or its status last changed.
+        account_name: Name of the account; None as long as no key could read it.
         key_fingerprint: Fingerprint of the key that was last found to be for this account.
         key_checked_at: When that was found out; None for never.
         stripe_ahead: Seconds that Stripe's clock was ahead of the warehouse's then.
@@ -62,6 +63,7 @@ class Sync:
     status: str
     created_at: datetime
     updated_at: datetime
+    account_name: str | None = None
     key_fingerprint: UUID | None = None
     key_checked_at: datetime | None = None
     stripe_ahead: float = 0.0
@@ -278,6 +280,7 @@ class Syncs:
         sync_id: UUID,
         *,
         account_id: str,
+        account_name: str | None,
         fingerprint: UUID,
         at: datetime,
         stripe_ahead: float,
@@ -287,6 +290,7 @@ class Syncs:
         Args:
             sync_id: The sync.
             account_id: The account's id as far as it is known now.
+            account_name: Its name; None where the key may not read it: then the stored one stays.
             fingerprint: Fingerprint of the key.
             at: When it was checked.
             stripe_ahead: Seconds that Stripe's clock is ahead of the warehouse's.
@@ -295,6 +299,7 @@ class Syncs:
             sync_id,
             {
                 "account_id": account_id,
+                "account_name": sa.func.coalesce(account_name, _table.c.account_name),
                 "key_fingerprint": fingerprint,
                 "key_checked_at": at,
                 "stripe_ahead": stripe_ahead,

@@ -74,7 +74,8 @@ class Card:
     def text(self) -> str:
         """What a filter finds it by."""
         mode = "live mode" if self.sync.livemode else "test mode"
-        return f"{self.sync.name} {self.sync.account_id or ''} {self.word} {self.progress} {mode}"
+        account = f"{self.sync.account_name or ''} {self.sync.account_id or ''}"
+        return f"{self.sync.name} {account} {self.word} {self.progress} {mode}"
 
 
 def sorted_cards(overviews: Iterable[SyncOverview]) -> Sequence[Card]:

@@ -256,6 +256,7 @@ def _create_syncs() -> None:
         ),
         _column("created_at", _MOMENT, default=sa.func.now()),
         _column("updated_at", _MOMENT, default=sa.func.now()),
+        _nullable("account_name", _TEXT, "Name of its account, if a key could read it"),
         _nullable("key_fingerprint", _UUID, "Of the key last found to be for this account"),
         _nullable("key_checked_at", _MOMENT, "When that was found out"),
         _column(
