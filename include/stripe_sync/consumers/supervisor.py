@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
 _STATUS_SECONDS = 10.0
 _LONGEST_RETRY_SECONDS = 30.0
+_WAREHOUSE_RETRY_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,10 @@ class _Supervisor:
     async def _run(self, name: str, deliverer: Deliverer) -> None:
         try:
             await deliverer.run()
+        except WarehouseError as error:
+            # Soon, as only the looks for free consumers know when it can be reached again.
+            log.warning("Nothing is delivered to consumer %s: %s", name, error)
+            self._retry_at[name] = time.monotonic() + _WAREHOUSE_RETRY_SECONDS
         except Exception:
             # One consumer, whatever is wrong with it, must not stop the others.
             log.exception("Consumer %s, next try in %.0f s", name, _LONGEST_RETRY_SECONDS)

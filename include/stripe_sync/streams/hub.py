@@ -69,6 +69,7 @@ class StreamHub:
         self._waiters: set[_Waiter] = set()
         self._ends: dict[UUID, int] = {}
         self._task: asyncio.Task[None] | None = None
+        self._wait = _TICK_SECONDS
         self.is_closed = False
 
     @property
@@ -132,16 +133,13 @@ class StreamHub:
         return waiter.woken.is_set()
 
     async def _run(self) -> None:
-        wait = _TICK_SECONDS
         while not self.is_closed:
             try:
                 await self._listen()
             except WarehouseError as error:
-                log.warning("Waiting readers get nothing, next try in %.0f s: %s", wait, error)
+                wait, self._wait = self._wait, min(2 * self._wait, _LONGEST_RETRY_SECONDS)
+                log.warning("Waiting readers get nothing, next try in %.1f s: %s", wait, error)
                 await self._pause(wait)
-                wait = min(2 * wait, _LONGEST_RETRY_SECONDS)
-            else:
-                wait = _TICK_SECONDS
 
     async def _listen(self) -> None:
         """Until the hub is closed."""
@@ -156,6 +154,7 @@ class StreamHub:
                     await connection.execute(f"LISTEN {CHANNEL}")
                 while not self._closes():
                     await self._report(connection)
+                    self._wait = _TICK_SECONDS
                     if direct:
                         notifies = connection.notifies(timeout=_TICK_SECONDS, stop_after=1)
                         _ = [notify async for notify in notifies]

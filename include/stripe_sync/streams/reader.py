@@ -43,7 +43,7 @@ from stripe_sync.warehouse.connect import explain, parse_url
 MAX_WAIT_SECONDS = 30.0
 
 
-_PageKey = tuple[Selection, str, int]
+_Key = tuple[Selection, str, int]
 
 
 class StreamReader:
@@ -64,7 +64,7 @@ class StreamReader:
         self._address = parse_url(warehouse_url)
         self._pool = async_pool(warehouse_url, "stripe_streams", autocommit=True)
         self._hub = StreamHub(warehouse_url, is_stopping)
-        self._pages: dict[_PageKey, asyncio.Task[StreamPage]] = {}
+        self._asked: dict[_Key, asyncio.Task[Any]] = {}
 
     async def __aenter__(self) -> Self:
         await self._pool.open()
@@ -114,7 +114,9 @@ class StreamReader:
         loop = asyncio.get_running_loop()
         until = loop.time() + wait_seconds
         while True:
-            page = await self._shared(selection, after, limit)
+            page: StreamPage = await self._shared(
+                (selection, str(after), limit), partial(read_page, selection, after, limit)
+            )
             left = until - loop.time()
             if page.items or page.has_more or left <= 0 or self._hub.is_closed:
                 return page
@@ -153,7 +155,11 @@ class StreamReader:
             SyncNotFound: There is no such sync.
             WarehouseError: The warehouse cannot be reached.
         """
-        return await self._run(start_at(selection, start))
+        # A thousand readers that connect at once, after a restart of the server, ask once.
+        found: StreamCursor = await self._shared(
+            (selection, start, 0), partial(start_at, selection, start)
+        )
+        return found
 
     async def record(
         self,
@@ -253,19 +259,18 @@ class StreamReader:
             message = f"the streams of this sync have not reached position {seq}"
             raise TimeoutError(message)
 
-    async def _shared(self, selection: Selection, after: StreamCursor, limit: int) -> StreamPage:
-        """A page, together with those who ask for the same one now."""
-        key = (selection, str(after), limit)
-        task = self._pages.get(key)
+    async def _shared(self, key: _Key, queries: Callable[[], Queries[Any]]) -> Any:
+        """The result of queries, together with those who ask for the same now."""
+        task = self._asked.get(key)
         if task is None:
-            task = asyncio.create_task(self._run(read_page(selection, after, limit)))
-            self._pages[key] = task
+            task = asyncio.create_task(self._run(queries()))
+            self._asked[key] = task
             task.add_done_callback(partial(self._done, key))
-        # A reader that goes away must not take the page from the others.
+        # A reader that goes away must not take the result from the others.
         return await asyncio.shield(task)
 
-    def _done(self, key: _PageKey, task: asyncio.Task[StreamPage]) -> None:
-        del self._pages[key]
+    def _done(self, key: _Key, task: asyncio.Task[Any]) -> None:
+        del self._asked[key]
         if not task.cancelled():
             task.exception()  # retrieved here as well: all who asked may be gone
 

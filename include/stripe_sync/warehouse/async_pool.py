@@ -28,17 +28,28 @@ def async_pool(warehouse_url: str, name: str, *, autocommit: bool = False) -> Po
     Raises:
         ConfigurationError: The URL is not one of PostgreSQL.
     """
-    return Pool(
+
+    async def check(connection: psycopg.AsyncConnection[Any]) -> None:
+        try:
+            await Pool.check_connection(connection)
+        except psycopg.Error:
+            # After a restart of the server all are lost. Found one by one, with the growing waits
+            # of the pool in between, they would take longer than a caller waits.
+            await pool.drain()
+            raise
+
+    pool = Pool(
         kwargs={**connect_arguments(warehouse_url), "autocommit": autocommit},
         min_size=0,
         max_size=MOST_CONNECTIONS,
         timeout=_WAIT_SECONDS,
         reconnect_timeout=_RECONNECT_SECONDS,
         configure=_configure,
-        check=AsyncConnectionPool.check_connection,
+        check=check,
         name=name,
         open=False,
     )
+    return pool
 
 
 async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:

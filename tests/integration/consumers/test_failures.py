@@ -90,6 +90,23 @@ def test_a_target_that_is_away_is_tried_again_and_nothing_is_lost(out: Running) 
     assert out.lines() == [("cus_1", 1), ("cus_2", 2), ("cus_3", 3)]
 
 
+def test_a_lost_connection_to_the_warehouse_stops_deliveries_for_a_moment(out: Running) -> None:
+    storing = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname ="
+        " current_database() AND wait_event_type = 'Lock' AND query LIKE '%%delivered +%%'"
+    )
+    leases = "SELECT FROM stripe_sync.consumers WHERE lease_owner IS NOT NULL"
+    out.create()
+    out.start()
+    out.until(lambda: len(rows(out.streams.url, leases)) == 1)
+    with psycopg.connect(out.streams.url) as connection:
+        connection.execute("SELECT FROM stripe_sync.consumers FOR UPDATE")
+        out.streams.customers(1)
+        out.until(lambda: rows(out.streams.url, storing) == [(True,)])
+    out.until(lambda: out.consumer.delivered == 1)
+    out.stop()
+
+
 def test_a_sink_that_fails_in_its_own_way_is_tried_again(out: Running) -> None:
     tries = 0
 

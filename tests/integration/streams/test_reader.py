@@ -6,6 +6,7 @@ import asyncio
 import random
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ from stripe_sync import (
     StreamReader,
     WarehouseError,
 )
+from stripe_sync.warehouse.async_pool import MOST_CONNECTIONS
 
 Result = TypeVar("Result")
 
@@ -33,6 +35,11 @@ LONG = 30.0
 CONNECTIONS = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'stripe_sync'
+"""
+
+LOSE_CONNECTIONS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
 
 
@@ -145,15 +152,37 @@ def test_pages_and_waiting_go_on_after_the_connections_were_lost(streams: Stream
         page = asyncio.create_task(reader.page(EVENTS, BEGINNING, wait_seconds=LONG))
         await waiting(reader, 1)
         async with await psycopg.AsyncConnection.connect(streams.url) as connection:
-            await connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname ="
-                " current_database() AND pid <> pg_backend_pid()"
-            )
+            await connection.execute(LOSE_CONNECTIONS)
         await asyncio.to_thread(streams.customers, 1)
         return await page
 
     streams.warehouse.close()
     assert upstream_ids(with_reader(streams.url, use)) == ["cus_1"]
+
+
+def test_a_read_goes_on_after_all_connections_of_the_pool_were_lost(streams: Streams) -> None:
+    async def use(reader: StreamReader) -> StreamPage:
+        async with AsyncExitStack() as all_at_once:
+            for _ in range(MOST_CONNECTIONS):
+                await all_at_once.enter_async_context(reader.connection())
+        async with await psycopg.AsyncConnection.connect(streams.url) as connection:
+            await connection.execute(LOSE_CONNECTIONS)
+        return await reader.page(EVENTS, BEGINNING)
+
+    streams.customers(1)
+    streams.warehouse.close()
+    assert upstream_ids(with_reader(streams.url, use)) == ["cus_1"]
+
+
+def test_readers_that_begin_at_once_ask_once(streams: Streams) -> None:
+    async def use(reader: StreamReader) -> tuple[set[str], int]:
+        begun = (reader.start(EVENTS, "new") for _ in range(300))
+        starts = {str(start) for start in await asyncio.gather(*begun)}
+        return starts, reader._pool.get_stats()["requests_num"]
+
+    streams.customers(1)
+    starts, asked = with_reader(streams.url, use)
+    assert len(starts) == asked == 1
 
 
 def test_an_unreachable_warehouse_is_an_error_that_names_it() -> None:
