@@ -92,7 +92,9 @@ class ConsumerSpec(BaseModel):
             "sync_id": tuple(sorted(selection.syncs)),
         }
         filters = spec.filters.model_copy(update=names)
-        return spec.model_copy(update={"filters": filters})
+        # As the warehouse reads them: 1e3 and "1000" are the number 1000.
+        settings = spec.sink_settings().model_dump(mode="json", by_alias=True, exclude_unset=True)
+        return spec.model_copy(update={"filters": filters, "settings": settings})
 
     def check(self) -> None:
         """Check what needs more than types.

@@ -88,6 +88,13 @@ def test_wrong_declarations_are_named(streams: Streams, values: dict[str, Any], 
     assert describe_consumers(streams.url) == []
 
 
+def test_settings_are_stored_as_the_warehouse_reads_them(streams: Streams) -> None:
+    settings = {"max_ack_pending": 1e3, "ack_wait_ms": "500"}
+    created = create_consumer(streams.url, "crm", "pull", settings=settings)
+    assert repr(created.settings) == "{'ack_wait_ms': 500, 'max_ack_pending': 1000}"
+    assert describe_consumers(streams.url) == [created]
+
+
 def test_names_are_taken_once(streams: Streams) -> None:
     create_consumer(streams.url, "crm", "pull")
     with pytest.raises(ConsumerConflict):

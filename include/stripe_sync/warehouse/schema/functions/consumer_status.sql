@@ -32,7 +32,7 @@ SELECT
             c.lease_until IS NULL OR c.lease_until < clock_timestamp() - interval '1 minute'
         ) THEN 'nobody delivers to it: unpause stripe_deliver'
         WHEN c.kind = 'pull'
-            AND items.in_flight >= coalesce((c.settings ->> 'max_ack_pending')::bigint, 1000)
+            AND items.in_flight >= coalesce((c.settings ->> 'max_ack_pending')::numeric, 1000)
             THEN items.in_flight || ' items wait for their acks: nothing more is delivered'
         WHEN c.stream = 'events' AND lag.is_cut
             THEN 'change events that it has not read were deleted by age (keep_events_days)'
