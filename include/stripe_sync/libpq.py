@@ -99,6 +99,10 @@ def connect_arguments(url: str) -> dict[str, Any]:
 
 BACKEND_PID = "SELECT pg_backend_pid()"
 
+ISO_DATES = "SET DateStyle = 'ISO, MDY'"
+"""For a session whose times are loaded: a role or database may have another style, of which the
+driver reads none."""
+
 
 def keep_session(connection: psycopg.BaseConnection[Any], backend_pid: int) -> bool:
     """Find out whether a new connection has a session of the server for itself.

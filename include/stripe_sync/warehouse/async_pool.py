@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
-from stripe_sync.libpq import BACKEND_PID, connect_arguments, keep_session
+from stripe_sync.libpq import BACKEND_PID, ISO_DATES, connect_arguments, keep_session
 
 Pool = AsyncConnectionPool[psycopg.AsyncConnection[Any]]
 
@@ -55,5 +55,6 @@ def async_pool(warehouse_url: str, name: str, *, autocommit: bool = False) -> Po
 async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
     cursor = await connection.execute(BACKEND_PID)
     ((pid,),) = await cursor.fetchall()
-    keep_session(connection, pid)
+    if keep_session(connection, pid):
+        await connection.execute(ISO_DATES)
     await connection.commit()

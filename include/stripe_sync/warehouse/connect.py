@@ -30,7 +30,7 @@ _SESSION_SETTINGS = """
 SET tcp_keepalives_idle = 20;
 SET tcp_keepalives_interval = 10;
 SET tcp_keepalives_count = 3;
-SET TimeZone = 'UTC'
+SET TimeZone = 'UTC';
 """
 
 _DRIVER_ERRORS = (
@@ -188,7 +188,7 @@ def _prepare(connection: psycopg.Connection[Any], _record: object = None) -> Non
     connection.autocommit = True
     row = connection.execute(libpq.BACKEND_PID).fetchone()
     if row is not None and libpq.keep_session(connection, row[0]):
-        connection.execute(_SESSION_SETTINGS)
+        connection.execute(_SESSION_SETTINGS + libpq.ISO_DATES)
     else:
         connection.adapters.register_loader("timestamptz", _UtcLoader)
         connection.adapters.register_loader("timestamptz", _UtcBinaryLoader)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 
 from integration.streams.conftest import Streams, customer
@@ -17,6 +19,7 @@ from stripe_sync import (
     StreamReader,
     SyncNotFound,
 )
+from stripe_sync.warehouse import Warehouse
 
 Result = TypeVar("Result")
 
@@ -71,6 +74,18 @@ def test_rare_changes_are_found_behind_many_others(streams: Streams) -> None:
     for conditions in ({}, {"syncs": ["north"]}, {"event_types": ["created"]}):
         pages = all_pages(streams, 10, collections=["charge"], **conditions)
         assert [name for page in pages for name in page] == ["cha_2", "cha_1"]
+
+
+def test_the_database_may_have_another_style_of_dates(
+    streams: Streams, warehouse_url: str
+) -> None:
+    streams.customers(1)
+    name = urlsplit(warehouse_url).path.lstrip("/")
+    with psycopg.connect(warehouse_url, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE \"{name}\" SET DateStyle = 'SQL, DMY'")
+    with Warehouse(warehouse_url) as warehouse:
+        assert warehouse.syncs.get("north").created_at.tzinfo is not None
+    assert all_pages(streams, 10) == [["cus_1"]]
 
 
 def test_the_changes_of_one_object_have_their_source(streams: Streams) -> None:
