@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Protocol
 from uuid import UUID
 
@@ -115,7 +116,7 @@ class DeliverySession:
         sink = self.kind.of(self._settings, context)
         try:
             checkpoint = await sink.open(Checkpoint(self._cursor, self._position))
-            await self._check(checkpoint.cursor)
+            await self._check(checkpoint)
             self._cursor = checkpoint.cursor
             self._pending.reopen()
             if sink.position() != self._position:
@@ -127,12 +128,15 @@ class DeliverySession:
         finally:
             await asyncio.shield(sink.close())
 
-    async def _check(self, cursor: StreamCursor) -> None:
-        """Refuse to go on after the end of a stream: what comes up to there would be left out.
+    async def _check(self, checkpoint: Checkpoint) -> None:
+        """Refuse to go on where the warehouse has lost what the target was delivered.
+
+        What it has in place of that would be left out.
 
         Raises:
             TargetError: The target was delivered what the stream does not have.
         """
+        cursor = checkpoint.cursor
         if not self._moved(cursor):
             return
         ends = await self._deliverer.ends(self._selection)
@@ -145,6 +149,28 @@ class DeliverySession:
                     " made anew. Start a replay of the consumer, from 'all' for everything"
                 )
                 raise TargetError(message)
+        is_ahead = any(seq > self._stored.get(sync, 0) for sync, seq in cursor.positions.items())
+        if is_ahead and checkpoint.mark is not None:
+            mark = await self._mark(cursor)
+            if mark is not None and mark != checkpoint.mark:
+                message = (
+                    "the target was delivered changes that the warehouse does not have: it was"
+                    " restored to a time before, or has lost commits in a failover. Start a replay"
+                    " of the consumer, from before that or from 'all'"
+                )
+                raise TargetError(message)
+
+    async def _mark(self, end: StreamCursor) -> int | None:
+        """Names what the streams have where a cursor moves from and to; None where it is gone."""
+        moved = self._moved(end)
+        starts = [(sync, self._stored[sync]) for sync in moved if self._stored.get(sync)]
+        places = [*starts, *moved.items()]
+        found = await self._deliverer.items(Stream.EVENTS, places)
+        if not moved or len(found) < len(places):
+            return None
+        names = sorted(f"{item.key} {_identity(item)}" for item in found)
+        digest = blake2b("\n".join(names).encode(), digest_size=8).digest()
+        return int.from_bytes(digest) >> 2
 
     async def _retry(self, sink: Sink) -> None:
         """Deliver items that are due once more."""
@@ -193,7 +219,8 @@ class DeliverySession:
         return min(max(due - time.monotonic(), _BUSY_SECONDS), IDLE_SECONDS)
 
     async def _deliver(self, sink: Sink, items: Sequence[StreamItem], end: StreamCursor) -> None:
-        outcome = await sink.deliver(DeliveryBatch(items, self._cursor, end))
+        mark = await self._mark(end) if self.kind.keeps_cursor else None
+        outcome = await sink.deliver(DeliveryBatch(items, self._cursor, end, mark))
         delivered = self._settled(items, outcome)
         await self._store(sink, end, delivered, recovers=delivered > 0 or not items)
 
@@ -221,6 +248,7 @@ class DeliverySession:
         moved = self._moved(end)
         batch = DeliveredBatch(
             positions=moved,
+            before={sync: self._stored.get(sync, 0) for sync in moved},
             position=self._position,
             delivered=delivered,
             error=self._pending.error,
@@ -243,6 +271,11 @@ class DeliverySession:
         await self._deliverer.store(self._taken, batch)
         self._cursor = end
         self._stored |= moved
+
+
+def _identity(event: StreamItem) -> str:
+    values = event.json()
+    return f"{values['id']} {values['created_at']}"
 
 
 def _found(find_connection: FindConnection, conn_id: str) -> TargetConnection:

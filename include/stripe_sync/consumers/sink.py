@@ -100,10 +100,12 @@ class Checkpoint:
     Attributes:
         cursor: It has everything up to here.
         position: What its sink needs to go on (opaque to all others); None at first.
+        mark: ``DeliveryBatch.mark`` of the last batch of a target with a cursor of its own.
     """
 
     cursor: StreamCursor
     position: JsonObject | None = None
+    mark: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +116,14 @@ class DeliveryBatch:
         items: In stream order, at most 1,000 and some 8 MB; none where a filter left all out.
         start: The cursor before them.
         end: The cursor after them; the same as ``start`` where items are delivered once more.
+        mark: Names what the streams have at ``end``, in 62 bits, for a sink with
+            ``keeps_cursor``: after commits were lost, they have something else there.
     """
 
     items: Sequence[StreamItem]
     start: StreamCursor
     end: StreamCursor
+    mark: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +170,14 @@ class Sink(Protocol):
     Attributes:
         Settings: Its settings.
         needs_connection: Whether the consumer must name a connection.
+        keeps_cursor: Whether the target has a cursor of its own, which ``open`` returns.
         longest_wait: Longest wait between two tries after ``TargetError``.
         gives_up_after: How long it tries before the consumer is paused; None for ever.
     """
 
     Settings: ClassVar[type[SinkSettings]]
     needs_connection: ClassVar[bool]
+    keeps_cursor: ClassVar[bool]
     longest_wait: ClassVar[timedelta]
     gives_up_after: ClassVar[timedelta | None]
 

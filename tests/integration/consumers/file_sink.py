@@ -31,6 +31,7 @@ class FileSink:
 
     Settings: ClassVar[type[SinkSettings]] = FileSettings
     needs_connection: ClassVar[bool] = False
+    keeps_cursor: ClassVar[bool] = False
     longest_wait: ClassVar[timedelta] = timedelta(milliseconds=50)
     gives_up_after: ClassVar[timedelta | None] = None
 

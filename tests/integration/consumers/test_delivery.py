@@ -19,7 +19,7 @@ from stripe_sync import (
     update_consumer,
 )
 from stripe_sync.consumers.sink import DeliveryBatch, ItemFailure, Outcome, TargetError
-from warehouse_rows import rows
+from warehouse_rows import execute, rows
 
 
 def test_everything_is_delivered_in_order_and_what_comes_later_too(out: Running) -> None:
@@ -192,6 +192,25 @@ def test_a_replay_delivers_again(out: Running) -> None:
     out.until(lambda: out.consumer.delivered == 4)
     out.stop()
     assert [seq for _, seq in out.lines()] == [1, 2, 1, 2]
+
+
+def test_a_running_delivery_goes_back_where_the_warehouse_has_lost_its_cursor(
+    out: Running,
+) -> None:
+    out.create()
+    out.start()
+    out.streams.customers(1, 2, 3)
+    out.until(lambda: out.consumer.lag_items == 0)
+    # As after a failover to a replica that lacks the last commits; what it has in place of them is
+    # before the cursor of the delivery, which still runs.
+    execute(out.streams.url, "UPDATE stripe_sync.consumer_cursors SET seq = 1")
+    out.streams.customers(4)
+    out.until(lambda: out.consumer.lag_items == 0)
+    out.stop()
+    assert [name for name, _ in out.lines()] == [
+        *("cus_1", "cus_2", "cus_3", "cus_4"),
+        *("cus_2", "cus_3", "cus_4"),
+    ]
 
 
 def test_two_processes_serve_a_consumer_one_after_the_other(out: Running) -> None:

@@ -76,9 +76,7 @@ def test_rare_changes_are_found_behind_many_others(streams: Streams) -> None:
         assert [name for page in pages for name in page] == ["cha_2", "cha_1"]
 
 
-def test_the_database_may_have_another_style_of_dates(
-    streams: Streams, warehouse_url: str
-) -> None:
+def test_the_database_may_have_another_style_of_dates(streams: Streams, warehouse_url: str) -> None:
     streams.customers(1)
     name = urlsplit(warehouse_url).path.lstrip("/")
     with psycopg.connect(warehouse_url, autocommit=True) as connection:

@@ -81,6 +81,13 @@ _CURSORS = """
 SELECT sync_id, seq FROM stripe_sync.consumer_cursors WHERE consumer = %s ORDER BY sync_id
 """
 
+_LOST = """
+SELECT FROM unnest(%(syncs)s::uuid[], %(seqs)s::bigint[]) AS p (sync_id, seq)
+JOIN stripe_sync.syncs AS s ON s.id = p.sync_id
+LEFT JOIN stripe_sync.consumer_cursors AS k ON k.sync_id = s.id AND k.consumer = %(name)s
+WHERE coalesce(k.seq, 0) <> p.seq
+"""
+
 _MOVE = """
 INSERT INTO stripe_sync.consumer_cursors (consumer, sync_id, seq)
 SELECT %(name)s, s.id, p.seq FROM unnest(%(syncs)s::uuid[], %(seqs)s::bigint[]) AS p (sync_id, seq)
@@ -121,7 +128,7 @@ WHERE i.consumer = %(name)s AND i.sync_id = p.sync_id AND i.seq = p.seq
 
 
 class LeaseLost(WarehouseError):
-    """Another process delivers to the consumer now, or it was changed, replayed or deleted."""
+    """Another process delivers to the consumer now, it was changed, or its cursor is elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +171,8 @@ class DeliveredBatch:
 
     Attributes:
         positions: Cursors that moved, by sync.
+        before: Where they were. After a failover that lost commits, or where a sync was made anew,
+            the warehouse has them elsewhere: it must be read from there.
         position: What the sink stores.
         delivered: Number of items that were delivered.
         error: Why some items wait for another try; None: none does.
@@ -174,6 +183,7 @@ class DeliveredBatch:
     """
 
     positions: Mapping[UUID, int]
+    before: Mapping[UUID, int]
     position: JsonObject | None
     delivered: int
     error: str | None
@@ -293,6 +303,9 @@ class DeliveryState:
             if cursor.rowcount != 1:
                 raise LeaseLost(name)
             if batch.positions:
+                lost = await connection.execute(_LOST, _keys(name, batch.before.items()))
+                if lost.rowcount:
+                    raise LeaseLost(name)
                 await connection.execute(_MOVE, _keys(name, batch.positions.items()))
             if batch.removed:
                 await connection.execute(_REMOVE, _keys(name, batch.removed))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from databases import new_database
 from integration.consumers.postgres.target_database import TargetDatabase
 from integration.streams.conftest import Streams
 from stripe_sync import (
@@ -16,6 +17,7 @@ from stripe_sync import (
     redeliver_dead_letters,
     replay_consumer,
 )
+from stripe_sync.warehouse import Warehouse
 from warehouse_rows import execute, rows
 
 PATIENCE = 60.0
@@ -29,8 +31,10 @@ EXPIRE = "UPDATE stripe_sync.consumers SET lease_until = clock_timestamp()"
 
 
 class Copy:
-    def __init__(self, streams: Streams, target: TargetDatabase) -> None:
+    def __init__(self, streams: Streams, target: TargetDatabase, *, is_new: bool = True) -> None:
         self.streams, self.target = streams, target
+        if not is_new:
+            return
         target.deliver(stream="events")  # makes the tables
         create_consumer(streams.url, "out", "postgres", stream="events", connection_id="target")
 
@@ -113,3 +117,30 @@ def test_a_warehouse_that_was_restored_leaves_nothing_out(copy: Copy) -> None:
     copy.deliver_all()
     there, here = copy.events()
     assert there == here
+
+
+@pytest.mark.parametrize("is_noted", [False, True])
+def test_a_warehouse_that_has_passed_what_it_lost_leaves_nothing_out(
+    copy: Copy, postgres_url: str, is_noted: bool
+) -> None:
+    copy.streams.customers(1)
+    copy.deliver_all()
+    copy.streams.warehouse.close()
+    with new_database(postgres_url, like=copy.streams.url) as url:
+        copy.streams.customers(2, 3)
+        if is_noted:
+            copy.deliver_all()
+        else:
+            copy.deliver_without_the_warehouse("cus_3", 1)
+        lost = Copy(Streams(url, Warehouse(url)), copy.target, is_new=False)
+        with lost.streams.warehouse:
+            lost.streams.customers(4, 5, 6)
+        lost.deliver(lambda: get_consumer(url, "out").status == "failing")
+        error = get_consumer(url, "out").last_error
+        assert error is not None
+        assert "changes that the warehouse does not have" in error
+        replay_consumer(url, "out", "all")
+        lost.deliver_all()
+        names = "SELECT upstream_id FROM {} ORDER BY 1"
+        there = copy.target.sql(names.format("stripe.events"))
+        assert there == [(f"cus_{number}",) for number in range(1, 7)]

@@ -58,6 +58,7 @@ class KafkaSink:
 
     Settings: ClassVar[type[SinkSettings]] = KafkaSettings
     needs_connection: ClassVar[bool] = True
+    keeps_cursor: ClassVar[bool] = False
     longest_wait: ClassVar[timedelta] = timedelta(minutes=1)
     gives_up_after: ClassVar[timedelta | None] = None
 

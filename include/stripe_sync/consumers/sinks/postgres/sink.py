@@ -21,6 +21,7 @@ from stripe_sync.consumers.sink import (
     SinkSettings,
     TargetError,
 )
+from stripe_sync.consumers.sinks.postgres.batch_ids import mark_of, new_batch_id
 from stripe_sync.consumers.sinks.postgres.connection import (
     RowRefused,
     connect,
@@ -71,6 +72,7 @@ class PostgresSink:
 
     Settings: ClassVar[type[SinkSettings]] = PostgresSettings
     needs_connection: ClassVar[bool] = True
+    keeps_cursor: ClassVar[bool] = True
     longest_wait: ClassVar[timedelta] = timedelta(minutes=1)
     gives_up_after: ClassVar[timedelta | None] = None
 
@@ -100,11 +102,11 @@ class PostgresSink:
         try:
             async with transaction(connection, self._arguments):
                 is_new = await prepare(connection, self._target, self._place)
-                cursor = await self._start(connection, checkpoint, is_new=is_new)
+                cursor, mark = await self._start(connection, checkpoint, is_new=is_new)
         except RowRefused as error:
             message = f"PostgreSQL at {self._place} refused the cursor: {error}"
             raise TargetError(message) from None
-        return Checkpoint(cursor, checkpoint.position)
+        return Checkpoint(cursor, checkpoint.position, mark)
 
     async def deliver(self, batch: DeliveryBatch) -> Outcome:
         """See ``Sink``."""
@@ -134,11 +136,11 @@ class PostgresSink:
 
     async def _start(
         self, connection: psycopg.AsyncConnection[Any], checkpoint: Checkpoint, *, is_new: bool
-    ) -> StreamCursor:
-        """Keep older processes out from now on; returns where to go on."""
+    ) -> tuple[StreamCursor, int | None]:
+        """Keep older processes out from now on; returns where to go on, and the mark there."""
         name = (self._context.consumer, self._target.rows.name)
         stored = await (await connection.execute(self._read, name)).fetchone()
-        cursor = checkpoint.cursor
+        cursor, mark = checkpoint.cursor, None
         if checkpoint.position is not None:
             if stored is None or is_new:
                 message = (
@@ -150,12 +152,13 @@ class PostgresSink:
                 raise TargetError(message)
             if str(stored[0]) != checkpoint.position[_LAST_BATCH]:
                 cursor = StreamCursor({UUID(sync): seq for sync, seq in stored[1].items()})
+                mark = mark_of(stored[0])
         values = (*name, _positions(cursor), uuid4(), self._context.epoch)
         taken = await (await connection.execute(self._take, values)).fetchone()
         if taken is None:
             raise self._superseded()
         self._last_batch = taken[0]
-        return cursor
+        return cursor, mark
 
     async def _in_one_transaction(
         self,
@@ -235,7 +238,7 @@ class PostgresSink:
         Dead letters are stored by the deliverer, after this commit. So that a kill between the two
         loses none, the target's positions pass a batch that has any with the next batch only.
         """
-        batch_id = uuid4()
+        batch_id = new_batch_id(batch.mark)
         cursor = batch.start if failed else batch.end
         moved = await connection.execute(
             self._move,

@@ -104,6 +104,7 @@ class WebhookSink:
 
     Settings: ClassVar[type[SinkSettings]] = WebhookSettings
     needs_connection: ClassVar[bool] = True
+    keeps_cursor: ClassVar[bool] = False
     longest_wait: ClassVar[timedelta] = timedelta(minutes=15)
     gives_up_after: ClassVar[timedelta | None] = timedelta(hours=24)
 
