@@ -76,6 +76,20 @@ def test_a_role_that_may_not_write_gets_the_grants(
     assert "GRANT SELECT, INSERT, UPDATE ON" in refused(guest, epoch=3)
 
 
+def test_row_level_security_is_named_where_it_refuses(
+    target: TargetDatabase, guest: TargetDatabase
+) -> None:
+    target.deliver()
+    target.sql(statements_of(refused(guest)))
+    target.sql("ALTER TABLE stripe.records ENABLE ROW LEVEL SECURITY")
+    with pytest.raises(TargetError, match="row-level security refuses: give the role a policy"):
+        guest.deliver(batch(record(1)), epoch=2)
+    login = guest.connection().login
+    target.sql(f"CREATE POLICY every ON stripe.records TO {login} USING (true)")
+    guest.deliver(batch(record(1)), epoch=3)
+    assert target.names() == ["cus_1"]
+
+
 def test_a_role_that_may_create_a_schema_makes_it(
     target: TargetDatabase, guest: TargetDatabase
 ) -> None:

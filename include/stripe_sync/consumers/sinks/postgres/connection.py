@@ -33,7 +33,8 @@ _NO_CONNECTION = ("08", "28", "3D", "53300", "57P")
 _REMEDIES = {
     "25006": "it is a read replica, or read-only: let the connection name the primary",
     "25P03": "this process paused in a transaction for more than 60 s",
-    "42501": "the next try names the GRANT that is missing",
+    "42501": "the next try names the GRANT that is missing; if it names none, row-level security"
+    " refuses: give the role a policy for all rows of both tables",
     "55P03": "somebody has locked the table for more than 5 s; end that transaction",
     "57014": "a statement took more than 60 s; look for slow triggers, locks and a busy disk",
 }
