@@ -14,6 +14,7 @@ from stripe_sync.consumers.registry import PULL, SINKS, kinds
 from stripe_sync.consumers.sink import SinkSettings
 from stripe_sync.errors import ConfigurationError
 from stripe_sync.streams.selection import Selection
+from stripe_sync.streams.start import check_start
 from stripe_sync.warehouse.consumers.cursors import LAKE, WAREHOUSE
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -81,6 +82,10 @@ class ConsumerSpec(BaseModel):
         except ValidationError as error:
             raise wrong(error, cls) from None
         spec.check()
+        try:
+            check_start(spec.deliver_policy)
+        except ConfigurationError as error:
+            raise ConfigurationError(str(error), param="deliver_policy") from None
         for name, value in values.items():
             if not _is_storable(value):
                 message = f"{name}: it has a NUL or an unpaired surrogate, which cannot be stored"

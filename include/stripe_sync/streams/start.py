@@ -47,6 +47,16 @@ def start_at(selection: Selection, start: str) -> Queries[StreamCursor]:
     return StreamCursor({**ends.positions, **{row[0]: row[1] for row in rows}})
 
 
+def check_start(start: str) -> None:
+    """Check what can be checked of a place to begin without the streams.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if start not in ("all", "new") and _moment(start) is None:
+        _cursor(start)
+
+
 def _cursor(text: str) -> StreamCursor:
     try:
         return StreamCursor.parse(text)

@@ -61,6 +61,7 @@ def test_a_file_is_applied_and_applied_again(streams: Streams, file: Path) -> No
         ("ack_wait_ms", "ack_wait", "line 6: consumers[0].settings.ack_wait: there is no such"),
         ("customer, plan", "custmer", "line 5: consumers[0].filters.collection_id"),
         ("name: audit", "name: crm", "line 7: consumers[1].name: this consumer is declared twice"),
+        ("metadata", "deliver_policy: 2026-11-01\n    metadata", "line 10: consumers[1].deliver"),
         ("metadata", "secret", "line 10: consumers[1].secret"),
         ("finance", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "this looks like a key"),
     ],
