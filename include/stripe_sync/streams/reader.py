@@ -17,6 +17,7 @@ from stripe_sync.streams.cursor import StreamCursor
 from stripe_sync.streams.hub import StreamHub
 from stripe_sync.streams.items import ItemKey, Row, StreamItem
 from stripe_sync.streams.page import (
+    MAX_BYTES,
     MAX_ITEMS,
     Queries,
     Result,
@@ -43,7 +44,7 @@ from stripe_sync.warehouse.connect import explain, parse_url
 MAX_WAIT_SECONDS = 30.0
 
 
-_Key = tuple[Selection, str, int]
+_Key = tuple[Selection, str, int, int]
 
 
 class StreamReader:
@@ -96,6 +97,7 @@ class StreamReader:
         after: StreamCursor,
         *,
         limit: int = MAX_ITEMS,
+        max_bytes: int = MAX_BYTES,
         wait_seconds: float = 0.0,
     ) -> StreamPage:
         """The next page; an empty one where nothing came in time.
@@ -104,6 +106,7 @@ class StreamReader:
             selection: What to read.
             after: Where the page before ended.
             limit: Most items, 1 to 1,000.
+            max_bytes: Bytes after which the page ends; its last item may exceed them.
             wait_seconds: How long to wait for the first item.
 
         Raises:
@@ -115,7 +118,8 @@ class StreamReader:
         until = loop.time() + wait_seconds
         while True:
             page: StreamPage = await self._shared(
-                (selection, str(after), limit), partial(read_page, selection, after, limit)
+                (selection, str(after), limit, max_bytes),
+                partial(read_page, selection, after, limit, max_bytes),
             )
             left = until - loop.time()
             if page.items or page.has_more or left <= 0 or self._hub.is_closed:
@@ -157,7 +161,7 @@ class StreamReader:
         """
         # A thousand readers that connect at once, after a restart of the server, ask once.
         found: StreamCursor = await self._shared(
-            (selection, start, 0), partial(start_at, selection, start)
+            (selection, start, 0, 0), partial(start_at, selection, start)
         )
         return found
 

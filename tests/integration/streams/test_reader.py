@@ -128,6 +128,17 @@ def test_a_reader_that_goes_away_takes_no_page_from_others(streams: Streams) -> 
     assert upstream_ids(with_reader(streams.url, use)) == ["cus_1"]
 
 
+def test_a_reader_may_take_small_pages_beside_others(streams: Streams) -> None:
+    async def use(reader: StreamReader) -> list[StreamPage]:
+        sizes = (reader.page(EVENTS, BEGINNING, max_bytes=size) for size in (1, 1 << 20))
+        return await asyncio.gather(*sizes)
+
+    streams.customers(1, 2)
+    small, large = with_reader(streams.url, use)
+    assert (upstream_ids(small), small.has_more) == (["cus_1"], True)
+    assert (upstream_ids(large), large.has_more) == (["cus_1", "cus_2"], False)
+
+
 def test_a_record_is_read_when_the_streams_have_its_position(streams: Streams) -> None:
     streams.customers(1, name="A")
 

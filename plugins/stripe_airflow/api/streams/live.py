@@ -20,6 +20,8 @@ _LONGEST_SECONDS = 600.0
 """Then the caller connects, and is authorized, again."""
 
 _LIMIT = 250
+_MOST_BYTES = 1 << 20
+"""A page stays in memory until its reader has taken it: a thousand slow ones have one each."""
 
 
 class LivePages:
@@ -45,7 +47,10 @@ class LivePages:
         while time.monotonic() < end and not self._reader.is_closed:
             try:
                 page = await self._reader.page(
-                    self._selection, self.cursor, limit=limit, wait_seconds=_PING_SECONDS
+                    *(self._selection, self.cursor),
+                    limit=limit,
+                    max_bytes=_MOST_BYTES,
+                    wait_seconds=_PING_SECONDS,
                 )
             except StripeSyncError as error:
                 # The caller connects again, and gets the error as an answer while it lasts.
