@@ -161,12 +161,13 @@ class DeliverySession:
                 raise TargetError(message)
 
     async def _mark(self, end: StreamCursor) -> int | None:
-        """Names what the streams have where a cursor moves from and to; None where it is gone."""
+        """Names what the streams have where a cursor moves to; None where it is gone.
+
+        Commits are lost from the end: what is still there has all that was before it.
+        """
         moved = self._moved(end)
-        starts = [(sync, self._stored[sync]) for sync in moved if self._stored.get(sync)]
-        places = [*starts, *moved.items()]
-        found = await self._deliverer.items(Stream.EVENTS, places)
-        if not moved or len(found) < len(places):
+        found = await self._deliverer.items(Stream.EVENTS, list(moved.items()))
+        if not moved or len(found) < len(moved):
             return None
         names = sorted(f"{item.key} {_identity(item)}" for item in found)
         digest = blake2b("\n".join(names).encode(), digest_size=8).digest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -33,6 +34,14 @@ def test_what_the_target_has_is_not_read_again(target: TargetDatabase) -> None:
     target.deliver(batch(event(2), start=1), stream="events", checkpoint=before, epoch=2)
     after = target.deliver(stream="events", checkpoint=before, epoch=3)
     assert after.opened.cursor == cursor(2)
+
+
+def test_a_batch_that_moves_nothing_keeps_the_mark(target: TargetDatabase) -> None:
+    first, again = replace(batch(event(1)), mark=7), batch(start=1)
+    before = target.deliver(batch(), stream="events").checkpoint
+    target.deliver(first, again, stream="events", checkpoint=before, epoch=2)
+    after = target.deliver(stream="events", checkpoint=before, epoch=3).opened
+    assert (after.cursor, after.mark) == (cursor(1), 7)
 
 
 def test_a_dead_letter_is_not_lost_where_the_warehouse_did_not_store_it(

@@ -144,3 +144,24 @@ def test_a_warehouse_that_has_passed_what_it_lost_leaves_nothing_out(
         names = "SELECT upstream_id FROM {} ORDER BY 1"
         there = copy.target.sql(names.format("stripe.events"))
         assert there == [(f"cus_{number}",) for number in range(1, 7)]
+
+
+def test_a_warehouse_that_has_lost_cursors_only_goes_on_where_the_target_is(copy: Copy) -> None:
+    copy.streams.customers(1)
+    copy.deliver_all()
+    keep = """
+    CREATE TABLE c AS TABLE stripe_sync.consumer_cursors;
+    CREATE TABLE p AS SELECT name, position FROM stripe_sync.consumers
+    """
+    execute(copy.streams.url, keep)
+    for number in (2, 3):
+        copy.streams.customers(number)
+        copy.deliver_all()
+    lose = """
+    UPDATE stripe_sync.consumer_cursors SET seq = c.seq FROM c;
+    UPDATE stripe_sync.consumers SET position = p.position FROM p WHERE p.name = consumers.name
+    """
+    execute(copy.streams.url, lose)
+    copy.deliver_all()
+    there, here = copy.events()
+    assert there == here

@@ -22,6 +22,8 @@ def new_batch_id(mark: int | None) -> UUID:
     return UUID(int=first << 64 | 0b10 << 62 | mark)
 
 
-def mark_of(batch_id: UUID) -> int | None:
+def mark_of(batch_id: UUID | None) -> int | None:
     """The mark in an id; None where it has none."""
-    return batch_id.int & _MARK if batch_id.version == _WITH_MARK else None
+    if batch_id is None or batch_id.version != _WITH_MARK:
+        return None
+    return batch_id.int & _MARK

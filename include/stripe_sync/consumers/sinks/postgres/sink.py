@@ -238,8 +238,10 @@ class PostgresSink:
         Dead letters are stored by the deliverer, after this commit. So that a kill between the two
         loses none, the target's positions pass a batch that has any with the next batch only.
         """
-        batch_id = new_batch_id(batch.mark)
         cursor = batch.start if failed else batch.end
+        # Where the positions stay, what marks them stays.
+        stays = bool(failed) or batch.mark is None
+        batch_id = new_batch_id(mark_of(self._last_batch) if stays else batch.mark)
         moved = await connection.execute(
             self._move,
             (
