@@ -53,12 +53,12 @@ def test_the_newest_version_of_a_record_stays(target: TargetDatabase) -> None:
     assert rows == [("second", False, 1), ("2", True, 4)]
 
 
-def test_a_record_of_a_sync_that_was_made_anew_replaces_the_old_one(
-    target: TargetDatabase,
+@pytest.mark.parametrize("moment", ["inserted_at", "updated_at"])
+def test_a_record_of_a_sync_that_was_made_anew_or_lost_changes_replaces_the_old_one(
+    target: TargetDatabase, moment: str
 ) -> None:
-    target.deliver(
-        batch(record(1, idx=7)), batch(record(1, idx=1, inserted_at=LATER, payload={"n": "new"}))
-    )
+    new = record(1, idx=1, payload={"n": "new"}, **{moment: LATER})
+    target.deliver(batch(record(1, idx=7)), batch(new))
     assert target.sql("SELECT payload->>'n', updated_idx FROM stripe.records") == [("new", 1)]
 
 

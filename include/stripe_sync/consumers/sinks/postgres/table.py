@@ -127,8 +127,9 @@ class Target:
                 " ON CONFLICT (id) DO UPDATE SET {changes}"
                 " WHERE old.created_at < excluded.created_at"
             ).format(table=table, names=names, source=source, changes=changes)
-        # A sync that was made anew counts updated_idx from 1 again. The same version is written
-        # once more, so that a replay mends rows and fills new columns.
+        # A sync that was made anew counts updated_idx from 1 again, and a warehouse that has lost
+        # commits goes on from an earlier one: what was stored later counts. The same version is
+        # written once more, so that a replay mends rows and fills new columns.
         return SQL(
             "INSERT INTO {table} AS old ({names})"
             " SELECT DISTINCT ON (id) {names} {source}"
@@ -136,6 +137,7 @@ class Target:
             " ON CONFLICT (id) DO UPDATE SET {changes}"
             " WHERE (old.inserted_at, old.updated_idx)"
             " <= (excluded.inserted_at, excluded.updated_idx)"
+            " OR old.updated_at < excluded.updated_at"
         ).format(table=table, names=names, source=source, changes=changes)
 
 
