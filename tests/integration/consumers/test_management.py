@@ -266,6 +266,10 @@ def test_a_consumer_that_nobody_delivers_to_is_not_waited_for(streams: Streams) 
         streams.url, "UPDATE stripe_sync.consumers SET created_at = now() - interval '2 minutes'"
     )
     assert streams.warehouse.consumer_cursors.behind(*values) == {"hook": False}
+    pause_consumer(streams.url, "hook")
+    # Who delivers has had nothing to do with it in the pause.
+    assert resume_consumer(streams.url, "hook").warning is None
+    assert streams.warehouse.consumer_cursors.behind(*values) == {"hook": True}
 
 
 def test_settings_that_do_not_go_with_the_stream_are_refused(streams: Streams) -> None:

@@ -191,6 +191,8 @@ class Consumers:
                     retry_at=None,
                     failures=0,
                     epoch=_NEXT_EPOCH,
+                    # Nobody has kept it in the pause, which does not mean that nobody delivers.
+                    lease_until=sa.func.greatest(_table.c.lease_until, _now),
                 )
             )
             _retry_now(connection, name)
