@@ -348,6 +348,22 @@ def test_collections_are_chosen(api: ApiServer) -> None:
     assert get_sync(warehouse_url(), "default").collection_ids is None
 
 
+def test_parents_that_a_sync_stores_stay_among_its_collections(api: ApiServer) -> None:
+    update_sync(warehouse_url(), "default", settings={"include_parents": ["quote"]})
+    update_sync(warehouse_url(), "default", collections=["customer", "quote"])
+    page = shown(api)
+    was = dict(re.findall(r'type="hidden" name="(was:\w+)" value="([^"]*)"', page))
+    chosen = re.findall(r'value="(stripe:[\w.]+)" checked', page)
+    for rate, status in (("fast", 400), ("8", 204)):
+        answer = save(api, rate=rate, collections="some", collection_ids=chosen, **was)
+        assert answer.status_code == status
+    assert 'value="stripe:quote" checked' in page
+    assert get_sync(warehouse_url(), "default").collection_ids == (
+        "stripe:customer",
+        "stripe:quote",
+    )
+
+
 @pytest.mark.parametrize(
     ("fields", "name"),
     [

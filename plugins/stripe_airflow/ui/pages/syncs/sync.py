@@ -16,6 +16,7 @@ from stripe_airflow.ui.pages.syncs.sync_settings import SettingsForm
 from stripe_airflow.ui.pages.syncs.sync_state import (
     STATES,
     backfill_progress,
+    catalog_of,
     collection_rows,
     eta_text,
     midnight,
@@ -27,7 +28,7 @@ from stripe_airflow.ui.pages.syncs.sync_state import (
 from stripe_airflow.ui.routing import page_router
 from stripe_airflow.ui.shared import once_a_second
 from stripe_airflow.ui.viewer import CurrentViewer, Viewer
-from stripe_sync import SyncActivity, SyncStatus, load_catalog, sync_activity, sync_status
+from stripe_sync import SyncActivity, SyncStatus, sync_activity, sync_status
 
 router = page_router()
 
@@ -42,7 +43,7 @@ def sync_page(sync_id: str, request: Request, viewer: CurrentViewer) -> Response
         **values,
         **_plots(sync_id),
         states=STATES,
-        catalog=load_catalog(),
+        catalog=catalog_of(values["sync"]),
         form=SettingsForm.of(values["sync"]),
     )
 

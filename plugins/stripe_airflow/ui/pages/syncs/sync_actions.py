@@ -16,10 +16,11 @@ from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.ui.forms import Sent
 from stripe_airflow.ui.pages.syncs.sync import forget_sync
 from stripe_airflow.ui.pages.syncs.sync_settings import SettingsForm
+from stripe_airflow.ui.pages.syncs.sync_state import catalog_of
 from stripe_airflow.ui.rendering import Links, render, segment
 from stripe_airflow.ui.routing import page_router
 from stripe_airflow.ui.viewer import CurrentViewer
-from stripe_sync import ConfigurationError, SyncInfo, get_sync, load_catalog
+from stripe_sync import ConfigurationError, SyncInfo, get_sync
 
 router = page_router()
 
@@ -72,7 +73,7 @@ def settings(sync_id: str, request: Request, _viewer: CurrentViewer, sent: Sent)
         status_code=400,
         form=form,
         sync=sync,
-        catalog=load_catalog(),
+        catalog=catalog_of(sync),
     )
 
 

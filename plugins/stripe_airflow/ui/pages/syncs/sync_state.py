@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from stripe_airflow.ui.rendering import number, seconds
 from stripe_sync import (
+    Catalog,
     Collection,
     CollectionStatusRow,
     SyncActivity,
@@ -87,11 +88,17 @@ class BackfillProgress:
     eta: datetime | None
 
 
+def catalog_of(sync: SyncInfo) -> Catalog:
+    """The collections that a sync can have: the parents that it stores are among them."""
+    in_effect = {**sync.settings_in_effect, **sync.settings}
+    return load_catalog(tuple(in_effect.get("include_parents") or ()))
+
+
 def collection_rows(status: SyncStatus) -> Sequence[CollectionRow]:
     """All collections by title: those of the sync, and those that it does not have."""
     states = {state.collection_id: state for state in status.collections}
-    catalog = load_catalog(_stored_parents(status.sync))
-    return tuple(_row(each, states.get(each.id), status.sync) for each in catalog.values())
+    found = catalog_of(status.sync).values()
+    return tuple(_row(each, states.get(each.id), status.sync) for each in found)
 
 
 def backfill_progress(rows: Iterable[CollectionRow]) -> BackfillProgress | None:
@@ -182,8 +189,3 @@ def _row(
     status = (state.status if state else "new") if has else "none"
     word, badge = _WORDS[status]
     return CollectionRow(collection, state, word, badge)
-
-
-def _stored_parents(sync: SyncInfo) -> tuple[str, ...]:
-    in_effect = {**sync.settings_in_effect, **sync.settings}
-    return tuple(in_effect.get("include_parents") or ())
