@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from typing import Any
 
 import psycopg
@@ -13,7 +14,7 @@ from dags.api_server import ApiServer
 from integration.streams.conftest import Streams, make_streams
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.ui.pages.consumer_form import KINDS
-from stripe_sync import create_consumer, get_consumer
+from stripe_sync import create_consumer, get_consumer, update_consumer
 from stripe_sync.consumers.registry import kinds
 from stripe_sync.warehouse import Warehouse
 
@@ -152,6 +153,44 @@ def test_what_a_consumer_reads_and_its_settings_are_edited(
     page(api, "/consumers/none/edit", status=404)
 
 
+def edit_of(api: ApiServer, **fields: Any) -> dict[str, Any]:
+    """The edit form of ``crm`` as a browser sends it, with some fields changed."""
+    form = page(api, "/consumers/crm/edit")
+    [was] = re.findall(r'name="was" value="([^"]*)"', form)
+    ticked = re.findall(r'name="sync_id" value="([^"]*)" checked', form)
+    chosen = re.findall(r'<option value="([^"]*)" selected', form)
+    return {"was": unescape(was), "sync_id": ticked, "collection_id": chosen} | fields
+
+
+def test_a_filter_that_names_a_deleted_sync_stays(api: ApiServer, streams: Streams) -> None:
+    create_consumer(streams.url, "crm", "pull", filters={"sync_id": ["south", "north"]})
+    with psycopg.connect(streams.url) as connection:
+        connection.execute("DELETE FROM stripe_sync.syncs WHERE name = 'south'")
+    sent = edit_of(api, setting_ack_wait_ms="2000")
+    assert sent["sync_id"] == ["north", "south"]
+    send(api, "/consumers/crm/edit", sent)
+    found = get_consumer(streams.url, "crm")
+    assert found.filters["sync_id"] == ["north", "south"]
+    assert found.settings == {"ack_wait_ms": 2000}
+
+
+def test_what_somebody_else_changed_of_a_consumer_is_not_overwritten(
+    api: ApiServer, streams: Streams
+) -> None:
+    create_consumer(streams.url, "crm", "pull", settings={"ack_wait_ms": 1000})
+    mine = edit_of(api, setting_ack_wait_ms="3000")
+    theirs = {"settings": {"ack_wait_ms": 2000}, "filters": {"sync_id": ["north"]}}
+    update_consumer(streams.url, "crm", **theirs)
+    refused = send(api, "/consumers/crm/edit", mine, 409)
+    assert "its settings were changed meanwhile" in refused.text
+    send(api, "/consumers/crm/edit", mine | {"setting_ack_wait_ms": "1000"})  # nothing of mine
+    found = get_consumer(streams.url, "crm")
+    assert (found.settings, found.filters["sync_id"]) == ({"ack_wait_ms": 2000}, ["north"])
+    for milliseconds in (4000, 5000):  # one's own change is no other person's
+        send(api, "/consumers/crm/edit", edit_of(api, setting_ack_wait_ms=str(milliseconds)))
+    assert get_consumer(streams.url, "crm").settings == {"ack_wait_ms": 5000}
+
+
 def test_the_secret_of_a_webhook_is_shown_once(api: ApiServer) -> None:
     form = {"kind": "webhook", "name": "hook", "setting_url": "https://example.com/hook"}
     secrets = [send(api, "/add-consumer", form).text]
@@ -204,6 +243,8 @@ def test_dead_letters_are_read_page_by_page_and_delivered_again(
     assert rest.count("&lt;img") == 10
     send(api, "/consumers/crm/redeliver", {"seq": "1"})
     assert get_consumer(streams.url, "crm").dead == 59
+    again = send(api, "/consumers/crm/redeliver", {"seq": "1"}, 404)
+    assert "no dead letter any more" in again.text
     assert "no stream position" in send(api, "/consumers/crm/redeliver", {"seq": "x"}, 400).text
     send(api, "/consumers/crm/redeliver")
     assert get_consumer(streams.url, "crm").dead == 0

@@ -11,9 +11,15 @@ from pydantic import ValidationError
 from starlette.datastructures import FormData
 
 from stripe_airflow.api.consumers.models import ConsumerUpdate, NewConsumer
-from stripe_sync import ConfigurationError, ConsumerInfo
+from stripe_sync import ConfigurationError, ConsumerConflict, ConsumerInfo
 
 _FILTERS = ("sync_id", "collection_id", "event_type")
+_PARTS = {
+    "filters": "what it reads was",
+    "settings": "its settings were",
+    "connection_id": "its connection was",
+}
+"""What the form changes, as a sentence begins that says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,7 @@ class FormValues:
         settings: Values of the fields of its kind, by name.
         more: Its other settings, as JSON; empty for none.
         filters: Lists ``sync_id``, ``collection_id`` and ``event_type``.
+        was: What is stored, as JSON: sent back, it tells what somebody else has changed since.
     """
 
     connection_id: str = ""
@@ -69,6 +76,7 @@ class FormValues:
     filters: Mapping[str, Sequence[str]] = field(
         default_factory=lambda: dict.fromkeys(_FILTERS, ())
     )
+    was: str = ""
 
     @classmethod
     def of(cls, consumer: ConsumerInfo, kind: Kind) -> Self:
@@ -84,6 +92,7 @@ class FormValues:
             settings=in_fields,
             more=orjson.dumps(more, option=orjson.OPT_INDENT_2).decode() if more else "",
             filters={name: consumer.filters.get(name) or () for name in _FILTERS},
+            was=orjson.dumps(_stored(consumer)).decode(),
         )
 
 
@@ -181,23 +190,56 @@ def new_consumer(sent: FormData) -> NewConsumer:
         raise _in_words(error) from None
 
 
-def changed_consumer(kind: Kind, sent: FormData) -> ConsumerUpdate:
-    """The form as the body of ``PATCH /v1/consumers/{consumer_id}``.
+def changed_consumer(consumer: ConsumerInfo, sent: FormData) -> ConsumerUpdate:
+    """The form as the body of ``PATCH /v1/consumers/{consumer_id}``: what was changed in it.
+
+    Args:
+        consumer: The consumer as it is now.
+        sent: The form.
 
     Raises:
         ConfigurationError: A value is wrong.
+        ConsumerConflict: Somebody else has changed the same since the form was shown.
     """
+    kind, stored = kind_named(consumer.kind), _stored(consumer)
+    was = _was(sent) or stored
     values: dict[str, Any] = {"filters": _filters(sent), "settings": _settings(kind, sent)}
     if kind.connection:
         values["connection_id"] = _text(sent, "connection_id") or None
+    changed = {name: value for name, value in values.items() if value != was.get(name)}
+    for name, value in changed.items():
+        if stored[name] not in (was.get(name), value):
+            message = (
+                f"{_PARTS[name]} changed meanwhile by somebody else: nothing was saved."
+                " Reload the page, then change it again"
+            )
+            raise ConsumerConflict(message, param=name)
     try:
-        return ConsumerUpdate.model_validate(values)
+        return ConsumerUpdate.model_validate(changed)
     except ValidationError as error:
         raise _in_words(error) from None
 
 
+def _stored(consumer: ConsumerInfo) -> dict[str, Any]:
+    """What the form changes, as it is stored."""
+    return {
+        "filters": {name: sorted(consumer.filters.get(name) or ()) for name in _FILTERS},
+        "settings": consumer.settings,
+        "connection_id": consumer.connection_id,
+    }
+
+
+def _was(sent: FormData) -> dict[str, Any] | None:
+    """What was stored when the form was shown; None where it does not say."""
+    try:
+        found = orjson.loads(_text(sent, "was") or "null")
+    except orjson.JSONDecodeError:
+        found = None
+    return found if isinstance(found, dict) else None
+
+
 def _filters(sent: FormData) -> dict[str, list[str]]:
-    return {name: [str(each) for each in sent.getlist(name)] for name in _FILTERS}
+    return {name: sorted(str(each) for each in sent.getlist(name)) for name in _FILTERS}
 
 
 def _in_words(error: ValidationError) -> ConfigurationError:

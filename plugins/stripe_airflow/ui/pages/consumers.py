@@ -14,6 +14,7 @@ from stripe_airflow.api.consumers.models import (
     RedeliverDeadLetters,
     ReplayConsumer,
 )
+from stripe_airflow.api.errors import ApiError
 from stripe_airflow.api.rights import MANAGE
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.ui.airflow_state import airflow_state
@@ -37,6 +38,7 @@ from stripe_sync import (
     SyncInfo,
     describe_consumers,
     describe_syncs,
+    get_consumer,
     load_catalog,
 )
 
@@ -135,7 +137,7 @@ def edit_page(name: str, request: Request, viewer: CurrentViewer) -> Response:
 @router.post("/consumers/{name}/edit", dependencies=[MANAGE])
 def edit(name: str, request: Request, _viewer: CurrentViewer, sent: Sent) -> Response:
     """Change what it reads, and its settings."""
-    body = changed_consumer(kind_named(_found(name).kind), sent)
+    body = changed_consumer(get_consumer(warehouse_url(), name), sent)
     return _changed(request, routes.update(name, body))
 
 
@@ -195,7 +197,10 @@ def redeliver(
     except (ValueError, ValidationError):
         message = "seq: this is no stream position"
         raise ConfigurationError(message, param="seq") from None
-    routes.redeliver(name, body)
+    found = routes.redeliver(name, body)
+    if seq and not found.redelivered:
+        message = "it is no dead letter any more: reload the page"
+        raise ApiError(404, "not_found", message, param="seq")
     if seq:  # the list stays as it is, so that a person can go on with the next one
         _dead_letters.forget()
         return render(request, "consumer_redelivered.html")
