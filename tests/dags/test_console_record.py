@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -116,7 +117,8 @@ def test_odd_payloads_are_text_and_bounded_and_can_be_seen_whole(
 ) -> None:
     metadata = {f"key {number:05}": MARKUP for number in range(10_000)}
     long = "x" * 1_000_000 + "end"
-    streams.customers(1, name=MARKUP, note=RIGHT_TO_LEFT, half=HALF, long=long, metadata=metadata)
+    odd = {"note": RIGHT_TO_LEFT, "half": HALF, "long": long, "far": [-(10**30), [10**20]]}
+    streams.customers(1, name=MARKUP, metadata=metadata, **odd)
     page = api.call("viewer", "GET", "/ui/records/stripe:customer/cus_1?sync=north")
     assert page.status_code == 200
     assert "<script>alert" not in page.text
@@ -136,8 +138,11 @@ def test_odd_payloads_are_text_and_bounded_and_can_be_seen_whole(
     assert "<script>" not in further
     assert "offset=200" in further
     [raw] = [each for each in parts if "part=" not in each]
-    assert api.call("viewer", "GET", raw).text.count("&lt;script&gt;") == 10_001
-    for wrong in ("part=x", "part=[1]", 'part=["none"]', 'part=["name","0"]'):
+    raw_json = unescape(re.sub(r"<[^>]+>", "", api.call("viewer", "GET", raw).text))
+    assert raw_json.count("<script>") == 10_001
+    assert json.loads(raw_json)["far"] == odd["far"]
+    far = f'part=["far","{"9" * 5000}"]'
+    for wrong in ("part=x", "part=[1]", 'part=["none"]', 'part=["name","0"]', far):
         answer = api.call(
             "viewer",
             "GET",

@@ -14,6 +14,9 @@ import orjson
 
 from stripe_sync import load_catalog
 
+_LEAST, _MOST = -(1 << 63), (1 << 64) - 1
+"""Numbers that orjson writes."""
+
 CUT = 300
 """Characters of a value on a page with many of them."""
 
@@ -157,7 +160,7 @@ def value_of(name: str, value: Any, currency: str | None, *, cut: int = CUT) -> 
     )
 
 
-def json_text(value: Any, cut: int | None = None) -> str:
+def json_text(value: Any, cut: int | None = None, *, option: int | None = None) -> str:
     """A value as JSON. Of a long array or object only enough to fill ``cut`` characters.
 
     An item takes two characters at least, so more of them would be cut anyway.
@@ -167,9 +170,19 @@ def json_text(value: Any, cut: int | None = None) -> str:
     elif cut is not None and isinstance(value, dict):
         value = {name: value[name] for name in list(value)[:cut]}
     try:
-        return orjson.dumps(value, default=str).decode()
+        return orjson.dumps(value, default=str, option=option).decode()
     except TypeError:
-        return str(value)  # a number of more than 64 bits
+        return orjson.dumps(_with_long_numbers(value), default=str, option=option).decode()
+
+
+def _with_long_numbers(value: Any) -> Any:
+    """A value whose numbers of more than 64 bits are written as they are."""
+    if isinstance(value, dict):
+        return {name: _with_long_numbers(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_with_long_numbers(each) for each in value]
+    is_long = isinstance(value, int) and not _LEAST <= value <= _MOST
+    return orjson.Fragment(str(value)) if is_long else value
 
 
 def readable(name: str, value: Any, currency: str | None) -> str:

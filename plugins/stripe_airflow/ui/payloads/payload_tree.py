@@ -81,7 +81,7 @@ def part_of(payload: Any, path: tuple[str, ...]) -> tuple[Any, Any]:
         inner: Any = None
         if isinstance(value, dict) and name in value:
             inner = value[name]
-        elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+        elif isinstance(value, list) and name.isdecimal() and float(name) < len(value):
             inner = value[int(name)]
         else:
             message = "the object has no such field any more: reload the page"
@@ -114,11 +114,7 @@ def in_stripes_order(value: Mapping[str, Any]) -> list[str]:
 
 def raw_json(value: Any) -> str:
     """A value as indented JSON, its keys in Stripe's order."""
-    ordered = _ordered(value)
-    try:
-        return orjson.dumps(ordered, option=orjson.OPT_INDENT_2, default=str).decode()
-    except TypeError:
-        return json_text(ordered)  # a number of more than 64 bits
+    return json_text(_ordered(value), option=orjson.OPT_INDENT_2)
 
 
 def _ordered(value: Any) -> Any:
