@@ -66,6 +66,7 @@ def test_without_a_sync_there_is_one_button(api: ApiServer) -> None:
     now = changes(api, page)
     assert 'hx-target="#list"' in now.text
     assert names(now.text) == ["eu"]
+    assert 'id="paused-dags"' in page  # the place of a warning that a sync may need
     assert "Add a sync" in overview(api)
 
 
