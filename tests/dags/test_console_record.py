@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from dags.test_console_stream import HALF, MARKUP, RIGHT_TO_LEFT, forget_syncs
 from integration.streams.conftest import Streams, customer, make_streams
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_sync import create_sync, pause_sync, update_sync
+from stripe_sync.records.canonical_json import loads
 from stripe_sync.warehouse import Warehouse
 
 
@@ -140,7 +140,7 @@ def test_odd_payloads_are_text_and_bounded_and_can_be_seen_whole(
     [raw] = [each for each in parts if "part=" not in each]
     raw_json = unescape(re.sub(r"<[^>]+>", "", api.call("viewer", "GET", raw).text))
     assert raw_json.count("<script>") == 10_001
-    assert json.loads(raw_json)["far"] == odd["far"]
+    assert loads(raw_json)["far"] == odd["far"]
     far = f'part=["far","{"9" * 5000}"]'
     for wrong in ("part=x", "part=[1]", 'part=["none"]', 'part=["name","0"]', far):
         answer = api.call(
@@ -285,7 +285,7 @@ def test_what_somebody_else_has_written_is_not_overwritten_unseen(
 
 
 def test_refusals_are_in_words_and_keep_what_was_entered(writing: ApiServer, sandbox: Any) -> None:
-    name = made(writing, name="Paul")
+    name = made(writing, name="Paul", metadata={"rank": "duke"})
     form = form_of(page_of(writing, name))
     for changes, status, words in (
         ({}, 400, "no field was changed"),
@@ -295,6 +295,7 @@ def test_refusals_are_in_words_and_keep_what_was_entered(writing: ApiServer, san
         ({"field:name": "A", "json": '{"name": "B"}'}, 400, "name is changed in its field and in"),
         ({"new-key": "a", "json": '{"metadata": {}}'}, 400, "metadata is changed in its field"),
         ({"new-value": "1"}, 400, "has no key"),
+        ({"new-key": " rank", "new-value": "1"}, 400, "has rank already"),
         ({"field:name": MARKUP, "json": "{"}, 400, "no JSON"),
         ({"key": "x", "field:name": "Leto"}, 400, "reload the page"),
     ):

@@ -148,6 +148,7 @@ def record_of(
     record: dict[str, Any] = _changed(values, _FIELD, _WAS)
     metadata = _changed(values, _METADATA, _METADATA_WAS)
     if new_key := values.get("new-key", "").strip():
+        _check_new(payload, new_key, values.get("new-value", ""))
         metadata[new_key] = values.get("new-value", "")
     elif values.get("new-value"):
         message = "the new value of the metadata has no key: enter one"
@@ -191,6 +192,18 @@ def check_unchanged(payload: Mapping[str, Any], values: Mapping[str, str]) -> No
                     " Send once more to overwrite it"
                 )
                 raise ApiError(409, "record_changed", message, param=name)
+
+
+def _check_new(payload: Mapping[str, Any], key: str, value: str) -> None:
+    """Refuse a new key of the metadata that is there, unless this form has just written it.
+
+    Raises:
+        ApiError: It has another value.
+    """
+    metadata = payload.get("metadata") or {}
+    if metadata.get(key, value) != value:
+        message = f"the metadata has {key} already: change its value there, or in the JSON"
+        raise ApiError(400, "parameter_invalid", message, param="new-key")
 
 
 def mutation_key(values: Mapping[str, str], record: Mapping[str, Any]) -> str:
