@@ -72,7 +72,8 @@ def test_the_bar_of_a_backfill_moves_until_it_is_done(up: Up, console: Console) 
         assert time.monotonic() < deadline, seen
         time.sleep(0.2)
     assert len(seen) > 2
-    assert seen == sorted(seen)
+    # It may step back a little: how many requests are left is an estimate, which grows at times.
+    assert seen[-1] > seen[0]
     console.shows("live", "Activity")
 
 
