@@ -12,8 +12,8 @@ import pytest
 from dags.api_server import ApiServer
 from integration.streams.conftest import Streams, customer, make_streams
 from stripe_airflow.hooks.warehouse import warehouse_url
+from stripe_airflow.ui.known_syncs import forget_syncs
 from stripe_airflow.ui.pages import stream
-from stripe_airflow.ui.payloads import changes
 from stripe_airflow.ui.payloads.differences import difference_of, money, readable, value_of
 from stripe_sync import Selection, StreamCursor, StreamReader
 from stripe_sync.warehouse import Warehouse
@@ -21,11 +21,6 @@ from stripe_sync.warehouse import Warehouse
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 RIGHT_TO_LEFT = "\u202e\u05e9\u05dc\u05d5\u05dd"
 HALF = "half \ud800 a character"
-
-
-def forget_syncs() -> None:
-    """Those of the warehouse of the test before, which pages know for a second."""
-    changes._all_syncs.forget()
 
 
 @pytest.fixture

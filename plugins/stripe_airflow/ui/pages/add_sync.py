@@ -18,13 +18,12 @@ from stripe_airflow.api.models import NewSync
 from stripe_airflow.api.rights import MANAGE, may_backfill
 from stripe_airflow.api.runs import NOT_STARTED
 from stripe_airflow.api.syncs import create_with_backfill
-from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.ui import keys
 from stripe_airflow.ui.forms import PageForm, in_words
+from stripe_airflow.ui.known_syncs import all_syncs
 from stripe_airflow.ui.pages.syncs.sync import forget_sync
 from stripe_airflow.ui.rendering import render, segment
 from stripe_airflow.ui.routing import go, page_router
-from stripe_airflow.ui.shared import once_a_second
 from stripe_airflow.ui.viewer import CurrentViewer, Viewer
 from stripe_sync import (
     ConfigurationError,
@@ -32,7 +31,6 @@ from stripe_sync import (
     OAuthAuthorization,
     SyncInfo,
     create_key_url,
-    describe_syncs,
     load_catalog,
 )
 
@@ -178,7 +176,6 @@ def create(request: Request, user: GetUserDep, form: Annotated[SyncForm, Form()]
         raise
     finally:
         forget_sync()
-        _syncs.forget()
     return go(request, f"/syncs/{segment(body.name)}")
 
 
@@ -229,18 +226,13 @@ def _values(
     }
     if found is None:
         return values
-    syncs = _syncs(warehouse_url())
+    syncs = all_syncs().values()
     written = [each for each in load_catalog().values() if each.permissions.write]
     return values | {
         "others": _syncs_of(found.key, syncs),
         "name": suggested_name(found.key, [each.name for each in syncs]),
         "write_key_url": create_key_url(test=bool(found.key.test), write=written),
     }
-
-
-@once_a_second
-def _syncs(warehouse: str) -> list[SyncInfo]:
-    return describe_syncs(warehouse)
 
 
 def _syncs_of(key: CredentialInfo, syncs: Collection[SyncInfo]) -> list[SyncInfo]:

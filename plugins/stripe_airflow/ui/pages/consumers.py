@@ -19,6 +19,7 @@ from stripe_airflow.api.rights import MANAGE
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.ui.airflow_state import airflow_state
 from stripe_airflow.ui.forms import Sent
+from stripe_airflow.ui.known_syncs import all_syncs
 from stripe_airflow.ui.live import render_changed, render_whole
 from stripe_airflow.ui.pages.consumer_form import (
     KINDS,
@@ -35,9 +36,7 @@ from stripe_sync import (
     ConfigurationError,
     ConsumerInfo,
     ConsumerNotFound,
-    SyncInfo,
     describe_consumers,
-    describe_syncs,
     get_consumer,
     load_catalog,
 )
@@ -74,7 +73,7 @@ def new_page(
         kind=kind_named(kind),
         kinds=KINDS,
         values=FormValues(),
-        syncs=_syncs(warehouse_url()),
+        syncs=all_syncs().values(),
         catalog=load_catalog(),
     )
 
@@ -129,7 +128,7 @@ def edit_page(name: str, request: Request, viewer: CurrentViewer) -> Response:
         consumer=found,
         kind=kind,
         values=FormValues.of(found, kind),
-        syncs=_syncs(warehouse_url()),
+        syncs=all_syncs().values(),
         catalog=load_catalog(),
     )
 
@@ -234,11 +233,6 @@ def _path(consumer: ConsumerInfo) -> str:
 @once_a_second
 def _consumers(warehouse: str) -> list[ConsumerInfo]:
     return describe_consumers(warehouse)
-
-
-@once_a_second
-def _syncs(warehouse: str) -> list[SyncInfo]:
-    return describe_syncs(warehouse)
 
 
 @once_a_second

@@ -17,11 +17,11 @@ from stripe_airflow.api.mutations.background import connections
 from stripe_airflow.api.streams.process import streams
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.links.dashboard import dashboard_url
+from stripe_airflow.ui.known_syncs import all_syncs
 from stripe_airflow.ui.pages.record_form import form_of
 from stripe_airflow.ui.payloads.changes import (
     QueriedRecord,
     ShownChange,
-    all_syncs,
     json_of,
     record_path,
     shown_change,

@@ -14,15 +14,14 @@ from stripe_airflow.api.errors import ApiError
 from stripe_airflow.api.models import ReplicateSync
 from stripe_airflow.api.rights import MANAGE, may_backfill
 from stripe_airflow.api.syncs import replicate_with_backfill
-from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.ui import keys
 from stripe_airflow.ui.forms import PageForm, in_words
+from stripe_airflow.ui.known_syncs import all_syncs
 from stripe_airflow.ui.pages.syncs.sync import forget_sync
 from stripe_airflow.ui.rendering import render, segment
 from stripe_airflow.ui.routing import go, page_router
-from stripe_airflow.ui.shared import once_a_second
 from stripe_airflow.ui.viewer import CurrentViewer
-from stripe_sync import Replication, SyncInfo, SyncNotFound, describe_syncs
+from stripe_sync import Replication, SyncInfo, SyncNotFound
 
 router = page_router()
 
@@ -53,7 +52,7 @@ def show(
     name: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Response:
     """The form: to which key, under which name."""
-    syncs = {each.name: each for each in _syncs(warehouse_url())}
+    syncs = {each.name: each for each in all_syncs().values()}
     found = (each for each in syncs.values() if sync_id.lower() in (each.name, str(each.id)))
     source = next(found, None)
     if source is None:
@@ -121,13 +120,7 @@ def replicate(
         done = replicate_with_backfill(sync_id, body, user_name=user.get_name())
     finally:
         forget_sync()
-        _syncs.forget()
     return go(request, f"/syncs/{segment(done.replication.target)}")
-
-
-@once_a_second
-def _syncs(warehouse: str) -> list[SyncInfo]:
-    return describe_syncs(warehouse)
 
 
 def live_name(source: SyncInfo, syncs: dict[str, SyncInfo]) -> str:

@@ -15,7 +15,8 @@ from fastapi.sse import KEEPALIVE_COMMENT
 
 from stripe_airflow.api.streams.live import HEADERS, LivePages, message
 from stripe_airflow.api.streams.process import streams
-from stripe_airflow.ui.payloads.changes import all_syncs, by_name, shown_change
+from stripe_airflow.ui.known_syncs import all_syncs, by_name
+from stripe_airflow.ui.payloads.changes import shown_change
 from stripe_airflow.ui.rendering import render
 from stripe_airflow.ui.routing import page_router
 from stripe_airflow.ui.shared import task_once_a_second

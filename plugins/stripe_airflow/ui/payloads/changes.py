@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Depends
 
-from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.ui.payloads.differences import MOST_KEYS, Difference, difference_of
 from stripe_airflow.ui.rendering import segment
-from stripe_airflow.ui.shared import once_a_second
-from stripe_sync import StreamItem, SyncInfo, describe_syncs
+from stripe_sync import StreamItem, SyncInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,18 +123,3 @@ async def _record_name(
 
 
 QueriedRecord = Annotated[RecordName, Depends(_record_name)]
-
-
-@once_a_second
-def _all_syncs() -> dict[str, SyncInfo]:
-    return {str(sync.id): sync for sync in describe_syncs(warehouse_url())}
-
-
-def all_syncs() -> Mapping[str, SyncInfo]:
-    """All syncs by id, as of a second ago at most."""
-    return _all_syncs()
-
-
-def by_name(syncs: Iterable[SyncInfo]) -> list[SyncInfo]:
-    """Syncs in the order of their names."""
-    return sorted(syncs, key=lambda sync: sync.name)

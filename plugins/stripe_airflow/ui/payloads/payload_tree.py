@@ -81,6 +81,7 @@ def part_of(payload: Any, path: tuple[str, ...]) -> tuple[Any, Any]:
         inner: Any = None
         if isinstance(value, dict) and name in value:
             inner = value[name]
+        # float takes any number of digits, int at most 4,300.
         elif isinstance(value, list) and name.isdecimal() and float(name) < len(value):
             inner = value[int(name)]
         else:

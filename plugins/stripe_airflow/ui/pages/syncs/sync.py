@@ -9,6 +9,7 @@ from fastapi import Request, Response
 
 from stripe_airflow.hooks.warehouse import warehouse_url
 from stripe_airflow.ui.airflow_state import airflow_state
+from stripe_airflow.ui.known_syncs import forget_syncs
 from stripe_airflow.ui.live import render_changed, render_whole
 from stripe_airflow.ui.pages.syncs.overview import all_cards, forget_cards
 from stripe_airflow.ui.pages.syncs.sync_cards import Card, freshness_summary
@@ -62,6 +63,7 @@ def plots(sync_id: str, request: Request, _viewer: CurrentViewer) -> Response:
 
 def forget_sync() -> None:
     """Look at the syncs anew, because one was changed."""
+    forget_syncs()
     forget_cards()
     airflow_state.forget()
     _status.forget()
