@@ -294,6 +294,7 @@ def test_refusals_are_in_words_and_keep_what_was_entered(writing: ApiServer, san
         ({"json": '{"nmae": "x"}'}, 400, "did you mean name"),
         ({"field:name": "A", "json": '{"name": "B"}'}, 400, "name is changed in its field and in"),
         ({"new-key": "a", "json": '{"metadata": {}}'}, 400, "metadata is changed in its field"),
+        ({"json": '{"id": "cus_other", "name": "B"}'}, 400, "id names another object"),
         ({"new-value": "1"}, 400, "has no key"),
         ({"new-key": " rank", "new-value": "1"}, 400, "has rank already"),
         ({"field:name": MARKUP, "json": "{"}, 400, "no JSON"),

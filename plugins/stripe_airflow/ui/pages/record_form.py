@@ -143,7 +143,7 @@ def record_of(
         values: What was sent.
 
     Raises:
-        ApiError: Nothing was changed, or the JSON is none.
+        ApiError: Nothing was changed, the JSON is none, or it names another object.
     """
     record: dict[str, Any] = _changed(values, _FIELD, _WAS)
     metadata = _changed(values, _METADATA, _METADATA_WAS)
@@ -167,9 +167,24 @@ def record_of(
         storable(record)
     except ValueError as error:
         raise ApiError(400, "parameter_invalid", str(error)) from error
+    return record | _path_ids(collection_id, payload, record)
+
+
+def _path_ids(
+    collection_id: str, payload: Mapping[str, Any], record: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The ids that the path of the request needs.
+
+    Raises:
+        ApiError: The record names another object.
+    """
     collection = _collection(collection_id)
     names = {"id", *(_placeholders(collection) if collection else ())}
-    return record | {name: payload[name] for name in names if payload.get(name) is not None}
+    found = {name: payload[name] for name in names if payload.get(name) is not None}
+    if others := sorted(name for name in found if record.get(name, found[name]) != found[name]):
+        message = f"{others[0]} names another object: the form changes the object of its page"
+        raise ApiError(400, "parameter_invalid", message, param="json")
+    return found
 
 
 def check_unchanged(payload: Mapping[str, Any], values: Mapping[str, str]) -> None:
